@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace previt {
+
+/// 8-bit pixels, row by row, channels interleaved (RGB).
+struct Image {
+  int64_t height = 0, width = 0, channels = 3;
+  std::vector<uint8_t> pixels;
+
+  Image() = default;
+  Image(int64_t h, int64_t w, int64_t c = 3)
+      : height(h), width(w), channels(c), pixels(static_cast<size_t>(h * w * c)) {}
+
+  uint8_t* row(int64_t y) { return pixels.data() + y * width * channels; }
+  const uint8_t* row(int64_t y) const { return pixels.data() + y * width * channels; }
+};
+
+/// Half-open region of an image in pixels.
+struct Box {
+  int64_t top = 0, left = 0, height = 0, width = 0;
+};
+
+}  // namespace previt

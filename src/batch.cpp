@@ -1,0 +1,65 @@
+#include "batch.h"
+
+#include <torch/types.h>
+
+#include "error.h"
+
+namespace previt {
+
+void visit(FieldVisitor& v, ViewSpec& o) {
+  v.field("height", o.height, "pixels", at_least(1));
+  v.field("width", o.width, "pixels", at_least(1));
+  v.field("crop", o.crop, "how the view is cut out",
+          {"random_resized", "single_draw", "center", "resize", "none"});
+  v.field("scale", o.scale, "share of the image's area, lowest and highest", {0, 1, true});
+  v.field("ratio", o.ratio, "width over height, lowest and highest", above(0));
+  v.field("interpolation", o.interpolation, "", {"bicubic", "bilinear", "lanczos"});
+  v.field("crop_pct", o.crop_pct, "for center: size / resized short side", {0, 1, true});
+  v.field("flip", o.flip, "probability of a horizontal flip", between(0, 1));
+  v.field("jitter", o.jitter, "probability of colour jitter", between(0, 1));
+  v.field("brightness", o.brightness, "jitter strength", at_least(0));
+  v.field("contrast", o.contrast, "jitter strength", at_least(0));
+  v.field("saturation", o.saturation, "jitter strength", at_least(0));
+  v.field("hue", o.hue, "jitter strength", between(0, 0.5));
+  v.field("greyscale", o.greyscale, "probability", between(0, 1));
+  v.field("blur", o.blur, "probability of Gaussian blur", between(0, 1));
+  v.field("blur_sigma", o.blur_sigma, "lowest and highest sigma in pixels", above(0));
+  v.field("solarize", o.solarize, "probability", between(0, 1));
+  v.field("solarize_threshold", o.solarize_threshold, "", between(0, 256));
+  v.field("rand_augment", o.rand_augment, "timm's config string, for example rand-m9-mstd0.5-inc1");
+}
+
+ViewSpec evaluation_view(int64_t height, int64_t width, double crop_pct,
+                         const std::string& interpolation) {
+  ViewSpec spec;
+  spec.name = "eval";
+  spec.height = height;
+  spec.width = width;
+  spec.crop = "center";
+  spec.crop_pct = crop_pct;
+  spec.interpolation = interpolation;
+  spec.flip = 0;
+  return spec;
+}
+
+void visit(FieldVisitor& v, NormalizeOptions& o) {
+  v.field("mean", o.mean, "per channel, of pixels in [0, 1]", between(0, 1));
+  v.field("std", o.std, "per channel, of pixels in [0, 1]", above(0));
+}
+
+at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, at::Device device) {
+  const int64_t channels = pixels.size(1);
+  require(static_cast<int64_t>(options.mean.size()) == channels &&
+              static_cast<int64_t>(options.std.size()) == channels,
+          "normalize: {} channels but {} means and {} standard deviations", channels,
+          options.mean.size(), options.std.size());
+  const auto on_device = torch::dtype(torch::kFloat32).device(device);
+  const double unit = pixels.scalar_type() == torch::kUInt8 ? 255 : 1;
+  at::Tensor mean = torch::tensor(options.mean, on_device).view({1, channels, 1, 1});
+  at::Tensor std = torch::tensor(options.std, on_device).view({1, channels, 1, 1});
+  const at::Tensor floats = pixels.to(device, /*non_blocking=*/true)
+                                .to(torch::kFloat32, false, false, torch::MemoryFormat::Contiguous);
+  return floats.mul(1 / (unit * std)).sub_(mean / std);
+}
+
+}  // namespace previt

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace previt {
+
+/// Something the run can't go on with: bad data, a full disk, a damaged checkpoint. Exit code 1.
+/// The message is one line, led by the place it is about.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// The user asked for something that can't be: a wrong option, a typo in a recipe. Exit code 2.
+class UsageError : public Error {
+ public:
+  using Error::Error;
+};
+
+template <class... Args>
+[[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) {
+  throw Error(fmt::format(format, std::forward<Args>(args)...));
+}
+
+template <class... Args>
+[[noreturn]] void fail_usage(fmt::format_string<Args...> format, Args&&... args) {
+  throw UsageError(fmt::format(format, std::forward<Args>(args)...));
+}
+
+template <class... Args>
+void require(bool condition, fmt::format_string<Args...> format, Args&&... args) {
+  if (!condition) fail(format, std::forward<Args>(args)...);
+}
+
+/// The word of `valid` closest to `word` by edit distance, or "" where none is near enough to be a
+/// likely typo.
+template <class Strings>
+std::string nearest_word(const std::string& word, const Strings& valid);
+
+size_t edit_distance(const std::string& a, const std::string& b);
+
+template <class Strings>
+std::string nearest_word(const std::string& word, const Strings& valid) {
+  std::string best;
+  size_t best_distance = word.size() / 2 + 1;
+  for (const auto& candidate : valid) {
+    const size_t distance = edit_distance(word, candidate);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+}  // namespace previt

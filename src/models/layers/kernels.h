@@ -1,0 +1,33 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace previt {
+
+// The differentiable operations that a transformer spends its time in. Inputs may be float32 or the
+// compute type; weights are the float32 parameters. Results come in compute_type(). Each picks the
+// fastest implementation for device, type and length, and equals the plain formula in float32.
+
+/// x [..., I], weight [O, I], bias [O] or undefined → x weightᵀ + bias, [..., O].
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
+
+/// gelu(linear(x, weight, bias)) with the exact (erf) GELU.
+at::Tensor linear_gelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+
+/// LayerNorm over the last dimension, statistics in float32.
+at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps);
+
+/// softmax(q kᵀ / √d + bias) v for qkv [B, N, 3·H·d] (rows q, k, v, each H heads) → [B, N, H·d].
+/// bias: undefined, or added to the logits, broadcastable to [B, H, N, N].
+at::Tensor self_attention(const at::Tensor& qkv, int64_t heads, const at::Tensor& bias = {});
+
+/// As self_attention for separate queries: q [B, M, H·d], kv [B, N, 2·H·d] (rows k, v) → [B, M, H·d].
+at::Tensor cross_attention(const at::Tensor& q, const at::Tensor& kv, int64_t heads,
+                           const at::Tensor& bias = {});
+
+/// The attention weights themselves, float32 [B, H, N, N], for maps; slow and plain.
+at::Tensor attention_weights(const at::Tensor& qkv, int64_t heads, const at::Tensor& bias = {});
+
+}  // namespace previt

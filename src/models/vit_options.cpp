@@ -1,0 +1,75 @@
+#include "models/vit_options.h"
+
+#include <map>
+
+#include "error.h"
+
+namespace previt {
+namespace {
+
+struct Size {
+  int64_t embed_dim, depth, num_heads;
+};
+const std::map<std::string, Size> kSizes = {
+    {"vit_tiny", {192, 12, 3}},    {"vit_small", {384, 12, 6}},  {"vit_base", {768, 12, 12}},
+    {"vit_large", {1024, 24, 16}}, {"vit_huge", {1280, 32, 16}}, {"vit_giant", {1536, 40, 24}},
+};
+
+}  // namespace
+
+void visit(FieldVisitor& v, VitOptions& o) {
+  Choices archs;
+  for (const auto& [name, size] : kSizes) archs.push_back(name);
+  v.field("arch", o.arch, "named size", archs);
+  v.field("embed_dim", o.embed_dim, "width; 0: as arch", at_least(0));
+  v.field("depth", o.depth, "blocks; 0: as arch", between(0, 1000));
+  v.field("num_heads", o.num_heads, "0: as arch", at_least(0));
+  v.field("mlp_ratio", o.mlp_ratio, "hidden width / width", above(0));
+  v.field("mlp", o.mlp, "", {"gelu", "swiglu"});
+  v.field("image_size", o.image_size, "[side] or [height, width]", at_least(1));
+  v.field("patch_size", o.patch_size, "pixels", at_least(1));
+  v.field("in_channels", o.in_channels, "", at_least(1));
+  v.field("pos_embed", o.pos_embed, "", {"learned", "sincos", "none"});
+  v.field("pos_resize", o.pos_resize, "convention at other sizes", {"timm", "mae", "dino", "dinov2_reg"});
+  v.field("pos_embed_cls", o.pos_embed_cls, "whether prefix tokens get a position");
+  v.field("cls_token", o.cls_token, "");
+  v.field("register_tokens", o.register_tokens, "", between(0, 1024));
+  v.field("rel_pos_bias", o.rel_pos_bias, "", {"none", "shared", "per_block", "both"});
+  v.field("qkv_bias", o.qkv_bias, "", {"full", "qv", "none"});
+  v.field("layer_scale", o.layer_scale, "initial value; 0: none", at_least(0));
+  v.field("drop_path", o.drop_path, "", {0, 1, false, true});
+  v.field("drop_path_mode", o.drop_path_mode, "over depth", {"linear", "uniform"});
+  v.field("norm_eps", o.norm_eps, "LayerNorm", above(0));
+  v.field("pool", o.pool, "", {"cls", "avg"});
+  v.field("num_classes", o.num_classes, "0: no head", at_least(0));
+}
+
+VitOptions resolve(VitOptions o) {
+  const auto it = kSizes.find(o.arch);
+  if (it != kSizes.end()) {
+    if (o.embed_dim == 0) o.embed_dim = it->second.embed_dim;
+    if (o.depth == 0) o.depth = it->second.depth;
+    if (o.num_heads == 0) o.num_heads = it->second.num_heads;
+  }
+  if (o.embed_dim <= 0 || o.depth <= 0 || o.num_heads <= 0) {
+    fail_usage("model.arch: {} is unknown; give embed_dim, depth and num_heads", o.arch);
+  }
+  if (o.embed_dim % o.num_heads != 0) {
+    fail_usage("model.embed_dim: {} is not a multiple of num_heads {}", o.embed_dim, o.num_heads);
+  }
+  if (o.image_size.empty() || o.image_size.size() > 2) {
+    fail_usage("model.image_size: give [side] or [height, width]");
+  }
+  for (const int64_t side : o.image_size) {
+    if (side % o.patch_size != 0) {
+      fail_usage("model.image_size: {} is not a multiple of patch_size {}", side, o.patch_size);
+    }
+  }
+  if (o.pos_embed == "sincos" && o.embed_dim % 4 != 0) {
+    fail_usage("model.embed_dim: sin-cos positions need a multiple of 4, not {}", o.embed_dim);
+  }
+  if (o.pool == "cls" && !o.cls_token) fail_usage("model.pool: cls needs cls_token: true");
+  return o;
+}
+
+}  // namespace previt

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "options.h"
+
+namespace previt {
+
+/// Everything the objectives need a Vision Transformer to be (recipes.md section 1). One encoder serves
+/// all of them; these are its options. Zero dimensions are taken from `arch`.
+struct VitOptions {
+  std::string arch = "vit_base";  ///< vit_tiny, vit_small, vit_base, vit_large, vit_huge, vit_giant
+  int64_t embed_dim = 0, depth = 0, num_heads = 0;
+  double mlp_ratio = 4;
+  std::string mlp = "gelu";  ///< gelu | swiglu
+
+  std::vector<int64_t> image_size = {224};  ///< [side] or [height, width]
+  int64_t patch_size = 16;
+  int64_t in_channels = 3;
+
+  std::string pos_embed = "learned";    ///< learned | sincos (fixed) | none
+  std::string pos_resize = "timm";      ///< convention for other input sizes: timm | mae | dino | dinov2_reg
+  bool pos_embed_cls = true;            ///< false: timm's no_embed_class, and no row for cls
+  bool cls_token = true;
+  int64_t register_tokens = 0;
+  std::string rel_pos_bias = "none";    ///< none | shared | per_block | both (BEiT)
+
+  std::string qkv_bias = "full";        ///< full | qv (BEiT: q_bias and v_bias) | none
+  double layer_scale = 0;               ///< initial value; 0: no LayerScale
+  double drop_path = 0;
+  std::string drop_path_mode = "linear";  ///< linear (0 to rate over depth) | uniform
+  double norm_eps = 1e-6;
+  std::string pool = "cls";  ///< cls: norm(x)[cls]; avg: fc_norm(mean of patches), no final norm
+  int64_t num_classes = 0;   ///< 0: no head
+
+  int64_t image_height() const { return image_size.front(); }
+  int64_t image_width() const { return image_size.back(); }
+  int64_t grid_height() const { return image_height() / patch_size; }
+  int64_t grid_width() const { return image_width() / patch_size; }
+  int64_t num_patches() const { return grid_height() * grid_width(); }
+  int64_t num_prefix_tokens() const { return (cls_token ? 1 : 0) + register_tokens; }
+};
+void visit(FieldVisitor& v, VitOptions& o);
+
+/// Fills the zero dimensions from `arch` and checks that the whole fits together.
+/// Throws UsageError that says which option to change.
+VitOptions resolve(VitOptions options);
+
+}  // namespace previt

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "batch.h"
+#include "models/vit.h"
+
+namespace previt {
+
+/// Where the run stands when a step is made. Everything scheduled is a function of it.
+struct StepInfo {
+  int64_t step = 0;             ///< optimizer steps made before this one
+  int64_t total_steps = 0;
+  int64_t steps_per_epoch = 0;
+  int64_t epochs = 0;
+  int64_t micro_step = 0;       ///< 0 … accumulation - 1
+  int64_t accumulation = 1;     ///< micro-batches per optimizer step
+  double epoch() const { return static_cast<double>(step) / static_cast<double>(steps_per_epoch); }
+  int64_t whole_epoch() const { return step / steps_per_epoch; }
+};
+
+using Metrics = std::vector<std::pair<std::string, at::Tensor>>;  // scalars, read once an interval
+
+struct StepResult {
+  at::Tensor loss;  ///< scalar with gradient, mean over the micro-batch
+  Metrics metrics;
+};
+
+/// A picture for previews/ and the report: uint8 [H, W, 3].
+struct Picture {
+  std::string name;     ///< file name without ending
+  std::string caption;  ///< what one sees, in words
+  at::Tensor pixels;
+};
+
+/// A pretraining method. It is a module: all parameters and buffers registered in it, frozen ones too,
+/// are saved and restored; those that require a gradient are trained. One file under objectives/ holds
+/// options, heads, masks, teacher and loss; the loop, precision, accumulation, clipping, schedules and
+/// checkpoints belong to the trainer. Random numbers come from torch's default generator, which the
+/// trainer seeds before each micro-step.
+class Objective : public torch::nn::Module {
+ public:
+  /// The crops it needs; batch.views comes in this order.
+  virtual std::vector<ViewSpec> views() const = 0;
+
+  /// Loss of a micro-batch (normalised float32 views on the device). The trainer calls backward on it.
+  virtual StepResult step(const Batch& batch, const StepInfo& info) = 0;
+
+  /// After backward (gradients complete, unclipped) and before clipping and the optimizer.
+  virtual void before_optimizer_step(const StepInfo&) {}
+  /// Moves teachers and centers, once per optimizer step whatever the accumulation.
+  virtual void after_optimizer_step(const StepInfo&) {}
+
+  /// What is evaluated, exported and fine-tuned.
+  virtual std::shared_ptr<Vit> backbone() = 0;
+
+  /// Pictures of what it does with these images (normalised as in step). Empty: none.
+  virtual std::vector<Picture> previews(const Batch&, const NormalizeOptions&) { return {}; }
+};
+
+}  // namespace previt

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "error.h"
+#include "pretrain/objective.h"
+#include "pretrain/run_options.h"
+
+namespace previt {
+
+/// One objective's options (already the method's official defaults) waiting to be read from a recipe.
+class ObjectiveRecipe {
+ public:
+  virtual ~ObjectiveRecipe() = default;
+  /// Sets the official defaults of the shared sections (model, optimizer, schedule …) before the recipe is read.
+  virtual void set_defaults(RunOptions& run) const = 0;
+  /// The method's own sections at the recipe's root, for example `mae:` and `augment:`.
+  virtual void visit_options(FieldVisitor& v) = 0;
+  virtual std::shared_ptr<Objective> build(const RunOptions& run) const = 0;
+};
+
+/// Objectives by name. CMake generates register_all_objectives() from the files in objectives/: each
+/// `foo.cpp` defines `void register_foo(ObjectiveRegistry&)`.
+class ObjectiveRegistry {
+ public:
+  /// Options needs: `static void set_defaults(RunOptions&)`, `visit(FieldVisitor&, Options&)`;
+  /// Impl needs: a constructor (const Options&, const RunOptions&).
+  template <class Impl, class Options>
+  void add(const std::string& name) {
+    makers_[name] = [] { return std::make_unique<Typed<Impl, Options>>(); };
+  }
+
+  std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (const auto& [name, maker] : makers_) all.push_back(name);
+    return all;
+  }
+
+  /// Throws UsageError naming the nearest valid word.
+  std::unique_ptr<ObjectiveRecipe> make(const std::string& name) const {
+    const auto it = makers_.find(name);
+    if (it == makers_.end()) {
+      const auto near = nearest_word(name, names());
+      fail_usage("objective: {} is not one of {}{}", name, fmt::join(names(), ", "),
+                 near.empty() ? "" : fmt::format("; did you mean {}?", near));
+    }
+    return it->second();
+  }
+
+ private:
+  template <class Impl, class Options>
+  struct Typed final : ObjectiveRecipe {
+    Options options;
+    void set_defaults(RunOptions& run) const override { Options::set_defaults(run); }
+    void visit_options(FieldVisitor& v) override { visit(v, options); }
+    std::shared_ptr<Objective> build(const RunOptions& run) const override {
+      return std::make_shared<Impl>(options, run);
+    }
+  };
+  std::map<std::string, std::function<std::unique_ptr<ObjectiveRecipe>()>> makers_;
+};
+
+void register_all_objectives(ObjectiveRegistry& registry);  // generated
+
+}  // namespace previt

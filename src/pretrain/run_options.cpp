@@ -1,0 +1,67 @@
+#include "pretrain/run_options.h"
+
+namespace previt {
+
+void visit(FieldVisitor& v, DataOptions& o) {
+  v.field("path", o.path, "image folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC");
+  v.field("workers", o.workers, "decoding threads; 0: one per core", between(0, 1024));
+  v.field("prefetch", o.prefetch, "batches made ahead", between(1, 1024));
+  v.field("max_bad_fraction", o.max_bad_fraction, "share of unreadable images that ends the run", between(0, 1));
+  v.field("device_augment", o.device_augment, "augment batch-wise on the device");
+}
+
+void visit(FieldVisitor& v, OptimizerOptions& o) {
+  v.field("name", o.name, "", {"adamw", "lars", "sgd"});
+  v.field("base_lr", o.base_lr, "per base_batch images", at_least(0));
+  v.field("base_batch", o.base_batch, "lr = base_lr x batch / base_batch; 0: lr = base_lr", at_least(0));
+  v.field("betas", o.betas, "adamw", {0, 1, false, true});
+  v.field("eps", o.eps, "adamw", at_least(0));
+  v.field("momentum", o.momentum, "lars, sgd", {0, 1, false, true});
+  v.field("trust_coefficient", o.trust_coefficient, "lars", above(0));
+  v.field("weight_decay", o.weight_decay, "", at_least(0));
+  v.field("weight_decay_end", o.weight_decay_end, "reached by a cosine; negative: constant");
+  v.field("clip_grad", o.clip_grad, "largest gradient norm; 0: off", at_least(0));
+  v.field("clip_mode", o.clip_mode, "", {"global", "per_parameter"});
+  v.field("layer_decay", o.layer_decay, "factor of the rate per layer from the top", {0, 1, true});
+}
+
+void visit(FieldVisitor& v, ScheduleOptions& o) {
+  v.field("kind", o.kind, "", {"mae", "table", "timm", "constant"});
+  v.field("warmup_epochs", o.warmup_epochs, "", at_least(0));
+  v.field("warmup_lr", o.warmup_lr, "rate at the first step", at_least(0));
+  v.field("min_lr", o.min_lr, "rate at the end", at_least(0));
+}
+
+void visit(FieldVisitor& v, TrainOptions& o) {
+  v.field("epochs", o.epochs, "", at_least(1));
+  v.field("batch", o.batch, "images per optimizer step", at_least(1));
+  v.field("micro_batch", o.micro_batch, "images in memory at a time; 0: the batch", at_least(0));
+  v.field("precision", o.precision, "", {"bf16", "fp32"});
+  v.field("seed", o.seed, "", at_least(0));
+  v.field("threads", o.threads, "compute threads; 0: one per core", between(0, 1024));
+  v.field("drop_last", o.drop_last, "leave out the last, smaller batch of an epoch");
+  v.field("max_bad_steps", o.max_bad_steps, "non-finite losses in a row that end the run", at_least(1));
+  v.field("ema_decay", o.ema_decay, "moving average of the weights; 0: off", {0, 1, false, true});
+}
+
+void visit(FieldVisitor& v, OutputOptions& o) {
+  v.field("checkpoint_epochs", o.checkpoint_epochs, "save every so many epochs", above(0));
+  v.field("keep_last", o.keep_last, "checkpoints kept", at_least(1));
+  v.field("keep_every", o.keep_every, "also keep those at multiples of this many epochs; 0: none", at_least(0));
+  v.field("preview_epochs", o.preview_epochs, "pictures every so many epochs; 0: at the end", at_least(0));
+  v.field("preview_images", o.preview_images, "", between(0, 64));
+  v.field("log_steps", o.log_steps, "a metrics line at least this often", at_least(1));
+}
+
+void visit(FieldVisitor& v, RunOptions& o) {
+  v.field("objective", o.objective, "the pretraining method");
+  v.section("model", o.model);
+  v.section("normalize", o.normalize);
+  v.section("data", o.data);
+  v.section("optimizer", o.optimizer);
+  v.section("schedule", o.schedule);
+  v.section("train", o.train);
+  v.section("output", o.output);
+}
+
+}  // namespace previt

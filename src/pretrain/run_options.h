@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "batch.h"
+#include "models/vit_options.h"
+#include "options.h"
+
+namespace previt {
+
+struct DataOptions {
+  std::string path = "synthetic:shapes";  ///< folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC
+  int64_t workers = 0;                    ///< decoding threads; 0: one per core
+  int64_t prefetch = 4;                   ///< batches made ahead
+  double max_bad_fraction = 0.1;          ///< share of unreadable images at which the run fails
+  bool device_augment = false;            ///< crop, flip, jitter, blur, solarize batch-wise on the device
+};
+void visit(FieldVisitor& v, DataOptions& o);
+
+/// lr = base_lr × batch / base_batch when base_batch > 0, else base_lr as it is.
+struct OptimizerOptions {
+  std::string name = "adamw";  ///< adamw | lars | sgd
+  double base_lr = 1.5e-4;
+  double base_batch = 256;
+  std::vector<double> betas = {0.9, 0.95};
+  double eps = 1e-8;
+  double momentum = 0.9;            ///< lars, sgd
+  double trust_coefficient = 1e-3;  ///< lars
+  double weight_decay = 0.05;
+  double weight_decay_end = -1;     ///< cosine to this value; negative: constant
+  double clip_grad = 0;             ///< 0: off
+  std::string clip_mode = "global"; ///< global | per_parameter
+  double layer_decay = 1;           ///< per-layer factor of the rate (fine-tuning)
+};
+void visit(FieldVisitor& v, OptimizerOptions& o);
+
+struct ScheduleOptions {
+  std::string kind = "mae";  ///< mae (fractional epoch) | table (DINO, BEiT: linspace + cosine) | timm | constant
+  double epochs = 0;         // set from train.epochs when 0
+  double warmup_epochs = 40;
+  double warmup_lr = 0;      ///< lr at step 0
+  double min_lr = 0;         ///< absolute, not scaled by the batch
+};
+void visit(FieldVisitor& v, ScheduleOptions& o);
+
+struct TrainOptions {
+  int64_t epochs = 800;
+  int64_t batch = 256;        ///< effective batch per optimizer step
+  int64_t micro_batch = 0;    ///< what fits in memory; 0: the whole batch
+  std::string precision = "bf16";  ///< bf16 | fp32
+  int64_t seed = 0;
+  int64_t threads = 0;        ///< compute threads; 0: one per core
+  bool drop_last = true;
+  int64_t max_bad_steps = 10; ///< non-finite losses in a row before the run stops
+  double ema_decay = 0;       ///< moving average of the weights; 0: off
+};
+void visit(FieldVisitor& v, TrainOptions& o);
+
+struct OutputOptions {
+  double checkpoint_epochs = 20;  ///< save every so many epochs (and at the end)
+  int64_t keep_last = 2;
+  int64_t keep_every = 0;         ///< also keep each checkpoint at a multiple of this many epochs; 0: none
+  double preview_epochs = 10;     ///< pictures every so many epochs; 0: only at the end
+  int64_t preview_images = 8;
+  int64_t log_steps = 50;         ///< a metrics line at least this often
+};
+void visit(FieldVisitor& v, OutputOptions& o);
+
+/// The sections that every run has; the objective adds its own.
+struct RunOptions {
+  std::string objective = "mae";
+  VitOptions model;
+  NormalizeOptions normalize;
+  DataOptions data;
+  OptimizerOptions optimizer;
+  ScheduleOptions schedule;
+  TrainOptions train;
+  OutputOptions output;
+};
+void visit(FieldVisitor& v, RunOptions& o);
+
+}  // namespace previt

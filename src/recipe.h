@@ -1,0 +1,75 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "options.h"
+
+namespace previt {
+
+/// A run described in YAML: nested keys, `base:` to inherit another file (relative to this one), and
+/// `--set a.b=value` on top. Every problem is a UsageError led by file, line and full key:
+///     recipes/mae.yaml:12: mae.mask_ratio: 1.5 is not in (0, 1)
+/// Nothing below this class sees YAML: options structs are filled through their `visit`.
+class Recipe {
+ public:
+  static Recipe load(const std::string& path);
+  static Recipe parse(const std::string& text, const std::string& name = "recipe");
+
+  Recipe(Recipe&&) noexcept;
+  Recipe& operator=(Recipe&&) noexcept;
+  ~Recipe();
+
+  /// Applies one `key.path=value`; the value is YAML, so `[1, 2]` and `true` work.
+  void set(const std::string& assignment);
+  bool has(const std::string& key) const;
+
+  /// Fills `options` from the keys it names, at the root or under `section`; absent keys keep their
+  /// defaults.
+  template <class Options>
+  void read(Options& options) {
+    visit(reader(), options);
+  }
+  template <class Options>
+  void read(const char* section, Options& options) {
+    reader().section(section, options);
+  }
+  FieldVisitor& reader();
+
+  /// Call after all reads: a key that nothing read is a typo, reported with its nearest valid name.
+  void require_all_read() const;
+
+  /// A UsageError about one key, led by where it stands in the recipe.
+  [[noreturn]] void fail_at(const std::string& key, const std::string& message) const;
+
+ private:
+  struct Impl;
+  explicit Recipe(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Collects options as YAML text: the fully resolved recipe written beside a run, which reads back to
+/// the same options.
+class RecipeWriter final : public FieldVisitor {
+ public:
+  void field(const char* name, double& value, const char* help, Range range = {}) override;
+  void field(const char* name, int64_t& value, const char* help, Range range = {}) override;
+  void field(const char* name, bool& value, const char* help) override;
+  void field(const char* name, std::string& value, const char* help, Choices choices = {}) override;
+  void field(const char* name, std::vector<double>& value, const char* help, Range range = {}) override;
+  void field(const char* name, std::vector<int64_t>& value, const char* help, Range range = {}) override;
+
+  const std::string& text() const { return text_; }
+
+ protected:
+  void enter(const char* name) override;
+  void leave() override;
+
+ private:
+  void line(const char* name, const std::string& value, const char* help);
+  std::string text_;
+  int depth_ = 0;
+};
+
+}  // namespace previt

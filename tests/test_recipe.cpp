@@ -1,0 +1,86 @@
+#include "recipe.h"
+
+#include "error.h"
+#include "support/catch.h"
+
+using namespace previt;
+
+namespace {
+
+struct Inner {
+  double ratio = 0.75;
+  std::vector<int64_t> size = {224};
+};
+struct Outer {
+  std::string kind = "a";
+  bool flag = false;
+  int64_t count = 3;
+  Inner inner;
+};
+void visit(FieldVisitor& v, Inner& o) {
+  v.field("ratio", o.ratio, "share", inside(0, 1));
+  v.field("size", o.size, "pixels", at_least(1));
+}
+void visit(FieldVisitor& v, Outer& o) {
+  v.field("kind", o.kind, "", {"a", "beta"});
+  v.field("flag", o.flag, "");
+  v.field("count", o.count, "", at_least(0));
+  v.section("inner", o.inner);
+}
+
+std::string error_of(const std::string& text) {
+  try {
+    auto recipe = Recipe::parse(text, "r.yaml");
+    Outer options;
+    recipe.read(options);
+    recipe.require_all_read();
+  } catch (const UsageError& e) {
+    return e.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("a recipe fills options and keeps defaults") {
+  auto recipe = Recipe::parse("kind: beta\ninner:\n  size: [32, 48]\n");
+  recipe.set("inner.ratio=0.5");
+  recipe.set("flag=true");
+  Outer options;
+  recipe.read(options);
+  recipe.require_all_read();
+  CHECK(options.kind == "beta");
+  CHECK(options.flag);
+  CHECK(options.count == 3);
+  CHECK(options.inner.ratio == 0.5);
+  CHECK(options.inner.size == std::vector<int64_t>{32, 48});
+}
+
+TEST_CASE("a resolved recipe reads back to the same options") {
+  Outer options{.kind = "beta", .flag = true, .count = 7, .inner = {.ratio = 0.1, .size = {1, 2}}};
+  RecipeWriter writer;
+  visit(writer, options);
+  auto recipe = Recipe::parse(writer.text());
+  Outer back;
+  recipe.read(back);
+  recipe.require_all_read();
+  CHECK(back.kind == options.kind);
+  CHECK(back.flag == options.flag);
+  CHECK(back.count == options.count);
+  CHECK(back.inner.ratio == options.inner.ratio);
+  CHECK(back.inner.size == options.inner.size);
+}
+
+TEST_CASE("recipe errors say where and what") {
+  CHECK(error_of("inner:\n  ratio: 1.5\n") == "r.yaml:2: inner.ratio: 1.5 is not in (0, 1)");
+  CHECK(error_of("inner:\n  ratoi: 0.5\n") == "r.yaml:2: inner.ratoi: unknown key; did you mean ratio?");
+  CHECK(error_of("count: many\n") == "r.yaml:1: count: many is not a whole number");
+  CHECK(error_of("count: 1.5\n") == "r.yaml:1: count: 1.5 is not a whole number");
+  CHECK(error_of("flag: 3\n") == "r.yaml:1: flag: 3 is not true or false");
+  CHECK(error_of("kind: bet\n") == "r.yaml:1: kind: bet is not one of a, beta; did you mean beta?");
+  CHECK(error_of("inner: 5\n") == "r.yaml:1: inner: is a section of `key: value` lines, not a single value");
+  CHECK(error_of("inner:\n  size: 3\n") == "r.yaml:2: inner.size: is a list, like [1, 2]");
+  CHECK(error_of("count: 1\ncount: 2\n") == "r.yaml:2: count: given twice");
+  CHECK_THAT(error_of("kind: [\n"), ContainsSubstring("r.yaml:"));
+  CHECK_THAT(error_of("- 1\n"), ContainsSubstring("`key: value`"));
+}

@@ -1,0 +1,79 @@
+#include "cli/main.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "error.h"
+
+namespace previt::cli {
+namespace {
+
+bool debug() {
+  const char* value = std::getenv("PREVIT_DEBUG");
+  return value != nullptr && std::strcmp(value, "0") != 0;
+}
+
+std::string one_line(std::string message) {
+  const auto newline = message.find('\n');
+  return newline == std::string::npos ? message : message.substr(0, newline);
+}
+
+int report(const std::string& message, int code) {
+  fmt::print(stderr, "{}\n", message);
+  return code;
+}
+
+std::vector<std::string> names(const po::options_description& options) {
+  std::vector<std::string> all;
+  for (const auto& option : options.options()) all.push_back(option->long_name());
+  return all;
+}
+
+}  // namespace
+
+int run(int argc, char** argv, const std::string& summary, po::options_description options,
+        const std::function<int(const po::variables_map&)>& body) {
+  options.add_options()("help,h", "this text")("version", "the version");
+  try {
+    po::variables_map values;
+    po::store(po::command_line_parser(argc, argv)
+                  .options(options)
+                  .positional({})
+                  .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
+                  .run(),
+              values);
+    if (values.count("help") != 0) {
+      std::ostringstream text;
+      text << options;
+      fmt::print("{}\n\n{}", summary, text.str());
+      return 0;
+    }
+    if (values.count("version") != 0) {
+      fmt::print("PreViT {}\n", PREVIT_VERSION);
+      return 0;
+    }
+    po::notify(values);
+    return body(values);
+  } catch (const po::unknown_option& e) {
+    std::string option = e.get_option_name();
+    option.erase(0, option.find_first_not_of('-'));
+    const auto near = nearest_word(option, names(options));
+    return report(fmt::format("--{}: unknown option{}", option,
+                              near.empty() ? "" : fmt::format("; did you mean --{}?", near)), 2);
+  } catch (const po::error& e) {
+    return report(one_line(e.what()), 2);
+  } catch (const UsageError& e) {
+    return report(e.what(), 2);
+  } catch (const Error& e) {
+    return report(e.what(), 1);
+  } catch (const c10::Error& e) {
+    return report(debug() ? e.what() : one_line(e.what_without_backtrace()), 1);
+  } catch (const std::exception& e) {
+    return report(one_line(e.what()), 1);
+  }
+}
+
+}  // namespace previt::cli

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <boost/program_options.hpp>
+
+#include <functional>
+#include <string>
+
+namespace previt::cli {
+
+namespace po = boost::program_options;
+
+/// Parses the command line with `options` (a --help is added), calls `body`, and turns what it throws
+/// into one line on stderr and an exit code: 2 for usage, 1 for failure. With PREVIT_DEBUG=1 the
+/// message comes with its backtrace.
+int run(int argc, char** argv, const std::string& summary, po::options_description options,
+        const std::function<int(const po::variables_map&)>& body);
+
+}  // namespace previt::cli
