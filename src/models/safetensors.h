@@ -1,0 +1,28 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+
+namespace previt {
+
+using NamedTensors = std::map<std::string, at::Tensor>;
+
+/// A safetensors file: named tensors and a string-to-string header.
+struct SafeTensors {
+  NamedTensors tensors;
+  std::map<std::string, std::string> metadata;
+};
+
+/// Tensors own their memory. Throws Error, led by the path, for anything that is not a whole and
+/// consistent safetensors file.
+SafeTensors read_safetensors(const std::string& path);
+/// The same from bytes in memory; `name` leads errors.
+SafeTensors parse_safetensors(const std::string& bytes, const std::string& name);
+
+/// Writes the file in place (atomicity is the caller's: see checkpoint.h), flushed to disk.
+void write_safetensors(const std::string& path, const NamedTensors& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace previt
