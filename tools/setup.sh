@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Installs what PreViT's build needs and is missing, and nothing else. Run it again whenever you like.
+# Debian 12 and Ubuntu 24.04. Other systems: install the packages listed here by hand; nothing else is special.
+#
+#   PREVIT_TORCH=DIR   your own LibTorch (or the torch folder of a Python); it is only read
+#   PREVIT_PYTHON=EXE  the Python whose pip fetches LibTorch when there is none (default python3)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '\n== %s\n' "$*"; }
+die() { printf '%s\n' "$*" >&2; exit 1; }
+
+python=${PREVIT_PYTHON:-python3}
+packages=(cmake ninja-build ccache mold g++ libopencv-dev libboost-program-options-dev libhdf5-dev libfmt-dev catch2
+          libyaml-cpp-dev nlohmann-json3-dev libjpeg-dev)
+
+install_packages() {
+  command -v dpkg-query >/dev/null || die "setup.sh: only for Debian and Ubuntu; install by hand: ${packages[*]}"
+  local missing=() package
+  for package in "${packages[@]}"; do
+    dpkg-query -W -f='${Status}\n' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
+  done
+  if [ ${#missing[@]} -eq 0 ]; then say "System packages: all there"; return; fi
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || die "setup.sh: not root and no sudo; ask an administrator for: apt-get install ${missing[*]}"
+    as_root=(sudo)
+  fi
+  say "Installing system packages: ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+has_torch() { [ -f "$1/lib/libtorch_cpu.so" ] && [ -d "$1/include/torch" ]; }
+
+find_torch() {
+  local folder
+  if [ -n "${PREVIT_TORCH:-}" ]; then
+    has_torch "$PREVIT_TORCH" || die "PREVIT_TORCH=$PREVIT_TORCH: no lib/libtorch_cpu.so and include/torch there"
+    say "LibTorch: your own, $PREVIT_TORCH"
+    return
+  fi
+  folder=$("$python" -c "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')" 2>/dev/null || true)
+  if [ -n "$folder" ] && has_torch "$folder"; then say "LibTorch: the one of $python, $folder"; return; fi
+  if has_torch .deps/python/torch; then say "LibTorch: .deps/python/torch"; return; fi
+  "$python" -m pip --version >/dev/null 2>&1 || die "setup.sh: $python has no pip; install it (apt-get install python3-pip) or set PREVIT_TORCH"
+  say "Fetching LibTorch into .deps/ (once)"
+  rm -rf .deps/partial
+  # The CPU build where the package index has it (a twentieth of the size), else the default one with its CUDA libraries.
+  "$python" -m pip install --quiet --disable-pip-version-check --no-deps --target .deps/partial 'torch==2.13.0+cpu' 2>/dev/null ||
+    "$python" -m pip install --quiet --disable-pip-version-check --target .deps/partial 'torch==2.13.0'
+  rm -rf .deps/python
+  mv .deps/partial .deps/python
+}
+
+install_packages
+find_torch

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Builds PreViT and runs all its tests: parsers under the sanitizers first, then everything.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+tools/setup.sh
+torch=(${PREVIT_TORCH:+-DPREVIT_TORCH="$PREVIT_TORCH"})
+
+printf '\n== Everything that parses, under the address and undefined-behaviour sanitizers\n'
+cmake --preset asan "${torch[@]}" >/dev/null
+cmake --build --preset asan --target previt_tests
+ASAN_OPTIONS=detect_leaks=0 build/asan/tests/previt_tests '[fuzz]'
+
+printf '\n== All tests\n'
+cmake --preset release "${torch[@]}" >/dev/null
+cmake --build --preset release
+ctest --preset release -j "$(nproc)"
