@@ -1,0 +1,28 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace previt {
+
+// Classification losses, means over the batch, computed in float32 whatever the type of the logits.
+// B images, C classes.
+
+/// logits [B, C], labels [B] int64 → scalar.
+at::Tensor cross_entropy(const at::Tensor& logits, const at::Tensor& labels);
+
+/// (1 - smoothing) · CE + smoothing · mean over classes of -log p (timm
+/// LabelSmoothingCrossEntropy).
+at::Tensor label_smoothing_cross_entropy(const at::Tensor& logits,
+                                         const at::Tensor& labels,
+                                         double smoothing);
+
+/// -Σ targets · log p for targets [B, C] (timm SoftTargetCrossEntropy).
+at::Tensor soft_target_cross_entropy(const at::Tensor& logits, const at::Tensor& targets);
+
+/// Rows with 1 - smoothing + smoothing / C at the label and smoothing / C elsewhere, float32 [B,
+/// C].
+at::Tensor smoothed_targets(const at::Tensor& labels, int64_t num_classes, double smoothing);
+
+}  // namespace previt
