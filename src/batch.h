@@ -34,8 +34,9 @@ struct ViewSpec {
   int64_t solarize_threshold = 128;
   std::string rand_augment;  ///< timm's config string ("rand-m9-mstd0.5-inc1"), "" for none
 
-  /// Names another spec whose crop boxes and flips this one repeats, crop by crop, at its own size and
-  /// interpolation (BEiT's tokenizer view); "" for its own.
+  /// Names an earlier spec whose crop boxes and flips this one repeats, crop by crop, at its own size
+  /// and interpolation (BEiT's tokenizer view); "" for its own. Colour changes are repeated too, less
+  /// those whose probability here is 0.
   std::string same_crop_as;
 };
 void visit(FieldVisitor& v, ViewSpec& o);

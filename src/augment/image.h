@@ -5,6 +5,15 @@
 
 namespace previt {
 
+/// 8-bit pixels that someone else owns, row by row, channels interleaved (RGB, or one of grey).
+struct Pixels {
+  uint8_t* data = nullptr;
+  int64_t height = 0, width = 0, channels = 3;
+
+  uint8_t* row(int64_t y) const { return data + y * width * channels; }
+  int64_t size() const { return height * width * channels; }
+};
+
 /// 8-bit pixels, row by row, channels interleaved (RGB).
 struct Image {
   int64_t height = 0, width = 0, channels = 3;
@@ -16,11 +25,17 @@ struct Image {
 
   uint8_t* row(int64_t y) { return pixels.data() + y * width * channels; }
   const uint8_t* row(int64_t y) const { return pixels.data() + y * width * channels; }
+  Pixels view() { return {pixels.data(), height, width, channels}; }
 };
 
 /// Half-open region of an image in pixels.
 struct Box {
   int64_t top = 0, left = 0, height = 0, width = 0;
+};
+
+/// A region with fractional edges: what a resize maps onto its output.
+struct Window {
+  double top = 0, left = 0, height = 0, width = 0;
 };
 
 }  // namespace previt

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "augment/image.h"
+#include "batch.h"
+#include "random.h"
+
+namespace previt {
+
+/// Where a view lies in its image. A resize maps `window` onto the view; the pixels of `box` are
+/// all that it may read. Random crops are cut out before they are resized, so both are the same; a
+/// centre crop is cut after, so its window has fractional edges and its box a margin for the
+/// filter.
+struct Crop {
+  Box box;
+  Window window;
+};
+
+/// torchvision's RandomResizedCrop: area share uniform in `scale`, log of width / height uniform in
+/// that of `ratio`, up to ten attempts, then the largest central box within `ratio`.
+/// Draws per attempt: area share, log ratio; once the size fits: top, left.
+Box random_resized_crop(int64_t image_height,
+                        int64_t image_width,
+                        const std::vector<double>& scale,
+                        const std::vector<double>& ratio,
+                        Draws& draws);
+
+/// MAE's linear probe (mae:util/crop.py): one draw, its sides clamped to the image.
+Box single_draw_crop(int64_t image_height,
+                     int64_t image_width,
+                     const std::vector<double>& scale,
+                     const std::vector<double>& ratio,
+                     Draws& draws);
+
+/// Resize the short side to view / crop_pct (the long side truncated), cut the centre out (offsets
+/// rounded half to even); as one window of the original image.
+Crop center_crop(int64_t image_height,
+                 int64_t image_width,
+                 int64_t view_height,
+                 int64_t view_width,
+                 double crop_pct,
+                 const std::string& interpolation);
+
+/// The crop that a spec asks for. Throws Error where crop "none" meets an image of another size.
+Crop plan_crop(const ViewSpec& spec, int64_t image_height, int64_t image_width, Draws& draws);
+
+}  // namespace previt

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "augment/image.h"
+#include "random.h"
+
+namespace previt {
+
+/// The operations of RandAugment (timm:timm/data/auto_augment.py).
+enum class AugmentOp {
+  auto_contrast,
+  equalize,
+  invert,
+  rotate,
+  posterize,
+  solarize,
+  solarize_add,
+  color,
+  contrast,
+  brightness,
+  sharpness,
+  shear_x,
+  shear_y,
+  translate_x,
+  translate_y,
+};
+
+struct AugmentStep {
+  AugmentOp op;
+  double argument =
+      0;  ///< degrees, bits, threshold, factor, or share of the side, as the op takes it
+};
+
+/// What fills pixels from outside the image: ImageNet's mean × 255, rounded.
+using Fill = std::array<uint8_t, 3>;
+constexpr Fill kImageNetFill = {124, 116, 104};
+
+/// One operation with its argument. Geometric ones resample by `interpolation` (bicubic |
+/// bilinear).
+void apply(const AugmentStep& step,
+           Pixels image,
+           const std::string& interpolation,
+           const Fill& fill = kImageNetFill);
+
+/// A policy from timm's config string: "rand" followed by -m<magnitude> -n<operations>
+/// -p<probability> -mstd<deviation> (over 100: uniform in [0, m]) -mmax<limit> -inc1.
+struct RandAugment {
+  double magnitude = 10;
+  int64_t operations = 2;
+  double probability = 0.5;  ///< of each operation
+  double deviation = 0;
+  double limit = 10;
+  bool increasing = false;  ///< every operation gets stronger with the magnitude
+
+  static RandAugment parse(const std::string& config);  ///< throws UsageError
+
+  /// Operations are drawn with replacement, first all of them; then for each: whether, magnitude,
+  /// sign.
+  std::vector<AugmentStep> draw(Draws& draws) const;
+};
+
+/// The argument of an operation at a magnitude in [0, 10], before the random sign.
+double augment_argument(AugmentOp op, double magnitude, bool increasing);
+
+/// timm's name ("ShearX", "TranslateXRel", "ColorIncreasing") → operation; throws UsageError.
+AugmentOp augment_op(const std::string& name);
+
+}  // namespace previt

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "augment/image.h"
+
+namespace previt {
+
+enum class Filter { bilinear, bicubic, lanczos };
+
+Filter filter_named(const std::string& name);  ///< bilinear | bicubic | lanczos, else UsageError
+double filter_radius(Filter filter);           ///< in output pixels, when shrinking
+double filter_value(Filter filter,
+                    double x);  ///< Pillow's kernels: bicubic has a = -0.5, lanczos 3 lobes
+
+/// One axis of a resize: `size` outputs spread over [origin, origin + extent) of the source, of
+/// which only the pixels [low, high) count.
+struct Axis {
+  double origin = 0, extent = 0;
+  int64_t low = 0, high = 0;
+  int64_t size = 0;
+};
+
+/// For each output of an axis its first source pixel and its weights (normalised, antialiased as in
+/// Pillow: the kernel widens with the reduction). All rows have `taps` weights; unused ones are 0.
+struct Weights {
+  int64_t taps = 0;
+  std::vector<int64_t> first;
+  std::vector<double> values;  ///< [size, taps]
+};
+Weights resize_weights(const Axis& axis, Filter filter);
+
+/// Resizes the window of `source` onto `out`, reading only pixels of `limits`; Pillow's way:
+/// columns first, rounded to 8 bits, then rows. Within 1 of Pillow's values (weights have 14 bits).
+/// `flip` mirrors the result left to right at no cost.
+void resize(const Image& source,
+            const Window& window,
+            const Box& limits,
+            Filter filter,
+            bool flip,
+            Pixels out);
+
+}  // namespace previt

@@ -1,1 +1,0 @@
-#include "augment/image.h"
