@@ -7,8 +7,8 @@
 namespace previt {
 
 void visit(FieldVisitor& v, ViewSpec& o) {
-  v.field("height", o.height, "pixels", at_least(1));
-  v.field("width", o.width, "pixels", at_least(1));
+  v.field("height", o.height, "pixels; 0: as model.image_size", at_least(0));
+  v.field("width", o.width, "pixels; 0: as model.image_size", at_least(0));
   v.field("crop", o.crop, "how the view is cut out",
           {"random_resized", "single_draw", "center", "resize", "none"});
   v.field("scale", o.scale, "share of the image's area, lowest and highest", {0, 1, true});
@@ -60,6 +60,13 @@ at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, 
   const at::Tensor floats = pixels.to(device, /*non_blocking=*/true)
                                 .to(torch::kFloat32, false, false, torch::MemoryFormat::Contiguous);
   return floats.mul(1 / (unit * std)).sub_(mean / std);
+}
+
+at::Tensor denormalize(const at::Tensor& images, const NormalizeOptions& options) {
+  const auto like_images = images.options().dtype(torch::kFloat32);
+  const at::Tensor mean = torch::tensor(options.mean, like_images).view({1, -1, 1, 1});
+  const at::Tensor std = torch::tensor(options.std, like_images).view({1, -1, 1, 1});
+  return images * std + mean;
 }
 
 }  // namespace previt

@@ -16,7 +16,7 @@ namespace previt {
 struct ViewSpec {
   std::string name = "view";
   int64_t count = 1;  ///< independent crops of this kind per image
-  int64_t height = 224, width = 224;
+  int64_t height = 224, width = 224;  ///< pixels; 0 in a recipe: those of model.image_size
 
   std::string crop = "random_resized";  ///< random_resized | single_draw | center | resize | none
   std::vector<double> scale = {0.2, 1.0};
@@ -32,12 +32,12 @@ struct ViewSpec {
   std::vector<double> blur_sigma = {0.1, 2.0};
   double solarize = 0;
   int64_t solarize_threshold = 128;
-  std::string rand_augment;  ///< timm's config string ("rand-m9-mstd0.5-inc1"), "" for none
+  std::string rand_augment{};  ///< timm's config string ("rand-m9-mstd0.5-inc1"), "" for none
 
   /// Names an earlier spec whose crop boxes and flips this one repeats, crop by crop, at its own size
   /// and interpolation (BEiT's tokenizer view); "" for its own. Colour changes are repeated too, less
   /// those whose probability here is 0.
-  std::string same_crop_as;
+  std::string same_crop_as{};
 };
 void visit(FieldVisitor& v, ViewSpec& o);
 
@@ -54,6 +54,8 @@ void visit(FieldVisitor& v, NormalizeOptions& o);
 
 /// uint8 or float [B, C, H, W] on any device → float32 [B, C, H, W], contiguous, on `device`.
 at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, at::Device device);
+/// The inverse, for pictures: normalised [B, C, H, W] → pixels in about [0, 1].
+at::Tensor denormalize(const at::Tensor& images, const NormalizeOptions& options);
 
 /// What one step sees. B images; a source fills uint8 views, the trainer normalises them.
 struct Batch {
