@@ -1,10 +1,11 @@
 #pragma once
 
 #include <torch/nn/module.h>
-#include <torch/nn/pimpl.h>
 
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/vit_options.h"
@@ -12,30 +13,39 @@
 namespace previt {
 
 class Block;
+class LayerNorm;
+class Linear;
+class PatchEmbed;
 
 /// The shared Vision Transformer. Parameter names are timm's. All forward functions take normalised
-/// float32 images [B, C, H, W] of any size that is a multiple of the patch; positions are resized by
-/// `options.pos_resize` when the grid differs.
+/// float32 images [B, C, H, W] of any size that is a multiple of the patch; positions are resized
+/// by `options.pos_resize` when the grid differs. Wrong shapes throw Error.
 ///
 /// Legend: B batch, N tokens (prefix tokens first: cls, then registers), L patches, K kept patches,
-/// D width, H heads.
+/// D width, H heads. Tokens between blocks are float32; normed results are in compute_type().
 class Vit : public torch::nn::Module {
  public:
+  /// Resolves the options and initialises as init_weights_timm does.
   explicit Vit(VitOptions options);
 
   const VitOptions& options() const { return options_; }
   int64_t num_prefix_tokens() const { return options_.num_prefix_tokens(); }
 
-  /// Initialises as timm / DINO do (trunc_normal 0.02) or as MAE does (xavier_uniform, sin-cos positions).
+  /// Linear layers, learned positions and cls trunc_normal 0.02, registers normal 1e-6, biases 0,
+  /// patch projection the framework's default (timm, DINO, DINOv2).
   void init_weights_timm();
+  /// xavier_uniform for linear layers and the patch projection (as a matrix), cls normal 0.02
+  /// (MAE).
   void init_weights_mae();
 
   /// Tokens before the first block, [B, N, D]. `patch_mask` [B, L] bool with `mask_token` [1, 1, D]
   /// replaces masked patch embeddings before positions are added (BEiT, iBOT, DINOv2).
-  at::Tensor embed(const at::Tensor& images, const at::Tensor& patch_mask = {},
+  at::Tensor embed(const at::Tensor& images,
+                   const at::Tensor& patch_mask = {},
                    const at::Tensor& mask_token = {});
 
-  /// As embed, for only the patches kept_ids [B, K] int64, without embedding the others (MAE): [B, prefix + K, D].
+  /// As embed, for only the patches kept_ids [B, K] int64, without embedding the others (MAE): [B,
+  /// prefix + K, D].
   at::Tensor embed_kept(const at::Tensor& images, const at::Tensor& kept_ids);
 
   /// All blocks, no final norm. grid: patches per column and row, for relative positions.
@@ -51,28 +61,48 @@ class Vit : public torch::nn::Module {
   at::Tensor pooled(const at::Tensor& images);
   at::Tensor pool(const at::Tensor& features) const;  ///< from forward_features
 
-  /// Logits [B, num_classes].
+  /// Logits [B, num_classes], float32; without a head what pooled gives.
   at::Tensor forward(const at::Tensor& images);
 
-  /// Attention of one block (negative counts from the end), float32 [B, H, N, N], whatever kernel the
-  /// other blocks run.
+  /// Attention of one block (negative counts from the end), float32 [B, H, N, N], whatever kernel
+  /// the other blocks run.
   at::Tensor attention(const at::Tensor& images, int64_t block = -1);
 
-  /// Positions for a grid, [1, rows, D], resized by options.pos_resize.
-  at::Tensor positions(int64_t grid_height, int64_t grid_width);
+  /// Positions for a grid, [1, rows, D], resized by options.pos_resize; undefined without
+  /// positions.
+  at::Tensor positions(int64_t grid_height, int64_t grid_width) const;
 
   /// Final norm (or identity with pool avg).
   at::Tensor norm(const at::Tensor& tokens) const;
 
-  void set_num_classes(int64_t n, double init_std);  ///< a new head, trunc_normal std, zero bias
+  /// A new head on the parameters' device, trunc_normal std, zero bias; 0 removes it.
+  void set_num_classes(int64_t n, double init_std = 0.02);
+
   std::vector<std::shared_ptr<Block>>& blocks() { return blocks_; }
 
-  at::Tensor cls_token, pos_embed, register_tokens;
+  at::Tensor cls_token, pos_embed, register_tokens;  ///< undefined where the options have none
+  std::shared_ptr<PatchEmbed> patch_embed;
 
  private:
+  void register_tokens_and_positions();
+  void register_blocks();
+  void register_norms();
+  void init_tokens();
+
+  // Patches [B, K, D] and their positions [1 or B, K, D] → [B, prefix + K, D].
+  at::Tensor assemble(at::Tensor patches,
+                      const at::Tensor& table,
+                      const at::Tensor& patch_positions) const;
+  // The relative position bias of every block, undefined where it has none.
+  std::vector<at::Tensor> attention_biases(int64_t grid_height, int64_t grid_width);
+  const at::Tensor& relative_index(int64_t grid_height, int64_t grid_width);
+
   VitOptions options_;
   std::vector<std::shared_ptr<Block>> blocks_;
-  // … patch_embed, norm, fc_norm, head, relative positions
+  at::Tensor shared_relative_table_;
+  std::shared_ptr<LayerNorm> norm_, fc_norm_;
+  std::shared_ptr<Linear> head_;
+  std::map<std::pair<int64_t, int64_t>, at::Tensor> relative_index_;  // by grid
 };
 
 }  // namespace previt

@@ -68,6 +68,9 @@ VitOptions resolve(VitOptions o) {
   if (o.pos_embed == "sincos" && o.embed_dim % 4 != 0) {
     fail_usage("model.embed_dim: sin-cos positions need a multiple of 4, not {}", o.embed_dim);
   }
+  if (o.rel_pos_bias != "none" && (!o.cls_token || o.register_tokens > 0)) {
+    fail_usage("model.rel_pos_bias: {} needs cls_token: true and register_tokens: 0", o.rel_pos_bias);
+  }
   if (o.pool == "cls" && !o.cls_token) fail_usage("model.pool: cls needs cls_token: true");
   return o;
 }

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <memory>
+#include <string>
+
+namespace previt {
+
+class Linear;
+
+/// Multi-head self-attention. Parameters: `qkv` (rows q, k, v), `proj`; with qkv_bias "qv" `q_bias`
+/// and `v_bias` instead of qkv.bias, the key having none (BEiT); with relative positions of its own
+/// `relative_position_bias_table`, which the Vit turns into `bias`.
+class Attention : public torch::nn::Module {
+ public:
+  /// qkv_bias: full | qv | none. relative_rows: rows of the table, 0 for none.
+  Attention(int64_t dim, int64_t heads, const std::string& qkv_bias, int64_t relative_rows);
+
+  /// x [B, N, D] → [B, N - first_query, D]: the outputs of the tokens from first_query on, which
+  /// attend to all. bias: undefined or broadcastable to [B, H, N, N].
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias, int64_t first_query) const;
+
+  /// The attention itself, float32 [B, H, N, N].
+  at::Tensor weights(const at::Tensor& x, const at::Tensor& bias) const;
+
+  /// Zeroes q_bias, v_bias and the table.
+  void reset();
+
+  at::Tensor q_bias, v_bias, relative_position_bias_table;
+
+ private:
+  at::Tensor packed_bias() const;  // [3·D] or undefined
+
+  int64_t heads_;
+  std::shared_ptr<Linear> qkv_, proj_;
+};
+
+}  // namespace previt

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <memory>
+#include <string>
+
+namespace previt {
+
+class Attention;
+class LayerNorm;
+class LayerScale;
+class Mlp;
+
+struct BlockOptions {
+  int64_t dim = 0, heads = 0;
+  double mlp_ratio = 4;
+  std::string mlp = "gelu";       ///< gelu | swiglu
+  std::string qkv_bias = "full";  ///< full | qv | none
+  double layer_scale = 0;         ///< initial value; 0: none
+  double drop_path = 0;           ///< this block's own rate, in training mode
+  double norm_eps = 1e-6;
+  int64_t relative_rows = 0;  ///< rows of a relative position table of its own; 0: none
+};
+
+/// Pre-norm Transformer block: x + ls1(attn(norm1(x))), then x + ls2(mlp(norm2(x))). The residual
+/// stream stays float32; branches compute in compute_type().
+class Block : public torch::nn::Module {
+ public:
+  explicit Block(const BlockOptions& options);
+
+  /// x [B, N, D] → [B, N - first_query, D]. With first_query > 0 only the tokens from that index on
+  /// are computed (queries, projection, MLP); they still attend to all N. Equal to the rows of the
+  /// whole. bias: undefined or added to the attention logits, broadcastable to [B, H, N, N].
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias = {}, int64_t first_query = 0);
+
+  /// Attention of this block, float32 [B, H, N, N].
+  at::Tensor attention_weights(const at::Tensor& x, const at::Tensor& bias = {}) const;
+
+  Attention& attention() { return *attn_; }
+  double drop_path_rate() const { return drop_path_; }
+
+ private:
+  at::Tensor add(const at::Tensor& x,
+                 at::Tensor branch,
+                 const std::shared_ptr<LayerScale>& scale) const;
+
+  double drop_path_;
+  std::shared_ptr<LayerNorm> norm1_, norm2_;
+  std::shared_ptr<Attention> attn_;
+  std::shared_ptr<Mlp> mlp_;
+  std::shared_ptr<LayerScale> ls1_, ls2_;
+};
+
+}  // namespace previt

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+namespace previt {
+
+// In place, from torch's default generator, without recording gradients.
+
+/// Normal(0, std) cut at ±cut, an absolute value (timm: 2; BEiT's pretraining: std).
+void trunc_normal_(at::Tensor t, double std, double cut = 2);
+
+/// Uniform in ±√(6 / (fan_in + fan_out)) for t seen as the matrix [first dimension, all others].
+void xavier_uniform_(at::Tensor t);
+
+/// The framework's own initialisation of convolutions: uniform in ±1/√fan_in, for weight and bias.
+void conv_default_(at::Tensor weight, at::Tensor bias);
+
+/// Every LayerNorm 1 and 0, LayerScale its initial value, q_bias, v_bias and relative tables 0, and
+/// every Linear: bias 0, weight by the name. Modules inside `module` and itself.
+void init_linears_trunc_normal(torch::nn::Module& module, double std = 0.02);
+void init_linears_xavier(torch::nn::Module& module);
+
+}  // namespace previt

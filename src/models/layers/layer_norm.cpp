@@ -1,0 +1,22 @@
+#include "models/layers/layer_norm.h"
+
+#include "models/layers/kernels.h"
+
+namespace previt {
+
+LayerNorm::LayerNorm(int64_t dim, double eps) : eps_(eps) {
+  weight = register_parameter("weight", torch::ones({dim}));
+  bias = register_parameter("bias", torch::zeros({dim}));
+}
+
+at::Tensor LayerNorm::forward(const at::Tensor& x) const {
+  return layer_norm(x, weight, bias, eps_);
+}
+
+void LayerNorm::reset() {
+  torch::NoGradGuard no_grad;
+  weight.fill_(1);
+  bias.zero_();
+}
+
+}  // namespace previt

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+namespace previt {
+
+/// LayerNorm over the last dimension on kernels.h: float32 statistics, result in compute_type().
+/// Parameters `weight` (ones) and `bias` (zeros), both [D].
+class LayerNorm : public torch::nn::Module {
+ public:
+  LayerNorm(int64_t dim, double eps);
+
+  at::Tensor forward(const at::Tensor& x) const;
+  void reset();
+
+  at::Tensor weight, bias;
+
+ private:
+  double eps_;
+};
+
+}  // namespace previt

@@ -1,0 +1,14 @@
+#include "models/layers/linear.h"
+
+#include "models/layers/kernels.h"
+
+namespace previt {
+
+Linear::Linear(int64_t in, int64_t out, bool with_bias) {
+  weight = register_parameter("weight", torch::zeros({out, in}));
+  if (with_bias) bias = register_parameter("bias", torch::zeros({out}));
+}
+
+at::Tensor Linear::forward(const at::Tensor& x) const { return linear(x, weight, bias); }
+
+}  // namespace previt

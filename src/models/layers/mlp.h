@@ -1,0 +1,45 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <memory>
+#include <string>
+
+namespace previt {
+
+class Linear;
+
+/// The position-wise network of a block, [B, N, D] → [B, N, D].
+class Mlp : public torch::nn::Module {
+ public:
+  virtual at::Tensor forward(const at::Tensor& x) const = 0;
+};
+
+/// fc2(gelu(fc1(x))), hidden width D·ratio.
+class GeluMlp final : public Mlp {
+ public:
+  GeluMlp(int64_t dim, int64_t hidden);
+  at::Tensor forward(const at::Tensor& x) const override;
+
+ private:
+  std::shared_ptr<Linear> fc1_, fc2_;
+};
+
+/// DINOv2's gated network: w3(silu(a) · b) with [a, b] = w12(x).
+class SwiGluMlp final : public Mlp {
+ public:
+  SwiGluMlp(int64_t dim, int64_t hidden);
+  at::Tensor forward(const at::Tensor& x) const override;
+
+ private:
+  std::shared_ptr<Linear> w12_, w3_;
+};
+
+/// Hidden width: ⌊D·ratio⌋, for swiglu ⌊⌊D·ratio⌋·2/3⌋ rounded up to a multiple of 8
+/// (dinov2/layers/swiglu_ffn.py).
+int64_t mlp_hidden_width(const std::string& kind, int64_t dim, double ratio);
+
+/// kind: gelu | swiglu.
+std::shared_ptr<Mlp> make_mlp(const std::string& kind, int64_t dim, double ratio);
+
+}  // namespace previt

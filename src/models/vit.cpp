@@ -1,0 +1,272 @@
+#include "models/vit.h"
+
+#include "error.h"
+#include "models/layers/attention.h"
+#include "models/layers/block.h"
+#include "models/layers/drop_path.h"
+#include "models/layers/init.h"
+#include "models/layers/layer_norm.h"
+#include "models/layers/linear.h"
+#include "models/layers/patch_embed.h"
+#include "models/layers/pos_embed.h"
+#include "models/layers/rel_pos_bias.h"
+
+namespace previt {
+namespace {
+
+// The part of a position table that belongs to patches, [1, L, D].
+at::Tensor patch_rows(const at::Tensor& table, int64_t patches) {
+  return table.defined() ? table.slice(1, table.size(1) - patches) : table;
+}
+
+}  // namespace
+
+Vit::Vit(VitOptions options) : options_(resolve(std::move(options))) {
+  register_tokens_and_positions();
+  const auto& o = options_;
+  patch_embed = register_module(
+      "patch_embed", std::make_shared<PatchEmbed>(o.patch_size, o.in_channels, o.embed_dim));
+  register_blocks();
+  register_norms();
+  set_num_classes(o.num_classes);
+  init_weights_timm();
+}
+
+void Vit::register_tokens_and_positions() {
+  const auto& o = options_;
+  if (o.cls_token) cls_token = register_parameter("cls_token", torch::zeros({1, 1, o.embed_dim}));
+  if (o.register_tokens > 0) {
+    register_tokens =
+        register_parameter("reg_token", torch::zeros({1, o.register_tokens, o.embed_dim}));
+  }
+  const bool cls_row = o.cls_token && o.pos_embed_cls;
+  if (o.pos_embed == "learned") {
+    pos_embed = register_parameter(
+        "pos_embed", torch::zeros({1, o.num_patches() + (cls_row ? 1 : 0), o.embed_dim}));
+  } else if (o.pos_embed == "sincos") {
+    const at::Tensor table =
+        sincos_positions(o.embed_dim, o.grid_height(), o.grid_width(), cls_row);
+    pos_embed = register_parameter("pos_embed", table.unsqueeze(0), /*requires_grad=*/false);
+  }
+}
+
+void Vit::register_blocks() {
+  const auto& o = options_;
+  const int64_t rows = relative_position_rows(o.grid_height(), o.grid_width());
+  const bool per_block = o.rel_pos_bias == "per_block" || o.rel_pos_bias == "both";
+  const auto rates = drop_path_rates(o.drop_path, o.drop_path_mode, o.depth);
+  auto list = register_module("blocks", std::make_shared<torch::nn::Module>());
+  for (int64_t i = 0; i < o.depth; ++i) {
+    blocks_.push_back(list->register_module(
+        std::to_string(i),
+        std::make_shared<Block>(BlockOptions{.dim = o.embed_dim,
+                                             .heads = o.num_heads,
+                                             .mlp_ratio = o.mlp_ratio,
+                                             .mlp = o.mlp,
+                                             .qkv_bias = o.qkv_bias,
+                                             .layer_scale = o.layer_scale,
+                                             .drop_path = rates[static_cast<size_t>(i)],
+                                             .norm_eps = o.norm_eps,
+                                             .relative_rows = per_block ? rows : 0})));
+  }
+  if (o.rel_pos_bias == "shared" || o.rel_pos_bias == "both") {
+    auto holder = register_module("rel_pos_bias", std::make_shared<torch::nn::Module>());
+    shared_relative_table_ = holder->register_parameter("relative_position_bias_table",
+                                                        torch::zeros({rows, o.num_heads}));
+  }
+}
+
+void Vit::register_norms() {
+  auto norm = std::make_shared<LayerNorm>(options_.embed_dim, options_.norm_eps);
+  if (options_.pool == "avg") {
+    fc_norm_ = register_module("fc_norm", norm);
+  } else {
+    norm_ = register_module("norm", norm);
+  }
+}
+
+void Vit::set_num_classes(int64_t n, double init_std) {
+  if (head_) unregister_module("head");
+  head_ = nullptr;
+  options_.num_classes = n;
+  if (n == 0) return;
+  head_ = register_module("head", std::make_shared<Linear>(options_.embed_dim, n));
+  head_->to(patch_embed->weight().device());
+  trunc_normal_(head_->weight, init_std);
+}
+
+void Vit::init_weights_timm() {
+  torch::NoGradGuard no_grad;
+  init_linears_trunc_normal(*this);
+  conv_default_(patch_embed->weight(), patch_embed->bias());
+  init_tokens();
+  if (cls_token.defined()) trunc_normal_(cls_token, 0.02);
+}
+
+void Vit::init_weights_mae() {
+  torch::NoGradGuard no_grad;
+  init_linears_xavier(*this);
+  conv_default_(patch_embed->weight(), patch_embed->bias());
+  xavier_uniform_(patch_embed->weight());
+  init_tokens();
+  if (cls_token.defined()) cls_token.normal_(0, 0.02);
+}
+
+void Vit::init_tokens() {
+  if (options_.pos_embed == "learned") trunc_normal_(pos_embed, 0.02);
+  if (register_tokens.defined()) register_tokens.normal_(0, 1e-6);
+  if (shared_relative_table_.defined()) shared_relative_table_.zero_();
+}
+
+at::Tensor Vit::positions(int64_t grid_height, int64_t grid_width) const {
+  if (!pos_embed.defined()) return pos_embed;
+  return resize_pos_embed(pos_embed,
+                          options_.grid_height(),
+                          options_.grid_width(),
+                          grid_height,
+                          grid_width,
+                          pos_resize(options_.pos_resize));
+}
+
+at::Tensor Vit::assemble(at::Tensor patches,
+                         const at::Tensor& table,
+                         const at::Tensor& patch_positions) const {
+  const int64_t batch = patches.size(0);
+  std::vector<at::Tensor> parts;
+  if (cls_token.defined()) {
+    const bool placed = table.defined() && options_.pos_embed_cls;
+    const at::Tensor cls = placed ? cls_token + table.slice(1, 0, 1) : cls_token;
+    parts.push_back(cls.expand({batch, -1, -1}));
+  }
+  if (register_tokens.defined()) parts.push_back(register_tokens.expand({batch, -1, -1}));
+  parts.push_back(table.defined() ? patches + patch_positions : patches.to(torch::kFloat));
+  return torch::cat(parts, 1);
+}
+
+at::Tensor Vit::embed(const at::Tensor& images,
+                      const at::Tensor& patch_mask,
+                      const at::Tensor& mask_token) {
+  at::Tensor patches = patch_embed->forward(images).to(torch::kFloat);
+  if (patch_mask.defined()) {
+    require(patch_mask.dim() == 2 && patch_mask.size(0) == patches.size(0) &&
+                patch_mask.size(1) == patches.size(1),
+            "vit: patch_mask is {} instead of [{}, {}]",
+            patch_mask.sizes().vec(),
+            patches.size(0),
+            patches.size(1));
+    patches = torch::where(patch_mask.unsqueeze(-1), mask_token, patches);
+  }
+  const int64_t p = options_.patch_size;
+  const at::Tensor table = positions(images.size(2) / p, images.size(3) / p);
+  return assemble(patches, table, patch_rows(table, patches.size(1)));
+}
+
+at::Tensor Vit::embed_kept(const at::Tensor& images, const at::Tensor& kept_ids) {
+  require(kept_ids.dim() == 2 && kept_ids.size(0) == images.size(0),
+          "vit: kept_ids is {} instead of [{}, K]",
+          kept_ids.sizes().vec(),
+          images.size(0));
+  const at::Tensor patches = patch_embed->forward_kept(images, kept_ids);
+  const int64_t p = options_.patch_size;
+  const int64_t grid_height = images.size(2) / p, grid_width = images.size(3) / p;
+  const at::Tensor table = positions(grid_height, grid_width);
+  at::Tensor kept_rows;
+  if (table.defined()) {
+    kept_rows = patch_rows(table, grid_height * grid_width)[0]
+                    .index_select(0, kept_ids.flatten())
+                    .view(patches.sizes());
+  }
+  return assemble(patches, table, kept_rows);
+}
+
+const at::Tensor& Vit::relative_index(int64_t grid_height, int64_t grid_width) {
+  at::Tensor& index = relative_index_[{grid_height, grid_width}];
+  const auto device = cls_token.device();
+  if (!index.defined() || index.device() != device) {
+    index = relative_position_index(grid_height, grid_width).to(device);
+  }
+  return index;
+}
+
+std::vector<at::Tensor> Vit::attention_biases(int64_t grid_height, int64_t grid_width) {
+  std::vector<at::Tensor> biases(blocks_.size());
+  const auto& o = options_;
+  if (o.rel_pos_bias == "none") return biases;
+  const at::Tensor& index = relative_index(grid_height, grid_width);
+  const auto bias = [&](const at::Tensor& table) {
+    return relative_position_bias(
+        resize_relative_table(table, o.grid_height(), o.grid_width(), grid_height, grid_width),
+        index);
+  };
+  if (o.rel_pos_bias == "shared") {
+    std::fill(biases.begin(), biases.end(), bias(shared_relative_table_));
+    return biases;
+  }
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    const at::Tensor& own = blocks_[i]->attention().relative_position_bias_table;
+    biases[i] = bias(o.rel_pos_bias == "both" ? own + shared_relative_table_ : own);
+  }
+  return biases;
+}
+
+at::Tensor Vit::run_blocks(at::Tensor tokens, int64_t grid_height, int64_t grid_width) {
+  const auto biases = attention_biases(grid_height, grid_width);
+  for (size_t i = 0; i < blocks_.size(); ++i) tokens = blocks_[i]->forward(tokens, biases[i]);
+  return tokens;
+}
+
+at::Tensor Vit::norm(const at::Tensor& tokens) const {
+  return norm_ ? norm_->forward(tokens) : tokens;
+}
+
+at::Tensor Vit::forward_features(const at::Tensor& images) {
+  const int64_t p = options_.patch_size;
+  return norm(run_blocks(embed(images), images.size(2) / p, images.size(3) / p));
+}
+
+std::vector<at::Tensor> Vit::intermediate(const at::Tensor& images, int64_t n, bool normed) {
+  const auto depth = static_cast<int64_t>(blocks_.size());
+  require(n >= 1 && n <= depth, "vit: {} of {} blocks asked for", n, depth);
+  at::Tensor tokens = embed(images);
+  const int64_t p = options_.patch_size;
+  const auto biases = attention_biases(images.size(2) / p, images.size(3) / p);
+  std::vector<at::Tensor> outputs;
+  for (int64_t i = 0; i < depth; ++i) {
+    const auto at = static_cast<size_t>(i);
+    tokens = blocks_[at]->forward(tokens, biases[at]);
+    if (i >= depth - n) outputs.push_back(normed ? norm(tokens) : tokens);
+  }
+  return outputs;
+}
+
+at::Tensor Vit::attention(const at::Tensor& images, int64_t block) {
+  const auto depth = static_cast<int64_t>(blocks_.size());
+  const int64_t chosen = block < 0 ? block + depth : block;
+  require(chosen >= 0 && chosen < depth, "vit: block {} of {} asked for", block, depth);
+  at::Tensor tokens = embed(images);
+  const int64_t p = options_.patch_size;
+  const auto biases = attention_biases(images.size(2) / p, images.size(3) / p);
+  for (size_t i = 0; i < static_cast<size_t>(chosen); ++i) {
+    tokens = blocks_[i]->forward(tokens, biases[i]);
+  }
+  return blocks_[static_cast<size_t>(chosen)]->attention_weights(
+      tokens, biases[static_cast<size_t>(chosen)]);
+}
+
+at::Tensor Vit::pool(const at::Tensor& features) const {
+  if (!fc_norm_) return features.select(1, 0);
+  return fc_norm_->forward(features.slice(1, num_prefix_tokens()).mean(1));
+}
+
+at::Tensor Vit::pooled(const at::Tensor& images) {
+  const int64_t p = options_.patch_size;
+  const at::Tensor tokens = run_blocks(embed(images), images.size(2) / p, images.size(3) / p);
+  return fc_norm_ ? pool(tokens) : norm_->forward(tokens.select(1, 0));
+}
+
+at::Tensor Vit::forward(const at::Tensor& images) {
+  const at::Tensor features = pooled(images);
+  return head_ ? head_->forward(features).to(torch::kFloat) : features;
+}
+
+}  // namespace previt

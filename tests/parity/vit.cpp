@@ -1,0 +1,122 @@
+#include "parity/vit.h"
+
+#include "models/layers/patch_embed.h"
+
+using namespace previt;
+using namespace previt::parity;
+
+namespace {
+
+// timm's VisionTransformer: every stage, other sizes, gradients of CE + mean(tokens²).
+void timm_case(const Fixture& fixture, VitOptions options, Check& check) {
+  options.num_classes = fixture.integer("num_classes");
+  options.pos_resize = "timm";
+  const auto vit = load_vit(fixture, options, check);
+  const at::Tensor images = fixture.at("input.img");
+  check.t1("patch_embed", vit->patch_embed->forward(images), fixture.at("output.patch_embed"));
+  check.t1("embed", vit->embed(images), fixture.at("output.embed"));
+  check_blocks(fixture, *vit, images, check);
+  check.t1("attn_last", vit->attention(images), fixture.at("output.attn_last"));
+
+  const at::Tensor tokens = vit->forward_features(images);
+  check.t1("norm_tokens", tokens, fixture.at("output.norm_tokens"));
+  check.t1("pooled", vit->pool(tokens), fixture.at("output.pooled"));
+  const at::Tensor logits = vit->forward(images);
+  check.t1("logits", logits, fixture.at("output.logits"));
+  const at::Tensor loss =
+      torch::cross_entropy_loss(logits, fixture.at("input.target")) + tokens.square().mean();
+  check.t1("loss", loss, fixture.at("output.loss"));
+  loss.backward();
+  check_gradients(fixture, *vit, check);
+
+  const auto sizes = other_sizes(fixture);
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const int64_t p = options.patch_size;
+    const auto key = [&](const std::string& name) { return fmt::format("{}_other_{}", name, i); };
+    check.t1(key("pos_embed"),
+             vit->positions(sizes[i][0] / p, sizes[i][1] / p),
+             fixture.at(key("output.pos_embed")));
+    check.t1(key("logits"),
+             vit->forward(fixture.at(key("input.img"))),
+             fixture.at(key("output.logits")));
+  }
+}
+
+// DINO's VisionTransformer.
+void dino_case(const Fixture& fixture, Check& check) {
+  VitOptions options = vit_options(fixture);
+  options.norm_eps = fixture.number("ln_eps");
+  options.pos_resize = "dino";
+  const auto vit = load_vit(fixture, options, check);
+  const at::Tensor images = fixture.at("input.img");
+  check_blocks(fixture, *vit, images, check);
+  check.t1("tokens", vit->embed(images), fixture.at("output.tokens"));
+  check.t1("attn_last", vit->attention(images), fixture.at("output.attn_last"));
+  const auto last = vit->intermediate(images, fixture.integer("n_last"));
+  for (size_t i = 0; i < last.size(); ++i) {
+    const std::string key = fmt::format("output.intermediate.{}", i);
+    check.t1(key, last[i], fixture.at(key));
+  }
+
+  const at::Tensor cls = vit->pooled(images);
+  check.t1("cls", cls, fixture.at("output.cls"));
+  at::Tensor loss = (cls * fixture.at("input.r_cls")).sum();
+  const auto sizes = other_sizes(fixture);
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const auto key = [&](const std::string& name) { return fmt::format("{}_other_{}", name, i); };
+    const at::Tensor other = fixture.at(key("input.img"));
+    const int64_t p = options.patch_size;
+    check.t1(key("pos_embed"),
+             vit->positions(sizes[i][0] / p, sizes[i][1] / p),
+             fixture.at(key("output.pos_embed")));
+    check.t1(key("attn_last"), vit->attention(other), fixture.at(key("output.attn_last")));
+    const at::Tensor other_cls = vit->pooled(other);
+    check.t1(key("cls"), other_cls, fixture.at(key("output.cls")));
+    loss = loss + (other_cls * fixture.at("input.r_other")).sum();
+  }
+  check.t1("loss", loss, fixture.at("output.loss"));
+  loss.backward();
+  check_gradients(fixture, *vit, check);
+}
+
+// MAE's fine-tuning model.
+void mae_finetune_case(const Fixture& fixture, Check& check) {
+  VitOptions options = vit_options(fixture);
+  options.num_classes = fixture.integer("num_classes");
+  options.pool = fixture.flag("global_pool") ? "avg" : "cls";
+  options.pos_resize = "mae";
+  const auto vit = load_vit(fixture, options, check);
+  const at::Tensor images = fixture.at("input.imgs");
+  check.t1("features", vit->pooled(images), fixture.at("output.features"));
+  const at::Tensor logits = vit->forward(images);
+  check.t1("logits", logits, fixture.at("output.logits"));
+  const at::Tensor loss = torch::cross_entropy_loss(logits, fixture.at("input.target"));
+  check.t1("loss", loss, fixture.at("output.loss"));
+  loss.backward();
+  check_gradients(fixture, *vit, check);
+}
+
+}  // namespace
+
+PARITY_CASE(timm_vit) { timm_case(fixture, vit_options(fixture), check); }
+
+PARITY_CASE(timm_ls_avg) {
+  VitOptions options = vit_options(fixture);
+  options.layer_scale = fixture.number("init_values");
+  options.pool = fixture.config.at("global_pool").get<std::string>();
+  timm_case(fixture, options, check);
+}
+
+PARITY_CASE(timm_reg) {
+  VitOptions options = vit_options(fixture);
+  options.layer_scale = fixture.number("init_values");
+  options.register_tokens = fixture.integer("reg_tokens");
+  options.pos_embed_cls = !fixture.flag("no_embed_class");
+  timm_case(fixture, options, check);
+}
+
+PARITY_CASE(dino_vit) { dino_case(fixture, check); }
+PARITY_CASE(dino_vit_lneps) { dino_case(fixture, check); }
+
+PARITY_CASE(mae_ft_gap) { mae_finetune_case(fixture, check); }
+PARITY_CASE(mae_ft_cls) { mae_finetune_case(fixture, check); }

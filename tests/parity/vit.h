@@ -1,0 +1,37 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "models/vit.h"
+#include "parity/parity.h"
+
+namespace previt::parity {
+
+/// Options of the Vit in fixture.config (img_size, patch_size, embed_dim …); the caller adds its
+/// source's.
+VitOptions vit_options(const Fixture& fixture);
+
+/// A Vit with `weight.*` loaded; official names on the left of `renames` become ours on the right,
+/// wherever they occur. Fails the check when names do not agree; `ignored` weights are not the
+/// Vit's.
+std::shared_ptr<Vit> load_vit(const Fixture& fixture,
+                              const VitOptions& options,
+                              Check& check,
+                              const std::map<std::string, std::string>& renames = {},
+                              const std::vector<std::string>& ignored = {});
+
+/// Compares every `grad.*` with the module's gradients under the same renames.
+void check_gradients(const Fixture& fixture,
+                     const torch::nn::Module& module,
+                     Check& check,
+                     const std::map<std::string, std::string>& renames = {},
+                     const std::vector<std::string>& ignored = {});
+
+/// Compares output.block.N with the tokens after each block.
+void check_blocks(const Fixture& fixture, Vit& vit, const at::Tensor& images, Check& check);
+
+/// Heights and widths of config.other_hw, in order.
+std::vector<std::vector<int64_t>> other_sizes(const Fixture& fixture);
+
+}  // namespace previt::parity
