@@ -118,6 +118,10 @@ void Vit::init_tokens() {
   if (shared_relative_table_.defined()) shared_relative_table_.zero_();
 }
 
+Vit::PatchGrid Vit::grid_of(const at::Tensor& images) const {
+  return {images.size(2) / options_.patch_size, images.size(3) / options_.patch_size};
+}
+
 at::Tensor Vit::positions(int64_t grid_height, int64_t grid_width) const {
   if (!pos_embed.defined()) return pos_embed;
   return resize_pos_embed(pos_embed,
@@ -156,8 +160,8 @@ at::Tensor Vit::embed(const at::Tensor& images,
             patches.size(1));
     patches = torch::where(patch_mask.unsqueeze(-1), mask_token, patches);
   }
-  const int64_t p = options_.patch_size;
-  const at::Tensor table = positions(images.size(2) / p, images.size(3) / p);
+  const PatchGrid grid = grid_of(images);
+  const at::Tensor table = positions(grid.height, grid.width);
   return assemble(patches, table, patch_rows(table, patches.size(1)));
 }
 
@@ -167,35 +171,34 @@ at::Tensor Vit::embed_kept(const at::Tensor& images, const at::Tensor& kept_ids)
           kept_ids.sizes().vec(),
           images.size(0));
   const at::Tensor patches = patch_embed->forward_kept(images, kept_ids);
-  const int64_t p = options_.patch_size;
-  const int64_t grid_height = images.size(2) / p, grid_width = images.size(3) / p;
-  const at::Tensor table = positions(grid_height, grid_width);
+  const PatchGrid grid = grid_of(images);
+  const at::Tensor table = positions(grid.height, grid.width);
   at::Tensor kept_rows;
   if (table.defined()) {
-    kept_rows = patch_rows(table, grid_height * grid_width)[0]
+    kept_rows = patch_rows(table, grid.height * grid.width)[0]
                     .index_select(0, kept_ids.flatten())
                     .view(patches.sizes());
   }
   return assemble(patches, table, kept_rows);
 }
 
-const at::Tensor& Vit::relative_index(int64_t grid_height, int64_t grid_width) {
-  at::Tensor& index = relative_index_[{grid_height, grid_width}];
+const at::Tensor& Vit::relative_index(PatchGrid grid) {
+  at::Tensor& index = relative_index_[{grid.height, grid.width}];
   const auto device = cls_token.device();
   if (!index.defined() || index.device() != device) {
-    index = relative_position_index(grid_height, grid_width).to(device);
+    index = relative_position_index(grid.height, grid.width).to(device);
   }
   return index;
 }
 
-std::vector<at::Tensor> Vit::attention_biases(int64_t grid_height, int64_t grid_width) {
+std::vector<at::Tensor> Vit::attention_biases(PatchGrid grid) {
   std::vector<at::Tensor> biases(blocks_.size());
   const auto& o = options_;
   if (o.rel_pos_bias == "none") return biases;
-  const at::Tensor& index = relative_index(grid_height, grid_width);
+  const at::Tensor& index = relative_index(grid);
   const auto bias = [&](const at::Tensor& table) {
     return relative_position_bias(
-        resize_relative_table(table, o.grid_height(), o.grid_width(), grid_height, grid_width),
+        resize_relative_table(table, o.grid_height(), o.grid_width(), grid.height, grid.width),
         index);
   };
   if (o.rel_pos_bias == "shared") {
@@ -210,7 +213,7 @@ std::vector<at::Tensor> Vit::attention_biases(int64_t grid_height, int64_t grid_
 }
 
 at::Tensor Vit::run_blocks(at::Tensor tokens, int64_t grid_height, int64_t grid_width) {
-  const auto biases = attention_biases(grid_height, grid_width);
+  const auto biases = attention_biases({grid_height, grid_width});
   for (size_t i = 0; i < blocks_.size(); ++i) tokens = blocks_[i]->forward(tokens, biases[i]);
   return tokens;
 }
@@ -220,16 +223,15 @@ at::Tensor Vit::norm(const at::Tensor& tokens) const {
 }
 
 at::Tensor Vit::forward_features(const at::Tensor& images) {
-  const int64_t p = options_.patch_size;
-  return norm(run_blocks(embed(images), images.size(2) / p, images.size(3) / p));
+  const PatchGrid grid = grid_of(images);
+  return norm(run_blocks(embed(images), grid.height, grid.width));
 }
 
 std::vector<at::Tensor> Vit::intermediate(const at::Tensor& images, int64_t n, bool normed) {
   const auto depth = static_cast<int64_t>(blocks_.size());
   require(n >= 1 && n <= depth, "vit: {} of {} blocks asked for", n, depth);
   at::Tensor tokens = embed(images);
-  const int64_t p = options_.patch_size;
-  const auto biases = attention_biases(images.size(2) / p, images.size(3) / p);
+  const auto biases = attention_biases(grid_of(images));
   std::vector<at::Tensor> outputs;
   for (int64_t i = 0; i < depth; ++i) {
     const auto at = static_cast<size_t>(i);
@@ -244,8 +246,7 @@ at::Tensor Vit::attention(const at::Tensor& images, int64_t block) {
   const int64_t chosen = block < 0 ? block + depth : block;
   require(chosen >= 0 && chosen < depth, "vit: block {} of {} asked for", block, depth);
   at::Tensor tokens = embed(images);
-  const int64_t p = options_.patch_size;
-  const auto biases = attention_biases(images.size(2) / p, images.size(3) / p);
+  const auto biases = attention_biases(grid_of(images));
   for (size_t i = 0; i < static_cast<size_t>(chosen); ++i) {
     tokens = blocks_[i]->forward(tokens, biases[i]);
   }
@@ -259,8 +260,8 @@ at::Tensor Vit::pool(const at::Tensor& features) const {
 }
 
 at::Tensor Vit::pooled(const at::Tensor& images) {
-  const int64_t p = options_.patch_size;
-  const at::Tensor tokens = run_blocks(embed(images), images.size(2) / p, images.size(3) / p);
+  const PatchGrid grid = grid_of(images);
+  const at::Tensor tokens = run_blocks(embed(images), grid.height, grid.width);
   return fc_norm_ ? pool(tokens) : norm_->forward(tokens.select(1, 0));
 }
 

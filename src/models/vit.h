@@ -84,6 +84,11 @@ class Vit : public torch::nn::Module {
   std::shared_ptr<PatchEmbed> patch_embed;
 
  private:
+  struct PatchGrid {
+    int64_t height, width;
+  };
+  PatchGrid grid_of(const at::Tensor& images) const;
+
   void register_tokens_and_positions();
   void register_blocks();
   void register_norms();
@@ -94,8 +99,8 @@ class Vit : public torch::nn::Module {
                       const at::Tensor& table,
                       const at::Tensor& patch_positions) const;
   // The relative position bias of every block, undefined where it has none.
-  std::vector<at::Tensor> attention_biases(int64_t grid_height, int64_t grid_width);
-  const at::Tensor& relative_index(int64_t grid_height, int64_t grid_width);
+  std::vector<at::Tensor> attention_biases(PatchGrid grid);
+  const at::Tensor& relative_index(PatchGrid grid);
 
   VitOptions options_;
   std::vector<std::shared_ptr<Block>> blocks_;

@@ -1,5 +1,6 @@
 #include "parity/vit.h"
 
+#include "models/layers/mlp.h"
 #include "models/layers/patch_embed.h"
 
 using namespace previt;
@@ -79,6 +80,84 @@ void dino_case(const Fixture& fixture, Check& check) {
   check_gradients(fixture, *vit, check);
 }
 
+std::string dinov2_resize(const Fixture& fixture) {
+  const bool offset = fixture.number("interpolate_offset") > 0;
+  if (fixture.flag("interpolate_antialias")) return offset ? "unknown" : "dinov2_reg";
+  return offset ? "dino" : "mae";
+}
+
+// DINOv2's forward_features: x_prenorm and its normed class, register and patch tokens.
+void check_dinov2_features(const Fixture& fixture,
+                           const std::string& prefix,
+                           const Vit& vit,
+                           const at::Tensor& prenorm,
+                           Check& check) {
+  const at::Tensor normed = vit.norm(prenorm);
+  const int64_t first_patch = vit.num_prefix_tokens();
+  check.t1(prefix + "x_prenorm", prenorm, fixture.at(prefix + "x_prenorm"));
+  check.t1(prefix + "cls", normed.select(1, 0), fixture.at(prefix + "x_norm_clstoken"));
+  check.t1(
+      prefix + "patch", normed.slice(1, first_patch), fixture.at(prefix + "x_norm_patchtokens"));
+  if (first_patch > 1) {
+    check.t1(
+        prefix + "reg", normed.slice(1, 1, first_patch), fixture.at(prefix + "x_norm_regtokens"));
+  }
+}
+
+// DINOv2's DinoVisionTransformer; its mask token belongs to the objective, not to the Vit.
+void dinov2_case(const Fixture& fixture, Check& check) {
+  VitOptions options = vit_options(fixture);
+  options.mlp = fixture.config.at("ffn_layer") == "mlp" ? "gelu" : "swiglu";
+  options.register_tokens = fixture.integer("num_register_tokens");
+  options.layer_scale = 1;
+  options.pos_resize = dinov2_resize(fixture);
+  const std::map<std::string, std::string> renames = {{"register_tokens", "reg_token"}};
+  const auto vit = load_vit(fixture, options, check, renames, {"mask_token"});
+  const at::Tensor mask_token = fixture.at("weight.mask_token").clone().requires_grad_();
+  const at::Tensor images = fixture.at("input.img");
+  const int64_t first_patch = vit->num_prefix_tokens();
+  check.that("hidden width",
+             mlp_hidden_width(options.mlp, options.embed_dim, options.mlp_ratio) ==
+                 fixture.at("output.swiglu_or_mlp_hidden").item<int64_t>());
+
+  const auto through_blocks = [&](const at::Tensor& tokens, const at::Tensor& of) {
+    return vit->run_blocks(
+        tokens, of.size(2) / options.patch_size, of.size(3) / options.patch_size);
+  };
+  check_dinov2_features(
+      fixture, "output.", *vit, through_blocks(vit->embed(images), images), check);
+  const auto last = vit->intermediate(images, fixture.integer("n_last"));
+  for (size_t i = 0; i < last.size(); ++i) {
+    const auto key = [&](const char* name) {
+      return fmt::format("output.intermediate_{}.{}", name, i);
+    };
+    check.t1(key("cls"), last[i].select(1, 0), fixture.at(key("cls")));
+    check.t1(key("patch"), last[i].slice(1, first_patch), fixture.at(key("patch")));
+  }
+
+  const at::Tensor masks = fixture.at("input.masks").to(torch::kBool);
+  const at::Tensor prenorm = through_blocks(vit->embed(images, masks, mask_token), images);
+  check_dinov2_features(fixture, "output.masked.", *vit, prenorm, check);
+  const at::Tensor normed = vit->norm(prenorm);
+  at::Tensor loss = (normed.select(1, 0) * fixture.at("input.r_cls")).sum() +
+                    (normed.slice(1, first_patch) * fixture.at("input.r_patch")).sum();
+  const auto sizes = other_sizes(fixture);
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const auto key = [&](const std::string& name) { return fmt::format("{}_other_{}", name, i); };
+    const int64_t p = options.patch_size;
+    check.t1(key("pos_embed"),
+             vit->positions(sizes[i][0] / p, sizes[i][1] / p),
+             fixture.at(key("output.pos_embed")));
+    const at::Tensor cls = vit->pooled(fixture.at(key("input.img")));
+    check.t1(key("cls"), cls, fixture.at(key("output.cls")));
+    loss = loss + (cls * fixture.at("input.r_cls")).sum();
+  }
+  check.t1("loss", loss, fixture.at("output.loss"));
+  loss.backward();
+  check_gradients(fixture, *vit, check, renames, {"mask_token"});
+  check.t2("grad.mask_token", mask_token.grad(), fixture.at("grad.mask_token"));
+}
+
 // MAE's fine-tuning model.
 void mae_finetune_case(const Fixture& fixture, Check& check) {
   VitOptions options = vit_options(fixture);
@@ -117,6 +196,9 @@ PARITY_CASE(timm_reg) {
 
 PARITY_CASE(dino_vit) { dino_case(fixture, check); }
 PARITY_CASE(dino_vit_lneps) { dino_case(fixture, check); }
+
+PARITY_CASE(dinov2_vit) { dinov2_case(fixture, check); }
+PARITY_CASE(dinov2_vit_reg_swiglu) { dinov2_case(fixture, check); }
 
 PARITY_CASE(mae_ft_gap) { mae_finetune_case(fixture, check); }
 PARITY_CASE(mae_ft_cls) { mae_finetune_case(fixture, check); }
