@@ -9,17 +9,18 @@
 
 #include "batch.h"
 #include "models/vit.h"
+#include "pretrain/train/param_rules.h"
 
 namespace previt {
 
 /// Where the run stands when a step is made. Everything scheduled is a function of it.
 struct StepInfo {
-  int64_t step = 0;             ///< optimizer steps made before this one
+  int64_t step = 0;  ///< optimizer steps made before this one
   int64_t total_steps = 0;
   int64_t steps_per_epoch = 0;
   int64_t epochs = 0;
-  int64_t micro_step = 0;       ///< 0 … accumulation - 1
-  int64_t accumulation = 1;     ///< micro-batches per optimizer step
+  int64_t micro_step = 0;    ///< 0 … accumulation - 1
+  int64_t accumulation = 1;  ///< micro-batches per optimizer step
   double epoch() const { return static_cast<double>(step) / static_cast<double>(steps_per_epoch); }
   int64_t whole_epoch() const { return step / steps_per_epoch; }
 };
@@ -38,17 +39,18 @@ struct Picture {
   at::Tensor pixels;
 };
 
-/// A pretraining method. It is a module: all parameters and buffers registered in it, frozen ones too,
-/// are saved and restored; those that require a gradient are trained. One file under objectives/ holds
-/// options, heads, masks, teacher and loss; the loop, precision, accumulation, clipping, schedules and
-/// checkpoints belong to the trainer. Random numbers come from torch's default generator, which the
-/// trainer seeds before each micro-step.
+/// A pretraining method. It is a module: all parameters and buffers registered in it, frozen ones
+/// too, are saved and restored; those that require a gradient are trained. One file under
+/// objectives/ holds options, heads, masks, teacher and loss; the loop, precision, accumulation,
+/// clipping, schedules and checkpoints belong to the trainer. Random numbers come from torch's
+/// default generator, which the trainer seeds before each micro-step.
 class Objective : public torch::nn::Module {
  public:
   /// The crops it needs; batch.views comes in this order.
   virtual std::vector<ViewSpec> views() const = 0;
 
-  /// Loss of a micro-batch (normalised float32 views on the device). The trainer calls backward on it.
+  /// Loss of a micro-batch (normalised float32 views on the device). The trainer calls backward on
+  /// it.
   virtual StepResult step(const Batch& batch, const StepInfo& info) = 0;
 
   /// After backward (gradients complete, unclipped) and before clipping and the optimizer.
@@ -56,8 +58,18 @@ class Objective : public torch::nn::Module {
   /// Moves teachers and centers, once per optimizer step whatever the accumulation.
   virtual void after_optimizer_step(const StepInfo&) {}
 
+  /// Instead of the two above when loss or gradients were not finite: forget what step() collected.
+  virtual void skipped_optimizer_step(const StepInfo&) {}
+
   /// What is evaluated, exported and fine-tuned.
   virtual std::shared_ptr<Vit> backbone() = 0;
+
+  /// Weight decay and rate per parameter; the default is MAE's and DINO's.
+  virtual ParamRules param_rules() const { return decay_matrices(); }
+
+  /// Floating-point operations to train on one image (recipes.md section 16), for GFLOP/s; 0:
+  /// unknown.
+  virtual double flops_per_image() const { return 0; }
 
   /// Pictures of what it does with these images (normalised as in step). Empty: none.
   virtual std::vector<Picture> previews(const Batch&, const NormalizeOptions&) { return {}; }

@@ -22,12 +22,14 @@ void visit(FieldVisitor& v, OptimizerOptions& o) {
   v.field("weight_decay_end", o.weight_decay_end, "reached by a cosine; negative: constant");
   v.field("clip_grad", o.clip_grad, "largest gradient norm; 0: off", at_least(0));
   v.field("clip_mode", o.clip_mode, "", {"global", "per_parameter"});
+  v.field("decay_all", o.decay_all, "decay biases, norms and tokens too");
   v.field("layer_decay", o.layer_decay, "factor of the rate per layer from the top", {0, 1, true});
 }
 
 void visit(FieldVisitor& v, ScheduleOptions& o) {
-  v.field("kind", o.kind, "", {"mae", "table", "timm", "constant"});
+  v.field("kind", o.kind, "", {"mae", "table", "timm", "per_epoch", "constant"});
   v.field("warmup_epochs", o.warmup_epochs, "", at_least(0));
+  v.field("warmup_steps", o.warmup_steps, "instead of warmup_epochs; 0: warmup_epochs", at_least(0));
   v.field("warmup_lr", o.warmup_lr, "rate at the first step", at_least(0));
   v.field("min_lr", o.min_lr, "rate at the end", at_least(0));
 }

@@ -32,14 +32,17 @@ struct OptimizerOptions {
   double weight_decay_end = -1;     ///< cosine to this value; negative: constant
   double clip_grad = 0;             ///< 0: off
   std::string clip_mode = "global"; ///< global | per_parameter
+  bool decay_all = false;           ///< decay biases, norms and tokens too
   double layer_decay = 1;           ///< per-layer factor of the rate (fine-tuning)
 };
 void visit(FieldVisitor& v, OptimizerOptions& o);
 
 struct ScheduleOptions {
-  std::string kind = "mae";  ///< mae (fractional epoch) | table (DINO, BEiT: linspace + cosine) | timm | constant
-  double epochs = 0;         // set from train.epochs when 0
+  /// mae (fractional epoch) | table (DINO, BEiT: linspace, then cosine) | timm | per_epoch (recipes.md
+  /// section 14) | constant
+  std::string kind = "mae";
   double warmup_epochs = 40;
+  int64_t warmup_steps = 0;  ///< instead of warmup_epochs when above 0
   double warmup_lr = 0;      ///< lr at step 0
   double min_lr = 0;         ///< absolute, not scaled by the batch
 };
@@ -55,6 +58,8 @@ struct TrainOptions {
   bool drop_last = true;
   int64_t max_bad_steps = 10; ///< non-finite losses in a row before the run stops
   double ema_decay = 0;       ///< moving average of the weights; 0: off
+
+  int64_t micro() const { return micro_batch > 0 && micro_batch < batch ? micro_batch : batch; }
 };
 void visit(FieldVisitor& v, TrainOptions& o);
 

@@ -1,0 +1,96 @@
+#include "log.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <mutex>
+
+#include "error.h"
+
+namespace previt {
+namespace {
+
+struct Output {
+  std::mutex mutex;
+  std::string live;
+  std::FILE* file = nullptr;
+};
+
+Output& output() {
+  static Output shared;
+  return shared;
+}
+
+constexpr const char* kEraseLine = "\r\033[K";
+
+std::string now_text() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  char text[32];
+  return {text, std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &local)};
+}
+
+void write_line(Output& out, const std::string& line, const std::string& coloured) {
+  if (!out.live.empty()) std::fputs(kEraseLine, stderr);
+  fmt::print(stderr, "{}\n", coloured);
+  std::fputs(out.live.c_str(), stderr);
+  std::fflush(stderr);
+  if (out.file != nullptr) {
+    fmt::print(out.file, "{} {}\n", now_text(), line);
+    std::fflush(out.file);
+  }
+}
+
+bool colours() {
+  const char* no_color = std::getenv("NO_COLOR");
+  return log_is_terminal() && (no_color == nullptr || *no_color == '\0');
+}
+
+}  // namespace
+
+void log_line(const std::string& line) {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  write_line(out, line, line);
+}
+
+void log_warning(const std::string& text) {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  write_line(
+      out, "warning: " + text, (colours() ? "\033[33mwarning:\033[0m " : "warning: ") + text);
+}
+
+bool log_is_terminal() {
+  static const bool terminal = isatty(STDERR_FILENO) == 1;
+  return terminal;
+}
+
+void set_live_line(const std::string& text) {
+  if (!log_is_terminal()) return;
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  out.live = text;
+  fmt::print(stderr, "{}{}", kEraseLine, text);
+  std::fflush(stderr);
+}
+
+LogFile::LogFile(const std::string& path) {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  if (out.file != nullptr) std::fclose(out.file);
+  out.file = std::fopen(path.c_str(), "a");
+  require(out.file != nullptr, "{}: can't be written", path);
+}
+
+LogFile::~LogFile() {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  if (out.file != nullptr) std::fclose(out.file);
+  out.file = nullptr;
+}
+
+}  // namespace previt

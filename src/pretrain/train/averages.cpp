@@ -1,0 +1,60 @@
+#include "pretrain/train/averages.h"
+
+#include <torch/types.h>
+
+#include <nlohmann/json.hpp>
+
+namespace previt {
+
+void Averages::add(const std::string& name, const at::Tensor& value, double weight) {
+  Sum& sum = sums_[name];
+  const at::Tensor term = value.detach().to(torch::kFloat64) * weight;
+  sum.tensor = sum.tensor.defined() ? sum.tensor + term : term;
+  sum.weight += weight;
+}
+
+void Averages::add(const std::string& name, double value, double weight) {
+  Sum& sum = sums_[name];
+  sum.number += value * weight;
+  sum.weight += weight;
+}
+
+void Averages::add(const Metrics& metrics, double weight) {
+  for (const auto& [name, value] : metrics) add(name, value, weight);
+}
+
+void Averages::merge(const Averages& other) {
+  for (const auto& [name, theirs] : other.sums_) {
+    Sum& sum = sums_[name];
+    if (theirs.tensor.defined()) {
+      sum.tensor = sum.tensor.defined() ? sum.tensor + theirs.tensor : theirs.tensor;
+    }
+    sum.number += theirs.number;
+    sum.weight += theirs.weight;
+  }
+}
+
+double Averages::Sum::total() const {
+  return number + (tensor.defined() ? tensor.item<double>() : 0);
+}
+
+Scalars Averages::means() const {
+  Scalars means;
+  for (const auto& [name, sum] : sums_) means.emplace_back(name, sum.total() / sum.weight);
+  return means;
+}
+
+std::string Averages::save() const {
+  nlohmann::json json = nlohmann::json::object();
+  for (const auto& [name, sum] : sums_) json[name] = {sum.total(), sum.weight};
+  return json.dump();
+}
+
+void Averages::load(const std::string& text) {
+  reset();
+  for (const auto& [name, sum] : nlohmann::json::parse(text).items()) {
+    sums_[name] = {{}, sum.at(0).get<double>(), sum.at(1).get<double>()};
+  }
+}
+
+}  // namespace previt

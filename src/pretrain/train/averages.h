@@ -1,0 +1,43 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pretrain/objective.h"
+
+namespace previt {
+
+using Scalars = std::vector<std::pair<std::string, double>>;
+
+/// Weighted means of metrics since the last reset. Values stay on their device until they are read.
+class Averages {
+ public:
+  void add(const std::string& name, const at::Tensor& value, double weight);
+  void add(const std::string& name, double value, double weight);
+  void add(const Metrics& metrics, double weight);
+  /// Adds what another one has collected.
+  void merge(const Averages& other);
+  void reset() { sums_.clear(); }
+
+  /// In order of name.
+  Scalars means() const;
+
+  /// {name: [sum, weight]} as JSON and back, exactly.
+  std::string save() const;
+  void load(const std::string& json);
+
+ private:
+  struct Sum {
+    at::Tensor tensor;
+    double number = 0;
+    double weight = 0;
+    double total() const;
+  };
+  std::map<std::string, Sum> sums_;
+};
+
+}  // namespace previt

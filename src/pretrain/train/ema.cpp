@@ -1,0 +1,66 @@
+#include "pretrain/train/ema.h"
+
+#include <torch/types.h>
+
+#include "error.h"
+
+namespace previt {
+
+Ema::Ema(const torch::nn::Module& module, double decay) : decay_(decay) {
+  const auto add = [this](const auto& items, bool trained_kind) {
+    for (const auto& item : items) {
+      const at::Tensor weight = item.value().detach();
+      const bool averaged = trained_kind && item.value().requires_grad();
+      entries_.push_back({item.key(), weight, weight.clone(), averaged});
+    }
+  };
+  add(module.named_parameters(), true);
+  add(module.named_buffers(), false);
+}
+
+void Ema::update() {
+  const torch::NoGradGuard no_grad;
+  for (auto& entry : entries_) {
+    if (entry.averaged) {
+      entry.average.mul_(decay_).add_(entry.weight, 1 - decay_);
+    } else {
+      entry.average.copy_(entry.weight);
+    }
+  }
+}
+
+NamedTensors Ema::tensors() const {
+  NamedTensors named;
+  for (const auto& entry : entries_) named[entry.name] = entry.average;
+  return named;
+}
+
+void Ema::load(const NamedTensors& saved) {
+  const torch::NoGradGuard no_grad;
+  for (auto& entry : entries_) {
+    const auto found = saved.find(entry.name);
+    require(found != saved.end() && found->second.sizes() == entry.average.sizes(),
+            "averaged weights: {} is missing or has another shape",
+            entry.name);
+    entry.average.copy_(found->second);
+  }
+}
+
+void Ema::swap() {
+  const torch::NoGradGuard no_grad;
+  for (auto& entry : entries_) {
+    const at::Tensor weight = entry.weight.clone();
+    entry.weight.copy_(entry.average);
+    entry.average.copy_(weight);
+  }
+}
+
+EmaScope::EmaScope(Ema* ema) : ema_(ema) {
+  if (ema_ != nullptr) ema_->swap();
+}
+
+EmaScope::~EmaScope() {
+  if (ema_ != nullptr) ema_->swap();
+}
+
+}  // namespace previt

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <vector>
+
+#include "models/safetensors.h"
+
+namespace previt {
+
+/// Exponential moving average of a module's weights: average ← decay · average + (1 - decay) ·
+/// weight after each step, starting at the weights. Buffers are copied as they are.
+class Ema {
+ public:
+  Ema(const torch::nn::Module& module, double decay);
+
+  void update();
+
+  /// The averages by the module's names, sharing memory with this.
+  NamedTensors tensors() const;
+  /// Throws Error naming a tensor that is missing or has the wrong shape.
+  void load(const NamedTensors& saved);
+
+  /// Exchanges weights and averages: call twice, around an evaluation.
+  void swap();
+
+ private:
+  struct Entry {
+    std::string name;
+    at::Tensor weight, average;
+    bool averaged;
+  };
+  std::vector<Entry> entries_;
+  double decay_;
+};
+
+/// The module computes with its averages in this scope; does nothing without an `ema`.
+class EmaScope {
+ public:
+  explicit EmaScope(Ema* ema);
+  ~EmaScope();
+  EmaScope(const EmaScope&) = delete;
+  EmaScope& operator=(const EmaScope&) = delete;
+
+ private:
+  Ema* ema_;
+};
+
+}  // namespace previt

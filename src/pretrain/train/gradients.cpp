@@ -1,0 +1,46 @@
+#include "pretrain/train/gradients.h"
+
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_clamp_max.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_foreach_reciprocal.h>
+#include <torch/types.h>
+
+namespace previt {
+namespace {
+
+constexpr double kNormEps = 1e-6;
+
+}  // namespace
+
+Gradients::Gradients(const std::vector<TrainedParameter>& parameters) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& parameter : parameters) {
+    if (parameter.tensor.grad().defined()) gradients_.push_back(parameter.tensor.grad());
+  }
+  if (gradients_.empty()) {
+    norm_ = torch::zeros({});
+    return;
+  }
+  norms_ = at::_foreach_norm(gradients_, 2);
+  norm_ = torch::stack(norms_).norm();
+}
+
+void Gradients::clip_global(double norm, double max_norm) {
+  const torch::NoGradGuard no_grad;
+  const double factor = max_norm / (norm + kNormEps);
+  if (factor < 1) at::_foreach_mul_(gradients_, factor);
+}
+
+void Gradients::clip_per_parameter(double max_norm) {
+  const torch::NoGradGuard no_grad;
+  if (gradients_.empty()) return;
+  std::vector<at::Tensor> factors = at::_foreach_add(norms_, kNormEps);
+  at::_foreach_reciprocal_(factors);
+  at::_foreach_mul_(factors, max_norm);
+  at::_foreach_clamp_max_(factors, 1);
+  at::_foreach_mul_(gradients_, factors);
+}
+
+}  // namespace previt

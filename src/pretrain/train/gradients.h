@@ -1,0 +1,30 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "pretrain/train/optimizer.h"
+
+namespace previt {
+
+/// The gradients of one optimizer step and their norms. Clipping follows torch's clip_grad_norm_: a
+/// factor max_norm / (norm + 1e-6), applied only below 1.
+class Gradients {
+ public:
+  explicit Gradients(const std::vector<TrainedParameter>& parameters);
+
+  /// L2 norm over all gradients, a scalar on their device.
+  const at::Tensor& norm() const { return norm_; }
+
+  /// `norm` is the value of norm(), which the caller has read already.
+  void clip_global(double norm, double max_norm);
+  void clip_per_parameter(double max_norm);
+
+ private:
+  std::vector<at::Tensor> gradients_;
+  std::vector<at::Tensor> norms_;  // per tensor
+  at::Tensor norm_;
+};
+
+}  // namespace previt

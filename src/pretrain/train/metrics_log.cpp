@@ -1,0 +1,74 @@
+#include "pretrain/train/metrics_log.h"
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "error.h"
+
+namespace previt {
+namespace {
+
+std::string to_json(const MetricsLine& line) {
+  nlohmann::ordered_json json;
+  json["step"] = line.step;
+  for (const auto& [name, value] : line.values) {
+    // A whole number is written as one: 3, not 3.0.
+    if (value == std::floor(value) && std::abs(value) < 1e15) {
+      json[name] = static_cast<int64_t>(value);
+    } else {
+      json[name] = value;
+    }
+  }
+  return json.dump();
+}
+
+/// False for a line that is not one of ours.
+bool parse(const std::string& text, MetricsLine& line) {
+  const auto json = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer())
+    return false;
+  line.step = json["step"];
+  for (const auto& [name, value] : json.items()) {
+    if (name == "step" || !(value.is_number() || value.is_null())) continue;
+    const double number =
+        value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
+    line.values.emplace_back(name, number);
+  }
+  return true;
+}
+
+std::vector<MetricsLine> read_lines(const std::string& path, int64_t last_step) {
+  std::vector<MetricsLine> lines;
+  std::ifstream file(path);
+  for (std::string text; std::getline(file, text);) {
+    MetricsLine line;
+    if (parse(text, line) && line.step <= last_step) lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+}  // namespace
+
+MetricsLog::MetricsLog(std::string path, int64_t last_step)
+    : path_(std::move(path)), lines_(read_lines(path_, last_step)) {
+  const std::string temporary = path_ + ".tmp";
+  std::ofstream file(temporary, std::ios::trunc);
+  for (const auto& line : lines_) file << to_json(line) << '\n';
+  file.close();
+  require(file.good(), "{}: can't be written", temporary);
+  std::filesystem::rename(temporary, path_);
+}
+
+void MetricsLog::write(MetricsLine line) {
+  std::ofstream file(path_, std::ios::app);
+  file << to_json(line) << '\n';
+  file.close();
+  require(file.good(), "{}: can't be written", path_);
+  lines_.push_back(std::move(line));
+}
+
+}  // namespace previt

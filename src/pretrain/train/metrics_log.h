@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pretrain/train/averages.h"
+
+namespace previt {
+
+struct MetricsLine {
+  int64_t step = 0;  ///< optimizer steps done
+  Scalars values;
+};
+
+/// metrics.jsonl: one JSON object a line, "step" first. A value that is not finite is null.
+class MetricsLog {
+ public:
+  /// Keeps the lines of an earlier part of the run up to `last_step` and drops the rest, a torn
+  /// last line included: what was made after the checkpoint that the run goes on from is made
+  /// again.
+  MetricsLog(std::string path, int64_t last_step);
+
+  /// Throws Error if it can't be written.
+  void write(MetricsLine line);
+  const std::vector<MetricsLine>& lines() const { return lines_; }
+
+ private:
+  std::string path_;
+  std::vector<MetricsLine> lines_;
+};
+
+}  // namespace previt

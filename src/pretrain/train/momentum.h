@@ -1,0 +1,36 @@
+#pragma once
+
+#include "pretrain/train/optimizer.h"
+
+namespace previt {
+
+/// p ← p - lr · m with m ← momentum · m + (g + wd · p), m starting at the first gradient, as in
+/// PyTorch.
+class Sgd : public Optimizer {
+ public:
+  Sgd(const OptimizerOptions& options, std::vector<TrainedParameter> parameters);
+  void step(double lr, double weight_decay) override;
+
+ protected:
+  std::vector<Slot> slots() const override;
+  /// What goes into the momentum buffer.
+  virtual at::Tensor update(const TrainedParameter& parameter, double weight_decay) const;
+
+ private:
+  double momentum_;
+};
+
+/// LARS as MAE's and DINO's linear probes use it: parameters of more than one dimension get
+/// g + wd · p scaled by trust · ‖p‖ / ‖g + wd · p‖ (1 if either norm is 0); the others get g.
+class Lars final : public Sgd {
+ public:
+  Lars(const OptimizerOptions& options, std::vector<TrainedParameter> parameters);
+
+ protected:
+  at::Tensor update(const TrainedParameter& parameter, double weight_decay) const override;
+
+ private:
+  double trust_coefficient_;
+};
+
+}  // namespace previt

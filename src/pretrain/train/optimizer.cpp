@@ -1,0 +1,86 @@
+#include "pretrain/train/optimizer.h"
+
+#include <torch/types.h>
+
+#include <functional>
+#include <map>
+
+#include "error.h"
+#include "pretrain/train/adamw.h"
+#include "pretrain/train/momentum.h"
+
+namespace previt {
+
+std::vector<TrainedParameter> trained_parameters(const torch::nn::Module& module,
+                                                 const ParamRules& rules) {
+  std::vector<TrainedParameter> trained;
+  for (const auto& item : module.named_parameters()) {
+    if (!item.value().requires_grad()) continue;
+    trained.push_back({item.key(), item.value(), rules(item.key(), item.value())});
+  }
+  return trained;
+}
+
+void Optimizer::zero_grad() {
+  for (auto& parameter : parameters_) parameter.tensor.mutable_grad().reset();
+}
+
+std::vector<at::Tensor>& Optimizer::slots_of(size_t i) {
+  state_.resize(parameters_.size());
+  auto& tensors = state_[i];
+  if (tensors.empty()) {
+    const at::Tensor& like = parameters_[i].tensor;
+    for (const Slot& slot : slots()) {
+      tensors.push_back(slot.scalar ? torch::zeros({}, like.options().requires_grad(false))
+                                    : torch::zeros_like(like, like.suggest_memory_format()));
+    }
+  }
+  return tensors;
+}
+
+NamedTensors Optimizer::state() const {
+  NamedTensors named;
+  const auto all = slots();
+  for (size_t i = 0; i < state_.size(); ++i) {
+    for (size_t slot = 0; slot < state_[i].size(); ++slot) {
+      named[fmt::format("{}.{}", all[slot].name, parameters_[i].name)] = state_[i][slot];
+    }
+  }
+  return named;
+}
+
+void Optimizer::load_state(const NamedTensors& state) {
+  size_t used = 0;
+  const auto all = slots();
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    for (size_t slot = 0; slot < all.size(); ++slot) {
+      const auto saved = state.find(fmt::format("{}.{}", all[slot].name, parameters_[i].name));
+      if (saved == state.end()) continue;
+      at::Tensor& own = slots_of(i)[slot];
+      require(own.sizes() == saved->second.sizes(),
+              "optimizer state {}: shape {} but {} expected",
+              saved->first,
+              saved->second.sizes(),
+              own.sizes());
+      own.copy_(saved->second);
+      ++used;
+    }
+  }
+  require(used == state.size(),
+          "optimizer state: {} of {} tensors belong to no parameter",
+          state.size() - used,
+          state.size());
+}
+
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
+                                          std::vector<TrainedParameter> parameters) {
+  using Make = std::function<std::unique_ptr<Optimizer>()>;
+  const std::map<std::string, Make> makers = {
+      {"adamw", [&] { return std::make_unique<AdamW>(options, std::move(parameters)); }},
+      {"lars", [&] { return std::make_unique<Lars>(options, std::move(parameters)); }},
+      {"sgd", [&] { return std::make_unique<Sgd>(options, std::move(parameters)); }},
+  };
+  return makers.at(options.name)();
+}
+
+}  // namespace previt

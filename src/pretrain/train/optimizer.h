@@ -1,0 +1,63 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/safetensors.h"
+#include "pretrain/run_options.h"
+#include "pretrain/train/param_rules.h"
+
+namespace previt {
+
+struct TrainedParameter {
+  std::string name;
+  at::Tensor tensor;
+  ParamRule rule;
+};
+
+/// The parameters of `module` that require a gradient, in order of registration.
+std::vector<TrainedParameter> trained_parameters(const torch::nn::Module& module,
+                                                 const ParamRules& rules);
+
+/// Updates parameters from their gradients. A parameter without a gradient is left alone: no decay,
+/// and its step is not counted. The state is named tensors, so that checkpoints do not depend on
+/// order.
+class Optimizer {
+ public:
+  explicit Optimizer(std::vector<TrainedParameter> parameters)
+      : parameters_(std::move(parameters)) {}
+  virtual ~Optimizer() = default;
+
+  virtual void step(double lr, double weight_decay) = 0;
+  void zero_grad();
+
+  const std::vector<TrainedParameter>& parameters() const { return parameters_; }
+
+  /// "<slot>.<parameter>" → tensor, sharing memory with the optimizer.
+  NamedTensors state() const;
+  /// Throws Error naming a tensor that is unknown or has the wrong shape.
+  void load_state(const NamedTensors& state);
+
+ protected:
+  /// The slots of one parameter, zeros until its first step; each has the given shape.
+  struct Slot {
+    const char* name;
+    bool scalar;  ///< one float32 number rather than the parameter's shape
+  };
+  virtual std::vector<Slot> slots() const = 0;
+  /// Slot tensors of parameter i, made on first use.
+  std::vector<at::Tensor>& slots_of(size_t i);
+
+ private:
+  std::vector<TrainedParameter> parameters_;
+  std::vector<std::vector<at::Tensor>> state_;
+};
+
+/// As options.name says.
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
+                                          std::vector<TrainedParameter> parameters);
+
+}  // namespace previt

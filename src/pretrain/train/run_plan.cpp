@@ -1,0 +1,47 @@
+#include "pretrain/train/run_plan.h"
+
+#include "error.h"
+
+namespace previt {
+
+RunPlan RunPlan::make(const TrainOptions& options, const BatchSource& source) {
+  RunPlan plan;
+  plan.samples = source.samples_per_epoch();
+  plan.batch = options.batch;
+  plan.micro = options.micro();
+  plan.epochs = options.epochs;
+  if (plan.batch % plan.micro != 0) {
+    fail_usage("train.micro_batch: {} does not divide train.batch, {}", plan.micro, plan.batch);
+  }
+  const int64_t whole = plan.samples / plan.batch;
+  plan.steps_per_epoch = options.drop_last ? whole : (plan.samples + plan.batch - 1) / plan.batch;
+  if (plan.steps_per_epoch == 0) {
+    fail_usage(
+        "train.batch: {} is more than the {} images of the data; make it smaller or set "
+        "train.drop_last=false",
+        plan.batch,
+        plan.samples);
+  }
+  return plan;
+}
+
+bool RunPlan::due(double every_epochs, int64_t steps_done) const {
+  if (every_epochs <= 0) return false;
+  const int64_t every = std::llround(every_epochs * static_cast<double>(steps_per_epoch));
+  return steps_done % std::max<int64_t>(every, 1) == 0;
+}
+
+StepInfo RunPlan::info(int64_t step) const {
+  StepInfo info;
+  info.step = step;
+  info.total_steps = total_steps();
+  info.steps_per_epoch = steps_per_epoch;
+  info.epochs = epochs;
+  return info;
+}
+
+void RunPlan::seek(BatchSource& source, int64_t step) const {
+  source.seek(step / steps_per_epoch, step % steps_per_epoch * (batch / micro));
+}
+
+}  // namespace previt

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "batch.h"
+#include "pretrain/objective.h"
+#include "pretrain/run_options.h"
+
+namespace previt {
+
+/// The steps of a run: how epochs of a source are cut into optimizer steps.
+struct RunPlan {
+  int64_t samples = 0;  ///< per epoch
+  int64_t batch = 0;    ///< images per step, fewer in the last step of an epoch if drop_last is off
+  int64_t micro = 0;
+  int64_t steps_per_epoch = 0;
+  int64_t epochs = 0;
+
+  /// Throws UsageError when the data gives no step, or the micro-batch does not divide the batch.
+  static RunPlan make(const TrainOptions& options, const BatchSource& source);
+
+  int64_t total_steps() const { return epochs * steps_per_epoch; }
+  bool ends_epoch(int64_t steps_done) const { return steps_done % steps_per_epoch == 0; }
+  int64_t images_in(int64_t step) const {
+    return std::min(batch, samples - step % steps_per_epoch * batch);
+  }
+  /// Whether something done every `epochs` (fractions count; 0: never) is due after so many steps.
+  bool due(double every_epochs, int64_t steps_done) const;
+  StepInfo info(int64_t step) const;
+  /// Puts the source before a step.
+  void seek(BatchSource& source, int64_t step) const;
+};
+
+}  // namespace previt

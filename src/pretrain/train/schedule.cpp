@@ -1,0 +1,99 @@
+#include "pretrain/train/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numbers>
+#include <string>
+
+namespace previt {
+namespace {
+
+/// From `high` at 0 to `low` at 1 along half a cosine.
+double half_cosine(double high, double low, double progress) {
+  return low + (high - low) * 0.5 * (1 + std::cos(std::numbers::pi * progress));
+}
+
+int64_t steps_of(double epochs, int64_t steps, const StepInfo& info) {
+  return steps > 0 ? steps : std::llround(epochs * static_cast<double>(info.steps_per_epoch));
+}
+
+}  // namespace
+
+Schedule constant_schedule(double value) {
+  return [=](const StepInfo&) { return value; };
+}
+
+Schedule mae_schedule(double base, double end, double warmup_epochs) {
+  return [=](const StepInfo& info) {
+    const double epoch = info.epoch();
+    if (epoch < warmup_epochs) return base * epoch / warmup_epochs;
+    const double decay_epochs = static_cast<double>(info.epochs) - warmup_epochs;
+    return half_cosine(base, end, (epoch - warmup_epochs) / decay_epochs);
+  };
+}
+
+double CosineTable::at(int64_t step, int64_t total_steps) const {
+  if (step < warmup_steps) {
+    const auto gaps = static_cast<double>(std::max<int64_t>(warmup_steps - 1, 1));
+    return start + (base - start) * static_cast<double>(step) / gaps;
+  }
+  const auto cosine_steps = static_cast<double>(total_steps - warmup_steps);
+  return half_cosine(base, end, static_cast<double>(step - warmup_steps) / cosine_steps);
+}
+
+Schedule table_schedule(
+    double base, double end, double start, double warmup_epochs, int64_t warmup_steps) {
+  return [=](const StepInfo& info) {
+    const CosineTable table{base, end, start, steps_of(warmup_epochs, warmup_steps, info)};
+    return table.at(info.step, info.total_steps);
+  };
+}
+
+Schedule timm_schedule(
+    double base, double end, double start, double warmup_epochs, int64_t warmup_steps) {
+  return [=](const StepInfo& info) {
+    const auto warmup = static_cast<double>(steps_of(warmup_epochs, warmup_steps, info));
+    const auto step = static_cast<double>(info.step);
+    if (step < warmup) return start + step * (base - start) / warmup;
+    return half_cosine(base, end, step / static_cast<double>(info.total_steps));
+  };
+}
+
+Schedule per_epoch_schedule(double base, double warmup_epochs) {
+  return [=](const StepInfo& info) {
+    const auto epoch = static_cast<double>(info.whole_epoch());
+    const double cosine = half_cosine(1, 0, epoch / static_cast<double>(info.epochs));
+    return base * (warmup_epochs > 0 ? std::min((epoch + 1) / warmup_epochs, cosine) : cosine);
+  };
+}
+
+double peak_lr(const RunOptions& options) {
+  const OptimizerOptions& o = options.optimizer;
+  return o.base_batch > 0 ? o.base_lr * static_cast<double>(options.train.batch) / o.base_batch
+                          : o.base_lr;
+}
+
+Schedule lr_schedule(const RunOptions& options) {
+  const double peak = peak_lr(options);
+  const ScheduleOptions s = options.schedule;
+  const std::map<std::string, std::function<Schedule()>> kinds = {
+      {"mae", [=] { return mae_schedule(peak, s.min_lr, s.warmup_epochs); }},
+      {"table",
+       [=] {
+         return table_schedule(peak, s.min_lr, s.warmup_lr, s.warmup_epochs, s.warmup_steps);
+       }},
+      {"timm",
+       [=] { return timm_schedule(peak, s.min_lr, s.warmup_lr, s.warmup_epochs, s.warmup_steps); }},
+      {"per_epoch", [=] { return per_epoch_schedule(peak, s.warmup_epochs); }},
+      {"constant", [=] { return constant_schedule(peak); }},
+  };
+  return kinds.at(s.kind)();
+}
+
+Schedule weight_decay_schedule(const OptimizerOptions& options) {
+  if (options.weight_decay_end < 0) return constant_schedule(options.weight_decay);
+  return table_schedule(options.weight_decay, options.weight_decay_end, 0, 0);
+}
+
+}  // namespace previt

@@ -1,0 +1,110 @@
+#include "pretrain/train/stepper.h"
+
+#include <torch/utils.h>
+
+#include <cmath>
+
+#include "error.h"
+#include "models/layers/precision.h"
+#include "pretrain/train/gradients.h"
+#include "random.h"
+
+namespace previt {
+namespace {
+
+at::Device device_of(const torch::nn::Module& module) {
+  const auto parameters = module.parameters();
+  return parameters.empty() ? at::Device(at::kCPU) : parameters.front().device();
+}
+
+ParamRules rules_of(const Objective& objective, const OptimizerOptions& options) {
+  return options.decay_all ? decay_all() : objective.param_rules();
+}
+
+}  // namespace
+
+void seed_torch(int64_t seed, std::initializer_list<uint64_t> place) {
+  torch::manual_seed(mix_seed(static_cast<uint64_t>(seed), place));
+}
+
+Stepper::Stepper(Objective& objective, const RunOptions& options)
+    : objective_(objective),
+      options_(options),
+      device_(device_of(objective)),
+      compute_type_(options.train.precision == "bf16" ? at::kBFloat16 : at::kFloat),
+      optimizer_(
+          make_optimizer(options.optimizer,
+                         trained_parameters(objective, rules_of(objective, options.optimizer)))),
+      lr_(lr_schedule(options)),
+      weight_decay_(weight_decay_schedule(options.optimizer)) {
+  if (options.train.ema_decay > 0) ema_ = std::make_unique<Ema>(objective, options.train.ema_decay);
+}
+
+Batch Stepper::on_device(Batch batch) const {
+  for (auto& view : batch.views) view = normalize(view, options_.normalize, device_);
+  if (batch.labels.defined()) batch.labels = batch.labels.to(device_);
+  if (batch.indices.defined()) batch.indices = batch.indices.to(device_);
+  return batch;
+}
+
+StepOutcome Stepper::step(StepInfo info, int64_t images, const std::function<Batch()>& next) {
+  const ComputeTypeGuard precision(compute_type_);
+  StepOutcome outcome;
+  outcome.lr = lr_(info);
+  optimizer_->zero_grad();
+  const at::Tensor loss = accumulate(info, images, next, outcome);
+  objective_.before_optimizer_step(info);
+
+  Gradients gradients(optimizer_->parameters());
+  // The step's only wait for the device: both numbers at once.
+  const at::Tensor numbers = torch::stack({loss, gradients.norm().to(loss)}).cpu();
+  outcome.loss = numbers[0].item<double>();
+  outcome.gradient_norm = numbers[1].item<double>();
+  outcome.skipped = !std::isfinite(outcome.loss) || !std::isfinite(outcome.gradient_norm);
+  if (outcome.skipped) {
+    objective_.skipped_optimizer_step(info);
+  } else {
+    clip_and_update(info, gradients, outcome);
+  }
+  return outcome;
+}
+
+at::Tensor Stepper::accumulate(StepInfo& info,
+                               int64_t images,
+                               const std::function<Batch()>& next,
+                               StepOutcome& outcome) {
+  const int64_t micro = options_.train.micro();
+  info.accumulation = (images + micro - 1) / micro;
+  at::Tensor total;
+  for (info.micro_step = 0; outcome.images < images; ++info.micro_step) {
+    const Batch batch = on_device(next());
+    const int64_t count = batch.views.front().size(0);
+    const double share = static_cast<double>(count) / static_cast<double>(images);
+    seed_torch(options_.train.seed,
+               {static_cast<uint64_t>(info.step), static_cast<uint64_t>(info.micro_step)});
+    const StepResult result = objective_.step(batch, info);
+    const at::Tensor scaled = share == 1 ? result.loss : result.loss * share;
+    scaled.backward();
+    total = total.defined() ? total + scaled.detach() : scaled.detach();
+    outcome.averages.add(result.metrics, static_cast<double>(count));
+    outcome.images += count;
+  }
+  info.micro_step = 0;
+  return total;
+}
+
+void Stepper::clip_and_update(const StepInfo& info, Gradients& gradients, StepOutcome& outcome) {
+  const OptimizerOptions& options = options_.optimizer;
+  if (options.clip_grad > 0) {
+    if (options.clip_mode == "per_parameter") {
+      gradients.clip_per_parameter(options.clip_grad);
+    } else {
+      gradients.clip_global(outcome.gradient_norm, options.clip_grad);
+    }
+  }
+  optimizer_->step(outcome.lr, weight_decay_(info));
+  objective_.after_optimizer_step(info);
+  if (ema_) ema_->update();
+}
+
+}  // namespace previt

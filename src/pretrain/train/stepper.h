@@ -1,0 +1,63 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "pretrain/objective.h"
+#include "pretrain/run_options.h"
+#include "pretrain/train/averages.h"
+#include "pretrain/train/ema.h"
+#include "pretrain/train/optimizer.h"
+#include "pretrain/train/schedule.h"
+
+namespace previt {
+
+/// What one optimizer step did.
+struct StepOutcome {
+  double loss = 0;
+  double gradient_norm = 0;  ///< before clipping
+  double lr = 0;
+  int64_t images = 0;
+  bool skipped = false;  ///< loss or gradients were not finite, and nothing was changed
+  Averages averages;     ///< the objective's metrics, weighted by images
+};
+
+/// Makes optimizer steps of an objective: micro-batches, precision, clipping, guard, average. Knows
+/// nothing of files, epochs or data beyond the next micro-batch.
+class Stepper {
+ public:
+  Stepper(Objective& objective, const RunOptions& options);
+
+  /// One step over `images` images, taken in micro-batches from `next` until they are reached. The
+  /// gradient is that of the mean loss over all of them, however they are cut. Every micro-step
+  /// seeds torch's generators from the seed and its place in the run, so no generator state needs
+  /// saving.
+  StepOutcome step(StepInfo info, int64_t images, const std::function<Batch()>& next);
+
+  Optimizer& optimizer() { return *optimizer_; }
+  Ema* ema() { return ema_.get(); }  ///< null when off
+  at::Device device() const { return device_; }
+
+  /// Views and labels of a batch as Objective::step gets them.
+  Batch on_device(Batch batch) const;
+
+ private:
+  at::Tensor accumulate(StepInfo& info,
+                        int64_t images,
+                        const std::function<Batch()>& next,
+                        StepOutcome& outcome);
+  void clip_and_update(const StepInfo& info, class Gradients& gradients, StepOutcome& outcome);
+
+  Objective& objective_;
+  RunOptions options_;
+  at::Device device_;
+  at::ScalarType compute_type_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<Ema> ema_;
+  Schedule lr_, weight_decay_;
+};
+
+/// Seeds torch's generators for what happens at this place of a run.
+void seed_torch(int64_t seed, std::initializer_list<uint64_t> place);
+
+}  // namespace previt

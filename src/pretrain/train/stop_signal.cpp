@@ -1,0 +1,34 @@
+#include "pretrain/train/stop_signal.h"
+
+#include <unistd.h>
+
+#include <csignal>
+
+namespace previt {
+namespace {
+
+volatile std::sig_atomic_t caught = 0;
+
+constexpr int kSignalBase = 128;  // the shell's convention for exit codes
+
+void note(int signal) {
+  if (caught != 0) _exit(kSignalBase + signal);
+  caught = signal;
+}
+
+}  // namespace
+
+StopSignal::StopSignal() {
+  caught = 0;
+  std::signal(SIGINT, note);
+  std::signal(SIGTERM, note);
+}
+
+StopSignal::~StopSignal() {
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+}
+
+int StopSignal::exit_code() const { return caught == 0 ? 0 : kSignalBase + caught; }
+
+}  // namespace previt

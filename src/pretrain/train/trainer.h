@@ -1,0 +1,50 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "batch.h"
+#include "pretrain/objective.h"
+#include "pretrain/run_options.h"
+
+namespace previt {
+
+class Report;
+
+/// What a caller adds to a run. Pretraining needs none of it but the pictures; fine-tuning
+/// evaluates.
+struct RunHooks {
+  /// Called after an epoch every `evaluate_epochs` and after the last one, with the model in eval
+  /// mode, with the averaged weights if train.ema_decay is on. What it returns joins the epoch's
+  /// metrics line.
+  std::function<std::map<std::string, double>(int64_t epochs_done)> evaluate;
+  int64_t evaluate_epochs = 1;
+
+  /// A key of what `evaluate` returns: the largest so far is also kept in <run>/best.
+  std::string best_metric;
+
+  /// PNG bytes of uint8 [H, W, 3]; without it there are no pictures.
+  std::function<std::string(const at::Tensor& pixels)> encode_png;
+
+  /// Adds tables and pictures each time the report is written.
+  std::function<void(Report&)> extend_report;
+
+  /// The command that makes this run again, for the report.
+  std::string command;
+};
+
+/// Trains `objective`, on the device where its parameters are, for options.train.epochs, and leaves
+/// in `run_folder`: metrics.jsonl, TensorBoard events, checkpoints/, previews/, report.html,
+/// log.txt. `source` gives batches of options.train.micro() images. With `resume` it continues from
+/// the last good checkpoint, if there is one, to the same weights as if it had never stopped;
+/// without, a folder that holds a run is a UsageError. Returns the exit code: 0 done, 130 or 143
+/// after SIGINT or SIGTERM (a checkpoint is saved first).
+int train(Objective& objective,
+          BatchSource& source,
+          const RunOptions& options,
+          const std::string& run_folder,
+          bool resume,
+          const RunHooks& hooks = {});
+
+}  // namespace previt
