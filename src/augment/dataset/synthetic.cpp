@@ -1,0 +1,226 @@
+#include "augment/dataset/synthetic.h"
+
+#include <array>
+#include <charconv>
+#include <map>
+#include <numbers>
+
+#include "augment/dataset/shapes.h"
+#include "augment/dataset/texture.h"
+#include "augment/views.h"
+#include "error.h"
+#include "random.h"
+
+namespace previt {
+namespace {
+
+constexpr double kTurn = 2 * std::numbers::pi;
+
+struct Scene {
+  Image pixels, mask;
+};
+
+/// Paints a texture over a float picture through the coverage of an outline.
+class Painter {
+ public:
+  explicit Painter(int size) : size_(size), picture_(3 * size * size), row_(3 * size) {}
+
+  void background(const Texture& texture) {
+    for (int y = 0; y < size_; ++y) texture.fill_row(y, size_, picture_.data() + 3 * size_ * y);
+  }
+
+  void paint(const Outline& outline, const Texture& texture) {
+    coverage_.assign(static_cast<size_t>(size_) * size_, 0);
+    const auto [first, last] = add_coverage(outline, size_, size_, coverage_);
+    for (int y = first; y < last; ++y) {
+      texture.fill_row(y, size_, row_.data());
+      for (int x = 0; x < size_; ++x) {
+        const float share = coverage_[y * size_ + x];
+        for (int c = 0; c < 3; ++c) {
+          float& pixel = picture_[3 * (y * size_ + x) + c];
+          pixel += share * (row_[3 * x + c] - pixel);
+        }
+      }
+    }
+  }
+
+  /// With sensor noise of this amplitude.
+  Image picture(uint32_t salt, float noise) const {
+    Image image(size_, size_);
+    for (int y = 0; y < size_; ++y) {
+      for (int i = 0; i < 3 * size_; ++i) {
+        const float value = picture_[3 * size_ * y + i] + noise * (hash01(i, y, salt) - 0.5f);
+        image.row(y)[i] = static_cast<uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f));
+      }
+    }
+    return image;
+  }
+
+  /// What the last paint() covered.
+  Image mask() const {
+    Image image(size_, size_, 1);
+    for (size_t i = 0; i < coverage_.size(); ++i) image.pixels[i] = coverage_[i] >= 0.5f ? 255 : 0;
+    return image;
+  }
+
+ private:
+  int size_;
+  std::vector<float> picture_, row_, coverage_;
+};
+
+/// A sliver, bar or lump that is none of the classes.
+Outline fragment(Draws& draws, double size) {
+  std::vector<Point> points;
+  const int64_t corners = draws.integer(3, 6);
+  for (int64_t i = 0; i < corners; ++i) {
+    const double angle =
+        kTurn * (static_cast<double>(i) + draws.uniform(-0.3, 0.3)) / static_cast<double>(corners);
+    const double radius = draws.uniform(0.3, 1);
+    points.push_back({radius * std::cos(angle), 0.4 * radius * std::sin(angle)});
+  }
+  return placed({points},
+                draws.uniform(0, kTurn),
+                size * draws.uniform(0.05, 0.16),
+                draws.uniform(0, size),
+                draws.uniform(0, size));
+}
+
+Scene draw_scene(size_t shape, int64_t size, Random draws) {
+  const double unit = static_cast<double>(size);
+  Painter painter(static_cast<int>(size));
+  painter.background(Texture(draws, unit));
+  const int64_t fragments = draws.integer(4, 10);
+  for (int64_t i = 0; i < fragments; ++i) {
+    const Outline outline = fragment(draws, unit);
+    painter.paint(outline, Texture(draws, unit));
+  }
+  const double radius = unit * draws.uniform(0.2, 0.38);
+  const double x = draws.uniform(radius, unit - radius), y = draws.uniform(radius, unit - radius);
+  const double angle = draws.uniform(0, kTurn);
+  const Texture texture(draws, unit);
+  painter.paint(placed(shape_outline(shape), angle, radius, x, y), texture);
+  const auto salt = static_cast<uint32_t>(draws.integer(0, int64_t{1} << 32));
+  return {painter.picture(salt, static_cast<float>(draws.uniform(0, 40))), painter.mask()};
+}
+
+class Synthetic final : public Dataset {
+ public:
+  /// Numbers from `first` on are generated; validation numbers start where training can't reach.
+  Synthetic(const SyntheticOptions& options, std::vector<std::pair<int64_t, int64_t>> ranges)
+      : options_(options), ranges_(std::move(ranges)) {}
+
+  int64_t size() const override {
+    int64_t total = 0;
+    for (const auto& [first, count] : ranges_) total += count;
+    return total;
+  }
+  int64_t label(int64_t index) const override {
+    return number(index) % static_cast<int64_t>(shape_names().size());
+  }
+  std::vector<std::string> class_names() const override { return shape_names(); }
+  std::unique_ptr<SampleReader> reader() const override;
+  std::optional<Image> mask(int64_t index) const override { return scene(index).mask; }
+
+  Scene scene(int64_t index) const {
+    const auto sample = static_cast<uint64_t>(number(index));
+    return draw_scene(static_cast<size_t>(label(index)),
+                      options_.size,
+                      Random(static_cast<uint64_t>(options_.seed), {sample}));
+  }
+
+ private:
+  int64_t number(int64_t index) const {
+    for (const auto& [first, count] : ranges_) {
+      if (index < count) return first + index;
+      index -= count;
+    }
+    fail("synthetic: no such sample");
+  }
+
+  SyntheticOptions options_;
+  std::vector<std::pair<int64_t, int64_t>> ranges_;
+};
+
+class SyntheticReader final : public SampleReader {
+ public:
+  explicit SyntheticReader(const Synthetic& dataset) : dataset_(dataset) {}
+  ImageSize open(int64_t index) override {
+    scene_ = dataset_.scene(index);
+    return {scene_.pixels.height, scene_.pixels.width};
+  }
+  void decode(const Box&, int64_t, Region& region) override {
+    region.pixels = scene_.pixels;
+    region.box = {0, 0, scene_.pixels.height, scene_.pixels.width};
+  }
+
+ private:
+  const Synthetic& dataset_;
+  Scene scene_;
+};
+
+std::unique_ptr<SampleReader> Synthetic::reader() const {
+  return std::make_unique<SyntheticReader>(*this);
+}
+
+int64_t number_of(const std::string& key, const std::string& text, int64_t low, int64_t high) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
+    fail_usage("synthetic: {}={} is not a whole number in [{}, {}]", key, text, low, high);
+  }
+  return value;
+}
+
+}  // namespace
+
+SyntheticOptions parse_synthetic(const std::string& spec) {
+  SyntheticOptions options;
+  const int64_t most = 1'000'000'000;
+  const std::map<std::string, std::tuple<int64_t*, int64_t, int64_t>> fields = {
+      {"size", {&options.size, 8, 4096}},
+      {"count", {&options.count, 1, most}},
+      {"val", {&options.val, 0, most}},
+      {"seed", {&options.seed, 0, most}},
+      {"labels", {&options.labels, 0, most}}};
+  std::vector<std::string> names;
+  for (const auto& [name, field] : fields) names.push_back(name);
+
+  for (size_t from = 0; from <= spec.size();) {
+    const size_t comma = std::min(spec.find(',', from), spec.size());
+    const std::string part = spec.substr(from, comma - from);
+    const size_t equals = part.find('=');
+    if (from == 0) {
+      if (part != "shapes")
+        fail_usage("synthetic: {} is not a kind of scene; there is shapes", part);
+    } else {
+      const std::string key = part.substr(0, equals);
+      const auto it = fields.find(key);
+      if (it == fields.end() || equals == std::string::npos) {
+        const auto near = nearest_word(key, names);
+        fail_usage("synthetic: {} is not one of {} (as in size=64){}",
+                   part,
+                   fmt::join(names, ", "),
+                   near.empty() || near == key ? "" : fmt::format("; did you mean {}?", near));
+      }
+      const auto& [value, low, high] = it->second;
+      *value = number_of(key, part.substr(equals + 1), low, high);
+    }
+    from = comma + 1;
+  }
+  return options;
+}
+
+std::shared_ptr<Dataset> make_synthetic(const SyntheticOptions& options, const std::string& split) {
+  const auto classes = static_cast<int64_t>(shape_names().size());
+  const int64_t few = options.labels > 0 ? options.labels * classes : options.count;
+  const std::pair<int64_t, int64_t> train = {0, std::min(options.count, few)};
+  const std::pair<int64_t, int64_t> val = {int64_t{1} << 40, options.val};
+  if (split == "val") {
+    require(options.val > 0, "synthetic: val=0 leaves nothing to validate on");
+    return std::make_shared<Synthetic>(options, std::vector{val});
+  }
+  if (split == "all") return std::make_shared<Synthetic>(options, std::vector{train, val});
+  return std::make_shared<Synthetic>(options, std::vector{train});
+}
+
+}  // namespace previt

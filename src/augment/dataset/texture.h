@@ -1,0 +1,32 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "random.h"
+
+namespace previt {
+
+/// A pattern of two colours: speckle, stripes, checks, dots, clouds or a gradient.
+class Texture {
+ public:
+  /// Draws kind, colours, angle and wavelength; `unit` is the picture's side, for the wavelength.
+  Texture(Draws& draws, double unit);
+
+  /// RGB in [0, 255] at these pixels: x = 0 … width-1 of row y.
+  void fill_row(int y, int width, float* rgb) const;
+
+ private:
+  enum Kind { kSpeckle, kStripes, kChecks, kDots, kClouds, kGradient, kKinds };
+  float pattern(float u, float v) const;
+
+  int64_t kind_;
+  std::array<float, 3> base_, difference_;
+  float cos_, sin_, frequency_, offset_u_, offset_v_, sharpness_;
+  uint32_t salt_;
+};
+
+/// Pseudo-random in [0, 1) from two integers and a salt.
+float hash01(int x, int y, uint32_t salt);
+
+}  // namespace previt

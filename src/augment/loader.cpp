@@ -1,0 +1,292 @@
+#include "augment/loader.h"
+
+#include <c10/util/ParallelGuard.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "augment/sample_renderer.h"
+#include "augment/views.h"
+#include "error.h"
+#include "random.h"
+
+namespace previt {
+namespace {
+
+using Order = std::vector<int64_t>;  // the epoch's samples; sample v is image v % dataset size
+
+enum Stream : uint64_t { kOrder, kViews };  // first coordinate of the random streams
+
+struct BadSample {
+  int64_t index = 0;
+  std::string reason;
+};
+
+/// A batch being made. Workers take its slots in chunks; the fields below `mutex` in Loader guard
+/// it.
+struct Job {
+  Batch batch;
+  std::shared_ptr<const Order> order;
+  int64_t start = 0, count = 0;  // positions in `order`
+  int64_t taken = 0, done = 0;
+  std::vector<BadSample> bad;
+  std::exception_ptr error;
+};
+
+std::shared_ptr<Job> make_job(const std::vector<ViewSpec>& specs, int64_t count) {
+  auto job = std::make_shared<Job>();
+  job->count = count;
+  for (const auto& spec : specs) {
+    for (int64_t k = 0; k < spec.count; ++k) {
+      job->batch.views.push_back(
+          torch::empty({count, spec.height, spec.width, 3}, torch::kUInt8).permute({0, 3, 1, 2}));
+    }
+  }
+  job->batch.labels = torch::empty({count}, torch::kInt64);
+  job->batch.indices = torch::empty({count}, torch::kInt64);
+  return job;
+}
+
+class Loader final : public BatchSource {
+ public:
+  Loader(std::shared_ptr<Dataset> dataset,
+         std::vector<ViewSpec> specs,
+         const LoaderOptions& options,
+         std::function<void(const std::string&)> log);
+  ~Loader() override;
+
+  int64_t samples_per_epoch() const override { return dataset_->size() * options_.repeats; }
+  int64_t batches_per_epoch() const override;
+  void seek(int64_t epoch, int64_t batch) override;
+  Batch next() override;
+  std::vector<std::string> class_names() const override { return dataset_->class_names(); }
+  int64_t bad_samples() const override { return bad_samples_; }
+
+ private:
+  void start_jobs();
+  std::shared_ptr<const Order> order_of(int64_t epoch);
+  void work();
+  void fill(Job& job, int64_t first, int64_t last, SampleRenderer& renderer);
+  void fill_slot(Job& job, int64_t slot, SampleRenderer& renderer);
+  void account(const Job& job);
+
+  const std::shared_ptr<Dataset> dataset_;
+  const std::vector<ViewSpec> specs_;
+  const LoaderOptions options_;
+  const std::function<void(const std::string&)> log_;
+  int64_t chunk_ = 1;  // slots that a worker takes at once
+
+  // The consumer's thread only.
+  int64_t epoch_ = 0, batch_ = 0;  // of the next job to start
+  int64_t order_epoch_ = -1;
+  std::shared_ptr<const Order> order_;
+  std::set<int64_t> reported_;
+  int64_t bad_samples_ = 0;
+  int64_t counted_epoch_ = -1, seen_in_epoch_ = 0, bad_in_epoch_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable work_there_, batch_done_;
+  std::deque<std::shared_ptr<Job>> jobs_;  // oldest first
+  bool stop_ = false;
+  std::vector<std::thread> workers_;
+};
+
+Loader::Loader(std::shared_ptr<Dataset> dataset,
+               std::vector<ViewSpec> specs,
+               const LoaderOptions& options,
+               std::function<void(const std::string&)> log)
+    : dataset_(std::move(dataset)),
+      specs_(std::move(specs)),
+      options_(options),
+      log_(std::move(log)) {
+  require(samples_per_epoch() > 0, "the data set has no images");
+  if (batches_per_epoch() == 0) {
+    fail_usage(
+        "batch: {} is more than the {} images of an epoch", options.batch, samples_per_epoch());
+  }
+  const int64_t cores = std::max(1u, std::thread::hardware_concurrency());
+  const int64_t workers = options.workers > 0 ? options.workers : cores;
+  chunk_ = std::clamp<int64_t>(options.batch / (4 * workers), 1, 16);
+  for (int64_t i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
+}
+
+Loader::~Loader() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  work_there_.notify_all();
+  for (auto& worker : workers_) worker.join();
+}
+
+int64_t Loader::batches_per_epoch() const {
+  const int64_t extra = options_.drop_last ? 0 : options_.batch - 1;
+  return (samples_per_epoch() + extra) / options_.batch;
+}
+
+void Loader::seek(int64_t epoch, int64_t batch) {
+  require(epoch >= 0 && batch >= 0, "seek: there is no batch {} of epoch {}", batch, epoch);
+  const std::lock_guard lock(mutex_);
+  jobs_.clear();  // a worker still at one of them finishes its chunk for nothing
+  epoch_ = epoch + batch / batches_per_epoch();
+  batch_ = batch % batches_per_epoch();
+  counted_epoch_ = -1;
+}
+
+std::shared_ptr<const Order> Loader::order_of(int64_t epoch) {
+  if (order_epoch_ == epoch) return order_;
+  Random random(options_.seed, {kOrder, static_cast<uint64_t>(epoch)});
+  Order order(samples_per_epoch());
+  std::iota(order.begin(), order.end(), int64_t{0});
+  if (options_.shuffle) order = random_permutation(samples_per_epoch(), random);
+  order_ = std::make_shared<const Order>(std::move(order));
+  order_epoch_ = epoch;
+  return order_;
+}
+
+void Loader::start_jobs() {
+  const size_t wanted = static_cast<size_t>(std::max<int64_t>(1, options_.prefetch));
+  for (size_t i = jobs_.size(); i < wanted; ++i) {
+    const auto order = order_of(epoch_);
+    const int64_t start = batch_ * options_.batch;
+    auto job = make_job(specs_, std::min(options_.batch, samples_per_epoch() - start));
+    job->batch.epoch = epoch_;
+    job->order = order;
+    job->start = start;
+    {
+      const std::lock_guard lock(mutex_);
+      jobs_.push_back(std::move(job));
+    }
+    work_there_.notify_all();
+    if (++batch_ == batches_per_epoch()) {
+      batch_ = 0;
+      ++epoch_;
+    }
+  }
+}
+
+Batch Loader::next() {
+  start_jobs();
+  std::shared_ptr<Job> job;
+  {
+    std::unique_lock lock(mutex_);
+    job = jobs_.front();
+    batch_done_.wait(lock, [&] { return job->done == job->count; });
+    jobs_.pop_front();
+  }
+  start_jobs();
+  if (job->error) std::rethrow_exception(job->error);
+  account(*job);
+  return std::move(job->batch);
+}
+
+/// Counts and reports what was unreadable, in the order of the batches, so that it doesn't depend
+/// on which thread met it first.
+void Loader::account(const Job& job) {
+  if (counted_epoch_ != job.batch.epoch) {
+    counted_epoch_ = job.batch.epoch;
+    seen_in_epoch_ = bad_in_epoch_ = 0;
+  }
+  std::map<int64_t, std::string> reasons;
+  for (const auto& bad : job.bad) reasons[bad.index] = bad.reason;
+  for (const auto& [index, reason] : reasons) {
+    if (reported_.insert(index).second && log_) {
+      log_(fmt::format("{}: {}; skipped", dataset_->name(index), reason));
+    }
+  }
+  seen_in_epoch_ += job.count;
+  bad_in_epoch_ += static_cast<int64_t>(job.bad.size());
+  bad_samples_ += static_cast<int64_t>(job.bad.size());
+  if (job.bad.empty()) return;
+  const int64_t basis = std::max(seen_in_epoch_, std::min<int64_t>(samples_per_epoch(), 100));
+  const double allowed = options_.max_bad_fraction * static_cast<double>(basis);
+  require(static_cast<double>(bad_in_epoch_) <= allowed,
+          "{} of {} images are unreadable, more than data.max_bad_fraction {} allows; the last is "
+          "{}: {}",
+          bad_in_epoch_,
+          seen_in_epoch_,
+          options_.max_bad_fraction,
+          dataset_->name(job.bad.back().index),
+          job.bad.back().reason);
+}
+
+void Loader::work() {
+  // LibTorch's own threads would fight with ours. Its thread count is the process's; this guard
+  // isn't.
+  const c10::ParallelGuard serial(true);
+  const torch::NoGradGuard no_grad;
+  SampleRenderer renderer(*dataset_, specs_);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    std::shared_ptr<Job> job;
+    work_there_.wait(lock, [&] {
+      for (const auto& candidate : jobs_) {
+        if (candidate->taken < candidate->count) {
+          job = candidate;
+          break;
+        }
+      }
+      return stop_ || job;
+    });
+    if (stop_) return;
+    const int64_t first = job->taken;
+    const int64_t last = std::min(first + chunk_, job->count);
+    job->taken = last;
+    lock.unlock();
+    fill(*job, first, last, renderer);
+    lock.lock();
+    job->done += last - first;
+    if (job->done == job->count) batch_done_.notify_all();
+  }
+}
+
+void Loader::fill(Job& job, int64_t first, int64_t last, SampleRenderer& renderer) {
+  try {
+    for (int64_t slot = first; slot < last; ++slot) fill_slot(job, slot, renderer);
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    job.error = std::current_exception();
+  }
+}
+
+void Loader::fill_slot(Job& job, int64_t slot, SampleRenderer& renderer) {
+  const auto& order = *job.order;
+  const auto epoch = static_cast<uint64_t>(job.batch.epoch);
+  std::string reason;
+  // So many bad ones in a row mean that there are hardly any good ones.
+  const int64_t attempts = std::min<int64_t>(static_cast<int64_t>(order.size()), 1000);
+  for (int64_t attempt = 0; attempt < attempts; ++attempt) {
+    const int64_t position = (job.start + slot + attempt) % static_cast<int64_t>(order.size());
+    const int64_t sample = order[position];
+    const int64_t index = sample % dataset_->size();
+    Random random(options_.seed, {kViews, epoch, static_cast<uint64_t>(sample)});
+    if (renderer.render(index, random, job.batch.views, slot, reason)) {
+      job.batch.indices.data_ptr<int64_t>()[slot] = index;
+      job.batch.labels.data_ptr<int64_t>()[slot] = dataset_->label(index);
+      return;
+    }
+    if (attempt == 0) {
+      const std::lock_guard lock(mutex_);
+      job.bad.push_back({index, reason});
+    }
+  }
+  fail("no image of {} in a row is readable; the last: {}", attempts, reason);
+}
+
+}  // namespace
+
+std::unique_ptr<BatchSource> make_loader(std::shared_ptr<Dataset> dataset,
+                                         std::vector<ViewSpec> specs,
+                                         const LoaderOptions& options,
+                                         std::function<void(const std::string&)> log) {
+  return std::make_unique<Loader>(std::move(dataset), std::move(specs), options, std::move(log));
+}
+
+}  // namespace previt
