@@ -1,0 +1,159 @@
+// What every registered objective must do. A new one is tested here without a line of its own; to
+// keep it fast it may have a reduced recipe in tests/pretrain/objectives/<name>.yaml.
+#include <filesystem>
+
+#include "pretrain/pretrain_run.h"
+#include "support/catch.h"
+
+using namespace previt;
+
+namespace {
+
+const std::vector<std::string> kSmall = {
+    "model.embed_dim=24",
+    "model.depth=2",
+    "model.num_heads=2",
+    "model.image_size=[16]",
+    "model.patch_size=4",
+    "train.epochs=2",
+    "train.batch=4",
+    "train.precision=fp32",
+    "schedule.warmup_epochs=1",
+};
+
+std::vector<std::string> objectives() {
+  ObjectiveRegistry registry;
+  register_all_objectives(registry);
+  return registry.names();
+}
+
+PretrainRun small_run(const std::string& name) {
+  const std::string own =
+      fmt::format("{}/tests/pretrain/objectives/{}.yaml", PREVIT_SOURCE_DIR, name);
+  auto recipe = std::filesystem::exists(own) ? Recipe::load(own) : Recipe::parse("");
+  recipe.set("objective=" + name);
+  for (const auto& assignment : kSmall) recipe.set(assignment);
+  return PretrainRun::read(recipe);
+}
+
+std::shared_ptr<Objective> build(const PretrainRun& run) {
+  torch::manual_seed(7);
+  auto objective = run.build();
+  objective->train();
+  return objective;
+}
+
+Batch random_batch(const Objective& objective, const RunOptions& options) {
+  torch::manual_seed(11);
+  Batch batch;
+  for (const auto& view : objective.views()) {
+    for (int64_t i = 0; i < view.count; ++i) {
+      batch.views.push_back(
+          torch::randn({options.train.batch, options.model.in_channels, view.height, view.width}));
+    }
+  }
+  batch.labels = torch::full({options.train.batch}, -1, torch::kInt64);
+  batch.indices = torch::arange(options.train.batch);
+  return batch;
+}
+
+StepInfo first_step() { return {.step = 0, .total_steps = 4, .steps_per_epoch = 2, .epochs = 2}; }
+
+at::Tensor loss_of(Objective& objective, const Batch& batch) {
+  torch::manual_seed(13);
+  return objective.step(batch, first_step()).loss;
+}
+
+void copy_state(const Objective& from, Objective& to) {
+  torch::NoGradGuard no_grad;
+  for (const auto& item : from.named_parameters())
+    to.named_parameters()[item.key()].copy_(item.value());
+  for (const auto& item : from.named_buffers()) to.named_buffers()[item.key()].copy_(item.value());
+}
+
+}  // namespace
+
+TEST_CASE(
+    "an objective's loss is finite, the same for the same seed, and reaches what is trained") {
+  for (const auto& name : objectives()) {
+    INFO(name);
+    const PretrainRun run = small_run(name);
+    const auto objective = build(run);
+    const Batch batch = random_batch(*objective, run.options);
+    const at::Tensor loss = loss_of(*objective, batch);
+    CHECK(loss.dim() == 0);
+    CHECK(std::isfinite(loss.item<double>()));
+    CHECK(loss.item<double>() == loss_of(*build(run), batch).item<double>());
+
+    loss.backward();
+    for (const auto& parameter : objective->named_parameters()) {
+      INFO(parameter.key());
+      const at::Tensor& gradient = parameter.value().grad();
+      if (!parameter.value().requires_grad()) {
+        CHECK(!gradient.defined());
+      } else {
+        REQUIRE(gradient.defined());
+        CHECK(gradient.isfinite().all().item<bool>());
+        CHECK(gradient.abs().max().item<double>() > 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("an objective's state decides its next loss") {
+  for (const auto& name : objectives()) {
+    INFO(name);
+    const PretrainRun run = small_run(name);
+    const auto trained = build(run);
+    const Batch batch = random_batch(*trained, run.options);
+    loss_of(*trained, batch).backward();
+    {
+      torch::NoGradGuard no_grad;
+      for (auto& p : trained->parameters()) {
+        if (p.grad().defined()) p.sub_(0.1 * p.grad());
+      }
+    }
+    trained->after_optimizer_step(first_step());
+    const double next = loss_of(*trained, batch).item<double>();
+
+    torch::manual_seed(99);
+    const auto restored = run.build();
+    restored->train();
+    CHECK(loss_of(*restored, batch).item<double>() != next);
+    copy_state(*trained, *restored);
+    CHECK(loss_of(*restored, batch).item<double>() == next);
+  }
+}
+
+TEST_CASE("an objective's options survive a resolved recipe") {
+  for (const auto& name : objectives()) {
+    INFO(name);
+    const PretrainRun run = small_run(name);
+    auto recipe = Recipe::parse(run.resolved());
+    CHECK(PretrainRun::read(recipe).resolved() == run.resolved());
+  }
+}
+
+TEST_CASE("an objective refuses another number of views than it asks for") {
+  for (const auto& name : objectives()) {
+    INFO(name);
+    const PretrainRun run = small_run(name);
+    const auto objective = build(run);
+    Batch batch = random_batch(*objective, run.options);
+    batch.views.push_back(batch.views.front());
+    CHECK_THROWS_AS(loss_of(*objective, batch), Error);
+    batch.views.clear();
+    CHECK_THROWS_AS(loss_of(*objective, batch), Error);
+  }
+}
+
+TEST_CASE("an objective names its backbone, made as the model section says") {
+  for (const auto& name : objectives()) {
+    INFO(name);
+    const PretrainRun run = small_run(name);
+    const auto backbone = run.build()->backbone();
+    REQUIRE(backbone != nullptr);
+    CHECK(backbone->options().embed_dim == run.options.model.embed_dim);
+    CHECK(backbone->options().depth == run.options.model.depth);
+  }
+}
