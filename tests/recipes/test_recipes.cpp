@@ -1,0 +1,134 @@
+#include <algorithm>
+#include <filesystem>
+
+#include "models/vit.h"
+#include "pretrain/pretrain_run.h"
+#include "pretrain/train/schedule.h"
+#include "pretrain/train/stepper.h"
+#include "support/catch.h"
+
+using namespace previt;
+
+namespace {
+
+// What makes any of our pretraining recipes small enough for a test; everything else stays.
+const std::vector<std::string> kReduced = {
+    "model.embed_dim=24",
+    "model.depth=2",
+    "model.num_heads=3",
+    "model.image_size=[32]",
+    "model.patch_size=8",
+    "mae.decoder.embed_dim=24",
+    "mae.decoder.depth=2",
+    "mae.decoder.num_heads=3",
+    "train.batch=4",
+    "train.micro_batch=2",
+};
+
+std::string folder() { return std::string(PREVIT_SOURCE_DIR) + "/recipes/"; }
+
+std::vector<std::string> recipes() {
+  std::vector<std::string> all;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder())) {
+    if (entry.path().extension() == ".yaml") all.push_back(entry.path().string());
+  }
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+bool is_finetuning(const std::string& path) {
+  return std::filesystem::path(path).filename().string().starts_with("finetune");
+}
+
+PretrainRun pretraining(const std::string& path, const std::vector<std::string>& changes = {}) {
+  auto recipe = Recipe::load(path);
+  for (const auto& change : changes) recipe.set(change);
+  return PretrainRun::read(recipe);
+}
+
+// Two steps on random pictures; all losses must be finite and the weights must move.
+void train_two_steps(Objective& objective, const RunOptions& options, int64_t classes) {
+  Stepper stepper(objective, options);
+  const auto next = [&] {
+    Batch batch;
+    for (const auto& view : objective.views()) {
+      batch.views.push_back(
+          torch::randint(256, {options.train.micro(), 3, view.height, view.width}, torch::kUInt8));
+    }
+    batch.labels = torch::randint(classes, {options.train.micro()}, torch::kInt64);
+    return batch;
+  };
+  StepInfo info{.step = 1, .total_steps = 4, .steps_per_epoch = 2, .epochs = options.train.epochs};
+  for (; info.step < 3; ++info.step) {
+    const StepOutcome outcome = stepper.step(info, options.train.batch, next);
+    CHECK(!outcome.skipped);
+    CHECK(std::isfinite(outcome.loss));
+    CHECK(outcome.gradient_norm > 0);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("every recipe for pretraining loads and trains") {
+  for (const auto& path : recipes()) {
+    if (is_finetuning(path)) continue;
+    INFO(path);
+    const PretrainRun whole = pretraining(path);
+    CHECK(whole.options.train.epochs > 0);
+    const PretrainRun run = pretraining(path, kReduced);
+    train_two_steps(*run.build(), run.options, 10);
+  }
+}
+
+TEST_CASE("every recipe names its source or the recipe it follows, and its cost") {
+  for (const auto& path : recipes()) {
+    INFO(path);
+    std::FILE* file = std::fopen(path.c_str(), "r");
+    REQUIRE(file != nullptr);
+    std::string text(4096, '\0');
+    text.resize(std::fread(text.data(), 1, text.size(), file));
+    std::fclose(file);
+    CHECK(text.starts_with("# "));
+    CHECK_THAT(text, ContainsSubstring("# Cost: "));
+    CHECK((text.find("# Source: ") != std::string::npos ||
+           text.find("recipes/imagenet/") != std::string::npos));
+  }
+}
+
+TEST_CASE("the ImageNet recipes hold the official numbers of MAE") {
+  struct Want {
+    const char* name;
+    int64_t width, depth, heads, patch, kept_of;
+  };
+  for (const Want& want : {Want{"base", 768, 12, 12, 16, 196},
+                           Want{"large", 1024, 24, 16, 16, 196},
+                           Want{"huge", 1280, 32, 16, 14, 256}}) {
+    INFO(want.name);
+    const auto run = pretraining(folder() + "imagenet/mae_vit_" + want.name + ".yaml").options;
+    CHECK(run.model.embed_dim == want.width);
+    CHECK(run.model.depth == want.depth);
+    CHECK(run.model.num_heads == want.heads);
+    CHECK(run.model.patch_size == want.patch);
+    CHECK(run.model.num_patches() == want.kept_of);
+    CHECK(peak_lr(run) == Approx(2.4e-3));
+    CHECK(run.optimizer.betas == std::vector<double>{0.9, 0.95});
+    CHECK(run.optimizer.weight_decay == 0.05);
+    CHECK(run.schedule.warmup_epochs == 40);
+    CHECK(run.train.epochs == 800);
+    CHECK(run.train.batch == 4096);
+  }
+}
+
+TEST_CASE("the CIFAR-10 recipe is the published one") {
+  const PretrainRun run = pretraining(folder() + "cifar10/mae_vit_tiny.yaml");
+  const RunOptions& o = run.options;
+  CHECK(o.model.num_patches() == 256);
+  CHECK(o.optimizer.decay_all);
+  CHECK(o.train.precision == "fp32");
+  const Schedule rate = lr_schedule(o);
+  const auto at_epoch = [&](int64_t epoch) {
+    return rate({.step = 12 * epoch, .total_steps = 24000, .steps_per_epoch = 12, .epochs = 2000});
+  };
+  CHECK(at_epoch(0) == Approx(2.4e-3 / 200));
+  CHECK(at_epoch(1000) == Approx(1.2e-3));
+}
