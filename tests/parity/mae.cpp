@@ -2,6 +2,8 @@
 
 #include "models/vit.h"
 #include "parity/parity.h"
+#include "pretrain/train/optimizer.h"
+#include "pretrain/train/schedule.h"
 
 using namespace previt;
 
@@ -72,7 +74,74 @@ void check_forward(const parity::Fixture& fixture, parity::Check& check) {
   }
 }
 
+// Options and schedule of a run as the fixture's config gives them.
+RunOptions run_of(const parity::Fixture& fixture) {
+  RunOptions run;
+  run.optimizer.base_lr = fixture.number("lr");
+  run.optimizer.base_batch = 0;
+  run.optimizer.betas = fixture.config.at("betas").get<std::vector<double>>();
+  run.optimizer.eps = fixture.number("adam_eps");
+  run.optimizer.weight_decay = fixture.number("weight_decay");
+  run.schedule.warmup_epochs = fixture.number("warmup_epochs");
+  run.schedule.min_lr = fixture.number("min_lr");
+  return run;
+}
+
+StepInfo info_of(const parity::Fixture& fixture, int64_t micro_step) {
+  const int64_t per_epoch = fixture.integer("iters_per_epoch"), epochs = fixture.integer("epochs");
+  return {.step = micro_step,
+          .total_steps = per_epoch * epochs,
+          .steps_per_epoch = per_epoch,
+          .epochs = epochs};
+}
+
+// The key's bias has no true gradient; Adam turns its rounding noise into steps of up to the rate.
+at::Tensor without_key_bias(const std::string& name, const at::Tensor& tensor) {
+  if (!name.ends_with("attn.qkv.bias")) return tensor;
+  const auto thirds = tensor.chunk(3);
+  return torch::cat({thirds[0], thirds[2]});
+}
+
 }  // namespace
+
+PARITY_CASE(mae_optim) {
+  const auto mae = build(fixture);
+  load_official(*mae, fixture.group("weight."), check);
+  const RunOptions run = run_of(fixture);
+  const auto optimizer =
+      make_optimizer(run.optimizer, trained_parameters(*mae, mae->param_rules()));
+  for (const auto& parameter : optimizer->parameters()) {
+    const std::string name =
+        parameter.name.starts_with("encoder.") ? parameter.name.substr(8) : parameter.name;
+    const auto& exempt = fixture.config.at("no_decay_params");
+    const bool no_decay = std::find(exempt.begin(), exempt.end(), name) != exempt.end();
+    check.that("decay of " + name, parameter.rule.decay != no_decay);
+  }
+
+  const Schedule schedule = lr_schedule(run);
+  const int64_t accumulation = fixture.integer("accum_iter");
+  std::vector<at::Tensor> losses;
+  std::vector<double> rates;
+  for (int64_t i = 0; i < fixture.integer("micro_steps"); ++i) {
+    const bool first = i % accumulation == 0;
+    rates.push_back(first ? schedule(info_of(fixture, i)) : rates.back());
+    const RandomMask mask = mae->mask_of(fixture.at("input.noise")[i]);
+    losses.push_back(mae->loss(fixture.at("input.imgs")[i], mask));
+    (losses.back() / static_cast<double>(accumulation)).backward();
+    if ((i + 1) % accumulation != 0) continue;
+    optimizer->step(rates.back(), run.optimizer.weight_decay);
+    optimizer->zero_grad();
+  }
+  check.t4("lrs", torch::tensor(rates, torch::kFloat64), fixture.at("output.lrs"));
+  const at::Tensor& want_losses = fixture.at("output.losses");
+  check.absolute("losses",
+                 torch::stack(losses).detach(),
+                 want_losses,
+                 2e-5 * want_losses.abs().max().item<double>());
+  for (const auto& [name, want] : fixture.group("output.weight.")) {
+    check.t3(name, without_key_bias(name, official(*mae, name)), without_key_bias(name, want));
+  }
+}
 
 PARITY_CASE(mae_plain) { check_forward(fixture, check); }
 PARITY_CASE(mae_normpix) { check_forward(fixture, check); }

@@ -57,6 +57,13 @@ void check(const MaeMethodOptions& o, const VitOptions& model) {
   }
 }
 
+// Multiply-adds of a block in which `queries` of `tokens` tokens are computed.
+double block_products(int64_t tokens, int64_t queries, int64_t dim, double mlp_ratio) {
+  const auto n = static_cast<double>(tokens), m = static_cast<double>(queries);
+  const auto d = static_cast<double>(dim);
+  return 2 * d * d * n + (2 + 2 * mlp_ratio) * d * d * m + 2 * m * n * d;
+}
+
 // Every linear layer as PyTorch's own modules start.
 void init_framework(torch::nn::Module& module) {
   module.apply([](torch::nn::Module& part) {
@@ -225,6 +232,25 @@ StepResult Mae::step(const Batch& batch, const StepInfo&) {
   const at::Tensor noise =
       torch::rand({images.size(0), model_.num_patches()}, images.options().dtype(torch::kFloat32));
   return {loss(images, mask_of(noise)), {}};
+}
+
+double Mae::flops_per_image() const {
+  const MaeDecoderOptions& d = options_.decoder;
+  const int64_t prefix = model_.num_prefix_tokens(), patches = model_.num_patches();
+  const int64_t kept = kept_patches(patches, options_.mask_ratio), masked = patches - kept;
+  const int64_t pixels = decoder_pred_->weight.size(0), all = prefix + patches;
+  const auto product = [](int64_t a, int64_t b, int64_t c) {
+    return static_cast<double>(a * b * c);
+  };
+  const double encoder =
+      product(kept, pixels, model_.embed_dim) +
+      static_cast<double>(model_.depth) *
+          block_products(prefix + kept, prefix + kept, model_.embed_dim, model_.mlp_ratio);
+  const double decoder =
+      (d.project ? product(prefix + kept, model_.embed_dim, d.embed_dim) : 0) +
+      static_cast<double>(d.depth - 1) * block_products(all, all, d.embed_dim, d.mlp_ratio) +
+      block_products(all, masked, d.embed_dim, d.mlp_ratio) + product(masked, d.embed_dim, pixels);
+  return 6 * (encoder + decoder);  // two operations each, and twice as many backward
 }
 
 std::vector<Picture> Mae::previews(const Batch& batch, const NormalizeOptions& normalize) {

@@ -61,6 +61,8 @@ class Mae final : public Objective {
   std::vector<ViewSpec> views() const override { return {view_}; }
   StepResult step(const Batch& batch, const StepInfo& info) override;
   std::shared_ptr<Vit> backbone() override { return encoder_; }
+  /// Of what is computed, a third forward: less than the plain method's in recipes.md section 16.
+  double flops_per_image() const override;
   std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
 
   /// A mask for noise [B, L] (float32, uniform) at the options' ratio.
