@@ -1,6 +1,6 @@
 #pragma once
 
-#include <c10/core/ScalarType.h>
+#include <ATen/core/Tensor.h>
 
 namespace previt {
 
@@ -19,6 +19,22 @@ class ComputeTypeGuard {
 
  private:
   at::ScalarType previous_;
+};
+
+/// Whether x is computed by the project's own CPU kernels: a float32 or bfloat16 tensor on the CPU, unless
+/// PlainKernelsGuard is in force; else by LibTorch's operators, as on other devices.
+bool use_cpu_kernels(const at::Tensor& x);
+
+/// For a scope, LibTorch's operators on the CPU too (to compare them).
+class PlainKernelsGuard {
+ public:
+  PlainKernelsGuard();
+  ~PlainKernelsGuard();
+  PlainKernelsGuard(const PlainKernelsGuard&) = delete;
+  PlainKernelsGuard& operator=(const PlainKernelsGuard&) = delete;
+
+ private:
+  bool previous_;
 };
 
 }  // namespace previt

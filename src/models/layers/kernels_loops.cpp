@@ -1,0 +1,199 @@
+#include "models/layers/kernels_loops.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+
+#include <cmath>
+#include <vector>
+
+#include "models/layers/kernels_simd.h"
+
+namespace previt::loops {
+namespace {
+
+using namespace simd;
+
+template <class T>
+T* pointer(const at::Tensor& t) {
+  return reinterpret_cast<T*>(t.data_ptr());
+}
+
+template <class F>
+void for_type(const at::Tensor& t, const F& body) {
+  if (t.scalar_type() == at::kBFloat16) {
+    body(Bf16{});
+  } else {
+    TORCH_INTERNAL_ASSERT(t.scalar_type() == at::kFloat);
+    body(0.f);
+  }
+}
+
+int64_t grain(int64_t row) { return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, row)); }
+
+// Runs body(begin, end) over column ranges that start at multiples of a cache line's elements.
+template <class F>
+void for_columns(int64_t rows, int64_t columns, const F& body) {
+  constexpr int64_t kBlock = 64;
+  const int64_t blocks = (columns + kBlock - 1) / kBlock;
+  at::parallel_for(0, blocks, grain(rows * kBlock), [&](int64_t begin, int64_t end) {
+    body(begin * kBlock, std::min(end * kBlock, columns));
+  });
+}
+
+template <class T>
+PREVIT_INLINE void add_bias_body(T* y, const float* bias, int64_t rows, int64_t columns) {
+  for (int64_t r = 0; r < rows; ++r, y += columns) {
+    for (int64_t c = 0; c < columns; c += kLanes) {
+      Vec v, b;
+      load_some(y + c, columns - c, v);
+      load_some(bias + c, columns - c, b);
+      store_some(y + c, columns - c, v + b);
+    }
+  }
+}
+PREVIT_CLONES void add_bias_rows(Bf16* y, const float* b, int64_t rows, int64_t columns) {
+  add_bias_body(y, b, rows, columns);
+}
+PREVIT_CLONES void add_bias_rows(float* y, const float* b, int64_t rows, int64_t columns) {
+  add_bias_body(y, b, rows, columns);
+}
+
+// out (when given) = a·b for columns [begin, end); sums += its column sums (a's without b).
+template <class T>
+PREVIT_INLINE void columns_body(const T* a, const T* b, T* out, float* sums, int64_t rows,
+                                int64_t stride, int64_t begin, int64_t end) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t row = r * stride;
+    for (int64_t c = begin; c < end; c += kLanes) {
+      Vec v, w, s;
+      load_some(a + row + c, end - c, v);
+      if (out != nullptr) {
+        load_some(b + row + c, end - c, w);
+        v *= w;
+        store_some(out + row + c, end - c, v);
+      }
+      load_some(sums + c, end - c, s);
+      store_some(sums + c, end - c, s + v);
+    }
+  }
+}
+PREVIT_CLONES void columns(const Bf16* a, const Bf16* b, Bf16* out, float* sums, int64_t rows,
+                           int64_t stride, int64_t begin, int64_t end) {
+  columns_body(a, b, out, sums, rows, stride, begin, end);
+}
+PREVIT_CLONES void columns(const float* a, const float* b, float* out, float* sums, int64_t rows,
+                           int64_t stride, int64_t begin, int64_t end) {
+  columns_body(a, b, out, sums, rows, stride, begin, end);
+}
+
+PREVIT_CLONES void gelu_rows(const float* x, const float* bias, float* y, float* d, int64_t rows,
+                             int64_t columns) {
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns, d += columns) {
+    for (int64_t c = 0; c < columns; c += kLanes) {
+      Vec v, b, e, cdf;
+      load_some(x + c, columns - c, v);
+      load_some(bias + c, columns - c, b);
+      v += b;
+      simd::exp(v * v * -0.5f, e);
+      normal_cdf(v, e, cdf);
+      store_some(y + c, columns - c, v * cdf);
+      store_some(d + c, columns - c, cdf + v * e * 0.39894228f);
+    }
+  }
+}
+
+// A bfloat16 has 65536 values: gelu (low half) and its derivative (high half) are looked up.
+uint16_t to_bf16(double x) { return c10::BFloat16(static_cast<float>(x)).x; }
+
+std::vector<uint32_t> make_gelu_table() {
+  std::vector<uint32_t> table(65536);
+  for (uint32_t bits = 0; bits < table.size(); ++bits) {
+    const auto x = static_cast<double>(float(c10::BFloat16(bits, c10::BFloat16::from_bits())));
+    const double cdf = 0.5 * std::erfc(-x * M_SQRT1_2);
+    const bool infinite = std::isinf(x);
+    const double y = infinite ? std::max(x, 0.0) : x * cdf;
+    const double d = infinite ? cdf : cdf + x * std::exp(-0.5 * x * x) * 0.3989422804014327;
+    table[bits] = to_bf16(y) | static_cast<uint32_t>(to_bf16(d)) << 16;
+  }
+  return table;
+}
+
+PREVIT_CLONES void gelu_lookup_rows(const uint32_t* table, const Bf16* x, const float* bias, Bf16* y,
+                                    Bf16* d, int64_t rows, int64_t columns) {
+  constexpr int64_t kChunk = 256;
+  Bf16 index[kChunk];
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns, d += columns) {
+    for (int64_t begin = 0; begin < columns; begin += kChunk) {
+      const int64_t n = std::min(kChunk, columns - begin);
+      for (int64_t c = 0; c < n; c += kLanes) {
+        Vec v, b;
+        load_some(x + begin + c, n - c, v);
+        load_some(bias + begin + c, n - c, b);
+        store(index + c, v + b);
+      }
+      for (int64_t c = 0; c < n; ++c) {
+        const uint32_t both = table[index[c].bits];
+        y[begin + c].bits = static_cast<uint16_t>(both);
+        d[begin + c].bits = static_cast<uint16_t>(both >> 16);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void add_bias(at::Tensor& y, const at::Tensor& bias) {
+  const int64_t width = y.size(1);
+  for_type(y, [&](auto tag) {
+    using T = decltype(tag);
+    at::parallel_for(0, y.size(0), grain(width), [&](int64_t begin, int64_t end) {
+      add_bias_rows(pointer<T>(y) + begin * width, pointer<float>(bias), end - begin, width);
+    });
+  });
+}
+
+at::Tensor column_sums(const at::Tensor& y) {
+  const int64_t rows = y.size(0), width = y.size(1);
+  at::Tensor sums = at::zeros({width}, y.options().dtype(at::kFloat));
+  for_type(y, [&](auto tag) {
+    using T = decltype(tag);
+    for_columns(rows, width, [&](int64_t begin, int64_t end) {
+      columns(pointer<T>(y), static_cast<const T*>(nullptr), static_cast<T*>(nullptr), pointer<float>(sums),
+              rows, width, begin, end);
+    });
+  });
+  return sums;
+}
+
+std::pair<at::Tensor, at::Tensor> multiply_with_sums(const at::Tensor& a, const at::Tensor& b) {
+  const int64_t rows = a.size(0), width = a.size(1);
+  at::Tensor out = at::empty_like(a), sums = at::zeros({width}, a.options().dtype(at::kFloat));
+  for_type(a, [&](auto tag) {
+    using T = decltype(tag);
+    for_columns(rows, width, [&](int64_t begin, int64_t end) {
+      columns(pointer<T>(a), pointer<T>(b), pointer<T>(out), pointer<float>(sums), rows, width, begin, end);
+    });
+  });
+  return {out, sums};
+}
+
+std::pair<at::Tensor, at::Tensor> gelu_with_derivative(const at::Tensor& x, const at::Tensor& bias) {
+  const int64_t width = x.size(1);
+  at::Tensor y = at::empty_like(x), d = at::empty_like(x);
+  static const std::vector<uint32_t> table = make_gelu_table();
+  at::parallel_for(0, x.size(0), grain(width), [&](int64_t begin, int64_t end) {
+    const int64_t at = begin * width;
+    const auto* b = pointer<float>(bias);
+    if (x.scalar_type() == at::kFloat) {
+      gelu_rows(pointer<float>(x) + at, b, pointer<float>(y) + at, pointer<float>(d) + at, end - begin, width);
+    } else {
+      gelu_lookup_rows(table.data(), pointer<Bf16>(x) + at, b, pointer<Bf16>(y) + at, pointer<Bf16>(d) + at,
+                       end - begin, width);
+    }
+  });
+  return {y, d};
+}
+
+}  // namespace previt::loops

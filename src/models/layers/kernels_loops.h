@@ -1,0 +1,23 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <utility>
+
+namespace previt::loops {
+
+// Elementwise and column loops on contiguous CPU tensors, float32 or bfloat16; biases are float32 [O].
+
+/// y [M, O] += bias, in place.
+void add_bias(at::Tensor& y, const at::Tensor& bias);
+
+/// Sum over rows of y [M, O], float32 [O].
+at::Tensor column_sums(const at::Tensor& y);
+
+/// x [M, O] → gelu(x + bias) and its derivative at x + bias, both in x's type.
+std::pair<at::Tensor, at::Tensor> gelu_with_derivative(const at::Tensor& x, const at::Tensor& bias);
+
+/// a·b and its column sums, float32 [O].
+std::pair<at::Tensor, at::Tensor> multiply_with_sums(const at::Tensor& a, const at::Tensor& b);
+
+}  // namespace previt::loops

@@ -1,0 +1,80 @@
+#include "models/layers/kernels_weights.h"
+
+#include <ATen/ops/empty_like.h>
+
+#include <mutex>
+#include <unordered_map>
+
+namespace previt {
+namespace {
+
+struct Kept {
+  c10::weak_intrusive_ptr<c10::TensorImpl> owner;  // keeps the address from being given to another tensor
+  const void* data;
+  uint32_t version;
+  at::Tensor copy;
+};
+
+class WeightCopies {
+ public:
+  at::Tensor get(const at::Tensor& weight, at::ScalarType type) {
+    const std::lock_guard lock(mutex_);
+    const auto it = kept_.find(weight.unsafeGetTensorImpl());
+    if (it != kept_.end() && it->second.copy.scalar_type() == type) {
+      Kept& kept = it->second;
+      if (kept.version == version(weight) && kept.data == weight.const_data_ptr()) return kept.copy;
+    }
+    // A new tensor, not the old one overwritten: a graph may still hold that.
+    at::Tensor copy = weight.detach().to(type).contiguous();
+    if (it == kept_.end()) drop_expired();
+    kept_.insert_or_assign(
+        weight.unsafeGetTensorImpl(),
+        Kept{c10::weak_intrusive_ptr<c10::TensorImpl>(weight.getIntrusivePtr()), weight.const_data_ptr(),
+             version(weight), copy});
+    return copy;
+  }
+
+  at::Tensor find(const at::Tensor& weight) {
+    const std::lock_guard lock(mutex_);
+    const auto it = kept_.find(weight.unsafeGetTensorImpl());
+    if (it == kept_.end() || it->second.data != weight.const_data_ptr()) return {};
+    return it->second.copy;
+  }
+
+  void refresh(const at::Tensor& weight, const at::Tensor& copy) {
+    const std::lock_guard lock(mutex_);
+    const auto it = kept_.find(weight.unsafeGetTensorImpl());
+    if (it != kept_.end() && it->second.copy.is_same(copy)) it->second.version = version(weight);
+  }
+
+ private:
+  static uint32_t version(const at::Tensor& weight) {
+    return weight.unsafeGetTensorImpl()->version_counter().current_version();
+  }
+
+  void drop_expired() {
+    std::erase_if(kept_, [](const auto& item) { return item.second.owner.expired(); });
+  }
+
+  std::mutex mutex_;
+  std::unordered_map<c10::TensorImpl*, Kept> kept_;
+};
+
+WeightCopies& copies() {
+  static auto* instance = new WeightCopies;  // never destroyed: tensors may outlive the statics
+  return *instance;
+}
+
+}  // namespace
+
+at::Tensor weight_as(const at::Tensor& weight, at::ScalarType type) {
+  if (weight.scalar_type() == type) return weight.detach();
+  if (weight.dim() < 2 || !weight.is_leaf() || weight.is_inference()) return weight.detach().to(type);
+  return copies().get(weight, type);
+}
+
+void refresh_weight(const at::Tensor& weight, const at::Tensor& copy) { copies().refresh(weight, copy); }
+
+at::Tensor kept_copy(const at::Tensor& weight) { return copies().find(weight); }
+
+}  // namespace previt
