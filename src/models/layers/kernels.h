@@ -17,14 +17,20 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
 at::Tensor linear_gelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
 /// LayerNorm over the last dimension, statistics in float32.
-at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps);
+at::Tensor layer_norm(const at::Tensor& x,
+                      const at::Tensor& weight,
+                      const at::Tensor& bias,
+                      double eps);
 
 /// softmax(q kᵀ / √d + bias) v for qkv [B, N, 3·H·d] (rows q, k, v, each H heads) → [B, N, H·d].
 /// bias: undefined, or added to the logits, broadcastable to [B, H, N, N].
 at::Tensor self_attention(const at::Tensor& qkv, int64_t heads, const at::Tensor& bias = {});
 
-/// As self_attention for separate queries: q [B, M, H·d], kv [B, N, 2·H·d] (rows k, v) → [B, M, H·d].
-at::Tensor cross_attention(const at::Tensor& q, const at::Tensor& kv, int64_t heads,
+/// As self_attention for separate queries: q [B, M, H·d], kv [B, N, 2·H·d] (rows k, v) → [B, M,
+/// H·d].
+at::Tensor cross_attention(const at::Tensor& q,
+                           const at::Tensor& kv,
+                           int64_t heads,
                            const at::Tensor& bias = {});
 
 /// The attention weights themselves, float32 [B, H, N, N], for maps; slow and plain.

@@ -1,8 +1,8 @@
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/softmax.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -25,13 +25,18 @@ std::vector<at::Tensor> split_heads(const at::Tensor& x, int64_t parts, int64_t 
   return x.reshape({x.size(0), x.size(1), parts, heads, width}).permute({2, 0, 3, 1, 4}).unbind(0);
 }
 
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& bias) {
+at::Tensor attend(const at::Tensor& q,
+                  const at::Tensor& k,
+                  const at::Tensor& v,
+                  const at::Tensor& bias) {
   at::Tensor out;
   if (q.is_cuda()) {
-    const auto mask = bias.defined() ? std::optional<at::Tensor>(bias.to(q.scalar_type())) : std::nullopt;
+    const auto mask =
+        bias.defined() ? std::optional<at::Tensor>(bias.to(q.scalar_type())) : std::nullopt;
     out = at::scaled_dot_product_attention(q, k, v, mask);
   } else {
-    at::Tensor logits = q.mul(1 / std::sqrt(static_cast<double>(q.size(-1)))).matmul(k.transpose(-2, -1));
+    at::Tensor logits =
+        q.mul(1 / std::sqrt(static_cast<double>(q.size(-1)))).matmul(k.transpose(-2, -1));
     if (bias.defined()) logits = logits.add(bias);
     out = logits.softmax(-1, at::kFloat).to(v.scalar_type()).matmul(v);
   }
@@ -42,11 +47,12 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
 template <class T>
 HeadRows<T> part_of(const at::Tensor& x, int64_t parts, int64_t part, int64_t heads) {
   const int64_t width = x.size(2) / parts;
-  return {reinterpret_cast<T*>(x.data_ptr()) + part * width, x.stride(0), x.stride(1), width / heads};
+  return {
+      reinterpret_cast<T*>(x.data_ptr()) + part * width, x.stride(0), x.stride(1), width / heads};
 }
 
-// q [B, M, D], kv [B, N, parts·D] whose last two parts are the keys and values: with all three parts of
-// one tensor, q and kv are the same.
+// q [B, M, D], kv [B, N, parts·D] whose last two parts are the keys and values: with all three
+// parts of one tensor, q and kv are the same.
 struct Packed {
   at::Tensor q, kv;
   int64_t heads, parts;
@@ -72,11 +78,16 @@ HeadAttention problem(const Packed& x, const at::Tensor& bias, const at::Tensor&
 
 // q and kv are bfloat16 and contiguous, bias is undefined or contiguous float32 [H, M, N].
 struct AttentionCpu : torch::autograd::Function<AttentionCpu> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& q, const at::Tensor& kv,
-                            const std::optional<at::Tensor>& given_bias, int64_t heads, int64_t parts) {
+  static at::Tensor forward(AutogradContext* ctx,
+                            const at::Tensor& q,
+                            const at::Tensor& kv,
+                            const std::optional<at::Tensor>& given_bias,
+                            int64_t heads,
+                            int64_t parts) {
     const at::Tensor bias = given_bias.value_or(at::Tensor());
     const Packed x{q, kv, heads, parts};
-    const at::Tensor log_sums = at::empty({q.size(0), heads, q.size(1)}, q.options().dtype(at::kFloat));
+    const at::Tensor log_sums =
+        at::empty({q.size(0), heads, q.size(1)}, q.options().dtype(at::kFloat));
     const at::Tensor out = at::empty({q.size(0), q.size(1), x.dim()}, q.options());
     problem(x, bias, log_sums).forward(part_of<Bf16>(out, 1, 0, heads));
     ctx->save_for_backward({q, kv, bias, log_sums});
@@ -87,7 +98,8 @@ struct AttentionCpu : torch::autograd::Function<AttentionCpu> {
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
     const at::Tensor& bias = saved[2];
-    const Packed x{saved[0], saved[1], ctx->saved_data["heads"].toInt(), ctx->saved_data["parts"].toInt()};
+    const Packed x{
+        saved[0], saved[1], ctx->saved_data["heads"].toInt(), ctx->saved_data["parts"].toInt()};
     const at::Tensor dout = grads[0].to(at::kBFloat16).contiguous();
     const at::Tensor dkv = at::empty_like(x.kv);
     const bool shared = x.parts == 3;
@@ -95,7 +107,8 @@ struct AttentionCpu : torch::autograd::Function<AttentionCpu> {
     at::Tensor dbias;
     if (bias.defined() && ctx->needs_input_grad(2)) dbias = at::zeros_like(bias);
     problem(x, bias, saved[3])
-        .backward(part_of<const Bf16>(dout, 1, 0, x.heads), part_of<Bf16>(dq, x.q_parts(), 0, x.heads),
+        .backward(part_of<const Bf16>(dout, 1, 0, x.heads),
+                  part_of<Bf16>(dq, x.q_parts(), 0, x.heads),
                   part_of<Bf16>(dkv, x.parts, x.parts - 2, x.heads),
                   part_of<Bf16>(dkv, x.parts, x.parts - 1, x.heads),
                   dbias.defined() ? dbias.mutable_data_ptr<float>() : nullptr);
@@ -107,10 +120,14 @@ struct AttentionCpu : torch::autograd::Function<AttentionCpu> {
 // A head's scratch grows with queries · keys; beyond a few MiB blockwise operators win.
 bool fits_heads(const at::Tensor& q, int64_t keys, const at::Tensor& bias) {
   const bool shared_bias = !bias.defined() || bias.dim() < 4 || bias.size(0) == 1;
-  return use_cpu_kernels(q) && compute_type() == at::kBFloat16 && shared_bias && q.size(1) * keys <= 1024 * 1024;
+  return use_cpu_kernels(q) && compute_type() == at::kBFloat16 && shared_bias &&
+         q.size(1) * keys <= 1024 * 1024;
 }
 
-at::Tensor attend_heads(const at::Tensor& q, const at::Tensor& kv, const at::Tensor& bias, int64_t heads,
+at::Tensor attend_heads(const at::Tensor& q,
+                        const at::Tensor& kv,
+                        const at::Tensor& bias,
+                        int64_t heads,
                         int64_t parts) {
   std::optional<at::Tensor> whole;
   if (bias.defined()) {
@@ -126,20 +143,24 @@ at::Tensor attend_heads(const at::Tensor& q, const at::Tensor& kv, const at::Ten
 
 at::Tensor self_attention(const at::Tensor& qkv, int64_t heads, const at::Tensor& bias) {
   if (fits_heads(qkv, qkv.size(1), bias)) return attend_heads(qkv, qkv, bias, heads, 3);
-  const auto parts = split_heads(qkv, 3, heads);
+  const auto parts = split_heads(qkv.to(compute_type()), 3, heads);
   return attend(parts[0], parts[1], parts[2], bias);
 }
 
-at::Tensor cross_attention(const at::Tensor& q, const at::Tensor& kv, int64_t heads, const at::Tensor& bias) {
+at::Tensor cross_attention(const at::Tensor& q,
+                           const at::Tensor& kv,
+                           int64_t heads,
+                           const at::Tensor& bias) {
   if (fits_heads(q, kv.size(1), bias)) return attend_heads(q, kv, bias, heads, 2);
-  const auto parts = split_heads(kv, 2, heads);
-  return attend(split_heads(q, 1, heads)[0], parts[0], parts[1], bias);
+  const auto parts = split_heads(kv.to(compute_type()), 2, heads);
+  return attend(split_heads(q.to(compute_type()), 1, heads)[0], parts[0], parts[1], bias);
 }
 
 at::Tensor attention_weights(const at::Tensor& qkv, int64_t heads, const at::Tensor& bias) {
   const auto parts = split_heads(qkv.to(at::kFloat), 3, heads);
-  at::Tensor logits =
-      parts[0].matmul(parts[1].transpose(-2, -1)).div(std::sqrt(static_cast<double>(parts[0].size(-1))));
+  at::Tensor logits = parts[0]
+                          .matmul(parts[1].transpose(-2, -1))
+                          .div(std::sqrt(static_cast<double>(parts[0].size(-1))));
   if (bias.defined()) logits = logits.add(bias);
   return logits.softmax(-1);
 }

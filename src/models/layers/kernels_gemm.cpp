@@ -16,8 +16,15 @@ using simd::kLanes;
 using simd::Vec;
 
 // One row of C at a time, the pair of each dword multiplied as two floats.
-PREVIT_CLONES void generic_gemm(const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c,
-                                int64_t ldc, int64_t m, int64_t n, int64_t k) {
+PREVIT_CLONES void generic_gemm(const Bf16* a,
+                                int64_t lda,
+                                const uint32_t* b,
+                                int64_t ldb,
+                                float* c,
+                                int64_t ldc,
+                                int64_t m,
+                                int64_t n,
+                                int64_t k) {
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; j += kLanes) {
       Vec sum = {};
@@ -29,7 +36,8 @@ PREVIT_CLONES void generic_gemm(const Bf16* a, int64_t lda, const uint32_t* b, i
         std::memcpy(&even, &low, sizeof even);
         std::memcpy(&odd, &high, sizeof odd);
         float first, second;
-        const uint32_t bits[2] = {uint32_t{a[i * lda + p].bits} << 16, uint32_t{a[i * lda + p + 1].bits} << 16};
+        const uint32_t bits[2] = {uint32_t{a[i * lda + p].bits} << 16,
+                                  uint32_t{a[i * lda + p + 1].bits} << 16};
         std::memcpy(&first, &bits[0], sizeof first);
         std::memcpy(&second, &bits[1], sizeof second);
         sum += even * first + odd * second;
@@ -45,8 +53,8 @@ PREVIT_CLONES void generic_gemm(const Bf16* a, int64_t lda, const uint32_t* b, i
 
 // R rows by V vectors of C in registers.
 template <int R, int V>
-PREVIT_BF16 inline void block_avx512(const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c,
-                                     int64_t ldc, int64_t k) {
+PREVIT_BF16 inline void block_avx512(
+    const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c, int64_t ldc, int64_t k) {
   __m512 sums[R][V];
   for (auto& row : sums) {
     for (auto& sum : row) sum = _mm512_setzero_ps();
@@ -58,7 +66,8 @@ PREVIT_BF16 inline void block_avx512(const Bf16* a, int64_t lda, const uint32_t*
       int pair;
       std::memcpy(&pair, a + r * lda + 2 * p, sizeof pair);
       const auto left = (__m512bh)_mm512_set1_epi32(pair);
-      for (int v = 0; v < V; ++v) sums[r][v] = _mm512_dpbf16_ps(sums[r][v], left, (__m512bh)right[v]);
+      for (int v = 0; v < V; ++v)
+        sums[r][v] = _mm512_dpbf16_ps(sums[r][v], left, (__m512bh)right[v]);
     }
   }
   for (int r = 0; r < R; ++r) {
@@ -66,8 +75,15 @@ PREVIT_BF16 inline void block_avx512(const Bf16* a, int64_t lda, const uint32_t*
   }
 }
 
-PREVIT_BF16 void avx512_gemm(const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c, int64_t ldc,
-                             int64_t m, int64_t n, int64_t k) {
+PREVIT_BF16 void avx512_gemm(const Bf16* a,
+                             int64_t lda,
+                             const uint32_t* b,
+                             int64_t ldb,
+                             float* c,
+                             int64_t ldc,
+                             int64_t m,
+                             int64_t n,
+                             int64_t k) {
   constexpr int kRows = 8, kVectors = 3;
   int64_t j = 0;
   for (; j + kVectors * kLanes <= n; j += kVectors * kLanes) {
@@ -85,8 +101,8 @@ PREVIT_BF16 void avx512_gemm(const Bf16* a, int64_t lda, const uint32_t* b, int6
 #define PREVIT_AMX __attribute__((target("amx-tile,amx-bf16")))
 
 // 32 by 32 of C: tiles 0-3 hold it, 4 and 5 the rows of A, 6 and 7 the columns of B.
-PREVIT_AMX void block_amx_2x2(const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c, int64_t ldc,
-                              int64_t k) {
+PREVIT_AMX void block_amx_2x2(
+    const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c, int64_t ldc, int64_t k) {
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -107,8 +123,8 @@ PREVIT_AMX void block_amx_2x2(const Bf16* a, int64_t lda, const uint32_t* b, int
   _tile_stored(3, c + 16 * ldc + 16, ldc * 4);
 }
 
-PREVIT_AMX void block_amx_1x1(const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c, int64_t ldc,
-                              int64_t k) {
+PREVIT_AMX void block_amx_1x1(
+    const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c, int64_t ldc, int64_t k) {
   _tile_zero(0);
   for (int64_t p = 0; p < k; p += 32) {
     _tile_loadd(4, a + p, lda * 2);
@@ -118,8 +134,15 @@ PREVIT_AMX void block_amx_1x1(const Bf16* a, int64_t lda, const uint32_t* b, int
   _tile_stored(0, c, ldc * 4);
 }
 
-void amx_gemm(const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c, int64_t ldc, int64_t m,
-              int64_t n, int64_t k) {
+void amx_gemm(const Bf16* a,
+              int64_t lda,
+              const uint32_t* b,
+              int64_t ldb,
+              float* c,
+              int64_t ldc,
+              int64_t m,
+              int64_t n,
+              int64_t k) {
   for (int64_t i = 0; i < m; i += 32) {
     for (int64_t j = 0; j < n; j += 32) {
       if (i + 32 <= m && j + 32 <= n) {
@@ -140,7 +163,8 @@ struct alignas(64) TileShapes {
   uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
-const TileShapes tile_shapes;  // not a local: GCC thinks that the instruction reads eight bytes of it
+const TileShapes
+    tile_shapes;  // not a local: GCC thinks that the instruction reads eight bytes of it
 
 PREVIT_AMX void configure_tiles() { _tile_loadconfig(&tile_shapes); }
 PREVIT_AMX void release_tiles() { _tile_release(); }
@@ -151,7 +175,8 @@ bool have_amx() {
   if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
   constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
   if ((edx & kBf16) == 0 || (edx & kTile) == 0) return false;
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA
+  constexpr long kRequestPermission = 0x1023,
+                 kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 

@@ -6,11 +6,18 @@
 
 namespace previt {
 
-/// C [m, n] = A B for bfloat16 operands with float32 sums, one thread, sizes that fit a core's cache.
-/// a: rows of k values, `lda` apart. b: pairs of rows, dword (j, c) = (B[2j][c], B[2j+1][c]), its rows
-/// `ldb` dwords apart. m and n are multiples of 16, k of 32.
-using SmallGemm = void (*)(const simd::Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c,
-                           int64_t ldc, int64_t m, int64_t n, int64_t k);
+/// C [m, n] = A B for bfloat16 operands with float32 sums, one thread, sizes that fit a core's
+/// cache. a: rows of k values, `lda` apart. b: pairs of rows, dword (j, c) = (B[2j][c],
+/// B[2j+1][c]), its rows `ldb` dwords apart. m and n are multiples of 16, k of 32.
+using SmallGemm = void (*)(const simd::Bf16* a,
+                           int64_t lda,
+                           const uint32_t* b,
+                           int64_t ldb,
+                           float* c,
+                           int64_t ldc,
+                           int64_t m,
+                           int64_t n,
+                           int64_t k);
 
 enum class GemmLevel { kGeneric, kAvx512Bf16, kAmx };
 

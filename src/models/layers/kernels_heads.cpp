@@ -17,7 +17,8 @@ int64_t up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple *
 template <class T>
 class Buffer {  // zeroed, on cache lines
  public:
-  explicit Buffer(int64_t n) : data_(static_cast<T*>(std::aligned_alloc(64, up(n * sizeof(T), 64)))) {
+  explicit Buffer(int64_t n)
+      : data_(static_cast<T*>(std::aligned_alloc(64, up(n * sizeof(T), 64)))) {
     std::memset(static_cast<void*>(data_.get()), 0, n * sizeof(T));
   }
   T* get() const { return data_.get(); }
@@ -29,19 +30,29 @@ class Buffer {  // zeroed, on cache lines
   std::unique_ptr<T, Free> data_;
 };
 
-// NOTE [Layouts] The second operand of a product holds pairs of values that are neighbours along the summed
-// index in one dword (kernels_gemm.h). For rows X [n, width] the three layouts needed are:
+// NOTE [Layouts] The second operand of a product holds pairs of values that are neighbours along
+// the summed index in one dword (kernels_gemm.h). For rows X [n, width] the three layouts needed
+// are:
 //   rows   the first operand, summed over width:  padded copy
-//   across the second operand, summed over width: dword (j, r) = X[r][2j, 2j+1], a transpose of dwords
-//   down   the second operand, summed over n:     dword (j, c) = X[2j][c], X[2j+1][c]
+//   across the second operand, summed over width: dword (j, r) = X[r][2j, 2j+1], a transpose of
+//   dwords down   the second operand, summed over n:     dword (j, c) = X[2j][c], X[2j+1][c]
 //   columns the first operand, summed over n:     Xᵀ, the dwords of `down` transposed
 // Padding was zeroed once and is never written.
 
 void copy_rows(const Bf16* x, int64_t stride, int64_t n, int64_t width, Bf16* out, int64_t ld) {
-  for (int64_t r = 0; r < n; ++r) std::memcpy(out + r * ld, x + r * stride, width * sizeof(Bf16));
+  constexpr int64_t kStep =
+      8;  // fixed sizes: a call of memcpy per row would cost more than the copy
+  for (int64_t r = 0; r < n; ++r) {
+    const Bf16* from = x + r * stride;
+    Bf16* to = out + r * ld;
+    int64_t c = 0;
+    for (; c + kStep <= width; c += kStep) std::memcpy(to + c, from + c, kStep * sizeof(Bf16));
+    for (; c < width; ++c) to[c] = from[c];
+  }
 }
 
-void transpose_dwords(const uint32_t* x, int64_t ldx, int64_t rows, int64_t columns, uint32_t* out, int64_t ld) {
+void transpose_dwords(
+    const uint32_t* x, int64_t ldx, int64_t rows, int64_t columns, uint32_t* out, int64_t ld) {
   for (int64_t c0 = 0; c0 < columns; c0 += 16) {
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t c = c0; c < std::min(c0 + 16, columns); ++c) out[c * ld + r] = x[r * ldx + c];
@@ -52,15 +63,22 @@ void transpose_dwords(const uint32_t* x, int64_t ldx, int64_t rows, int64_t colu
 void pack_down(const Bf16* x, int64_t ldx, int64_t rows, int64_t width, uint32_t* out, int64_t ld) {
   for (int64_t j = 0; j < rows / 2; ++j) {
     const Bf16 *first = x + 2 * j * ldx, *second = first + ldx;
-    for (int64_t c = 0; c < width; ++c) out[j * ld + c] = first[c].bits | uint32_t{second[c].bits} << 16;
+    for (int64_t c = 0; c < width; ++c)
+      out[j * ld + c] = first[c].bits | uint32_t{second[c].bits} << 16;
   }
 }
 
 uint32_t* dwords(Bf16* p) { return reinterpret_cast<uint32_t*>(p); }
 
 // logits·scale + bias → exp(· - max) in bfloat16, zero beyond n; returns the sum and sets max.
-PREVIT_CLONES float softmax_row(const float* logits, const float* bias, float scale, int64_t n, int64_t padded,
-                                float* scratch, Bf16* p, float* row_max) {
+PREVIT_CLONES float softmax_row(const float* logits,
+                                const float* bias,
+                                float scale,
+                                int64_t n,
+                                int64_t padded,
+                                float* scratch,
+                                Bf16* p,
+                                float* row_max) {
   Vec top = Vec{} - INFINITY;
   for (int64_t c = 0; c < n; c += kLanes) {
     Vec v, b;
@@ -100,8 +118,13 @@ PREVIT_CLONES void scale_row(const float* x, float factor, int64_t n, Bf16* out)
 }
 
 // p = exp(logits·scale + bias - log_sum), ds = p (dp - Σ p dp), both in place; dbias += ds.
-PREVIT_CLONES void softmax_backward_row(float* logits, const float* bias, float scale, float log_sum, int64_t n,
-                                        float* dp, float* dbias) {
+PREVIT_CLONES void softmax_backward_row(float* logits,
+                                        const float* bias,
+                                        float scale,
+                                        float log_sum,
+                                        int64_t n,
+                                        float* dp,
+                                        float* dbias) {
   Vec total = {};
   for (int64_t c = 0; c < n; c += kLanes) {
     Vec v, b, g, e;
@@ -133,8 +156,12 @@ PREVIT_CLONES void softmax_backward_row(float* logits, const float* bias, float 
 }
 
 // Two rows of floats → their bfloat16 pairs down, and, when given, the rows themselves.
-PREVIT_CLONES void store_pairs(const float* first, const float* second, int64_t padded, uint32_t* down,
-                               Bf16* first_row, Bf16* second_row) {
+PREVIT_CLONES void store_pairs(const float* first,
+                               const float* second,
+                               int64_t padded,
+                               uint32_t* down,
+                               Bf16* first_row,
+                               Bf16* second_row) {
   for (int64_t c = 0; c < padded; c += kLanes) {
     Vec v, w;
     load(first + c, v);
@@ -156,8 +183,14 @@ PREVIT_CLONES void store_pairs(const float* first, const float* second, int64_t 
 }
 
 // x [width, n] floats → out rows [n, width]·factor.
-PREVIT_CLONES void store_transposed(const float* x, int64_t ldx, int64_t n, int64_t width, float factor,
-                                    float* scratch, Bf16* out, int64_t stride) {
+PREVIT_CLONES void store_transposed(const float* x,
+                                    int64_t ldx,
+                                    int64_t n,
+                                    int64_t width,
+                                    float factor,
+                                    float* scratch,
+                                    Bf16* out,
+                                    int64_t stride) {
   for (int64_t r0 = 0; r0 < n; r0 += kLanes) {
     const int64_t rows = std::min(kLanes, n - r0), padded = (width + kLanes - 1) / kLanes * kLanes;
     for (int64_t c = 0; c < width; ++c) {
@@ -175,22 +208,35 @@ PREVIT_CLONES void store_transposed(const float* x, int64_t ldx, int64_t n, int6
 
 struct Sizes {
   explicit Sizes(const HeadAttention& a)
-      : queries(up(a.queries, kRows)), keys(up(a.keys, 32)), width(up(a.width, 32)), columns(up(a.width, 16)) {}
+      : queries(up(a.queries, kRows)),
+        keys(up(a.keys, 32)),
+        width(up(a.width, 32)),
+        columns(up(a.width, 16)) {}
   int64_t queries, keys, width, columns;
 };
 
 class ForwardHead {
  public:
   explicit ForwardHead(const HeadAttention& a)
-      : a_(a), s_(a), multiply_(small_gemm(a.level)), q_(s_.queries * s_.width), k_(s_.keys * s_.width),
-        v_(s_.keys * s_.width), k_across_(s_.width / 2 * s_.keys), v_down_(s_.keys / 2 * s_.columns),
-        logits_(kRows * s_.keys), row_(s_.keys), p_(kRows * s_.keys), out_(kRows * s_.columns) {}
+      : a_(a),
+        s_(a),
+        multiply_(small_gemm(a.level)),
+        q_(s_.queries * s_.width),
+        k_(s_.keys * s_.width),
+        v_(s_.keys * s_.width),
+        k_across_(s_.width / 2 * s_.keys),
+        v_down_(s_.keys / 2 * s_.columns),
+        logits_(kRows * s_.keys),
+        row_(s_.keys),
+        p_(kRows * s_.keys),
+        out_(kRows * s_.columns) {}
 
   void run(int64_t b, int64_t h, const HeadRows<Bf16>& out) const {
     copy_rows(a_.q.at(b, h), a_.q.row, a_.queries, a_.width, q_.get(), s_.width);
     copy_rows(a_.k.at(b, h), a_.k.row, a_.keys, a_.width, k_.get(), s_.width);
     copy_rows(a_.v.at(b, h), a_.v.row, a_.keys, a_.width, v_.get(), s_.width);
-    transpose_dwords(dwords(k_.get()), s_.width / 2, a_.keys, s_.width / 2, k_across_.get(), s_.keys);
+    transpose_dwords(
+        dwords(k_.get()), s_.width / 2, a_.keys, s_.width / 2, k_across_.get(), s_.keys);
     pack_down(v_.get(), s_.width, s_.keys, a_.width, v_down_.get(), s_.columns);
     for (int64_t first = 0; first < a_.queries; first += kRows) rows(b, h, first, out);
   }
@@ -198,19 +244,41 @@ class ForwardHead {
  private:
   void rows(int64_t b, int64_t h, int64_t first, const HeadRows<Bf16>& out) const {
     const int64_t n = std::min(kRows, a_.queries - first), padded = up(n, 16);
-    multiply_(q_.get() + first * s_.width, s_.width, k_across_.get(), s_.keys, logits_.get(), s_.keys, padded,
-              s_.keys, s_.width);
+    multiply_(q_.get() + first * s_.width,
+              s_.width,
+              k_across_.get(),
+              s_.keys,
+              logits_.get(),
+              s_.keys,
+              padded,
+              s_.keys,
+              s_.width);
     float sums[kRows], tops[kRows];
     for (int64_t r = 0; r < n; ++r) {
       const float* bias = a_.bias.data ? a_.bias.at(b, h) + (first + r) * a_.bias.row : nullptr;
-      sums[r] = softmax_row(logits_.get() + r * s_.keys, bias, a_.scale, a_.keys, s_.keys, row_.get(),
-                            p_.get() + r * s_.keys, &tops[r]);
+      sums[r] = softmax_row(logits_.get() + r * s_.keys,
+                            bias,
+                            a_.scale,
+                            a_.keys,
+                            s_.keys,
+                            row_.get(),
+                            p_.get() + r * s_.keys,
+                            &tops[r]);
     }
-    multiply_(p_.get(), s_.keys, v_down_.get(), s_.columns, out_.get(), s_.columns, padded, s_.columns, s_.keys);
+    multiply_(p_.get(),
+              s_.keys,
+              v_down_.get(),
+              s_.columns,
+              out_.get(),
+              s_.columns,
+              padded,
+              s_.columns,
+              s_.keys);
     float* log_sums = a_.log_sums + (b * a_.heads + h) * a_.queries + first;
     for (int64_t r = 0; r < n; ++r) {
       log_sums[r] = tops[r] + std::log(sums[r]);
-      scale_row(out_.get() + r * s_.columns, 1 / sums[r], a_.width, out.at(b, h) + (first + r) * out.row);
+      scale_row(
+          out_.get() + r * s_.columns, 1 / sums[r], a_.width, out.at(b, h) + (first + r) * out.row);
     }
   }
 
@@ -227,16 +295,35 @@ class ForwardHead {
 class BackwardHead {
  public:
   explicit BackwardHead(const HeadAttention& a)
-      : a_(a), s_(a), multiply_(small_gemm(a.level)), q_(s_.queries * s_.width), k_(s_.keys * s_.width),
-        v_(s_.keys * s_.width), dout_(s_.queries * s_.width), k_across_(s_.width / 2 * s_.keys),
-        v_across_(s_.width / 2 * s_.keys), k_down_(s_.keys / 2 * s_.columns),
-        rows_down_(s_.queries / 2 * s_.width), q_columns_(s_.width * s_.queries),
-        dout_columns_(s_.width * s_.queries), logits_(kRows * s_.keys), dp_(kRows * s_.keys),
-        ds_(kRows * s_.keys), p_down_(s_.queries / 2 * s_.keys), ds_down_(s_.queries / 2 * s_.keys),
-        dq_(kRows * s_.columns), transposed_(s_.columns * s_.keys), scratch_(kLanes * s_.width) {}
+      : a_(a),
+        s_(a),
+        multiply_(small_gemm(a.level)),
+        q_(s_.queries * s_.width),
+        k_(s_.keys * s_.width),
+        v_(s_.keys * s_.width),
+        dout_(s_.queries * s_.width),
+        k_across_(s_.width / 2 * s_.keys),
+        v_across_(s_.width / 2 * s_.keys),
+        k_down_(s_.keys / 2 * s_.columns),
+        rows_down_(s_.queries / 2 * s_.width),
+        q_columns_(s_.width * s_.queries),
+        dout_columns_(s_.width * s_.queries),
+        logits_(kRows * s_.keys),
+        dp_(kRows * s_.keys),
+        ds_(kRows * s_.keys),
+        p_down_(s_.queries / 2 * s_.keys),
+        ds_down_(s_.queries / 2 * s_.keys),
+        dq_(kRows * s_.columns),
+        transposed_(s_.columns * s_.keys),
+        scratch_(kLanes * s_.width) {}
 
-  void run(int64_t b, int64_t h, const HeadRows<const Bf16>& dout, const HeadRows<Bf16>& dq,
-           const HeadRows<Bf16>& dk, const HeadRows<Bf16>& dv, float* dbias) const {
+  void run(int64_t b,
+           int64_t h,
+           const HeadRows<const Bf16>& dout,
+           const HeadRows<Bf16>& dq,
+           const HeadRows<Bf16>& dk,
+           const HeadRows<Bf16>& dv,
+           float* dbias) const {
     pack(b, h, dout);
     for (int64_t first = 0; first < a_.queries; first += kRows) rows(b, h, first, dq, dbias);
     sum_over_queries(dout_columns_, p_down_, 1, dv.at(b, h), dv.row);
@@ -249,8 +336,10 @@ class BackwardHead {
     copy_rows(a_.k.at(b, h), a_.k.row, a_.keys, a_.width, k_.get(), s_.width);
     copy_rows(a_.v.at(b, h), a_.v.row, a_.keys, a_.width, v_.get(), s_.width);
     copy_rows(dout.at(b, h), dout.row, a_.queries, a_.width, dout_.get(), s_.width);
-    transpose_dwords(dwords(k_.get()), s_.width / 2, a_.keys, s_.width / 2, k_across_.get(), s_.keys);
-    transpose_dwords(dwords(v_.get()), s_.width / 2, a_.keys, s_.width / 2, v_across_.get(), s_.keys);
+    transpose_dwords(
+        dwords(k_.get()), s_.width / 2, a_.keys, s_.width / 2, k_across_.get(), s_.keys);
+    transpose_dwords(
+        dwords(v_.get()), s_.width / 2, a_.keys, s_.width / 2, v_across_.get(), s_.keys);
     pack_down(k_.get(), s_.width, s_.keys, a_.width, k_down_.get(), s_.columns);
     pack_columns(q_, q_columns_);
     pack_columns(dout_, dout_columns_);
@@ -258,40 +347,87 @@ class BackwardHead {
 
   void pack_columns(const Buffer<Bf16>& x, const Buffer<Bf16>& out) const {
     pack_down(x.get(), s_.width, s_.queries, s_.width, rows_down_.get(), s_.width);
-    transpose_dwords(rows_down_.get(), s_.width, s_.queries / 2, s_.width, dwords(out.get()), s_.queries / 2);
+    transpose_dwords(
+        rows_down_.get(), s_.width, s_.queries / 2, s_.width, dwords(out.get()), s_.queries / 2);
   }
 
   void rows(int64_t b, int64_t h, int64_t first, const HeadRows<Bf16>& dq, float* dbias) const {
     const int64_t n = std::min(kRows, a_.queries - first);
-    multiply_(q_.get() + first * s_.width, s_.width, k_across_.get(), s_.keys, logits_.get(), s_.keys, kRows,
-              s_.keys, s_.width);
-    multiply_(dout_.get() + first * s_.width, s_.width, v_across_.get(), s_.keys, dp_.get(), s_.keys, kRows,
-              s_.keys, s_.width);
+    multiply_(q_.get() + first * s_.width,
+              s_.width,
+              k_across_.get(),
+              s_.keys,
+              logits_.get(),
+              s_.keys,
+              kRows,
+              s_.keys,
+              s_.width);
+    multiply_(dout_.get() + first * s_.width,
+              s_.width,
+              v_across_.get(),
+              s_.keys,
+              dp_.get(),
+              s_.keys,
+              kRows,
+              s_.keys,
+              s_.width);
     const float* log_sums = a_.log_sums + (b * a_.heads + h) * a_.queries + first;
     for (int64_t r = 0; r < n; ++r) {
       const float* bias = a_.bias.data ? a_.bias.at(b, h) + (first + r) * a_.bias.row : nullptr;
-      softmax_backward_row(logits_.get() + r * s_.keys, bias, a_.scale, log_sums[r], a_.keys,
-                           dp_.get() + r * s_.keys, dbias ? dbias + (first + r) * a_.keys : nullptr);
+      softmax_backward_row(logits_.get() + r * s_.keys,
+                           bias,
+                           a_.scale,
+                           log_sums[r],
+                           a_.keys,
+                           dp_.get() + r * s_.keys,
+                           dbias ? dbias + (first + r) * a_.keys : nullptr);
     }
     std::memset(logits_.get() + n * s_.keys, 0, (kRows - n) * s_.keys * sizeof(float));
     for (int64_t r = 0; r < kRows; r += 2) {
       const int64_t pair = (first + r) / 2 * s_.keys, row = r * s_.keys;
-      store_pairs(logits_.get() + row, logits_.get() + row + s_.keys, s_.keys, p_down_.get() + pair, nullptr,
+      store_pairs(logits_.get() + row,
+                  logits_.get() + row + s_.keys,
+                  s_.keys,
+                  p_down_.get() + pair,
+                  nullptr,
                   nullptr);
-      store_pairs(dp_.get() + row, dp_.get() + row + s_.keys, s_.keys, ds_down_.get() + pair, ds_.get() + row,
+      store_pairs(dp_.get() + row,
+                  dp_.get() + row + s_.keys,
+                  s_.keys,
+                  ds_down_.get() + pair,
+                  ds_.get() + row,
                   ds_.get() + row + s_.keys);
     }
-    multiply_(ds_.get(), s_.keys, k_down_.get(), s_.columns, dq_.get(), s_.columns, kRows, s_.columns, s_.keys);
+    multiply_(ds_.get(),
+              s_.keys,
+              k_down_.get(),
+              s_.columns,
+              dq_.get(),
+              s_.columns,
+              kRows,
+              s_.columns,
+              s_.keys);
     for (int64_t r = 0; r < n; ++r) {
       scale_row(dq_.get() + r * s_.columns, a_.scale, a_.width, dq.at(b, h) + (first + r) * dq.row);
     }
   }
 
-  void sum_over_queries(const Buffer<Bf16>& columns, const Buffer<uint32_t>& down, float factor, Bf16* out,
+  void sum_over_queries(const Buffer<Bf16>& columns,
+                        const Buffer<uint32_t>& down,
+                        float factor,
+                        Bf16* out,
                         int64_t stride) const {
-    multiply_(columns.get(), s_.queries, down.get(), s_.keys, transposed_.get(), s_.keys, s_.columns, s_.keys,
+    multiply_(columns.get(),
+              s_.queries,
+              down.get(),
+              s_.keys,
+              transposed_.get(),
+              s_.keys,
+              s_.columns,
+              s_.keys,
               s_.queries);
-    store_transposed(transposed_.get(), s_.keys, a_.keys, a_.width, factor, scratch_.get(), out, stride);
+    store_transposed(
+        transposed_.get(), s_.keys, a_.keys, a_.width, factor, scratch_.get(), out, stride);
   }
 
   const HeadAttention& a_;
@@ -316,13 +452,17 @@ void HeadAttention::forward(HeadRows<Bf16> out) const {
   });
 }
 
-void HeadAttention::backward(HeadRows<const Bf16> dout, HeadRows<Bf16> dq, HeadRows<Bf16> dk, HeadRows<Bf16> dv,
+void HeadAttention::backward(HeadRows<const Bf16> dout,
+                             HeadRows<Bf16> dq,
+                             HeadRows<Bf16> dk,
+                             HeadRows<Bf16> dv,
                              float* dbias) const {
   if (dbias == nullptr) {
     at::parallel_for(0, batch * heads, 1, [&](int64_t begin, int64_t end) {
       const BackwardHead head(*this);
       const GemmScope scope(level);
-      for (int64_t i = begin; i < end; ++i) head.run(i / heads, i % heads, dout, dq, dk, dv, nullptr);
+      for (int64_t i = begin; i < end; ++i)
+        head.run(i / heads, i % heads, dout, dq, dk, dv, nullptr);
     });
     return;
   }
@@ -331,7 +471,8 @@ void HeadAttention::backward(HeadRows<const Bf16> dout, HeadRows<Bf16> dq, HeadR
     const BackwardHead head(*this);
     const GemmScope scope(level);
     for (int64_t h = begin; h < end; ++h) {
-      for (int64_t b = 0; b < batch; ++b) head.run(b, h, dout, dq, dk, dv, dbias + h * queries * keys);
+      for (int64_t b = 0; b < batch; ++b)
+        head.run(b, h, dout, dq, dk, dv, dbias + h * queries * keys);
     }
   });
 }

@@ -6,7 +6,8 @@
 
 namespace previt {
 
-/// Rows of all heads inside a larger tensor: element (b, n, h, i) is at data[b·batch + n·row + h·head + i].
+/// Rows of all heads inside a larger tensor: element (b, n, h, i) is at data[b·batch + n·row +
+/// h·head + i].
 template <class T>
 struct HeadRows {
   T* data = nullptr;
@@ -14,8 +15,9 @@ struct HeadRows {
   T* at(int64_t b, int64_t h) const { return data + b * batch + h * head; }
 };
 
-/// softmax(q kᵀ·scale + bias) v on the CPU in bfloat16, softmax in float32: one head of one image at a time,
-/// whose logits stay in the core's cache and are recomputed by backward from the saved log-sums.
+/// softmax(q kᵀ·scale + bias) v on the CPU in bfloat16, softmax in float32: one head of one image
+/// at a time, whose logits stay in the core's cache and are recomputed by backward from the saved
+/// log-sums.
 struct HeadAttention {
   int64_t batch, heads, queries, keys, width;
   float scale;
@@ -29,8 +31,11 @@ struct HeadAttention {
   void forward(HeadRows<simd::Bf16> out) const;
 
   /// Writes the gradients; dbias, [heads, queries, keys] zeroed, is summed over the batch, or null.
-  void backward(HeadRows<const simd::Bf16> dout, HeadRows<simd::Bf16> dq, HeadRows<simd::Bf16> dk,
-                HeadRows<simd::Bf16> dv, float* dbias) const;
+  void backward(HeadRows<const simd::Bf16> dout,
+                HeadRows<simd::Bf16> dq,
+                HeadRows<simd::Bf16> dk,
+                HeadRows<simd::Bf16> dv,
+                float* dbias) const;
 };
 
 }  // namespace previt

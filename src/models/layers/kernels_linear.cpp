@@ -32,10 +32,14 @@ std::vector<int64_t> with_last(const at::Tensor& x, int64_t width) {
   return shape;
 }
 
-// What both functions keep: the input's rows in the compute type (its gradient needs the weight, the
-// weight's gradient needs the rows), and how to shape what they return.
-void keep(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& rows, const at::Tensor& weight,
-          const at::Tensor& bias, const at::Tensor& derivative) {
+// What both functions keep: the input's rows in the compute type (its gradient needs the weight,
+// the weight's gradient needs the rows), and how to shape what they return.
+void keep(AutogradContext* ctx,
+          const at::Tensor& x,
+          const at::Tensor& rows,
+          const at::Tensor& weight,
+          const at::Tensor& bias,
+          const at::Tensor& derivative) {
   ctx->save_for_backward({rows, weight, derivative});
   ctx->saved_data["shape"] = x.sizes();
   ctx->saved_data["type"] = x.scalar_type();
@@ -43,7 +47,9 @@ void keep(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& rows, con
 }
 
 // dx = dy W, dW = dyᵀ x; the bias's gradient is given.
-variable_list gradients(AutogradContext* ctx, const at::Tensor& dy, const at::Tensor& bias_gradient) {
+variable_list gradients(AutogradContext* ctx,
+                        const at::Tensor& dy,
+                        const at::Tensor& bias_gradient) {
   const auto saved = ctx->get_saved_variables();
   const at::Tensor &rows = saved[0], &weight = saved[1];
   at::Tensor dx, dw, db;
@@ -58,7 +64,9 @@ variable_list gradients(AutogradContext* ctx, const at::Tensor& dy, const at::Te
 }
 
 struct LinearCpu : torch::autograd::Function<LinearCpu> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
+  static at::Tensor forward(AutogradContext* ctx,
+                            const at::Tensor& x,
+                            const at::Tensor& weight,
                             const std::optional<at::Tensor>& given_bias) {
     const at::Tensor bias = given_bias.value_or(at::Tensor());
     const at::ScalarType type = compute_type();
@@ -70,12 +78,15 @@ struct LinearCpu : torch::autograd::Function<LinearCpu> {
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const at::Tensor dy = rows_of(grads[0], ctx->get_saved_variables()[0].scalar_type());
-    return gradients(ctx, dy, ctx->saved_data["bias"].toBool() ? loops::column_sums(dy) : at::Tensor());
+    return gradients(
+        ctx, dy, ctx->saved_data["bias"].toBool() ? loops::column_sums(dy) : at::Tensor());
   }
 };
 
 struct LinearGeluCpu : torch::autograd::Function<LinearGeluCpu> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
+  static at::Tensor forward(AutogradContext* ctx,
+                            const at::Tensor& x,
+                            const at::Tensor& weight,
                             const std::optional<at::Tensor>& given_bias) {
     const at::Tensor bias = given_bias.value_or(at::Tensor());
     const at::ScalarType type = compute_type();
@@ -87,7 +98,8 @@ struct LinearGeluCpu : torch::autograd::Function<LinearGeluCpu> {
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const at::Tensor derivative = ctx->get_saved_variables()[2];
-    const auto [dy, sums] = loops::multiply_with_sums(rows_of(grads[0], derivative.scalar_type()), derivative);
+    const auto [dy, sums] =
+        loops::multiply_with_sums(rows_of(grads[0], derivative.scalar_type()), derivative);
     return gradients(ctx, dy, sums);
   }
 };
@@ -105,7 +117,8 @@ struct WeightCopy : torch::autograd::Function<WeightCopy> {
 
 at::Tensor plain_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   const at::ScalarType type = compute_type();
-  const at::Tensor w = weight.scalar_type() == type ? weight : WeightCopy::apply(weight, static_cast<int64_t>(type));
+  const at::Tensor w =
+      weight.scalar_type() == type ? weight : WeightCopy::apply(weight, static_cast<int64_t>(type));
   return at::linear(x.to(type), w, bias.defined() ? bias.to(type) : bias);
 }
 
@@ -117,11 +130,13 @@ std::optional<at::Tensor> maybe(const at::Tensor& t) {
 }  // namespace
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return use_cpu_kernels(x) ? LinearCpu::apply(x, weight, maybe(bias)) : plain_linear(x, weight, bias);
+  return use_cpu_kernels(x) ? LinearCpu::apply(x, weight, maybe(bias))
+                            : plain_linear(x, weight, bias);
 }
 
 at::Tensor linear_gelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return use_cpu_kernels(x) ? LinearGeluCpu::apply(x, weight, maybe(bias)) : at::gelu(plain_linear(x, weight, bias));
+  return use_cpu_kernels(x) ? LinearGeluCpu::apply(x, weight, maybe(bias))
+                            : at::gelu(plain_linear(x, weight, bias));
 }
 
 }  // namespace previt

@@ -62,8 +62,14 @@ PREVIT_CLONES void add_bias_rows(float* y, const float* b, int64_t rows, int64_t
 
 // out (when given) = a·b for columns [begin, end); sums += its column sums (a's without b).
 template <class T>
-PREVIT_INLINE void columns_body(const T* a, const T* b, T* out, float* sums, int64_t rows,
-                                int64_t stride, int64_t begin, int64_t end) {
+PREVIT_INLINE void columns_body(const T* a,
+                                const T* b,
+                                T* out,
+                                float* sums,
+                                int64_t rows,
+                                int64_t stride,
+                                int64_t begin,
+                                int64_t end) {
   for (int64_t r = 0; r < rows; ++r) {
     const int64_t row = r * stride;
     for (int64_t c = begin; c < end; c += kLanes) {
@@ -79,17 +85,29 @@ PREVIT_INLINE void columns_body(const T* a, const T* b, T* out, float* sums, int
     }
   }
 }
-PREVIT_CLONES void columns(const Bf16* a, const Bf16* b, Bf16* out, float* sums, int64_t rows,
-                           int64_t stride, int64_t begin, int64_t end) {
+PREVIT_CLONES void columns(const Bf16* a,
+                           const Bf16* b,
+                           Bf16* out,
+                           float* sums,
+                           int64_t rows,
+                           int64_t stride,
+                           int64_t begin,
+                           int64_t end) {
   columns_body(a, b, out, sums, rows, stride, begin, end);
 }
-PREVIT_CLONES void columns(const float* a, const float* b, float* out, float* sums, int64_t rows,
-                           int64_t stride, int64_t begin, int64_t end) {
+PREVIT_CLONES void columns(const float* a,
+                           const float* b,
+                           float* out,
+                           float* sums,
+                           int64_t rows,
+                           int64_t stride,
+                           int64_t begin,
+                           int64_t end) {
   columns_body(a, b, out, sums, rows, stride, begin, end);
 }
 
-PREVIT_CLONES void gelu_rows(const float* x, const float* bias, float* y, float* d, int64_t rows,
-                             int64_t columns) {
+PREVIT_CLONES void gelu_rows(
+    const float* x, const float* bias, float* y, float* d, int64_t rows, int64_t columns) {
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns, d += columns) {
     for (int64_t c = 0; c < columns; c += kLanes) {
       Vec v, b, e, cdf;
@@ -120,8 +138,13 @@ std::vector<uint32_t> make_gelu_table() {
   return table;
 }
 
-PREVIT_CLONES void gelu_lookup_rows(const uint32_t* table, const Bf16* x, const float* bias, Bf16* y,
-                                    Bf16* d, int64_t rows, int64_t columns) {
+PREVIT_CLONES void gelu_lookup_rows(const uint32_t* table,
+                                    const Bf16* x,
+                                    const float* bias,
+                                    Bf16* y,
+                                    Bf16* d,
+                                    int64_t rows,
+                                    int64_t columns) {
   constexpr int64_t kChunk = 256;
   Bf16 index[kChunk];
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns, d += columns) {
@@ -160,8 +183,14 @@ at::Tensor column_sums(const at::Tensor& y) {
   for_type(y, [&](auto tag) {
     using T = decltype(tag);
     for_columns(rows, width, [&](int64_t begin, int64_t end) {
-      columns(pointer<T>(y), static_cast<const T*>(nullptr), static_cast<T*>(nullptr), pointer<float>(sums),
-              rows, width, begin, end);
+      columns(pointer<T>(y),
+              static_cast<const T*>(nullptr),
+              static_cast<T*>(nullptr),
+              pointer<float>(sums),
+              rows,
+              width,
+              begin,
+              end);
     });
   });
   return sums;
@@ -173,13 +202,21 @@ std::pair<at::Tensor, at::Tensor> multiply_with_sums(const at::Tensor& a, const 
   for_type(a, [&](auto tag) {
     using T = decltype(tag);
     for_columns(rows, width, [&](int64_t begin, int64_t end) {
-      columns(pointer<T>(a), pointer<T>(b), pointer<T>(out), pointer<float>(sums), rows, width, begin, end);
+      columns(pointer<T>(a),
+              pointer<T>(b),
+              pointer<T>(out),
+              pointer<float>(sums),
+              rows,
+              width,
+              begin,
+              end);
     });
   });
   return {out, sums};
 }
 
-std::pair<at::Tensor, at::Tensor> gelu_with_derivative(const at::Tensor& x, const at::Tensor& bias) {
+std::pair<at::Tensor, at::Tensor> gelu_with_derivative(const at::Tensor& x,
+                                                       const at::Tensor& bias) {
   const int64_t width = x.size(1);
   at::Tensor y = at::empty_like(x), d = at::empty_like(x);
   static const std::vector<uint32_t> table = make_gelu_table();
@@ -187,10 +224,20 @@ std::pair<at::Tensor, at::Tensor> gelu_with_derivative(const at::Tensor& x, cons
     const int64_t at = begin * width;
     const auto* b = pointer<float>(bias);
     if (x.scalar_type() == at::kFloat) {
-      gelu_rows(pointer<float>(x) + at, b, pointer<float>(y) + at, pointer<float>(d) + at, end - begin, width);
+      gelu_rows(pointer<float>(x) + at,
+                b,
+                pointer<float>(y) + at,
+                pointer<float>(d) + at,
+                end - begin,
+                width);
     } else {
-      gelu_lookup_rows(table.data(), pointer<Bf16>(x) + at, b, pointer<Bf16>(y) + at, pointer<Bf16>(d) + at,
-                       end - begin, width);
+      gelu_lookup_rows(table.data(),
+                       pointer<Bf16>(x) + at,
+                       b,
+                       pointer<Bf16>(y) + at,
+                       pointer<Bf16>(d) + at,
+                       end - begin,
+                       width);
     }
   });
   return {y, d};

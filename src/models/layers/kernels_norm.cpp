@@ -5,7 +5,10 @@
 
 namespace previt {
 
-at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps) {
+at::Tensor layer_norm(const at::Tensor& x,
+                      const at::Tensor& weight,
+                      const at::Tensor& bias,
+                      double eps) {
   return at::layer_norm(x.to(at::kFloat), {x.size(-1)}, weight, bias, eps).to(compute_type());
 }
 

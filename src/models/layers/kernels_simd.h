@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <cstring>
 
-// Sixteen float lanes for the CPU loops, in compiler vector extensions: one source for AVX-512, AVX2 and
-// anything else. A function marked PREVIT_CLONES is compiled for each and picked when the program loads;
-// what it calls here is inlined into each version.
+// Sixteen float lanes for the CPU loops, in compiler vector extensions: one source for AVX-512,
+// AVX2 and anything else. A function marked PREVIT_CLONES is compiled for each and picked when the
+// program loads; what it calls here is inlined into each version.
 
 #if defined(__x86_64__) && defined(__gnu_linux__)
 #define PREVIT_CLONES __attribute__((target_clones("avx512f", "arch=haswell", "default")))
@@ -86,21 +86,31 @@ PREVIT_INLINE void fill_from(int64_t n, float value, Vec& v) {
   v = lane < static_cast<int32_t>(n) ? v : Vec{} + value;
 }
 
+// Halves folded onto each other until all lanes hold the result.
+#define PREVIT_FOLD(v, combine)                                                                   \
+  do {                                                                                            \
+    combine(v,                                                                                    \
+            __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)); \
+    combine(v,                                                                                    \
+            __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)); \
+    combine(v,                                                                                    \
+            __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)); \
+    combine(v,                                                                                    \
+            __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)); \
+  } while (false)
+
+PREVIT_INLINE void add_to(Vec& v, const Vec& w) { v += w; }
+PREVIT_INLINE void max_to(Vec& v, const Vec& w) { v = v > w ? v : w; }
+
 PREVIT_INLINE float sum(const Vec& v) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int64_t width = kLanes / 2; width > 0; width /= 2) {
-    for (int64_t i = 0; i < width; ++i) lanes[i] += lanes[i + width];
-  }
-  return lanes[0];
+  Vec all = v;
+  PREVIT_FOLD(all, add_to);
+  return all[0];
 }
 PREVIT_INLINE float max(const Vec& v) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int64_t width = kLanes / 2; width > 0; width /= 2) {
-    for (int64_t i = 0; i < width; ++i) lanes[i] = lanes[i] > lanes[i + width] ? lanes[i] : lanes[i + width];
-  }
-  return lanes[0];
+  Vec all = v;
+  PREVIT_FOLD(all, max_to);
+  return all[0];
 }
 
 /// exp(x) for x <= 88, relative error 2e-7; 0 below -87, NaN for NaN. Cephes' expf polynomial.
@@ -124,7 +134,8 @@ PREVIT_INLINE void exp(const Vec& x, Vec& y) {
   y = x < -87.3f ? Vec{} : y;
 }
 
-/// Φ(x), the normal distribution, with e = exp(-x²/2) at hand: Abramowitz & Stegun 7.1.26, error 8e-8.
+/// Φ(x), the normal distribution, with e = exp(-x²/2) at hand: Abramowitz & Stegun 7.1.26, error
+/// 8e-8.
 PREVIT_INLINE void normal_cdf(const Vec& x, const Vec& e, Vec& y) {
   const Vec z = (x < 0.f ? -x : x) * 0.70710678f;
   const Vec t = 1.f / (z * 0.3275911f + 1.f);

@@ -9,7 +9,8 @@ namespace previt {
 namespace {
 
 struct Kept {
-  c10::weak_intrusive_ptr<c10::TensorImpl> owner;  // keeps the address from being given to another tensor
+  c10::weak_intrusive_ptr<c10::TensorImpl>
+      owner;  // keeps the address from being given to another tensor
   const void* data;
   uint32_t version;
   at::Tensor copy;
@@ -27,10 +28,11 @@ class WeightCopies {
     // A new tensor, not the old one overwritten: a graph may still hold that.
     at::Tensor copy = weight.detach().to(type).contiguous();
     if (it == kept_.end()) drop_expired();
-    kept_.insert_or_assign(
-        weight.unsafeGetTensorImpl(),
-        Kept{c10::weak_intrusive_ptr<c10::TensorImpl>(weight.getIntrusivePtr()), weight.const_data_ptr(),
-             version(weight), copy});
+    kept_.insert_or_assign(weight.unsafeGetTensorImpl(),
+                           Kept{c10::weak_intrusive_ptr<c10::TensorImpl>(weight.getIntrusivePtr()),
+                                weight.const_data_ptr(),
+                                version(weight),
+                                copy});
     return copy;
   }
 
@@ -69,11 +71,14 @@ WeightCopies& copies() {
 
 at::Tensor weight_as(const at::Tensor& weight, at::ScalarType type) {
   if (weight.scalar_type() == type) return weight.detach();
-  if (weight.dim() < 2 || !weight.is_leaf() || weight.is_inference()) return weight.detach().to(type);
+  if (weight.dim() < 2 || !weight.is_leaf() || weight.is_inference())
+    return weight.detach().to(type);
   return copies().get(weight, type);
 }
 
-void refresh_weight(const at::Tensor& weight, const at::Tensor& copy) { copies().refresh(weight, copy); }
+void refresh_weight(const at::Tensor& weight, const at::Tensor& copy) {
+  copies().refresh(weight, copy);
+}
 
 at::Tensor kept_copy(const at::Tensor& weight) { return copies().find(weight); }
 

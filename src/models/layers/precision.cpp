@@ -4,7 +4,7 @@ namespace previt {
 namespace {
 thread_local at::ScalarType current = at::kFloat;
 thread_local bool plain = false;
-}
+}  // namespace
 
 at::ScalarType compute_type() { return current; }
 

@@ -4,9 +4,9 @@
 
 namespace previt {
 
-/// The type that layers compute in, for this thread. Parameters stay float32; with bfloat16 the layers
-/// feed their products bfloat16 copies of the weights, made once per weight version, and keep statistics
-/// (norms, softmax, losses) in float32.
+/// The type that layers compute in, for this thread. Parameters stay float32; with bfloat16 the
+/// layers feed their products bfloat16 copies of the weights, made once per weight version, and
+/// keep statistics (norms, softmax, losses) in float32.
 at::ScalarType compute_type();
 
 /// Sets compute_type() for a scope.
@@ -21,8 +21,8 @@ class ComputeTypeGuard {
   at::ScalarType previous_;
 };
 
-/// Whether x is computed by the project's own CPU kernels: a float32 or bfloat16 tensor on the CPU, unless
-/// PlainKernelsGuard is in force; else by LibTorch's operators, as on other devices.
+/// Whether x is computed by the project's own CPU kernels: a float32 or bfloat16 tensor on the CPU,
+/// unless PlainKernelsGuard is in force; else by LibTorch's operators, as on other devices.
 bool use_cpu_kernels(const at::Tensor& x);
 
 /// For a scope, LibTorch's operators on the CPU too (to compare them).
