@@ -10,6 +10,22 @@ std::string read_whole_file(const std::string& path);
 /// Written in place and flushed to disk.
 void write_whole_file(const std::string& path, const std::string& text);
 
+/// A file's bytes, mapped into memory: pages that nobody touches are never read.
+class MappedFile {
+ public:
+  explicit MappedFile(const std::string& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const char* data() const { return data_; }
+  uint64_t size() const { return size_; }
+
+ private:
+  const char* data_ = nullptr;
+  uint64_t size_ = 0;
+};
+
 /// Makes the names in a folder (new, renamed, removed files) survive a power cut.
 void flush_folder(const std::string& path);
 

@@ -1,17 +1,15 @@
 #include "models/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <torch/types.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "error.h"
+#include "files.h"
+#include "models/tensor_bytes.h"
 
 namespace previt {
 namespace {
@@ -21,9 +19,16 @@ using nlohmann::json;
 constexpr uint64_t kMaxHeader = 100'000'000;  // the format's own limit
 
 const std::map<std::string, at::ScalarType> kTypes = {
-    {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf},   {"BF16", at::kBFloat16},
-    {"I64", at::kLong},   {"I32", at::kInt},   {"I16", at::kShort},  {"I8", at::kChar},
-    {"U8", at::kByte},    {"BOOL", at::kBool},
+    {"F64", at::kDouble},
+    {"F32", at::kFloat},
+    {"F16", at::kHalf},
+    {"BF16", at::kBFloat16},
+    {"I64", at::kLong},
+    {"I32", at::kInt},
+    {"I16", at::kShort},
+    {"I8", at::kChar},
+    {"U8", at::kByte},
+    {"BOOL", at::kBool},
 };
 
 std::string type_name(at::ScalarType type) {
@@ -49,13 +54,15 @@ std::vector<int64_t> read_shape(const json& shape, uint64_t limit) {
 
 at::Tensor read_tensor(const json& entry, const char* data, uint64_t data_size) {
   const auto type = kTypes.find(entry.at("dtype").get<std::string>());
-  if (type == kTypes.end()) throw std::runtime_error("type " + entry.at("dtype").dump() + " is not known");
+  if (type == kTypes.end())
+    throw std::runtime_error("type " + entry.at("dtype").dump() + " is not known");
   const auto begin = entry.at("data_offsets").at(0).get<uint64_t>();
   const auto end = entry.at("data_offsets").at(1).get<uint64_t>();
   if (begin > end || end > data_size) throw std::runtime_error("its bytes lie outside the file");
   at::Tensor tensor = torch::empty(read_shape(entry.at("shape"), data_size + 1), type->second);
-  if (tensor.nbytes() != end - begin) throw std::runtime_error("shape and number of bytes disagree");
-  if (end > begin) std::memcpy(tensor.data_ptr(), data + begin, end - begin);
+  if (tensor.nbytes() != end - begin)
+    throw std::runtime_error("shape and number of bytes disagree");
+  set_bytes(tensor, data + begin);
   return tensor;
 }
 
@@ -64,12 +71,14 @@ SafeTensors parse(const char* bytes, uint64_t size, const std::string& name) {
   require(size >= sizeof header_size, "{}: too short for a safetensors file", name);
   std::memcpy(&header_size, bytes, sizeof header_size);
   require(header_size <= kMaxHeader && header_size <= size - sizeof header_size,
-          "{}: not a safetensors file, or cut short", name);
+          "{}: not a safetensors file, or cut short",
+          name);
   const char* header = bytes + sizeof header_size;
   const char* data = header + header_size;
   const uint64_t data_size = size - sizeof header_size - header_size;
 
-  const json entries = json::parse(header, header + header_size, nullptr, /*allow_exceptions=*/false);
+  const json entries =
+      json::parse(header, header + header_size, nullptr, /*allow_exceptions=*/false);
   require(entries.is_object(), "{}: damaged header", name);
   SafeTensors file;
   for (const auto& [key, entry] : entries.items()) {
@@ -86,30 +95,6 @@ SafeTensors parse(const char* bytes, uint64_t size, const std::string& name) {
   return file;
 }
 
-// Unmaps and closes on every way out.
-struct MappedFile {
-  int fd = -1;
-  void* memory = MAP_FAILED;
-  size_t size = 0;
-
-  explicit MappedFile(const std::string& path) {
-    fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    require(fd >= 0, "{}: {}", path, std::strerror(errno));
-    struct stat info {};
-    require(::fstat(fd, &info) == 0 && S_ISREG(info.st_mode), "{}: not a file", path);
-    size = static_cast<size_t>(info.st_size);
-    if (size == 0) return;
-    memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    require(memory != MAP_FAILED, "{}: {}", path, std::strerror(errno));
-  }
-  ~MappedFile() {
-    if (memory != MAP_FAILED) ::munmap(memory, size);
-    if (fd >= 0) ::close(fd);
-  }
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-};
-
 void write_all(std::FILE* file, const void* data, size_t size, const std::string& path) {
   if (size > 0 && std::fwrite(data, 1, size, file) != size) {
     const int error = errno;
@@ -122,14 +107,15 @@ void write_all(std::FILE* file, const void* data, size_t size, const std::string
 
 SafeTensors read_safetensors(const std::string& path) {
   const MappedFile file(path);
-  return parse(static_cast<const char*>(file.memory), file.size, path);
+  return parse(file.data(), file.size(), path);
 }
 
 SafeTensors parse_safetensors(const std::string& bytes, const std::string& name) {
   return parse(bytes.data(), bytes.size(), name);
 }
 
-void write_safetensors(const std::string& path, const NamedTensors& tensors,
+void write_safetensors(const std::string& path,
+                       const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata) {
   json header = json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;

@@ -22,7 +22,8 @@ SafeTensors read_safetensors(const std::string& path);
 SafeTensors parse_safetensors(const std::string& bytes, const std::string& name);
 
 /// Writes the file in place (atomicity is the caller's: see checkpoint.h), flushed to disk.
-void write_safetensors(const std::string& path, const NamedTensors& tensors,
+void write_safetensors(const std::string& path,
+                       const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace previt

@@ -1,0 +1,150 @@
+#include "json_options.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "error.h"
+
+namespace previt {
+namespace {
+
+using nlohmann::json;
+
+// True when `from` holds exactly a T: 1.5 is no whole number, "1" no number.
+bool convert(const json& from, double& to) { return from.is_number() && (from.get_to(to), true); }
+bool convert(const json& from, int64_t& to) {
+  if (!from.is_number_integer()) return false;
+  if (from.is_number_unsigned() && from.get<uint64_t>() > INT64_MAX) return false;
+  return from.get_to(to), true;
+}
+bool convert(const json& from, bool& to) { return from.is_boolean() && (from.get_to(to), true); }
+bool convert(const json& from, std::string& to) {
+  return from.is_string() && (from.get_to(to), true);
+}
+
+template <class T>
+bool convert(const json& from, std::vector<T>& to) {
+  if (!from.is_array()) return false;
+  to.clear();
+  return std::all_of(from.begin(), from.end(), [&](const json& item) {
+    T value{};
+    if (!convert(item, value)) return false;
+    to.push_back(value);
+    return true;
+  });
+}
+
+bool in_range(double value, const Range& range) { return range.contains(value); }
+bool in_range(int64_t value, const Range& range) {
+  return range.contains(static_cast<double>(value));
+}
+bool in_range(bool, const Range&) { return true; }
+bool in_range(const std::string&, const Range&) { return true; }
+template <class T>
+bool in_range(const std::vector<T>& values, const Range& range) {
+  return std::all_of(values.begin(), values.end(), [&](T value) { return in_range(value, range); });
+}
+
+}  // namespace
+
+void JsonOptionsWriter::field(const char* name, double& value, const char*, Range) {
+  stack_.back()[name] = value;
+}
+void JsonOptionsWriter::field(const char* name, int64_t& value, const char*, Range) {
+  stack_.back()[name] = value;
+}
+void JsonOptionsWriter::field(const char* name, bool& value, const char*) {
+  stack_.back()[name] = value;
+}
+void JsonOptionsWriter::field(const char* name, std::string& value, const char*, Choices) {
+  stack_.back()[name] = value;
+}
+void JsonOptionsWriter::field(const char* name, std::vector<double>& value, const char*, Range) {
+  stack_.back()[name] = value;
+}
+void JsonOptionsWriter::field(const char* name, std::vector<int64_t>& value, const char*, Range) {
+  stack_.back()[name] = value;
+}
+
+void JsonOptionsWriter::enter(const char* name) {
+  names_.push_back(name);
+  stack_.push_back(json::object());
+}
+
+void JsonOptionsWriter::leave() {
+  json section = std::move(stack_.back());
+  stack_.pop_back();
+  stack_.back()[names_.back()] = std::move(section);
+  names_.pop_back();
+}
+
+JsonOptionsReader::JsonOptionsReader(const json& object, std::string place)
+    : place_(std::move(place)), stack_{object} {
+  require(object.is_object(), "{}: not a JSON object", place_);
+}
+
+const json* JsonOptionsReader::take(const char* name) {
+  const auto it = stack_.back().find(name);
+  if (it == stack_.back().end()) return nullptr;
+  taken_ = std::move(*it);
+  stack_.back().erase(it);
+  return &taken_;
+}
+
+template <class T>
+void JsonOptionsReader::read(const char* name, T& value, const Range& range) {
+  const json* found = take(name);
+  if (found == nullptr) return;
+  T converted{};
+  require(
+      convert(*found, converted), "{}: {}: {} is of the wrong type", place_, name, found->dump());
+  require(in_range(converted, range),
+          "{}: {}: {} is not in {}",
+          place_,
+          name,
+          found->dump(),
+          range.text());
+  value = std::move(converted);
+}
+
+void JsonOptionsReader::field(const char* n, double& v, const char*, Range r) { read(n, v, r); }
+void JsonOptionsReader::field(const char* n, int64_t& v, const char*, Range r) { read(n, v, r); }
+void JsonOptionsReader::field(const char* n, bool& v, const char*) { read(n, v, {}); }
+void JsonOptionsReader::field(const char* n, std::vector<double>& v, const char*, Range r) {
+  read(n, v, r);
+}
+void JsonOptionsReader::field(const char* n, std::vector<int64_t>& v, const char*, Range r) {
+  read(n, v, r);
+}
+void JsonOptionsReader::field(const char* n, std::string& v, const char*, Choices choices) {
+  std::string word = v;
+  read(n, word, {});
+  require(choices.empty() || word == v ||
+              std::find(choices.begin(), choices.end(), word) != choices.end(),
+          "{}: {}: {} is not one of {}",
+          place_,
+          n,
+          word,
+          fmt::join(choices, ", "));
+  v = std::move(word);
+}
+
+void JsonOptionsReader::enter(const char* name) {
+  const json* section = take(name);
+  require(section == nullptr || section->is_object(), "{}: {}: not a JSON object", place_, name);
+  names_.push_back(name);
+  stack_.push_back(section == nullptr ? json::object() : std::move(taken_));
+}
+
+void JsonOptionsReader::leave() {
+  require_all_read();
+  stack_.pop_back();
+  names_.pop_back();
+}
+
+void JsonOptionsReader::require_all_read() const {
+  if (stack_.back().empty()) return;
+  fail("{}: {}: unknown key", place_, stack_.back().begin().key());
+}
+
+}  // namespace previt

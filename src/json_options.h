@@ -1,0 +1,91 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "options.h"
+
+namespace previt {
+
+/// Collects options as a JSON object.
+class JsonOptionsWriter final : public FieldVisitor {
+ public:
+  void field(const char* name, double& value, const char* help, Range range = {}) override;
+  void field(const char* name, int64_t& value, const char* help, Range range = {}) override;
+  void field(const char* name, bool& value, const char* help) override;
+  void field(const char* name, std::string& value, const char* help, Choices choices = {}) override;
+  void field(const char* name,
+             std::vector<double>& value,
+             const char* help,
+             Range range = {}) override;
+  void field(const char* name,
+             std::vector<int64_t>& value,
+             const char* help,
+             Range range = {}) override;
+
+  nlohmann::json result() && { return std::move(stack_.front()); }
+
+ protected:
+  void enter(const char* name) override;
+  void leave() override;
+
+ private:
+  std::vector<nlohmann::json> stack_ = {nlohmann::json::object()};
+  std::vector<std::string> names_;
+};
+
+/// Fills options from a JSON object; absent keys keep their defaults. A wrong type, a value out of
+/// range and a key that no field has are Errors led by `place`: a file written by a newer version
+/// may ask for what this one can't do.
+class JsonOptionsReader final : public FieldVisitor {
+ public:
+  JsonOptionsReader(const nlohmann::json& object, std::string place);
+
+  void field(const char* name, double& value, const char* help, Range range = {}) override;
+  void field(const char* name, int64_t& value, const char* help, Range range = {}) override;
+  void field(const char* name, bool& value, const char* help) override;
+  void field(const char* name, std::string& value, const char* help, Choices choices = {}) override;
+  void field(const char* name,
+             std::vector<double>& value,
+             const char* help,
+             Range range = {}) override;
+  void field(const char* name,
+             std::vector<int64_t>& value,
+             const char* help,
+             Range range = {}) override;
+
+  void require_all_read() const;  ///< call at the end
+
+ protected:
+  void enter(const char* name) override;
+  void leave() override;
+
+ private:
+  const nlohmann::json* take(const char* name);
+  template <class T>
+  void read(const char* name, T& value, const Range& range);
+
+  std::string place_;
+  std::vector<nlohmann::json> stack_;  // what is left to read, section by section
+  std::vector<std::string> names_;
+  nlohmann::json taken_;
+};
+
+template <class Options>
+nlohmann::json options_to_json(Options options) {
+  JsonOptionsWriter writer;
+  visit(writer, options);
+  return std::move(writer).result();
+}
+
+template <class Options>
+Options options_from_json(const nlohmann::json& object, const std::string& place) {
+  Options options;
+  JsonOptionsReader reader(object, place);
+  visit(reader, options);
+  reader.require_all_read();
+  return options;
+}
+
+}  // namespace previt

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "batch.h"
+#include "models/safetensors.h"
+#include "models/vit_options.h"
+
+namespace previt {
+
+/// A backbone with all that is needed to use it.
+struct LoadedModel {
+  VitOptions options;    ///< num_heads is 0 when nothing beside the weights tells it
+  NamedTensors weights;  ///< timm's names, float32 unless stored otherwise
+  NormalizeOptions normalize;
+  std::vector<std::string> class_names;
+  std::string source;  ///< what it was, in words, with the file
+  NamedTensors extra;  ///< other tensors of the file by their official names (MAE's decoder, heads)
+  nlohmann::json
+      config;  ///< what came beside the weights: config.json, or args of a .pth; else null
+};
+
+/// `ckpt` is a run folder (its newest good checkpoint), a checkpoint folder, a .safetensors, a
+/// Hugging Face or timm folder (config.json + model.safetensors), or an official .pth. Without a
+/// description (plain .safetensors, .pth) the architecture is inferred from the shapes. Errors are
+/// one line led by the path. Damaged checkpoints that were passed over are named in `warnings`.
+LoadedModel load_model(const std::string& ckpt, std::vector<std::string>* warnings = nullptr);
+
+/// The header of our weight files (Checkpoint::backbone_metadata): all of LoadedModel but tensors.
+std::map<std::string, std::string> model_metadata(const VitOptions& options,
+                                                  const NormalizeOptions& normalize,
+                                                  const std::vector<std::string>& class_names);
+
+}  // namespace previt

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace previt {
+
+/// A value of a Python pickle. Nothing of it is ever executed: instances of classes that we don't
+/// know are plain `object`s with the class's name and, where the pickle gives them, attributes.
+struct PickleValue {
+  enum class Kind {
+    none,
+    boolean,
+    integer,
+    real,
+    text,
+    bytes,
+    list,
+    tuple,
+    set,
+    dict,
+    object,
+    tensor
+  };
+  using Entries = std::vector<std::pair<const PickleValue*, const PickleValue*>>;
+
+  Kind kind = Kind::none;
+  int64_t integer = 0;  ///< boolean and integer
+  double real = 0;
+  std::string text;                       ///< text, bytes; for an object "module.Class"
+  std::vector<const PickleValue*> items;  ///< list, tuple, set
+  Entries entries;  ///< dict; attributes of an object, as of argparse.Namespace
+  at::Tensor tensor;
+
+  bool is(Kind other) const { return kind == other; }
+  bool is_text(const char* value) const { return kind == Kind::text && text == value; }
+  /// The last entry under this key; null when there is none.
+  const PickleValue* find(const std::string& key) const;
+};
+
+/// Owns values, which point at each other in any pattern, circles too.
+using PickleArena = std::deque<PickleValue>;
+
+/// What depends on the kind of file. Each fills or changes `result`; throw Error to refuse.
+struct PickleHooks {
+  std::function<void(const PickleValue& id, PickleValue& result)> persistent;
+  std::function<void(const std::string& callee, const PickleValue& arguments, PickleValue& result)>
+      call;
+  std::function<void(const PickleValue& state, PickleValue& result)> set_state;
+};
+
+/// Bounded reading of bytes in memory; Error led by `place` at the end.
+class ByteReader {
+ public:
+  ByteReader(const char* data, uint64_t size, std::string place);
+
+  const char* take(uint64_t size);
+  template <class T>
+  T number();          ///< little-endian
+  std::string line();  ///< up to a newline, which is taken too
+  uint64_t position() const { return position_; }
+  uint64_t left() const { return size_ - position_; }
+  const std::string& place() const { return place_; }
+
+ private:
+  const char* data_;
+  uint64_t size_;
+  uint64_t position_ = 0;
+  std::string place_;
+};
+
+/// Runs one pickle (protocols 0 to 5, as far as torch.save uses them) to its end and leaves the
+/// reader behind it. Time and memory are bounded by the size of the input.
+const PickleValue& unpickle(ByteReader& bytes, PickleArena& arena, const PickleHooks& hooks);
+
+}  // namespace previt

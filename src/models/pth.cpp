@@ -1,0 +1,155 @@
+#include "models/pth.h"
+
+#include <torch/types.h>
+
+#include <cstring>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "error.h"
+#include "files.h"
+#include "models/pickle_tensors.h"
+#include "models/tensor_bytes.h"
+#include "models/zip.h"
+
+namespace previt {
+namespace {
+
+using Kind = PickleValue::Kind;
+
+constexpr int kMaxJsonDepth = 32;
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+// --- zip: ROOT/data.pkl, ROOT/data/KEY
+// ----------------------------------------------------------------
+
+PthFile parse_zip(const char* data, uint64_t size, const std::string& place) {
+  const auto entries = read_zip_directory(data, size, place);
+  const auto bytes_of = [&](const std::string& path) {
+    const auto it = entries.find(path);
+    require(it != entries.end(), "{}: has no {}", place, path);
+    const ZipEntry& entry = it->second;
+    require(
+        crc32(data + entry.offset, entry.size) == entry.crc32, "{}: {} is damaged", place, path);
+    return std::pair<const char*, uint64_t>(data + entry.offset, entry.size);
+  };
+  std::string root;
+  for (const auto& [path, entry] : entries) {
+    if (path == "data.pkl" || ends_with(path, "/data.pkl")) root = path.substr(0, path.size() - 8);
+  }
+  if (entries.contains(root + "byteorder")) {
+    const auto [order, length] = bytes_of(root + "byteorder");
+    require(std::string(order, length) == "little", "{}: written on a big-endian machine", place);
+  }
+  const auto [pickle, pickle_size] = bytes_of(root + "data.pkl");
+
+  TensorBuilder builder(place, size);
+  const PickleHooks hooks = builder.hooks([&](const StorageId& id, at::Tensor& storage) {
+    const auto [bytes, length] = bytes_of(root + "data/" + id.key);
+    require(length == storage.nbytes(),
+            "{}: data/{}: {} bytes instead of {}",
+            place,
+            id.key,
+            length,
+            storage.nbytes());
+    set_bytes(storage, bytes);
+  });
+  PthFile file;
+  ByteReader reader(pickle, pickle_size, place);
+  file.root = &unpickle(reader, file.values, hooks);
+  return file;
+}
+
+// --- before PyTorch 1.6: magic, version, sizes of types, object, keys, then the bytes of each key
+// ------
+
+PthFile parse_legacy(const char* data, uint64_t size, const std::string& place) {
+  std::map<std::string, at::Tensor> storages;
+  TensorBuilder builder(place, size);
+  const PickleHooks hooks =
+      builder.hooks([&](const StorageId& id, at::Tensor& storage) { storages[id.key] = storage; });
+  PthFile file;
+  ByteReader reader(data, size, place);
+  for (int i = 0; i < 3; ++i) unpickle(reader, file.values, hooks);
+  file.root = &unpickle(reader, file.values, hooks);
+  const PickleValue& keys = unpickle(reader, file.values, hooks);
+  for (const PickleValue* key : keys.items) {
+    const auto it = storages.find(key->text);
+    require(key->is(Kind::text) && it != storages.end(), "{}: data of an unknown tensor", place);
+    at::Tensor& storage = it->second;
+    require(reader.number<int64_t>() == storage.numel(), "{}: damaged (length of data)", place);
+    set_bytes(storage, reader.take(storage.nbytes()));
+    storages.erase(it);
+  }
+  require(storages.empty(), "{}: cut short", place);
+  return file;
+}
+
+PthFile parse(const char* data, uint64_t size, const std::string& place) {
+  // PROTO 2, then LONG1 of 10 bytes: 0x1950a86a20f9469cfc6c.
+  static const unsigned char kLegacyMagic[] = {
+      0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
+  const bool legacy =
+      size > sizeof kLegacyMagic && std::memcmp(data, kLegacyMagic, sizeof kLegacyMagic) == 0;
+  if (legacy) return parse_legacy(data, size, place);
+  const bool zip = size > 4 && std::memcmp(data, "PK\3\4", 4) == 0;
+  require(zip, "{}: not a file of torch.save, or damaged", place);
+  return parse_zip(data, size, place);
+}
+
+nlohmann::json to_json(const PickleValue& value, int depth) {
+  require(depth < kMaxJsonDepth, "arguments in the .pth are nested too deeply");
+  nlohmann::json json;
+  switch (value.kind) {
+    case Kind::boolean:
+      return value.integer != 0;
+    case Kind::integer:
+      return value.integer;
+    case Kind::real:
+      return value.real;
+    case Kind::text:
+      return value.text;
+    case Kind::list:
+    case Kind::tuple:
+    case Kind::set:
+      json = nlohmann::json::array();
+      for (const PickleValue* item : value.items) json.push_back(to_json(*item, depth + 1));
+      return json;
+    case Kind::dict:
+    case Kind::object:
+      if (value.is(Kind::object) && value.entries.empty()) return json;
+      json = nlohmann::json::object();
+      for (const auto& [key, item] : value.entries) {
+        if (key->is(Kind::text)) json[key->text] = to_json(*item, depth + 1);
+      }
+      return json;
+    default:
+      return json;
+  }
+}
+
+}  // namespace
+
+PthFile read_pth(const std::string& path) {
+  const MappedFile file(path);
+  return parse(file.data(), file.size(), path);
+}
+
+PthFile parse_pth(const std::string& bytes, const std::string& name) {
+  return parse(bytes.data(), bytes.size(), name);
+}
+
+NamedTensors tensors_in(const PickleValue& dict) {
+  NamedTensors tensors;
+  for (const auto& [key, value] : dict.entries) {
+    if (key->is(Kind::text) && value->is(Kind::tensor)) tensors[key->text] = value->tensor;
+  }
+  return tensors;
+}
+
+nlohmann::json pickle_to_json(const PickleValue& value) { return to_json(value, 0); }
+
+}  // namespace previt
