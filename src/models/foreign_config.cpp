@@ -54,7 +54,6 @@ void apply_hf_config(const json& config, LoadedModel& model) {
     if (o.layer_scale > 0 && value.is_number() && value.get<double>() > 0)
       o.layer_scale = value.get<double>();
   }
-  if (member(config, "model_type") == "vit_mae") o.pos_embed = "sincos";
   require(member(config, "hidden_act").is_null() || config["hidden_act"] == "gelu",
           "{}: hidden_act {} is not gelu",
           model.source,

@@ -10,6 +10,7 @@
 #include "json_options.h"
 #include "models/checkpoint.h"
 #include "models/foreign_config.h"
+#include "models/layers/pos_embed.h"
 #include "models/naming.h"
 #include "models/pth.h"
 
@@ -60,13 +61,26 @@ const char* resize_convention(const std::string& family, const VitOptions& o) {
   return "mae";
 }
 
+// MAE's fixed positions, by which its bare encoder files are told from timm's.
+bool has_sincos_positions(const NamedTensors& weights, const VitOptions& o) {
+  const auto it = weights.find("pos_embed");
+  if (it == weights.end() || o.embed_dim % 4 != 0) return false;
+  const at::Tensor table =
+      sincos_positions(o.embed_dim, o.grid_height(), o.grid_width(), o.pos_embed_cls);
+  return it->second.numel() == table.numel() &&
+         torch::allclose(it->second.to(torch::kFloat).view_as(table), table, 0, 1e-5);
+}
+
 LoadedModel from_foreign(const NamedTensors& tensors, json config, const std::string& place) {
   NamedWeights named = rename_weights(tensors, place);
   LoadedModel model;
   model.source = place;
   model.options = infer_options(named.backbone, image_size_in(config), place);
   model.options.pos_resize = resize_convention(named.family, model.options);
-  if (named.family == "mae") model.options.pos_embed = "sincos";
+  if (has_sincos_positions(named.backbone, model.options)) {
+    model.options.pos_embed = "sincos";
+    model.options.pos_resize = "mae";
+  }
   apply_config(config, model);
   if (static_cast<int64_t>(model.normalize.mean.size()) != model.options.in_channels) {
     const std::vector<double> half(static_cast<size_t>(model.options.in_channels), 0.5);
