@@ -19,7 +19,9 @@ PthFile parse_pickle(const std::string& pickle, const std::string& storage = "")
                    "test.pth");
 }
 
-std::string text(const std::string& value) { return "X" + little_endian(value.size(), 4) + value; }
+std::string text(const std::string& value) {
+  return std::string("X").append(little_endian(value.size(), 4)).append(value);
+}
 std::string whole(int64_t value) {
   return "\x8a\x08" + little_endian(static_cast<uint64_t>(value), 8);
 }
