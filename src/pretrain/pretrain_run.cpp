@@ -9,6 +9,11 @@ struct Method {
 };
 void visit(FieldVisitor& v, Method& o) { v.field("objective", o.name, "", o.known); }
 
+void visit_all(FieldVisitor& v, RunOptions options, ObjectiveRecipe& objective) {
+  visit(v, options);
+  objective.visit_options(v);
+}
+
 }  // namespace
 
 PretrainRun PretrainRun::read(Recipe& recipe) {
@@ -28,10 +33,14 @@ PretrainRun PretrainRun::read(Recipe& recipe) {
 
 std::string PretrainRun::resolved() const {
   RecipeWriter writer;
-  RunOptions all = options;
-  visit(writer, all);
-  objective->visit_options(writer);
+  visit_all(writer, options, *objective);
   return writer.text();
+}
+
+Settings PretrainRun::settings() const {
+  SettingsList list;
+  visit_all(list, options, *objective);
+  return list.settings();
 }
 
 }  // namespace previt

@@ -5,6 +5,7 @@
 
 #include "pretrain/registry.h"
 #include "recipe.h"
+#include "settings.h"
 
 namespace previt {
 
@@ -21,6 +22,7 @@ struct PretrainRun {
 
   /// Every option with its value, as YAML that reads back to the same run.
   std::string resolved() const;
+  Settings settings() const;  ///< the same as a list
 };
 
 }  // namespace previt

@@ -34,6 +34,12 @@ void visit(FieldVisitor& v, ScheduleOptions& o) {
   v.field("min_lr", o.min_lr, "rate at the end", at_least(0));
 }
 
+int64_t TrainOptions::micro() const {
+  int64_t images = micro_batch > 0 && micro_batch < batch ? micro_batch : batch;
+  while (batch % images != 0) --images;
+  return images;
+}
+
 void visit(FieldVisitor& v, TrainOptions& o) {
   v.field("epochs", o.epochs, "", at_least(1));
   v.field("batch", o.batch, "images per optimizer step", at_least(1));

@@ -15,7 +15,7 @@ struct DataOptions {
   int64_t workers = 0;                    ///< decoding threads; 0: one per core
   int64_t prefetch = 4;                   ///< batches made ahead
   double max_bad_fraction = 0.1;          ///< share of unreadable images at which the run fails
-  bool device_augment = false;            ///< crop, flip, jitter, blur, solarize batch-wise on the device
+  bool device_augment = false;  ///< crop, flip, jitter, blur, solarize batch-wise on the device
 };
 void visit(FieldVisitor& v, DataOptions& o);
 
@@ -29,17 +29,17 @@ struct OptimizerOptions {
   double momentum = 0.9;            ///< lars, sgd
   double trust_coefficient = 1e-3;  ///< lars
   double weight_decay = 0.05;
-  double weight_decay_end = -1;     ///< cosine to this value; negative: constant
-  double clip_grad = 0;             ///< 0: off
-  std::string clip_mode = "global"; ///< global | per_parameter
-  bool decay_all = false;           ///< decay biases, norms and tokens too
-  double layer_decay = 1;           ///< per-layer factor of the rate (fine-tuning)
+  double weight_decay_end = -1;      ///< cosine to this value; negative: constant
+  double clip_grad = 0;              ///< 0: off
+  std::string clip_mode = "global";  ///< global | per_parameter
+  bool decay_all = false;            ///< decay biases, norms and tokens too
+  double layer_decay = 1;            ///< per-layer factor of the rate (fine-tuning)
 };
 void visit(FieldVisitor& v, OptimizerOptions& o);
 
 struct ScheduleOptions {
-  /// mae (fractional epoch) | table (DINO, BEiT: linspace, then cosine) | timm | per_epoch (recipes.md
-  /// section 14) | constant
+  /// mae (fractional epoch) | table (DINO, BEiT: linspace, then cosine) | timm | per_epoch
+  /// (recipes.md section 14) | constant
   std::string kind = "mae";
   double warmup_epochs = 40;
   int64_t warmup_steps = 0;  ///< instead of warmup_epochs when above 0
@@ -50,26 +50,27 @@ void visit(FieldVisitor& v, ScheduleOptions& o);
 
 struct TrainOptions {
   int64_t epochs = 800;
-  int64_t batch = 256;        ///< effective batch per optimizer step
-  int64_t micro_batch = 0;    ///< what fits in memory; 0: the whole batch
+  int64_t batch = 256;             ///< effective batch per optimizer step
+  int64_t micro_batch = 0;         ///< what fits in memory; 0: the whole batch
   std::string precision = "bf16";  ///< bf16 | fp32
   int64_t seed = 0;
-  int64_t threads = 0;        ///< compute threads; 0: one per core
+  int64_t threads = 0;  ///< compute threads; 0: one per core
   bool drop_last = true;
-  int64_t max_bad_steps = 10; ///< non-finite losses in a row before the run stops
-  double ema_decay = 0;       ///< moving average of the weights; 0: off
+  int64_t max_bad_steps = 10;  ///< non-finite losses in a row before the run stops
+  double ema_decay = 0;        ///< moving average of the weights; 0: off
 
-  int64_t micro() const { return micro_batch > 0 && micro_batch < batch ? micro_batch : batch; }
+  /// Images in memory at a time: the largest divisor of the batch that is not above micro_batch.
+  int64_t micro() const;
 };
 void visit(FieldVisitor& v, TrainOptions& o);
 
 struct OutputOptions {
   double checkpoint_epochs = 20;  ///< save every so many epochs (and at the end)
   int64_t keep_last = 2;
-  int64_t keep_every = 0;         ///< also keep each checkpoint at a multiple of this many epochs; 0: none
-  double preview_epochs = 10;     ///< pictures every so many epochs; 0: only at the end
+  int64_t keep_every = 0;  ///< also keep each checkpoint at a multiple of this many epochs; 0: none
+  double preview_epochs = 10;  ///< pictures every so many epochs; 0: only at the end
   int64_t preview_images = 8;
-  int64_t log_steps = 50;         ///< a metrics line at least this often
+  int64_t log_steps = 50;  ///< a metrics line at least this often
 };
 void visit(FieldVisitor& v, OutputOptions& o);
 

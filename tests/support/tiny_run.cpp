@@ -1,29 +1,32 @@
 #include "support/tiny_run.h"
 
-#include <unistd.h>
-
-#include <atomic>
+#include <ATen/CPUGeneratorImpl.h>
 
 #include "random.h"
 
 namespace previt::test {
+namespace {
 
-TemporaryFolder::TemporaryFolder() {
-  static std::atomic<int> counter = 0;
-  path_ = std::filesystem::temp_directory_path() /
-          fmt::format("previt_test_{}_{}", getpid(), counter++);
-  std::filesystem::create_directories(path_);
+constexpr int64_t kSide = 8;
+constexpr int64_t kWidth = 12;
+
+VitOptions tiny_vit() {
+  VitOptions options;
+  options.arch = "vit_tiny";
+  options.embed_dim = kWidth;
+  options.depth = 1;
+  options.num_heads = 2;
+  options.image_size = {kSide};
+  options.patch_size = 4;
+  return options;
 }
 
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
+}  // namespace
 
-MemorySource::MemorySource(int64_t samples, int64_t batch, int64_t side, uint64_t seed)
+MemorySource::MemorySource(int64_t samples, int64_t batch, uint64_t seed)
     : batch_size_(batch), seed_(seed) {
   const auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-  images_ = torch::randint(0, 256, {samples, 3, side, side}, generator, torch::kUInt8);
+  images_ = torch::randint(0, 256, {samples, 3, kSide, kSide}, generator, torch::kUInt8);
   labels_ = torch::arange(samples) % 3;
 }
 
@@ -50,26 +53,25 @@ Batch MemorySource::next() {
   return batch;
 }
 
-TinyObjective::TinyObjective(bool noise, int64_t side) : noise_(noise) {
-  const auto generator = at::make_generator<at::CPUGeneratorImpl>(7);
-  const int64_t pixels = 3 * side * side;
-  weight = register_parameter("weight", 0.1 * torch::randn({5, pixels}, generator, torch::kFloat));
-  bias = register_parameter("bias", torch::zeros({5}));
-  target = register_buffer("target", torch::randn({5}, generator, torch::kFloat));
+TinyObjective::TinyObjective(bool noise) : noise_(noise) {
+  torch::manual_seed(7);
+  vit = register_module("vit", std::make_shared<Vit>(tiny_vit()));
+  weight = register_parameter("weight", torch::randn({5, kWidth}));
   moves = register_buffer("moves", torch::zeros({}));
 }
 
 std::vector<ViewSpec> TinyObjective::views() const {
-  return {ViewSpec{.height = 4, .width = 4, .crop = "none"}};
+  ViewSpec view;
+  view.height = view.width = kSide;
+  return {view};
 }
 
 StepResult TinyObjective::step(const Batch& batch, const StepInfo& info) {
-  at::Tensor features = batch.views.at(0).flatten(1);
+  at::Tensor features = vit->pooled(batch.views.at(0)).to(torch::kFloat32);
   if (noise_) features = features + 0.1 * torch::randn_like(features);
-  const at::Tensor predicted = torch::matmul(features, weight.t()) + bias;
-  at::Tensor loss = (predicted - target).square().mean();
+  at::Tensor loss = (torch::matmul(features, weight.t()) - 1).square().mean();
   if (change_loss) loss = change_loss(loss, info);
-  return {loss, {{"mean", predicted.mean()}}};
+  return {loss, {{"feature_mean", features.mean()}}};
 }
 
 RunOptions tiny_options() {
@@ -83,6 +85,19 @@ RunOptions tiny_options() {
   options.optimizer.base_batch = 0;
   options.output.log_steps = 2;
   return options;
+}
+
+std::vector<at::Tensor> snapshot(const torch::nn::Module& module) {
+  std::vector<at::Tensor> copies;
+  for (const auto& tensor : module.parameters()) copies.push_back(tensor.detach().clone());
+  for (const auto& tensor : module.buffers()) copies.push_back(tensor.detach().clone());
+  return copies;
+}
+
+bool same(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+    return torch::equal(x, y);
+  });
 }
 
 }  // namespace previt::test

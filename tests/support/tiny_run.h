@@ -3,9 +3,7 @@
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
-#include <filesystem>
 #include <functional>
-#include <string>
 
 #include "batch.h"
 #include "pretrain/objective.h"
@@ -13,23 +11,11 @@
 
 namespace previt::test {
 
-/// A folder of its own under the system's temporary one, removed at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
-/// Random images [C, H, W] in memory, in a new order each epoch, in batches of `batch`; the last
+/// Random images [3, 8, 8] in memory, in a new order each epoch, in batches of `batch`; the last
 /// batch of an epoch may be smaller.
 class MemorySource final : public BatchSource {
  public:
-  MemorySource(int64_t samples, int64_t batch, int64_t side = 4, uint64_t seed = 1);
+  MemorySource(int64_t samples, int64_t batch, uint64_t seed = 1);
 
   int64_t batches_per_epoch() const override;
   int64_t samples_per_epoch() const override { return images_.size(0); }
@@ -44,19 +30,21 @@ class MemorySource final : public BatchSource {
   uint64_t seed_;
 };
 
-/// Mean squared error of a linear map with bias of the image to a fixed target, plus what torch's
-/// generator draws if `noise`: the smallest thing that can be trained.
+/// The smallest thing that can be trained: a ViT of one block whose pooled features are to be a
+/// fixed target; with `noise`, after adding what torch's generator draws.
 class TinyObjective : public Objective {
  public:
-  explicit TinyObjective(bool noise = false, int64_t side = 4);
+  explicit TinyObjective(bool noise = false);
 
   std::vector<ViewSpec> views() const override;
   StepResult step(const Batch& batch, const StepInfo& info) override;
   void after_optimizer_step(const StepInfo&) override { moves.add_(1); }
   void skipped_optimizer_step(const StepInfo&) override { ++skipped; }
-  std::shared_ptr<Vit> backbone() override { return nullptr; }
+  std::shared_ptr<Vit> backbone() override { return vit; }
 
-  at::Tensor weight, bias, target, moves;
+  std::shared_ptr<Vit> vit;
+  at::Tensor weight;  ///< not the backbone's
+  at::Tensor moves;   ///< a buffer that counts optimizer steps
   int64_t skipped = 0;
   std::function<at::Tensor(const at::Tensor& loss, const StepInfo&)> change_loss;
 
@@ -64,7 +52,11 @@ class TinyObjective : public Objective {
   bool noise_;
 };
 
-/// Options that suit both: no warm-up, fp32, constant rate.
+/// Options that suit both: fp32, batches of 8, constant rate, 3 epochs.
 RunOptions tiny_options();
+
+/// Copies of all parameters and buffers.
+std::vector<at::Tensor> snapshot(const torch::nn::Module& module);
+bool same(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b);
 
 }  // namespace previt::test

@@ -2,7 +2,7 @@
 
 #include <torch/types.h>
 
-#include <nlohmann/json.hpp>
+#include <limits>
 
 namespace previt {
 
@@ -44,16 +44,19 @@ Scalars Averages::means() const {
   return means;
 }
 
-std::string Averages::save() const {
-  nlohmann::json json = nlohmann::json::object();
-  for (const auto& [name, sum] : sums_) json[name] = {sum.total(), sum.weight};
-  return json.dump();
+nlohmann::json Averages::save() const {
+  nlohmann::json saved = nlohmann::json::object();
+  for (const auto& [name, sum] : sums_) saved[name] = {sum.total(), sum.weight};
+  return saved;
 }
 
-void Averages::load(const std::string& text) {
+void Averages::load(const nlohmann::json& saved) {
   reset();
-  for (const auto& [name, sum] : nlohmann::json::parse(text).items()) {
-    sums_[name] = {{}, sum.at(0).get<double>(), sum.at(1).get<double>()};
+  for (const auto& [name, sum] : saved.items()) {
+    // JSON has no NaN: it is written as null.
+    const double total =
+        sum.at(0).is_null() ? std::numeric_limits<double>::quiet_NaN() : sum.at(0).get<double>();
+    sums_[name] = {{}, total, sum.at(1).get<double>()};
   }
 }
 

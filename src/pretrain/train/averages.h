@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,9 +27,9 @@ class Averages {
   /// In order of name.
   Scalars means() const;
 
-  /// {name: [sum, weight]} as JSON and back, exactly.
-  std::string save() const;
-  void load(const std::string& json);
+  /// {name: [sum, weight]} and back, exactly.
+  nlohmann::json save() const;
+  void load(const nlohmann::json& saved);
 
  private:
   struct Sum {

@@ -10,9 +10,6 @@ RunPlan RunPlan::make(const TrainOptions& options, const BatchSource& source) {
   plan.batch = options.batch;
   plan.micro = options.micro();
   plan.epochs = options.epochs;
-  if (plan.batch % plan.micro != 0) {
-    fail_usage("train.micro_batch: {} does not divide train.batch, {}", plan.micro, plan.batch);
-  }
   const int64_t whole = plan.samples / plan.batch;
   plan.steps_per_epoch = options.drop_last ? whole : (plan.samples + plan.batch - 1) / plan.batch;
   if (plan.steps_per_epoch == 0) {
@@ -23,6 +20,11 @@ RunPlan RunPlan::make(const TrainOptions& options, const BatchSource& source) {
         plan.samples);
   }
   return plan;
+}
+
+int64_t RunPlan::batches_per_epoch() const {
+  const int64_t images = std::min(steps_per_epoch * batch, samples);
+  return (images + micro - 1) / micro;
 }
 
 bool RunPlan::due(double every_epochs, int64_t steps_done) const {

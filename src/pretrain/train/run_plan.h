@@ -18,7 +18,7 @@ struct RunPlan {
   int64_t steps_per_epoch = 0;
   int64_t epochs = 0;
 
-  /// Throws UsageError when the data gives no step, or the micro-batch does not divide the batch.
+  /// Throws UsageError when the data gives no step.
   static RunPlan make(const TrainOptions& options, const BatchSource& source);
 
   int64_t total_steps() const { return epochs * steps_per_epoch; }
@@ -26,6 +26,8 @@ struct RunPlan {
   int64_t images_in(int64_t step) const {
     return std::min(batch, samples - step % steps_per_epoch * batch);
   }
+  /// Batches taken from the source in an epoch; it may have a few more, which are left out.
+  int64_t batches_per_epoch() const;
   /// Whether something done every `epochs` (fractions count; 0: never) is due after so many steps.
   bool due(double every_epochs, int64_t steps_done) const;
   StepInfo info(int64_t step) const;

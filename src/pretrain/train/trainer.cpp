@@ -3,12 +3,19 @@
 #include <torch/utils.h>
 
 #include <chrono>
+#include <cmath>
 #include <filesystem>
+#include <limits>
+#include <optional>
 
 #include "error.h"
 #include "log.h"
-#include "pretrain/train/metrics_log.h"
+#include "memory.h"
+#include "pretrain/train/resume_check.h"
+#include "pretrain/train/run_outputs.h"
 #include "pretrain/train/run_plan.h"
+#include "pretrain/train/run_position.h"
+#include "pretrain/train/run_state.h"
 #include "pretrain/train/stepper.h"
 #include "pretrain/train/stop_signal.h"
 #include "progress.h"
@@ -22,13 +29,13 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// What happened since the last metrics line.
-struct Interval {
-  Averages averages;
-  Clock::time_point start = Clock::now();
-  int64_t images = 0;
-  double wait = 0;  // seconds spent waiting for data
-};
+/// The first images of a batch.
+Batch first_images(Batch batch, int64_t count) {
+  for (auto& view : batch.views) view = view.slice(0, 0, count);
+  if (batch.labels.defined()) batch.labels = batch.labels.slice(0, 0, count);
+  if (batch.indices.defined()) batch.indices = batch.indices.slice(0, 0, count);
+  return batch;
+}
 
 class Run {
  public:
@@ -45,15 +52,28 @@ class Run {
         plan_(RunPlan::make(options.train, source)),
         stepper_(objective, options) {}
 
+  void resume();
   int run();
 
  private:
+  // one step
   void make_step();
-  void guard(const StepOutcome& outcome);
-  void after_step();
+  void take(const StepOutcome& outcome);
   void show_progress();
+
+  // what is due after it
+  void after_step();
   void write_line();
   Scalars evaluate();
+  void keep_if_best(const Scalars& evaluated);
+  void make_previews();
+  void save();
+  int finish(int exit_code);
+
+  Checkpoint checkpoint();
+  RunSummary summary() const;
+  double epochs_done() const { return plan_.info(at_.steps_done).epoch(); }
+  bool done() const { return at_.steps_done >= plan_.total_steps(); }
 
   Objective& objective_;
   BatchSource& source_;
@@ -62,97 +82,238 @@ class Run {
   const RunHooks& hooks_;
   RunPlan plan_;
   Stepper stepper_;
+  std::optional<RunOutputs> outputs_;
+  std::optional<Batch> preview_batch_;
   StopSignal stop_;
   Progress progress_;
-  std::unique_ptr<MetricsLog> metrics_;
 
-  int64_t steps_done_ = 0;
-  int64_t bad_steps_ = 0;
+  RunPosition at_;
+  int64_t skipped_in_a_row_ = 0;
+  int64_t saved_step_ = -1;
   double last_lr_ = 0;
-  Interval interval_;
+  double shown_loss_ = 0;
+  Speed session_;
 };
 
-int Run::run() {
-  std::filesystem::create_directories(folder_);
-  metrics_ = std::make_unique<MetricsLog>(folder_ + "/metrics.jsonl", steps_done_);
-  plan_.seek(source_, steps_done_);
-  objective_.train();
-  while (steps_done_ < plan_.total_steps()) {
-    make_step();
-    after_step();
-    if (stop_.exit_code() != 0) return stop_.exit_code();
+// --- start ---------------------------------------------------------------------------------------
+
+void Run::resume() {
+  if (list_checkpoints(folder_).empty()) {
+    info("{}: no checkpoint to go on from; starting anew", folder_);
+    return;
   }
-  return 0;
+  std::vector<std::string> warnings;
+  const Checkpoint saved = load_latest(folder_, warnings);
+  for (const auto& warning : warnings) log_warning(warning);
+  const auto& meta = saved.meta;
+  require_resumable(meta.at("settings"), hooks_.settings);
+  if (meta.at("samples") != plan_.samples) {
+    fail_usage("--resume: the data has {} images and had {} in the run",
+               plan_.samples,
+               meta.at("samples").get<int64_t>());
+  }
+  restore(saved, objective_, stepper_);
+  at_.load(meta);
+  saved_step_ = at_.steps_done;
+  info("{}: going on after step {} of {}", folder_, at_.steps_done, plan_.total_steps());
 }
 
+int Run::run() {
+  outputs_.emplace(folder_, hooks_, at_.steps_done);
+  if (hooks_.encode_png && options_.output.preview_images > 0) {
+    source_.seek(0, 0);
+    preview_batch_ =
+        first_images(stepper_.on_device(source_.next()), options_.output.preview_images);
+  }
+  plan_.seek(source_, at_.steps_done);
+  objective_.train();
+  while (!done()) {
+    make_step();
+    show_progress();
+    after_step();
+    if (stop_.exit_code() != 0 && !done()) return finish(stop_.exit_code());
+  }
+  return finish(0);
+}
+
+// --- one step ------------------------------------------------------------------------------------
+
 void Run::make_step() {
-  const auto next = [this] {
-    const auto start = Clock::now();
+  Speed speed;
+  const auto start = Clock::now();
+  const auto next = [&] {
+    const auto asked = Clock::now();
     Batch batch = source_.next();
-    interval_.wait += seconds_since(start);
+    speed.wait += seconds_since(asked);
     return batch;
   };
   const StepOutcome outcome =
-      stepper_.step(plan_.info(steps_done_), plan_.images_in(steps_done_), next);
-  ++steps_done_;
-  interval_.images += outcome.images;
-  last_lr_ = outcome.lr;
-  guard(outcome);
-  if (plan_.ends_epoch(steps_done_)) plan_.seek(source_, steps_done_);
+      stepper_.step(plan_.info(at_.steps_done), plan_.images_in(at_.steps_done), next);
+  ++at_.steps_done;
+  speed.images = outcome.images;
+  speed.seconds = seconds_since(start);
+  at_.interval.add(speed);
+  session_.add(speed);
+  at_.seconds += speed.seconds;
+  take(outcome);
+  const bool leftover = source_.batches_per_epoch() != plan_.batches_per_epoch();
+  if (leftover && plan_.ends_epoch(at_.steps_done)) plan_.seek(source_, at_.steps_done);
 }
 
-void Run::guard(const StepOutcome& outcome) {
+void Run::take(const StepOutcome& outcome) {
+  last_lr_ = outcome.lr;
   if (!outcome.skipped) {
-    bad_steps_ = 0;
+    skipped_in_a_row_ = 0;
     const auto weight = static_cast<double>(outcome.images);
-    interval_.averages.merge(outcome.averages);
-    interval_.averages.add("loss", outcome.loss, weight);
-    interval_.averages.add("grad_norm", outcome.gradient_norm, weight);
+    at_.averages.merge(outcome.averages);
+    at_.averages.add("loss", outcome.loss, weight);
+    at_.averages.add("grad_norm", outcome.gradient_norm, weight);
+    shown_loss_ = shown_loss_ == 0 ? outcome.loss : 0.9 * shown_loss_ + 0.1 * outcome.loss;
     return;
   }
-  ++bad_steps_;
-  warn("step {}: loss {} and gradient norm {} are not both finite; step left out",
-       steps_done_,
+  ++at_.skipped_steps;
+  ++skipped_in_a_row_;
+  warn("step {}: loss {}, gradient norm {}: left out",
+       at_.steps_done,
        outcome.loss,
        outcome.gradient_norm);
-  require(bad_steps_ < options_.train.max_bad_steps,
-          "step {}: {} steps in a row were not finite",
-          steps_done_,
-          bad_steps_);
+  if (skipped_in_a_row_ < options_.train.max_bad_steps) return;
+  const auto checkpoints = list_checkpoints(folder_);
+  fail("step {}: loss or gradients were not finite {} times in a row; last checkpoint: {}",
+       at_.steps_done,
+       skipped_in_a_row_,
+       checkpoints.empty() ? "none yet" : checkpoints.front());
 }
+
+void Run::show_progress() {
+  progress_.update({.step = at_.steps_done,
+                    .total_steps = plan_.total_steps(),
+                    .epoch = epochs_done(),
+                    .epochs = plan_.epochs,
+                    .loss = shown_loss_,
+                    .images_per_second = session_.images_per_second(),
+                    .data_wait = session_.wait_share()});
+}
+
+// --- what is due after a step --------------------------------------------------------------------
 
 void Run::after_step() {
-  const bool epoch_end = plan_.ends_epoch(steps_done_);
-  if (epoch_end || steps_done_ % plan_.steps_per_epoch % options_.output.log_steps == 0)
-    write_line();
-}
-
-Scalars Run::evaluate() {
-  Scalars results;
-  if (!hooks_.evaluate || !plan_.ends_epoch(steps_done_)) return results;
-  const torch::NoGradGuard no_grad;
-  const EmaScope averaged(stepper_.ema());
-  objective_.eval();
-  for (const auto& [name, value] : hooks_.evaluate(steps_done_ / plan_.steps_per_epoch)) {
-    results.emplace_back(name, value);
-  }
-  objective_.train();
-  return results;
+  const int64_t in_epoch = at_.steps_done % plan_.steps_per_epoch;
+  if (in_epoch % options_.output.log_steps == 0) write_line();
+  if (done() || plan_.due(options_.output.preview_epochs, at_.steps_done)) make_previews();
+  if (done() || plan_.due(options_.output.checkpoint_epochs, at_.steps_done)) save();
 }
 
 void Run::write_line() {
-  MetricsLine line{steps_done_, {}};
-  const double seconds = seconds_since(interval_.start);
-  const Scalars means = interval_.averages.means();
-  line.values.emplace_back("epoch", plan_.info(steps_done_).epoch());
-  line.values.insert(line.values.end(), means.begin(), means.end());
-  line.values.emplace_back("lr", last_lr_);
-  line.values.emplace_back("images_per_second", static_cast<double>(interval_.images) / seconds);
-  line.values.emplace_back("data_wait", interval_.wait / seconds);
+  MetricsLine line{at_.steps_done, {{"epoch", epochs_done()}}};
+  const auto add = [&](const Scalars& values) {
+    line.values.insert(line.values.end(), values.begin(), values.end());
+  };
+  const Scalars means = at_.averages.means();
+  // A line has a loss even where no step of its interval was good.
+  if (means.empty()) add({{"loss", std::numeric_limits<double>::quiet_NaN()}});
+  add(means);
+  add({{"lr", last_lr_},
+       {"images_per_second", at_.interval.images_per_second()},
+       {"data_wait", at_.interval.wait_share()}});
+  if (at_.skipped_steps > 0) add({{"skipped_steps", static_cast<double>(at_.skipped_steps)}});
+  if (source_.bad_samples() > 0) {
+    add({{"bad_samples", static_cast<double>(source_.bad_samples())}});
+  }
   const Scalars evaluated = evaluate();
-  line.values.insert(line.values.end(), evaluated.begin(), evaluated.end());
-  metrics_->write(line);
-  interval_ = Interval{};
+  add(evaluated);
+  outputs_->write(line);
+  at_.averages.reset();
+  at_.interval = {};
+  keep_if_best(evaluated);
+}
+
+Scalars Run::evaluate() {
+  const bool due = plan_.due(static_cast<double>(hooks_.evaluate_epochs), at_.steps_done) || done();
+  if (!hooks_.evaluate || !plan_.ends_epoch(at_.steps_done) || !due) return {};
+  const torch::NoGradGuard no_grad;
+  const EmaScope averaged(stepper_.ema());
+  objective_.eval();
+  const auto results = hooks_.evaluate(at_.steps_done / plan_.steps_per_epoch);
+  objective_.train();
+  return {results.begin(), results.end()};
+}
+
+void Run::keep_if_best(const Scalars& evaluated) {
+  for (const auto& [name, value] : evaluated) {
+    if (name != hooks_.best_metric || !(value > at_.best)) continue;
+    at_.best = value;
+    const std::string folder = folder_ + "/best";
+    save_checkpoint(folder, at_.steps_done, checkpoint());
+    prune_checkpoints(folder, 1, 0);
+  }
+}
+
+void Run::make_previews() {
+  if (!preview_batch_) return;
+  const torch::NoGradGuard no_grad;
+  const EmaScope averaged(stepper_.ema());
+  seed_torch(options_.train.seed, {});  // the same random masks each time
+  objective_.eval();
+  const auto pictures = objective_.previews(*preview_batch_, options_.normalize);
+  objective_.train();
+  outputs_->add_previews(pictures, epochs_done());
+}
+
+// --- checkpoints and the end ---------------------------------------------------------------------
+
+Checkpoint Run::checkpoint() {
+  Checkpoint saved = collect(objective_, stepper_);
+  saved.meta = at_.save();
+  saved.meta["samples"] = plan_.samples;
+  saved.meta["epoch"] = epochs_done();
+  saved.meta["settings"] = settings_json(hooks_.settings);
+  return saved;
+}
+
+void Run::save() {
+  if (saved_step_ != at_.steps_done) {
+    save_checkpoint(folder_, at_.steps_done, checkpoint());
+    prune_checkpoints(
+        folder_, options_.output.keep_last, options_.output.keep_every * plan_.steps_per_epoch);
+    saved_step_ = at_.steps_done;
+  }
+  outputs_->write_report(summary());
+}
+
+RunSummary Run::summary() const {
+  const std::string title = fmt::format("{}, {}", options_.objective, options_.model.arch);
+  return {.title = hooks_.title.empty() ? title : hooks_.title,
+          .finished = done(),
+          .epochs_done = epochs_done(),
+          .epochs = plan_.epochs,
+          .seconds = at_.seconds,
+          .images_per_second = session_.images_per_second(),
+          .flops_per_second = objective_.flops_per_image() * session_.images_per_second(),
+          .peak_memory = peak_memory(),
+          .skipped_steps = at_.skipped_steps,
+          .bad_samples = source_.bad_samples()};
+}
+
+int Run::finish(int exit_code) {
+  save();
+  const RunSummary result = summary();
+  set_live_line("");
+  const std::string arithmetic =
+      result.flops_per_second > 0 ? ", " + flops_text(result.flops_per_second) : "";
+  info("{} after step {} of {}: {:.1f} images/s{}, data wait {:.0f}%, peak memory {}",
+       exit_code == 0 ? "done" : "stopped and saved",
+       at_.steps_done,
+       plan_.total_steps(),
+       result.images_per_second,
+       arithmetic,
+       100 * session_.wait_share(),
+       memory_text(result.peak_memory));
+  return exit_code;
+}
+
+bool holds_run(const std::string& folder) {
+  return std::filesystem::exists(folder + "/metrics.jsonl") || !list_checkpoints(folder).empty();
 }
 
 }  // namespace
@@ -163,8 +324,13 @@ int train(Objective& objective,
           const std::string& run_folder,
           bool resume,
           const RunHooks& hooks) {
-  if (resume) fail_usage("--resume: not possible yet");
-  return Run(objective, source, options, run_folder, hooks).run();
+  if (!resume && holds_run(run_folder)) {
+    fail_usage("{}: holds a run already; add --resume to go on with it, or give another --out",
+               run_folder);
+  }
+  Run run(objective, source, options, run_folder, hooks);
+  if (resume) run.resume();
+  return run.run();
 }
 
 }  // namespace previt

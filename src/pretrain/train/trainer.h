@@ -3,10 +3,12 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "batch.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
+#include "settings.h"
 
 namespace previt {
 
@@ -30,8 +32,11 @@ struct RunHooks {
   /// Adds tables and pictures each time the report is written.
   std::function<void(Report&)> extend_report;
 
-  /// The command that makes this run again, for the report.
-  std::string command;
+  std::string title;                     ///< of the report; empty: the objective and the model
+  std::string command;                   ///< that makes this run again, for the report
+  std::string recipe;                    ///< fully resolved, written to recipe.yaml
+  Settings settings;                     ///< the same as a list: reported, and compared on resume
+  std::vector<std::string> class_names;  ///< stored with the backbone
 };
 
 /// Trains `objective`, on the device where its parameters are, for options.train.epochs, and leaves

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+
+namespace previt {
+
+/// Makes the C library keep freed memory instead of giving it back to the system, whose fresh pages
+/// cost several times the arithmetic of an elementwise operation. Call it first thing in a program.
+void tune_allocator();
+
+/// The most memory that this process has had resident so far, in bytes (VmHWM); 0 where the system
+/// does not say.
+int64_t peak_memory();
+
+}  // namespace previt

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pretrain/train/chart.h"
+
+namespace previt {
+
+/// One self-contained HTML page about a run: figures, curves, pictures, tables. Sections come in
+/// the order in which they are added. All texts are escaped; SVG is taken as it is.
+class Report {
+ public:
+  Report(std::string title, std::string subtitle);
+
+  /// A headline figure: "loss", "0.4213".
+  void add_figure(const std::string& name, const std::string& value);
+
+  void add_charts(const std::string& title, const std::vector<Chart>& charts);
+  void add_table(const std::string& title,
+                 const std::vector<std::string>& header,
+                 const std::vector<std::vector<std::string>>& rows,
+                 bool folded = false);
+  void add_svg(const std::string& title, const std::string& svg, const std::string& caption = "");
+  /// Commands and other text in fixed pitch.
+  void add_text(const std::string& title, const std::string& text);
+
+  struct PngPicture {
+    std::string caption;
+    std::string png;  ///< the file's bytes
+  };
+  void add_pictures(const std::string& title, const std::vector<PngPicture>& pictures);
+
+  std::string html() const;
+
+ private:
+  void add_section(const std::string& title, const std::string& body);
+
+  std::string title_, subtitle_, figures_, sections_;
+};
+
+std::string base64(const std::string& bytes);
+
+}  // namespace previt

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "log.h"
+#include "pretrain/objective.h"
+#include "pretrain/train/event_file.h"
+#include "pretrain/train/metrics_log.h"
+#include "pretrain/train/run_report.h"
+#include "pretrain/train/trainer.h"
+
+namespace previt {
+
+/// What a run leaves in its folder beside the checkpoints: log.txt, recipe.yaml, metrics.jsonl,
+/// TensorBoard events, previews/, report.html.
+class RunOutputs {
+ public:
+  /// `first_step`: where the run starts or goes on.
+  RunOutputs(std::string folder, const RunHooks& hooks, int64_t first_step);
+
+  void write(const MetricsLine& line);
+  /// Pictures after so many epochs, into previews/ and the next report. Needs hooks.encode_png.
+  void add_previews(const std::vector<Picture>& pictures, double epochs_done);
+  void write_report(const RunSummary& summary) const;
+
+ private:
+  std::string folder_;
+  const RunHooks& hooks_;
+  LogFile log_;
+  MetricsLog metrics_;
+  EventFile events_;
+  std::vector<Report::PngPicture> previews_;  // the latest
+};
+
+}  // namespace previt

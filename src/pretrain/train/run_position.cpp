@@ -1,0 +1,37 @@
+#include "pretrain/train/run_position.h"
+
+#include <cmath>
+
+namespace previt {
+
+void Speed::add(const Speed& other) {
+  images += other.images;
+  seconds += other.seconds;
+  wait += other.wait;
+}
+
+double Speed::images_per_second() const {
+  return seconds > 0 ? static_cast<double>(images) / seconds : 0;
+}
+
+double Speed::wait_share() const { return seconds > 0 ? wait / seconds : 0; }
+
+nlohmann::json RunPosition::save() const {
+  nlohmann::json meta = {{"averages", averages.save()},
+                         {"interval", {interval.images, interval.seconds, interval.wait}},
+                         {"seconds", seconds},
+                         {"skipped_steps", skipped_steps}};
+  if (std::isfinite(best)) meta["best"] = best;
+  return meta;
+}
+
+void RunPosition::load(const nlohmann::json& meta) {
+  steps_done = meta.at("step");
+  averages.load(meta.at("averages"));
+  interval = {meta.at("interval").at(0), meta.at("interval").at(1), meta.at("interval").at(2)};
+  seconds = meta.at("seconds");
+  skipped_steps = meta.at("skipped_steps");
+  best = meta.value("best", best);
+}
+
+}  // namespace previt

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "pretrain/train/averages.h"
+
+namespace previt {
+
+/// Images, time in steps and time waiting for data within them.
+struct Speed {
+  int64_t images = 0;
+  double seconds = 0;
+  double wait = 0;
+
+  void add(const Speed& other);
+  double images_per_second() const;
+  double wait_share() const;
+};
+
+/// Where a run stands, beside its tensors: what a checkpoint's meta.json keeps.
+struct RunPosition {
+  int64_t steps_done = 0;
+  Averages averages;   ///< since the last metrics line
+  Speed interval;      ///< since the last metrics line
+  double seconds = 0;  ///< of training, in all
+  double best = -std::numeric_limits<double>::infinity();
+  int64_t skipped_steps = 0;
+
+  nlohmann::json save() const;  ///< without the step, which the checkpoint has
+  void load(const nlohmann::json& meta);
+};
+
+}  // namespace previt

@@ -1,0 +1,117 @@
+#include "pretrain/train/run_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "progress.h"
+
+namespace previt {
+namespace {
+
+constexpr size_t kTableLines = 12;
+
+/// Metric names in order of first appearance, the loss first.
+std::vector<std::string> metric_names(const std::vector<MetricsLine>& lines) {
+  std::vector<std::string> names = {"loss"};
+  for (const auto& line : lines) {
+    for (const auto& [name, value] : line.values) {
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    }
+  }
+  std::erase(names, "epoch");
+  return names;
+}
+
+const double* find(const MetricsLine& line, const std::string& name) {
+  for (const auto& [key, value] : line.values) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
+Chart chart_of(const std::string& name, const std::vector<MetricsLine>& lines) {
+  Chart chart{.title = name, .x_label = "epoch", .points = {}};
+  for (const auto& line : lines) {
+    const double* epoch = find(line, "epoch");
+    const double* value = find(line, name);
+    if (epoch != nullptr && value != nullptr) chart.points.emplace_back(*epoch, *value);
+  }
+  return chart;
+}
+
+std::string last_value(const std::vector<MetricsLine>& lines, const std::string& name) {
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+    if (const double* value = find(*line, name)) return fmt::format("{:.4g}", *value);
+  }
+  return "–";
+}
+
+}  // namespace
+
+std::string flops_text(double flops_per_second) {
+  return flops_per_second >= 1e12 ? fmt::format("{:.2f} TFLOP/s", flops_per_second / 1e12)
+                                  : fmt::format("{:.1f} GFLOP/s", flops_per_second / 1e9);
+}
+
+std::string memory_text(int64_t bytes) {
+  const auto mebibytes = static_cast<double>(bytes) / (1 << 20);
+  return mebibytes >= 1024 ? fmt::format("{:.2f} GiB", mebibytes / 1024)
+                           : fmt::format("{:.0f} MiB", mebibytes);
+}
+
+Report make_report(const RunSummary& summary, const std::vector<MetricsLine>& lines) {
+  Report report(summary.title,
+                fmt::format("{} · {:.4g} of {} epochs · PreViT {}",
+                            summary.finished ? "finished" : "not finished",
+                            summary.epochs_done,
+                            summary.epochs,
+                            PREVIT_VERSION));
+  report.add_figure("loss", last_value(lines, "loss"));
+  report.add_figure("training time", duration_text(summary.seconds));
+  if (summary.images_per_second > 0) {
+    report.add_figure("images per second", fmt::format("{:.1f}", summary.images_per_second));
+  }
+  if (summary.flops_per_second > 0) {
+    report.add_figure("arithmetic", flops_text(summary.flops_per_second));
+  }
+  if (summary.peak_memory > 0) report.add_figure("peak memory", memory_text(summary.peak_memory));
+  if (summary.skipped_steps > 0) {
+    report.add_figure("steps left out", std::to_string(summary.skipped_steps));
+  }
+  if (summary.bad_samples > 0) {
+    report.add_figure("unreadable images", std::to_string(summary.bad_samples));
+  }
+  std::vector<Chart> charts;
+  for (const auto& name : metric_names(lines)) charts.push_back(chart_of(name, lines));
+  std::erase_if(charts, [](const Chart& chart) { return chart.points.empty(); });
+  report.add_charts("Curves", charts);
+  return report;
+}
+
+void add_run_details(Report& report,
+                     const std::vector<MetricsLine>& lines,
+                     const Settings& settings,
+                     const std::string& command) {
+  const auto names = metric_names(lines);
+  std::vector<std::string> header = {"epoch"};
+  header.insert(header.end(), names.begin(), names.end());
+  std::vector<std::vector<std::string>> rows;
+  const size_t first = lines.size() > kTableLines ? lines.size() - kTableLines : 0;
+  for (size_t i = first; i < lines.size(); ++i) {
+    std::vector<std::string> row;
+    for (const auto& name : header) {
+      const double* value = find(lines[i], name);
+      row.push_back(value == nullptr ? "" : fmt::format("{:.4g}", *value));
+    }
+    rows.push_back(std::move(row));
+  }
+  report.add_table("Last lines of metrics.jsonl", header, rows);
+  if (!command.empty()) report.add_text("Make it again", command);
+  std::vector<std::vector<std::string>> options;
+  for (const auto& [key, value] : settings) options.push_back({key, value});
+  if (!options.empty()) report.add_table("Settings", {"key", "value"}, options, /*folded=*/true);
+}
+
+}  // namespace previt

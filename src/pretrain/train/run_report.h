@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pretrain/run_options.h"
+#include "pretrain/train/metrics_log.h"
+#include "pretrain/train/report.h"
+#include "settings.h"
+
+namespace previt {
+
+/// How a run went, beside its metrics.
+struct RunSummary {
+  std::string title;
+  bool finished = false;
+  double epochs_done = 0;
+  int64_t epochs = 0;
+  double seconds = 0;            ///< of training, all parts of the run together
+  double images_per_second = 0;  ///< of this part, without evaluations and checkpoints
+  double flops_per_second = 0;   ///< 0: not known
+  int64_t peak_memory = 0;       ///< bytes
+  int64_t skipped_steps = 0;
+  int64_t bad_samples = 0;
+};
+
+/// "1.23 TFLOP/s".
+std::string flops_text(double flops_per_second);
+/// "3.4 GiB".
+std::string memory_text(int64_t bytes);
+
+/// Headline figures and the curve of every metric.
+Report make_report(const RunSummary& summary, const std::vector<MetricsLine>& lines);
+
+/// The last lines as a table, what the run was made with, and how to make it again.
+void add_run_details(Report& report,
+                     const std::vector<MetricsLine>& lines,
+                     const Settings& settings,
+                     const std::string& command);
+
+}  // namespace previt

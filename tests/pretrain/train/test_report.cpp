@@ -1,0 +1,82 @@
+#include <limits>
+
+#include "pretrain/train/report.h"
+#include "pretrain/train/run_report.h"
+#include "progress.h"
+#include "support/catch.h"
+
+using namespace previt;
+
+TEST_CASE("base64 of RFC 4648's examples") {
+  CHECK(base64("") == "");
+  CHECK(base64("f") == "Zg==");
+  CHECK(base64("fo") == "Zm8=");
+  CHECK(base64("foobar") == "Zm9vYmFy");
+  CHECK(base64(std::string("\xff\x00\xfe", 3)) == "/wD+");
+}
+
+TEST_CASE("ticks are round numbers inside the range") {
+  CHECK(nice_ticks(0, 10, 5) == std::vector<double>{0, 2, 4, 6, 8, 10});
+  CHECK(nice_ticks(0.11, 0.42, 3) == std::vector<double>{0.2, 0.4});
+}
+
+TEST_CASE("a chart leaves gaps and says its values") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const std::string svg =
+      chart_svg({.title = "loss", .points = {{1, 2}, {2, nan}, {3, 1}, {4, 0.5}}});
+  CHECK_THAT(svg, ContainsSubstring("epoch 3: loss 1"));
+  CHECK_THAT(svg, !ContainsSubstring("nan"));
+  const auto path = svg.substr(svg.find("stroke-linejoin") - 120, 120);
+  CHECK(std::count(path.begin(), path.end(), 'M') == 2);
+  CHECK_THAT(chart_svg({.title = "x", .points = {{1, nan}}}), ContainsSubstring("no finite value"));
+  CHECK_THAT(chart_svg({.title = "x", .points = {{1, 3}}}), ContainsSubstring("epoch 1: x 3"));
+}
+
+TEST_CASE(
+    "a report holds figures, curves, pictures and settings, escaped, and nothing from outside") {
+  const std::vector<MetricsLine> lines = {{10, {{"epoch", 1}, {"loss", 0.9}, {"lr", 0.1}}},
+                                          {20, {{"epoch", 2}, {"loss", 0.5}, {"lr", 0.05}}}};
+  Report report = make_report({.title = "mae <tiny>",
+                               .finished = true,
+                               .epochs_done = 2,
+                               .epochs = 2,
+                               .seconds = 3700,
+                               .images_per_second = 120.04,
+                               .flops_per_second = 2.5e12,
+                               .peak_memory = int64_t{3} << 30},
+                              lines);
+  report.add_pictures("Previews", {{"input & output", "foobar"}});
+  add_run_details(report, lines, {{"model.arch", "vit_tiny"}}, "pretrain --recipe a.yaml");
+  const std::string html = report.html();
+  for (const char* part : {"mae &lt;tiny&gt;",
+                           "finished",
+                           "0.5",
+                           "1 h 01 min",
+                           "120.0",
+                           "2.50 TFLOP/s",
+                           "3.00 GiB",
+                           "data:image/png;base64,Zm9vYmFy",
+                           "input &amp; output",
+                           "model.arch",
+                           "pretrain --recipe a.yaml",
+                           "prefers-color-scheme"}) {
+    CHECK_THAT(html, ContainsSubstring(part));
+  }
+  for (const char* part : {"http:", "https:", "<script"})
+    CHECK_THAT(html, !ContainsSubstring(part));
+}
+
+TEST_CASE("progress says where the run is within the width of the terminal") {
+  const ProgressState state{.step = 50,
+                            .total_steps = 200,
+                            .epoch = 2.5,
+                            .epochs = 10,
+                            .loss = 0.12345,
+                            .images_per_second = 99.96,
+                            .data_wait = 0.031};
+  CHECK(Progress::line_text(state, 75) ==
+        "epoch 2.50/10  loss 0.1235  100.0 images/s  data wait 3%  1 min 15 s left");
+  CHECK_THAT(Progress::bar_text(state, 75, 200), ContainsSubstring("█████░"));
+  CHECK(Progress::bar_text(state, 75, 30).size() == 29);
+  CHECK(duration_text(200000) == "2 d 7 h");
+}

@@ -1,0 +1,62 @@
+#include "pretrain/train/schedule.h"
+#include "support/catch.h"
+
+using namespace previt;
+
+namespace {
+
+StepInfo at_step(int64_t step) {
+  StepInfo info;
+  info.step = step;
+  info.steps_per_epoch = 10;
+  info.epochs = 100;
+  info.total_steps = 1000;
+  return info;
+}
+
+}  // namespace
+
+TEST_CASE("the rate grows with the batch unless it is absolute") {
+  RunOptions options;
+  options.train.batch = 4096;
+  CHECK(peak_lr(options) == Approx(2.4e-3));
+  options.optimizer.base_batch = 0;
+  CHECK(peak_lr(options) == 1.5e-4);
+}
+
+TEST_CASE("every kind of schedule has its shape") {
+  RunOptions options;
+  options.optimizer.base_batch = 0;
+  options.optimizer.base_lr = 1;
+  options.schedule.warmup_epochs = 10;
+  options.schedule.min_lr = 0.1;
+
+  options.schedule.kind = "mae";
+  CHECK(lr_schedule(options)(at_step(0)) == 0);
+  CHECK(lr_schedule(options)(at_step(50)) == Approx(0.5));
+  CHECK(lr_schedule(options)(at_step(550)) == Approx(0.55));
+
+  options.schedule.kind = "table";
+  CHECK(lr_schedule(options)(at_step(99)) == 1);
+  CHECK(lr_schedule(options)(at_step(100)) == 1);
+  options.schedule.warmup_steps = 5;
+  CHECK(lr_schedule(options)(at_step(4)) == 1);
+  options.schedule.warmup_steps = 0;
+
+  // In whole epochs, and the cosine begins at the start: e = 55.
+  options.schedule.kind = "per_epoch";
+  CHECK(lr_schedule(options)(at_step(9)) == Approx(0.1));
+  CHECK(lr_schedule(options)(at_step(559)) == Approx(0.5 * (1 + std::cos(M_PI * 0.55))));
+
+  options.schedule.kind = "constant";
+  CHECK(lr_schedule(options)(at_step(999)) == 1);
+}
+
+TEST_CASE("weight decay is constant or rises along a cosine") {
+  OptimizerOptions options;
+  options.weight_decay = 0.04;
+  CHECK(weight_decay_schedule(options)(at_step(500)) == 0.04);
+  options.weight_decay_end = 0.4;
+  CHECK(weight_decay_schedule(options)(at_step(0)) == Approx(0.04));
+  CHECK(weight_decay_schedule(options)(at_step(500)) == Approx(0.22));
+}

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <boost/program_options.hpp>
+#include <string>
+
+#include "pretrain/pretrain_run.h"
+
+namespace previt::cli {
+
+namespace po = boost::program_options;
+
+/// The command line of `pretrain`, frozen by a test.
+po::options_description pretrain_options();
+
+/// --recipe with --set and --data on top. Throws UsageError.
+PretrainRun read_pretrain_run(const po::variables_map& args);
+
+/// --out, or runs/<name of the recipe>.
+std::string run_folder(const po::variables_map& args);
+
+/// The command as one would type it again.
+std::string command_line(int argc, char** argv);
+
+}  // namespace previt::cli
