@@ -1,14 +1,213 @@
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/layer_norm.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <cmath>
 
 #include "models/layers/kernels.h"
+#include "models/layers/kernels_simd.h"
 #include "models/layers/precision.h"
 
 namespace previt {
+namespace {
+
+using namespace simd;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// Rows of n values; moments [rows, 2] keeps each row's mean and 1/σ.
+template <class X, class Y>
+PREVIT_INLINE void forward_body(const X* x,
+                                const float* weight,
+                                const float* bias,
+                                float eps,
+                                int64_t rows,
+                                int64_t n,
+                                Y* y,
+                                float* moments) {
+  const float count = static_cast<float>(n);
+  for (int64_t r = 0; r < rows; ++r, x += n, y += n, moments += 2) {
+    Vec total = {}, squares = {};
+    for (int64_t c = 0; c < n; c += kLanes) {
+      Vec v;
+      load_some(x + c, n - c, v);
+      total += v;
+    }
+    const float mean = simd::sum(total) / count;
+    for (int64_t c = 0; c < n; c += kLanes) {
+      Vec v;
+      load_some(x + c, n - c, v);
+      v -= mean;
+      if (n - c < kLanes) fill_from(n - c, 0, v);
+      squares += v * v;
+    }
+    const float scale = 1 / std::sqrt(simd::sum(squares) / count + eps);
+    for (int64_t c = 0; c < n; c += kLanes) {
+      Vec v, w, b;
+      load_some(x + c, n - c, v);
+      load_some(weight + c, n - c, w);
+      load_some(bias + c, n - c, b);
+      store_some(y + c, n - c, (v - mean) * scale * w + b);
+    }
+    moments[0] = mean;
+    moments[1] = scale;
+  }
+}
+
+// dx, and into sums [2, n] the rows' shares of the gradients of weight and bias.
+template <class X, class Y>
+PREVIT_INLINE void backward_body(const X* x,
+                                 const Y* dy,
+                                 const float* weight,
+                                 const float* moments,
+                                 int64_t rows,
+                                 int64_t n,
+                                 X* dx,
+                                 float* sums) {
+  for (int64_t r = 0; r < rows; ++r, x += n, dy += n, dx += n, moments += 2) {
+    const float mean = moments[0], scale = moments[1];
+    Vec total = {}, product = {};
+    for (int64_t c = 0; c < n; c += kLanes) {
+      Vec v, g, w, dw, db;
+      load_some(x + c, n - c, v);
+      load_some(dy + c, n - c, g);
+      load_some(weight + c, n - c, w);
+      load_some(sums + c, n - c, dw);
+      load_some(sums + n + c, n - c, db);
+      v = (v - mean) * scale;
+      store_some(sums + c, n - c, dw + g * v);
+      store_some(sums + n + c, n - c, db + g);
+      g *= w;
+      total += g;
+      product += g * v;
+    }
+    const float mean_g = simd::sum(total) / static_cast<float>(n);
+    const float mean_gv = simd::sum(product) / static_cast<float>(n);
+    for (int64_t c = 0; c < n; c += kLanes) {
+      Vec v, g, w;
+      load_some(x + c, n - c, v);
+      load_some(dy + c, n - c, g);
+      load_some(weight + c, n - c, w);
+      v = (v - mean) * scale;
+      store_some(dx + c, n - c, (g * w - mean_g - v * mean_gv) * scale);
+    }
+  }
+}
+
+#define PREVIT_NORM(X, Y)                                \
+  PREVIT_CLONES void forward_rows(const X* x,            \
+                                  const float* w,        \
+                                  const float* b,        \
+                                  float eps,             \
+                                  int64_t rows,          \
+                                  int64_t n,             \
+                                  Y* y,                  \
+                                  float* moments) {      \
+    forward_body(x, w, b, eps, rows, n, y, moments);     \
+  }                                                      \
+  PREVIT_CLONES void backward_rows(const X* x,           \
+                                   const Y* dy,          \
+                                   const float* w,       \
+                                   const float* moments, \
+                                   int64_t rows,         \
+                                   int64_t n,            \
+                                   X* dx,                \
+                                   float* sums) {        \
+    backward_body(x, dy, w, moments, rows, n, dx, sums); \
+  }
+PREVIT_NORM(float, float)
+PREVIT_NORM(float, Bf16)
+PREVIT_NORM(Bf16, float)
+PREVIT_NORM(Bf16, Bf16)
+#undef PREVIT_NORM
+
+// Calls body with pointers to x and y in their types.
+template <class F>
+void with_types(const at::Tensor& x, const at::Tensor& y, const F& body) {
+  const auto second = [&](auto* px) {
+    if (y.scalar_type() == at::kFloat) {
+      body(px, static_cast<float*>(y.data_ptr()));
+    } else {
+      body(px, static_cast<Bf16*>(y.data_ptr()));
+    }
+  };
+  if (x.scalar_type() == at::kFloat) {
+    second(static_cast<float*>(x.data_ptr()));
+  } else {
+    second(static_cast<Bf16*>(x.data_ptr()));
+  }
+}
+
+struct LayerNormCpu : torch::autograd::Function<LayerNormCpu> {
+  static at::Tensor forward(AutogradContext* ctx,
+                            const at::Tensor& given,
+                            const at::Tensor& weight,
+                            const at::Tensor& bias,
+                            double eps) {
+    const at::Tensor x = given.contiguous();
+    const int64_t n = x.size(-1), rows = x.numel() / std::max<int64_t>(n, 1);
+    const at::Tensor y = at::empty(x.sizes(), x.options().dtype(compute_type()));
+    const at::Tensor moments = at::empty({rows, 2}, x.options().dtype(at::kFloat));
+    const auto *w = weight.const_data_ptr<float>(), *b = bias.const_data_ptr<float>();
+    with_types(x, y, [&](auto* px, auto* py) {
+      at::parallel_for(0, rows, 16, [&](int64_t begin, int64_t end) {
+        forward_rows(px + begin * n,
+                     w,
+                     b,
+                     static_cast<float>(eps),
+                     end - begin,
+                     n,
+                     py + begin * n,
+                     moments.mutable_data_ptr<float>() + 2 * begin);
+      });
+    });
+    ctx->save_for_backward({x, weight, moments});
+    ctx->saved_data["type"] = y.scalar_type();
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1], &moments = saved[2];
+    const at::Tensor dy = grads[0].to(ctx->saved_data["type"].toScalarType()).contiguous();
+    const int64_t n = x.size(-1), rows = moments.size(0);
+    const at::Tensor dx = at::empty_like(x);
+    const int64_t parts = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows / 16));
+    const at::Tensor sums = at::zeros({parts, 2, n}, moments.options());
+    with_types(x, dy, [&](auto* px, auto* pdy) {
+      using X = std::remove_pointer_t<decltype(px)>;
+      at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
+        for (int64_t part = first; part < last; ++part) {
+          const int64_t begin = rows * part / parts, end = rows * (part + 1) / parts;
+          backward_rows(px + begin * n,
+                        pdy + begin * n,
+                        weight.const_data_ptr<float>(),
+                        moments.const_data_ptr<float>() + 2 * begin,
+                        end - begin,
+                        n,
+                        static_cast<X*>(dx.data_ptr()) + begin * n,
+                        sums.mutable_data_ptr<float>() + part * 2 * n);
+        }
+      });
+    });
+    const at::Tensor whole = parts == 1 ? sums[0] : sums.sum(0);
+    return {dx, whole[0], whole[1], at::Tensor()};
+  }
+};
+
+}  // namespace
 
 at::Tensor layer_norm(const at::Tensor& x,
                       const at::Tensor& weight,
                       const at::Tensor& bias,
                       double eps) {
+  const bool floats = weight.scalar_type() == at::kFloat && bias.scalar_type() == at::kFloat;
+  if (use_cpu_kernels(x) && floats && weight.is_contiguous() && bias.is_contiguous()) {
+    return LayerNormCpu::apply(x, weight, bias, eps);
+  }
   return at::layer_norm(x.to(at::kFloat), {x.size(-1)}, weight, bias, eps).to(compute_type());
 }
 
