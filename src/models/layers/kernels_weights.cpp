@@ -36,19 +36,6 @@ class WeightCopies {
     return copy;
   }
 
-  at::Tensor find(const at::Tensor& weight) {
-    const std::lock_guard lock(mutex_);
-    const auto it = kept_.find(weight.unsafeGetTensorImpl());
-    if (it == kept_.end() || it->second.data != weight.const_data_ptr()) return {};
-    return it->second.copy;
-  }
-
-  void refresh(const at::Tensor& weight, const at::Tensor& copy) {
-    const std::lock_guard lock(mutex_);
-    const auto it = kept_.find(weight.unsafeGetTensorImpl());
-    if (it != kept_.end() && it->second.copy.is_same(copy)) it->second.version = version(weight);
-  }
-
  private:
   static uint32_t version(const at::Tensor& weight) {
     return weight.unsafeGetTensorImpl()->version_counter().current_version();
@@ -75,11 +62,5 @@ at::Tensor weight_as(const at::Tensor& weight, at::ScalarType type) {
     return weight.detach().to(type);
   return copies().get(weight, type);
 }
-
-void refresh_weight(const at::Tensor& weight, const at::Tensor& copy) {
-  copies().refresh(weight, copy);
-}
-
-at::Tensor kept_copy(const at::Tensor& weight) { return copies().find(weight); }
 
 }  // namespace previt

@@ -10,10 +10,4 @@ namespace previt {
 /// differentiable.
 at::Tensor weight_as(const at::Tensor& weight, at::ScalarType type);
 
-/// Notes that `copy`, returned by weight_as, was brought up to date together with the weight.
-void refresh_weight(const at::Tensor& weight, const at::Tensor& copy);
-
-/// The copy that weight_as keeps for the weight, whatever its version; undefined: none.
-at::Tensor kept_copy(const at::Tensor& weight);
-
 }  // namespace previt
