@@ -118,10 +118,6 @@ void Vit::init_tokens() {
   if (shared_relative_table_.defined()) shared_relative_table_.zero_();
 }
 
-Vit::PatchGrid Vit::grid_of(const at::Tensor& images) const {
-  return {images.size(2) / options_.patch_size, images.size(3) / options_.patch_size};
-}
-
 at::Tensor Vit::positions(int64_t grid_height, int64_t grid_width) const {
   if (!pos_embed.defined()) return pos_embed;
   return resize_pos_embed(pos_embed,
@@ -160,7 +156,7 @@ at::Tensor Vit::embed(const at::Tensor& images,
             patches.size(1));
     patches = torch::where(patch_mask.unsqueeze(-1), mask_token, patches);
   }
-  const PatchGrid grid = grid_of(images);
+  const PatchGrid grid = patch_embed->grid(images);
   const at::Tensor table = positions(grid.height, grid.width);
   return assemble(patches, table, patch_rows(table, patches.size(1)));
 }
@@ -171,7 +167,7 @@ at::Tensor Vit::embed_kept(const at::Tensor& images, const at::Tensor& kept_ids)
           kept_ids.sizes().vec(),
           images.size(0));
   const at::Tensor patches = patch_embed->forward_kept(images, kept_ids);
-  const PatchGrid grid = grid_of(images);
+  const PatchGrid grid = patch_embed->grid(images);
   const at::Tensor table = positions(grid.height, grid.width);
   at::Tensor kept_rows;
   if (table.defined()) {
@@ -223,7 +219,7 @@ at::Tensor Vit::norm(const at::Tensor& tokens) const {
 }
 
 at::Tensor Vit::forward_features(const at::Tensor& images) {
-  const PatchGrid grid = grid_of(images);
+  const PatchGrid grid = patch_embed->grid(images);
   return norm(run_blocks(embed(images), grid.height, grid.width));
 }
 
@@ -231,7 +227,7 @@ std::vector<at::Tensor> Vit::intermediate(const at::Tensor& images, int64_t n, b
   const auto depth = static_cast<int64_t>(blocks_.size());
   require(n >= 1 && n <= depth, "vit: {} of {} blocks asked for", n, depth);
   at::Tensor tokens = embed(images);
-  const auto biases = attention_biases(grid_of(images));
+  const auto biases = attention_biases(patch_embed->grid(images));
   std::vector<at::Tensor> outputs;
   for (int64_t i = 0; i < depth; ++i) {
     const auto at = static_cast<size_t>(i);
@@ -246,7 +242,7 @@ at::Tensor Vit::attention(const at::Tensor& images, int64_t block) {
   const int64_t chosen = block < 0 ? block + depth : block;
   require(chosen >= 0 && chosen < depth, "vit: block {} of {} asked for", block, depth);
   at::Tensor tokens = embed(images);
-  const auto biases = attention_biases(grid_of(images));
+  const auto biases = attention_biases(patch_embed->grid(images));
   for (size_t i = 0; i < static_cast<size_t>(chosen); ++i) {
     tokens = blocks_[i]->forward(tokens, biases[i]);
   }
@@ -260,7 +256,7 @@ at::Tensor Vit::pool(const at::Tensor& features) const {
 }
 
 at::Tensor Vit::pooled(const at::Tensor& images) {
-  const PatchGrid grid = grid_of(images);
+  const PatchGrid grid = patch_embed->grid(images);
   const at::Tensor tokens = run_blocks(embed(images), grid.height, grid.width);
   return fc_norm_ ? pool(tokens) : norm_->forward(tokens.select(1, 0));
 }

@@ -16,6 +16,7 @@ class Block;
 class LayerNorm;
 class Linear;
 class PatchEmbed;
+struct PatchGrid;
 
 /// The shared Vision Transformer. Parameter names are timm's. All forward functions take normalised
 /// float32 images [B, C, H, W] of any size that is a multiple of the patch; positions are resized
@@ -84,11 +85,6 @@ class Vit : public torch::nn::Module {
   std::shared_ptr<PatchEmbed> patch_embed;
 
  private:
-  struct PatchGrid {
-    int64_t height, width;
-  };
-  PatchGrid grid_of(const at::Tensor& images) const;
-
   void register_tokens_and_positions();
   void register_blocks();
   void register_norms();

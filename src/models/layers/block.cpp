@@ -23,10 +23,17 @@ Block::Block(const BlockOptions& o) : drop_path_(o.drop_path) {
 }
 
 at::Tensor Block::add(const at::Tensor& x,
-                      at::Tensor branch,
+                      const at::Tensor& branch,
                       const std::shared_ptr<LayerScale>& scale) const {
-  if (scale) branch = scale->forward(branch);
-  return x + drop_path(branch, is_training() ? drop_path_ : 0);
+  at::Tensor factors = scale ? scale->gamma : at::Tensor();
+  if (is_training() && drop_path_ > 0) {
+    const at::Tensor kept = drop_path_factors(x.size(0), drop_path_, x.device());
+    factors = factors.defined() ? factors * kept : kept;
+  }
+  // Mixed types would go through a slow path of the framework: several times an explicit cast.
+  const at::Tensor wide = branch.to(x.scalar_type());
+  if (factors.defined()) return torch::addcmul(x, wide, factors);
+  return wide.is_same(branch) ? x + wide : wide.add_(x);
 }
 
 at::Tensor Block::forward(const at::Tensor& x, const at::Tensor& bias, int64_t first_query) {

@@ -42,7 +42,7 @@ class Block : public torch::nn::Module {
 
  private:
   at::Tensor add(const at::Tensor& x,
-                 at::Tensor branch,
+                 const at::Tensor& branch,
                  const std::shared_ptr<LayerScale>& scale) const;
 
   double drop_path_;

@@ -6,13 +6,10 @@
 
 namespace previt {
 
-at::Tensor drop_path(const at::Tensor& branch, double rate) {
-  if (rate == 0) return branch;
-  std::vector<int64_t> shape(static_cast<size_t>(branch.dim()), 1);
-  shape[0] = branch.size(0);
-  if (rate >= 1) return branch * 0;
+at::Tensor drop_path_factors(int64_t batch, double rate, at::Device device) {
   const double keep = 1 - rate;
-  return branch * torch::empty(shape, branch.options()).bernoulli_(keep).div_(keep);
+  const at::Tensor kept = torch::empty({batch, 1, 1}, device).bernoulli_(keep);
+  return keep > 0 ? kept.div_(keep) : kept;
 }
 
 std::vector<double> drop_path_rates(double rate, const std::string& mode, int64_t depth) {

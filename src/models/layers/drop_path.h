@@ -7,9 +7,9 @@
 
 namespace previt {
 
-/// Stochastic depth: zeroes the branch of each sample (first dimension) with probability `rate` and
-/// divides the others by 1 - rate. Draws from torch's default generator; rate 0 draws nothing.
-at::Tensor drop_path(const at::Tensor& branch, double rate);
+/// Stochastic depth, as the factors of a residual branch: [batch, 1, 1] float32, 0 with probability
+/// `rate` and else 1 / (1 - rate). Draws from the default generator of the device.
+at::Tensor drop_path_factors(int64_t batch, double rate, at::Device device);
 
 /// Rate of every block: "linear" rises from 0 to `rate` over the depth, "uniform" is the same for
 /// all.

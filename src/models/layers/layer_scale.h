@@ -4,12 +4,11 @@
 
 namespace previt {
 
-/// A learned gain per channel on a residual branch (CaiT): parameter `gamma` [D].
+/// A learned gain per channel on a residual branch (CaiT): parameter `gamma` [D], which the
+/// block applies as it adds the branch.
 class LayerScale : public torch::nn::Module {
  public:
   LayerScale(int64_t dim, double initial);
-
-  at::Tensor forward(const at::Tensor& x) const { return x * gamma; }  ///< float32
   void reset();
 
   at::Tensor gamma;

@@ -16,7 +16,7 @@ PatchEmbed::PatchEmbed(int64_t patch_size, int64_t in_channels, int64_t dim)
 at::Tensor PatchEmbed::weight() const { return proj_->weight; }
 at::Tensor PatchEmbed::bias() const { return proj_->bias; }
 
-at::Tensor PatchEmbed::cut(const at::Tensor& images) const {
+PatchGrid PatchEmbed::grid(const at::Tensor& images) const {
   const int64_t p = patch_size_;
   require(images.dim() == 4 && images.size(1) == proj_->weight.size(1) && images.size(2) % p == 0 &&
               images.size(3) % p == 0 && images.numel() > 0,
@@ -24,8 +24,14 @@ at::Tensor PatchEmbed::cut(const at::Tensor& images) const {
           images.sizes().vec(),
           proj_->weight.size(1),
           p);
-  const int64_t gh = images.size(2) / p, gw = images.size(3) / p;
-  return images.reshape({images.size(0), images.size(1), gh, p, gw, p}).permute({0, 2, 4, 1, 3, 5});
+  return {images.size(2) / p, images.size(3) / p};
+}
+
+at::Tensor PatchEmbed::cut(const at::Tensor& images) const {
+  const auto [height, width] = grid(images);
+  const int64_t p = patch_size_;
+  return images.reshape({images.size(0), images.size(1), height, p, width, p})
+      .permute({0, 2, 4, 1, 3, 5});
 }
 
 at::Tensor PatchEmbed::project(const at::Tensor& pixels) const {

@@ -6,11 +6,18 @@
 
 namespace previt {
 
+struct PatchGrid {
+  int64_t height, width;  ///< patches per column and row
+};
+
 /// Cuts images into patches of p × p pixels and projects each linearly: a convolution of stride p,
 /// done as one matrix product. Parameters `proj.weight` [D, C, p, p] and `proj.bias` [D].
 class PatchEmbed : public torch::nn::Module {
  public:
   PatchEmbed(int64_t patch_size, int64_t in_channels, int64_t dim);
+
+  /// Throws Error for anything but [B, C, H, W] with H and W multiples of the patch.
+  PatchGrid grid(const at::Tensor& images) const;
 
   /// images [B, C, H, W] → [B, L, D], patches row by row.
   at::Tensor forward(const at::Tensor& images) const;
