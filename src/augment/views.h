@@ -21,13 +21,13 @@ struct JitterPlan {
 /// Every random decision about one view, drawn before anything is decoded.
 struct ViewPlan {
   size_t spec = 0;  ///< which of the specs this view is of
-  Crop crop;        ///< in the full image; a decoder needs crop.box only
+  Crop crop = {};   ///< in the full image; a decoder needs crop.box only
   bool flip = false;
-  JitterPlan jitter;
+  JitterPlan jitter = {};
   bool greyscale = false;
   double blur_sigma = 0;  ///< 0 for none
   bool solarize = false;
-  std::vector<AugmentStep> rand_augment;
+  std::vector<AugmentStep> rand_augment = {};
 };
 
 /// Plans all views of one image, in the order of Batch.views: each spec's `count` crops in a row.

@@ -17,10 +17,10 @@ struct BoxKernel {
   uint32_t inner, outer;
 };
 
-BoxKernel box_kernel(double radius) {
+BoxKernel box_kernel(float radius) {
   constexpr uint32_t one = 1u << 24;
   BoxKernel box{.radius = static_cast<int64_t>(radius), .inner = 0, .outer = 0};
-  box.inner = static_cast<uint32_t>(one / (radius * 2 + 1));
+  box.inner = static_cast<uint32_t>(static_cast<float>(one) / (radius * 2 + 1));
   box.outer = (one - static_cast<uint32_t>(box.radius * 2 + 1) * box.inner) / 2;
   return box;
 }
@@ -113,18 +113,17 @@ class Padded {
 
 }  // namespace
 
-double box_radius(double sigma, int passes) {
-  const double variance = sigma * sigma / passes;
-  const double length = std::sqrt(12 * variance + 1);
-  const double whole = std::floor((length - 1) / 2);
-  const double fraction = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance) /
-                          (6 * (variance - (whole + 1) * (whole + 1)));
-  return whole + fraction;
+float box_radius(float sigma, int passes) {
+  const float variance = sigma * sigma / static_cast<float>(passes);
+  const auto length = static_cast<float>(std::sqrt(12.0 * variance + 1.0));
+  const auto whole = static_cast<float>(std::floor((length - 1.0) / 2.0));
+  const float next = whole + 1;
+  return whole + (2 * whole + 1) * (whole * next - 3 * variance) / (6 * (variance - next * next));
 }
 
 void gaussian_blur(Pixels image, double sigma) {
   constexpr int passes = 3;
-  const BoxKernel box = box_kernel(box_radius(sigma, passes));
+  const BoxKernel box = box_kernel(box_radius(static_cast<float>(sigma), passes));
   Padded padded(image, box.radius + 1);
   for (int pass = 0; pass < passes; ++pass) padded.blur_rows(box);
   for (int pass = 0; pass < passes; ++pass) padded.blur_columns(box);

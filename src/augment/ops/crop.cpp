@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "augment/ops/resize.h"
 #include "error.h"
 
 namespace previt {
@@ -47,14 +46,6 @@ Box largest_central(int64_t image_height, int64_t image_width, const std::vector
           .width = size.width};
 }
 
-Crop whole(const Box& box) {
-  return {.box = box,
-          .window = {static_cast<double>(box.top),
-                     static_cast<double>(box.left),
-                     static_cast<double>(box.height),
-                     static_cast<double>(box.width)}};
-}
-
 // The part of one axis that a centre crop shows, and the pixels that its filter may reach.
 struct Span {
   double origin, extent;
@@ -75,6 +66,15 @@ Span centre_span(int64_t source, int64_t resized, int64_t cropped, double filter
 }
 
 }  // namespace
+
+Crop crop_of_box(const Box& box, const ViewSpec& spec) {
+  return {.box = box,
+          .window = {static_cast<double>(box.top),
+                     static_cast<double>(box.left),
+                     static_cast<double>(box.height),
+                     static_cast<double>(box.width)},
+          .order = pass_order(box.height, box.width, spec.height, spec.width)};
+}
 
 Box random_resized_crop(int64_t image_height,
                         int64_t image_width,
@@ -123,15 +123,18 @@ Crop center_crop(int64_t image_height,
   const Span y = centre_span(image_height, resized.height, view_height, radius);
   const Span x = centre_span(image_width, resized.width, view_width, radius);
   return {.box = {.top = y.low, .left = x.low, .height = y.high - y.low, .width = x.high - x.low},
-          .window = {y.origin, x.origin, y.extent, x.extent}};
+          .window = {y.origin, x.origin, y.extent, x.extent},
+          .order = pass_order(image_height, image_width, resized.height, resized.width)};
 }
 
 Crop plan_crop(const ViewSpec& spec, int64_t image_height, int64_t image_width, Draws& draws) {
   if (spec.crop == "random_resized") {
-    return whole(random_resized_crop(image_height, image_width, spec.scale, spec.ratio, draws));
+    return crop_of_box(
+        random_resized_crop(image_height, image_width, spec.scale, spec.ratio, draws), spec);
   }
   if (spec.crop == "single_draw") {
-    return whole(single_draw_crop(image_height, image_width, spec.scale, spec.ratio, draws));
+    return crop_of_box(single_draw_crop(image_height, image_width, spec.scale, spec.ratio, draws),
+                       spec);
   }
   if (spec.crop == "center") {
     return center_crop(
@@ -144,7 +147,7 @@ Crop plan_crop(const ViewSpec& spec, int64_t image_height, int64_t image_width, 
           spec.width,
           image_height,
           image_width);
-  return whole({.top = 0, .left = 0, .height = image_height, .width = image_width});
+  return crop_of_box({.top = 0, .left = 0, .height = image_height, .width = image_width}, spec);
 }
 
 }  // namespace previt

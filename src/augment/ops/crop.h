@@ -1,6 +1,7 @@
 #pragma once
 
 #include "augment/image.h"
+#include "augment/ops/resize.h"
 #include "batch.h"
 #include "random.h"
 
@@ -13,7 +14,11 @@ namespace previt {
 struct Crop {
   Box box;
   Window window;
+  PassOrder order = PassOrder::columns_first;  ///< of the resize that it stands for
 };
+
+/// The crop that is cut out as `box`, then resized to the size of `spec`.
+Crop crop_of_box(const Box& box, const ViewSpec& spec);
 
 /// torchvision's RandomResizedCrop: area share uniform in `scale`, log of width / height uniform in
 /// that of `ratio`, up to ten attempts, then the largest central box within `ratio`.

@@ -15,16 +15,20 @@ struct Taps {
   std::array<float, 4> weight;
 };
 
+// The cubic has a = -1 here: Pillow's transforms don't share the kernel of its resize (a = -0.5).
 Taps taps_at(double position, int64_t size, Filter filter) {
   const double shifted = position - 0.5;
   const double base = std::floor(shifted);
-  const bool linear = filter == Filter::bilinear;
+  const auto d = static_cast<float>(shifted - base);
   Taps taps;
   for (int t = 0; t < 4; ++t) {
-    const double neighbour = base + t - 1;
-    taps.at[t] = std::clamp<int64_t>(static_cast<int64_t>(neighbour), 0, size - 1);
-    taps.weight[t] = static_cast<float>(
-        filter_value(linear ? Filter::bilinear : Filter::bicubic, neighbour - shifted));
+    taps.at[t] = std::clamp<int64_t>(static_cast<int64_t>(base) + t - 1, 0, size - 1);
+  }
+  if (filter == Filter::bilinear) {
+    taps.weight = {0, 1 - d, d, 0};
+  } else {
+    const float d2 = d * d, d3 = d2 * d;
+    taps.weight = {-d + 2 * d2 - d3, 1 - 2 * d2 + d3, d + d2 - d3, -d2 + d3};
   }
   return taps;
 }

@@ -46,26 +46,49 @@ FixedWeights fixed_weights(const Axis& axis, Filter filter, bool mirrored) {
   return fixed;
 }
 
-// Resizes the columns of rows [first, last) into a scratch buffer of rows of `stride` bytes.
-void resize_columns(const Image& source,
-                    int64_t first,
-                    int64_t last,
+// Rows of interleaved pixels, `stride` bytes apart; `left` bytes may be read from the first one on.
+struct Rows {
+  const uint8_t* data;
+  int64_t stride, count, left;
+};
+
+// One row of pixels per row of `from`. A row whose end the kernel would read past is copied first.
+void resize_columns(const Rows& from,
                     const FixedWeights& weights,
-                    int64_t stride,
-                    uint8_t* scratch) {
+                    int64_t channels,
+                    uint8_t* out,
+                    int64_t out_stride) {
   const auto& kernels = fastest_resize_kernels();
-  const int64_t row_bytes = source.width * source.channels;
-  const uint8_t* const end = source.pixels.data() + source.pixels.size();
-  const int64_t overread = kOverread + weights.taps * source.channels;
+  const int64_t furthest = *std::max_element(weights.first.begin(), weights.first.end());
+  const int64_t reach = furthest * channels + ResizeKernels::overread(weights, channels);
   thread_local std::vector<uint8_t> padded;
-  for (int64_t y = first; y < last; ++y) {
-    const uint8_t* row = source.row(y);
-    if (end - row < row_bytes + overread) {
-      padded.resize(row_bytes + overread);
-      std::memcpy(padded.data(), row, row_bytes);
+  for (int64_t y = 0; y < from.count; ++y) {
+    const uint8_t* row = from.data + y * from.stride;
+    const int64_t left = from.left - y * from.stride;
+    if (left < reach) {
+      padded.resize(reach);
+      std::memcpy(padded.data(), row, left);
       row = padded.data();
     }
-    kernels.columns(row, weights, source.channels, scratch + (y - first) * stride);
+    kernels.columns(row, weights, channels, out + y * out_stride);
+  }
+}
+
+// weights.size() rows of `bytes` each; taps past the last row have no weight.
+void resize_rows(const Rows& from,
+                 const FixedWeights& weights,
+                 int64_t bytes,
+                 uint8_t* out,
+                 int64_t out_stride) {
+  const auto& kernels = fastest_resize_kernels();
+  thread_local std::vector<const uint8_t*> taps;
+  taps.resize(weights.taps);
+  for (int64_t y = 0; y < weights.size(); ++y) {
+    for (int64_t t = 0; t < weights.taps; ++t) {
+      taps[t] = from.data + std::min(weights.first[y] + t, from.count - 1) * from.stride;
+    }
+    kernels.rows(
+        taps.data(), &weights.values[y * weights.taps], weights.taps, bytes, out + y * out_stride);
   }
 }
 
@@ -132,36 +155,49 @@ void resize(const Image& source,
             const Window& window,
             const Box& limits,
             Filter filter,
+            PassOrder order,
             bool flip,
             Pixels out) {
   require(out.channels == source.channels,
           "resize: {} channels into {}",
           source.channels,
           out.channels);
-  const Axis x{window.left, window.width, limits.left, limits.left + limits.width, out.width};
-  const Axis y{window.top, window.height, limits.top, limits.top + limits.height, out.height};
-  const FixedWeights across = fixed_weights(x, filter, flip);
-  const FixedWeights down = fixed_weights(y, filter, false);
+  const int64_t channels = source.channels;
+  const FixedWeights across = fixed_weights(
+      {window.left - static_cast<double>(limits.left), window.width, 0, limits.width, out.width},
+      filter,
+      flip);
+  const FixedWeights down = fixed_weights(
+      {window.top - static_cast<double>(limits.top), window.height, 0, limits.height, out.height},
+      filter,
+      false);
 
-  // Whole scratch rows past the last one are read with weight 0.
-  const int64_t count = out.width * out.channels;
-  const int64_t stride = (count + kOverwrite + 31) / 32 * 32;
-  const int64_t first = *std::min_element(down.first.begin(), down.first.end());
-  const int64_t last =
-      std::min(y.high, *std::max_element(down.first.begin(), down.first.end()) + down.taps);
+  const uint8_t* start = source.row(limits.top) + limits.left * channels;
+  const int64_t left = static_cast<int64_t>(source.pixels.size()) - (start - source.pixels.data());
+  const Rows from{start, source.width * channels, limits.height, left};
+  const int64_t out_bytes = out.width * channels;
   thread_local std::vector<uint8_t> scratch;
-  scratch.resize(static_cast<size_t>((last - first + down.taps) * stride));
-  resize_columns(source, first, last, across, stride, scratch.data());
-
-  const auto& kernels = fastest_resize_kernels();
-  for (int64_t i = 0; i < out.height; ++i) {
-    kernels.rows(scratch.data() + (down.first[i] - first) * stride,
-                 stride,
-                 &down.values[i * down.taps],
-                 down.taps,
-                 count,
-                 out.row(i));
+  if (order == PassOrder::columns_first) {
+    scratch.resize(limits.height * out_bytes);
+    resize_columns(from, across, channels, scratch.data(), out_bytes);
+    resize_rows(
+        {scratch.data(), out_bytes, limits.height, 0}, down, out_bytes, out.data, out_bytes);
+  } else {
+    const int64_t bytes = limits.width * channels;
+    scratch.resize(out.height * bytes);
+    resize_rows(from, down, bytes, scratch.data(), bytes);
+    resize_columns({scratch.data(), bytes, out.height, out.height * bytes},
+                   across,
+                   channels,
+                   out.data,
+                   out_bytes);
   }
+}
+
+PassOrder pass_order(int64_t height, int64_t width, int64_t new_height, int64_t new_width) {
+  const int64_t rows_lost = height - new_height;
+  const bool rows_first = rows_lost > 0 && rows_lost > 2 * (width - new_width);
+  return rows_first ? PassOrder::rows_first : PassOrder::columns_first;
 }
 
 }  // namespace previt

@@ -32,13 +32,19 @@ struct Weights {
 };
 Weights resize_weights(const Axis& axis, Filter filter);
 
-/// Resizes the window of `source` onto `out`, reading only pixels of `limits`; Pillow's way:
-/// columns first, rounded to 8 bits, then rows. Within 1 of Pillow's values (weights have 14 bits).
-/// `flip` mirrors the result left to right at no cost.
+/// Which pass of a resize comes first; the other sees its result rounded to 8 bits.
+enum class PassOrder { columns_first, rows_first };
+
+/// Pillow's choice: rows first where the height shrinks by more than twice what the width does.
+PassOrder pass_order(int64_t height, int64_t width, int64_t new_height, int64_t new_width);
+
+/// Resizes the window of `source` onto `out`, reading only pixels of `limits`. Within 1 of Pillow's
+/// values (weights have 14 bits). `flip` mirrors the result left to right at no cost.
 void resize(const Image& source,
             const Window& window,
             const Box& limits,
             Filter filter,
+            PassOrder order,
             bool flip,
             Pixels out);
 

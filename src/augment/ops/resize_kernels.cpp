@@ -1,6 +1,7 @@
 #include "augment/ops/resize_kernels.h"
 
 #include <algorithm>
+#include <cstring>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -30,17 +31,23 @@ void portable_columns(const uint8_t* row,
   }
 }
 
-void portable_rows(const uint8_t* rows,
-                   int64_t stride,
-                   const int16_t* weights,
-                   int64_t taps,
-                   int64_t count,
-                   uint8_t* out) {
-  for (int64_t j = 0; j < count; ++j) {
+// Columns from `start` on.
+void finish_rows(const uint8_t* const* rows,
+                 const int16_t* weights,
+                 int64_t taps,
+                 int64_t start,
+                 int64_t count,
+                 uint8_t* out) {
+  for (int64_t j = start; j < count; ++j) {
     int32_t sum = 0;
-    for (int64_t t = 0; t < taps; ++t) sum += weights[t] * rows[t * stride + j];
+    for (int64_t t = 0; t < taps; ++t) sum += weights[t] * rows[t][j];
     out[j] = to_pixel(sum);
   }
+}
+
+void portable_rows(
+    const uint8_t* const* rows, const int16_t* weights, int64_t taps, int64_t count, uint8_t* out) {
+  finish_rows(rows, weights, taps, 0, count, out);
 }
 
 #if defined(__x86_64__)
@@ -102,7 +109,9 @@ __attribute__((target("avx2"))) void avx2_columns(const uint8_t* row,
         _mm_unpacklo_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
     rgb = _mm_srai_epi32(_mm_add_epi32(rgb, half), FixedWeights::kBits);
     rgb = _mm_packus_epi16(_mm_packs_epi32(rgb, rgb), rgb);
-    _mm_storeu_si32(out + i * 3, rgb);
+    const int32_t bytes = _mm_cvtsi128_si32(rgb);
+    std::memcpy(
+        out + i * 3, &bytes, i + 1 < weights.size() ? 4 : 3);  // the 4th is overwritten next
   }
 }
 
@@ -111,19 +120,14 @@ __attribute__((target("avx2"))) inline __m256i widen(const uint8_t* from) {
 }
 
 // Two rows a step: 16 columns of each, interleaved, so that a multiply-add sums the pair.
-__attribute__((target("avx2"))) void avx2_rows(const uint8_t* rows,
-                                               int64_t stride,
-                                               const int16_t* weights,
-                                               int64_t taps,
-                                               int64_t count,
-                                               uint8_t* out) {
+__attribute__((target("avx2"))) void avx2_rows(
+    const uint8_t* const* rows, const int16_t* weights, int64_t taps, int64_t count, uint8_t* out) {
   const __m256i half = _mm256_set1_epi32(kHalf);
   int64_t j = 0;
   for (; j + 16 <= count; j += 16) {
     __m256i low = half, high = half;
     for (int64_t t = 0; t < taps; t += 2) {
-      const uint8_t* from = rows + t * stride + j;
-      const __m256i a = widen(from), b = widen(from + stride);
+      const __m256i a = widen(rows[t] + j), b = widen(rows[t + 1] + j);
       const __m256i pair =
           _mm256_set1_epi32(static_cast<uint16_t>(weights[t]) | (weights[t + 1] << 16));
       low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), pair));
@@ -135,7 +139,7 @@ __attribute__((target("avx2"))) void avx2_rows(const uint8_t* rows,
     const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packus_epi16(words, words), 0b1000);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + j), _mm256_castsi256_si128(bytes));
   }
-  portable_rows(rows + j, stride, weights, taps, count - j, out + j);
+  finish_rows(rows, weights, taps, j, count, out);
 }
 
 #endif

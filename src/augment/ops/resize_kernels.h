@@ -17,18 +17,20 @@ struct FixedWeights {
 
 /// The two passes of a resize over 8-bit pixels. All implementations give the same bits.
 struct ResizeKernels {
-  /// One row of interleaved pixels → one row of weights.size() pixels. Reads up to kOverread bytes
-  /// past the pixels that have weight, writes up to kOverwrite past the end.
+  /// One row of interleaved pixels → one row of weights.size() pixels. Reads up to `overread` bytes
+  /// past the last pixel that has weight.
   void (*columns)(const uint8_t* row, const FixedWeights& weights, int64_t channels, uint8_t* out);
-  /// out[j] = Σ_t weights[t] · rows[t · stride + j] for j < count.
-  void (*rows)(const uint8_t* rows,
-               int64_t stride,
+  /// out[j] = Σ_t weights[t] · rows[t][j] for j < count.
+  void (*rows)(const uint8_t* const* rows,
                const int16_t* weights,
                int64_t taps,
                int64_t count,
                uint8_t* out);
+
+  static int64_t overread(const FixedWeights& weights, int64_t channels) {
+    return weights.taps * channels + 16;
+  }
 };
-constexpr int64_t kOverread = 28, kOverwrite = 1;
 
 const ResizeKernels& portable_resize_kernels();
 const ResizeKernels& fastest_resize_kernels();  ///< what this processor runs best
