@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "augment/device_ops.h"
 #include "augment/image.h"
 #include "augment/ops/blur.h"
 #include "augment/ops/color.h"
@@ -57,6 +58,42 @@ at::Tensor normalized(const at::Tensor& hwc) {
   return normalize(hwc.permute({2, 0, 1}).unsqueeze(0), NormalizeOptions{}, torch::kCPU).squeeze(0);
 }
 
+// [1, 3, H, W] in [0, 1].
+at::Tensor floats(const Fixture& fixture) {
+  return fixture.at("input.image_hwc_u8").permute({2, 0, 1}).unsqueeze(0).to(torch::kFloat32) / 255;
+}
+
+// The device's resize of one box, as torchvision does it on float tensors.
+at::Tensor resized_tensor(const Fixture& fixture,
+                          const std::vector<int64_t>& box,
+                          const std::vector<int64_t>& size,
+                          const std::string& filter,
+                          bool antialias) {
+  const at::Tensor image = floats(fixture);
+  const auto weights = [&](int64_t start, int64_t extent, int64_t pixels, int64_t out) {
+    const Axis axis{double(start), double(extent), start, start + extent, out};
+    return resize_matrices({axis}, {false}, pixels, filter_named(filter), antialias, torch::kCPU);
+  };
+  return resample(image,
+                  weights(box[0], box[2], image.size(2), size[0]),
+                  weights(box[1], box[3], image.size(3), size[1]))
+      .squeeze(0);
+}
+
+using TensorOperation = at::Tensor (*)(const at::Tensor&, const at::Tensor&);
+
+void check_tensor_colors(const Fixture& fixture,
+                         Check& check,
+                         const std::string& name,
+                         TensorOperation operation) {
+  for (const auto& factor : fixture.config.at("factors").at(name)) {
+    const std::string key = key_of("output.tensor_" + name, factor);
+    check.t1(key,
+             operation(floats(fixture), torch::tensor({factor.get<float>()})).squeeze(0),
+             fixture.at(key));
+  }
+}
+
 }  // namespace
 
 PARITY_CASE(aug_rrc_params) {
@@ -89,6 +126,14 @@ PARITY_CASE(aug_resized_crop) {
       const ViewSpec spec{.height = size[0], .width = size[1], .interpolation = filter};
       const std::string key = fmt::format("output.pil_{}_{}", filter, b);
       check.pixels(key, rendered(fixture, spec, plan_of(boxes[b], spec)), fixture.at(key), 1);
+      for (const bool antialias : {true, false}) {
+        const std::string tensor_key =
+            fmt::format("output.tensor_{}{}_{}", filter, antialias ? "" : "_noantialias", b);
+        if (!fixture.has(tensor_key)) continue;
+        check.t1(tensor_key,
+                 resized_tensor(fixture, boxes[b], size, filter, antialias),
+                 fixture.at(tensor_key));
+      }
     }
   }
   const at::Tensor image = fixture.at("input.image_hwc_u8");
@@ -128,10 +173,15 @@ PARITY_CASE(aug_color) {
                    share);
     }
   };
-  each("brightness", 1, 1, adjust_brightness);
-  each("contrast", 1, 1, adjust_contrast);
-  each("saturation", 1, 1, adjust_saturation);
-  each("hue", 2, 0.99, adjust_hue);
+  each("brightness", 1, 1, [](Pixels p, double factor) { adjust_brightness(p, factor); });
+  each("contrast", 1, 1, [](Pixels p, double factor) { adjust_contrast(p, factor); });
+  each("saturation", 1, 1, [](Pixels p, double factor) { adjust_saturation(p, factor); });
+  each("hue", 2, 0.99, [](Pixels p, double factor) { adjust_hue(p, factor); });
+
+  check_tensor_colors(fixture, check, "brightness", adjust_brightness);
+  check_tensor_colors(fixture, check, "contrast", adjust_contrast);
+  check_tensor_colors(fixture, check, "saturation", adjust_saturation);
+  check_tensor_colors(fixture, check, "hue", adjust_hue);
 
   for (const auto& sigma : fixture.config.at("blur")) {
     const std::string key = key_of("output.gaussian_blur", sigma);

@@ -111,7 +111,7 @@ Crop center_crop(int64_t image_height,
                  const std::string& interpolation) {
   // The side that needs the larger factor gets its exact size; the other follows, truncated.
   const auto grown = [&](int64_t side) {
-    return static_cast<int64_t>(static_cast<double>(side) / crop_pct);
+    return static_cast<int64_t>(static_cast<double>(side) / crop_pct + 1e-6);
   };
   Size resized{grown(view_height), grown(view_width)};
   if (resized.height * image_width >= resized.width * image_height) {

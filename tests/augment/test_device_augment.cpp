@@ -1,0 +1,134 @@
+#include "augment/device_augment.h"
+#include "error.h"
+#include "support/catch.h"
+
+using namespace previt;
+
+namespace {
+
+// Smooth colours: near grey, hue jumps at the last bit of 8.
+at::Tensor pictures(int64_t count, int64_t height, int64_t width) {
+  const at::Tensor y = torch::arange(height).view({1, 1, height, 1}) * 0.07;
+  const at::Tensor x = torch::arange(width).view({1, 1, 1, width}) * 0.05;
+  const at::Tensor phase = torch::tensor({0.0, 2.0, 4.0}).view({1, 3, 1, 1}) +
+                           torch::arange(count).view({count, 1, 1, 1});
+  return (128 + 90 * torch::sin(y + x + phase)).to(torch::kUInt8);
+}
+
+at::Tensor on_host(const at::Tensor& canvas, const ViewSpec& spec, const ViewPlan& plan) {
+  const at::Tensor interleaved = canvas.permute({1, 2, 0}).contiguous();
+  Image image(canvas.size(1), canvas.size(2));
+  std::copy_n(interleaved.data_ptr<uint8_t>(), image.pixels.size(), image.pixels.data());
+  at::Tensor view = torch::empty({spec.height, spec.width, 3}, torch::kUInt8);
+  render_view({.pixels = image, .box = {0, 0, image.height, image.width}},
+              spec,
+              plan,
+              view.data_ptr<uint8_t>());
+  return view.permute({2, 0, 1}).to(torch::kFloat32) / 255;
+}
+
+// Canvases in a fixed order, one batch of four an epoch.
+class Canvases final : public BatchSource {
+ public:
+  explicit Canvases(std::vector<int64_t> order) : order_(std::move(order)) {}
+  int64_t batches_per_epoch() const override { return 1; }
+  int64_t samples_per_epoch() const override { return 4; }
+  void seek(int64_t epoch, int64_t) override { epoch_ = epoch; }
+  Batch next() override {
+    Batch batch;
+    batch.indices = torch::tensor(order_);
+    batch.views = {pictures(4, 40, 48).index_select(0, batch.indices)};
+    batch.labels = batch.indices.clone();
+    batch.epoch = epoch_++;
+    return batch;
+  }
+
+ private:
+  std::vector<int64_t> order_;
+  int64_t epoch_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("views made on the device equal those made one by one on the host") {
+  const at::Tensor canvases = pictures(16, 60, 80);
+  for (const std::string filter : {"bicubic", "bilinear", "lanczos"}) {
+    const ViewSpec spec{.height = 32,
+                        .width = 40,
+                        .interpolation = filter,
+                        .jitter = 0.8,
+                        .greyscale = 0.2,
+                        .blur = 0.5};
+    std::vector<ViewPlan> plans;
+    for (uint64_t i = 0; i < 16; ++i) {
+      Random draws(3, {i});
+      plans.push_back(plan_views({spec}, 60, 80, draws).front());
+    }
+    const at::Tensor got = device_views(canvases, spec, plans);
+    for (int64_t i = 0; i < 16; ++i) {
+      INFO(filter << " " << i);
+      const at::Tensor difference = (got[i] - on_host(canvases[i], spec, plans[i])).abs() * 255;
+      CHECK(difference.mean().item<double>() < 1.5);
+      CHECK((difference <= 6).to(torch::kDouble).mean().item<double>() > 0.99);
+    }
+  }
+}
+
+TEST_CASE("each device operation alone is within rounding of the host's") {
+  const at::Tensor canvas = pictures(1, 36, 52);
+  ViewSpec spec{.height = 36, .width = 52, .crop = "none"};
+  Random draws(1);
+  const ViewPlan plain = plan_views({spec}, 36, 52, draws).front();
+  const auto worst = [&](const ViewPlan& plan) {
+    return (device_views(canvas, spec, {plan})[0] - on_host(canvas[0], spec, plan))
+               .abs()
+               .max()
+               .item<double>() *
+           255;
+  };
+  ViewPlan plan = plain;
+  plan.flip = true;
+  CHECK(worst(plan) < 0.01);
+  plan = plain;
+  plan.blur_sigma = 1.7;
+  CHECK(worst(plan) < 2.1);
+  plan = plain;
+  plan.greyscale = true;
+  CHECK(worst(plan) < 1.01);
+  plan = plain;
+  plan.solarize = true;
+  CHECK(worst(plan) < 0.01);
+  plan = plain;
+  plan.jitter = {.on = true,
+                 .order = {2, 0, 1, 3},
+                 .brightness = 0.7,
+                 .contrast = 1.3,
+                 .saturation = 0.8,
+                 .hue = 0};
+  CHECK(worst(plan) < 3.1);
+}
+
+TEST_CASE("the device source draws by epoch and index, whatever the order of the batch") {
+  const std::vector<ViewSpec> specs = {
+      {.name = "a", .count = 2, .height = 24, .width = 24, .jitter = 0.8},
+      {.name = "b", .height = 16, .width = 16, .blur = 1}};
+  const auto forwards = make_device_augment(
+      std::make_unique<Canvases>(std::vector<int64_t>{0, 1, 2, 3}), specs, 5, torch::kCPU);
+  const auto backwards = make_device_augment(
+      std::make_unique<Canvases>(std::vector<int64_t>{3, 2, 1, 0}), specs, 5, torch::kCPU);
+  const Batch one = forwards->next(), other = backwards->next(), later = forwards->next();
+  REQUIRE(one.views.size() == 3);
+  CHECK(one.views[2].sizes() == at::IntArrayRef({4, 3, 16, 16}));
+  CHECK(one.labels.equal(torch::arange(4)));
+  for (size_t v = 0; v < 3; ++v) {
+    CHECK(one.views[v].allclose(other.views[v].flip(0), 1e-5, 1e-5));
+    CHECK_FALSE(one.views[v].allclose(later.views[v], 1e-2, 1e-2));
+  }
+  forwards->seek(0, 0);
+  CHECK(forwards->next().views[0].equal(one.views[0]));
+
+  std::vector<ViewSpec> unsupported = specs;
+  unsupported[0].rand_augment = "rand-m9-inc1";
+  CHECK_THROWS_WITH(make_device_augment(nullptr, unsupported, 5, torch::kCPU),
+                    "view a: rand_augment is not available on the device");
+}
