@@ -28,11 +28,11 @@ BoxKernel box_kernel(float radius) {
 // out[j] = the box over in[j − (r + 1)·step … j + (r + 1)·step]; along a row `step` is the number
 // of channels, along columns the bytes of a row. A fixed Radius lets the compiler unroll the sum.
 template <int64_t Radius>
-inline void blur_line(const uint8_t* __restrict in,
-                      int64_t step,
-                      const BoxKernel& box,
-                      int64_t count,
-                      uint8_t* __restrict out) {
+PREVIT_INLINE inline void blur_line(const uint8_t* __restrict in,
+                                    int64_t step,
+                                    const BoxKernel& box,
+                                    int64_t count,
+                                    uint8_t* __restrict out) {
   const int64_t radius = Radius >= 0 ? Radius : box.radius;
   for (int64_t j = 0; j < count; ++j) {
     uint32_t sum = 0;

@@ -1,105 +1,105 @@
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-
 #include "augment/ops/color.h"
 #include "augment/ops/vectorize.h"
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-trapping-math")  // else a comparison of floats may not be made branch-free
+#endif
 
 namespace previt {
 namespace {
 
-// Branch-free conversions of a block of planes, so that the compiler vectorises them. Values are
-// whole numbers 0 … 255 held in float.
+// Written without branches, on planes of a few pixels, so that the compiler vectorises them:
+// nothing is computed in the arm of a conditional. Values are whole numbers 0 … 255.
 constexpr int kBlock = 64;
 struct Planes {
-  alignas(64) float a[kBlock], b[kBlock], c[kBlock];
+  alignas(64) int32_t a[kBlock], b[kBlock], c[kBlock];
 };
 
-inline float clip8(float v) { return std::min(std::max(v, 0.0f), 255.0f); }
+struct Triple {
+  int a, b, c;
+};
 
-// Truncates a number ≥ 0; round() of a number ≥ 0 is trunc(x + 0.5).
-inline float whole(float v) { return static_cast<float>(static_cast<int>(v)); }
+inline int smaller(int x, int y) { return x < y ? x : y; }
+inline int larger(int x, int y) { return x > y ? x : y; }
+inline float smaller(float x, float y) { return x < y ? x : y; }
+inline float larger(float x, float y) { return x > y ? x : y; }
 
-inline void hsv_of(float& r, float& g, float& b) {
-  const float high = std::max(r, std::max(g, b)), low = std::min(r, std::min(g, b));
-  const float range = high - low;
-  const float divisor = range > 0 ? range : 1.0f;
-  const float rc = (high - r) / divisor, gc = (high - g) / divisor, bc = (high - b) / divisor;
-  float sixth = r == high ? bc - gc : (g == high ? 2.0f + rc - bc : 4.0f + gc - rc);
-  float hue = sixth / 6.0f + 1.0f;
-  hue = hue >= 1.0f ? hue - 1.0f : hue;
-  r = range > 0 ? clip8(whole(hue * 255.0f)) : 0.0f;
-  g = range > 0 ? clip8(whole(range * 255.0f / high)) : 0.0f;
-  b = high;
+PREVIT_INLINE inline Triple hsv_of(Triple rgb) {
+  const int r = rgb.a, g = rgb.b, b = rgb.c;
+  const int high = larger(r, larger(g, b)), low = smaller(r, smaller(g, b));
+  const int range = high - low;
+  const int red = r == high, green = (g == high) & !red;
+  // The two channels whose difference gives the hue, counted from red, green or blue.
+  const int from = red ? b : green ? r : g, to = red ? g : green ? b : r;
+  const auto sixth = static_cast<float>(red ? 0 : green ? 2 : 4);
+  const float divisor = static_cast<float>(larger(range, 1));
+  const float turned =
+      sixth + static_cast<float>(high - from) / divisor - static_cast<float>(high - to) / divisor;
+  const float hue = turned / 6.0f + 1.0f;
+  const float wrap = hue >= 1.0f ? 1.0f : 0.0f;
+  const float saturation = static_cast<float>(range) * 255.0f / static_cast<float>(larger(high, 1));
+  const int coloured = -(range > 0);
+  return {static_cast<int>((hue - wrap) * 255.0f) & coloured,
+          static_cast<int>(saturation) & coloured,
+          high};
 }
 
-inline void rgb_of(float& h, float& s, float& v) {
-  const float position = h * 6.0f / 255.0f;
-  const float sector = whole(position);
-  const float f = position - sector;
-  const float fs = s / 255.0f;
-  const float p = whole(v * (1.0f - fs) + 0.5f);
-  const float q = whole(v * (1.0f - fs * f) + 0.5f);
-  const float t = whole(v * (1.0f - fs * (1.0f - f)) + 0.5f);
-  const int i = static_cast<int>(sector);
-  // Sectors 0 … 5 (6 is 0 again): v t p, q v p, p v t, p q v, t p v, v p q.
-  const float r = (i == 1) ? q : (i == 2 || i == 3) ? p : (i == 4) ? t : v;
-  const float g = (i == 0 || i == 6) ? t : (i == 1 || i == 2) ? v : (i == 3) ? q : p;
-  const float b = (i == 0 || i == 6 || i == 1) ? p : (i == 2) ? t : (i == 5) ? q : v;
-  h = r;
-  s = g;
-  v = b;
+// Channel n (5, 3, 1 for red, green, blue): how far the value falls where the hue stands.
+PREVIT_INLINE inline int channel_of(float n, float position, float value, float chroma) {
+  const float along = n + position;
+  const float k = along - (along >= 6.0f ? 6.0f : 0.0f);
+  const float share = larger(0.0f, smaller(1.0f, smaller(k, 4.0f - k)));
+  return static_cast<int>(value - chroma * share + 0.5f);
 }
 
-inline void load(const uint8_t* pixels, int count, Planes& planes) {
-  for (int i = 0; i < count; ++i) {
-    planes.a[i] = pixels[3 * i];
-    planes.b[i] = pixels[3 * i + 1];
-    planes.c[i] = pixels[3 * i + 2];
-  }
+PREVIT_INLINE inline Triple rgb_of(Triple hsv) {
+  const float position = static_cast<float>(hsv.a) * 6.0f / 255.0f;
+  const auto value = static_cast<float>(hsv.c);
+  const float chroma = value * (static_cast<float>(hsv.b) / 255.0f);
+  return {channel_of(5.0f, position, value, chroma),
+          channel_of(3.0f, position, value, chroma),
+          channel_of(1.0f, position, value, chroma)};
 }
 
-inline void store(const Planes& planes, int count, uint8_t* pixels) {
-  for (int i = 0; i < count; ++i) {
-    pixels[3 * i] = static_cast<uint8_t>(static_cast<int>(planes.a[i]));
-    pixels[3 * i + 1] = static_cast<uint8_t>(static_cast<int>(planes.b[i]));
-    pixels[3 * i + 2] = static_cast<uint8_t>(static_cast<int>(planes.c[i]));
+// Runs `change` over all pixels, block by block.
+template <class Change>
+PREVIT_INLINE inline void each_block(uint8_t* pixels, int64_t count, Change change) {
+  Planes planes{};
+  for (int64_t start = 0; start < count; start += kBlock, pixels += 3 * kBlock) {
+    const int n = static_cast<int>(count - start < kBlock ? count - start : kBlock);
+    for (int i = 0; i < n; ++i) {
+      planes.a[i] = pixels[3 * i];
+      planes.b[i] = pixels[3 * i + 1];
+      planes.c[i] = pixels[3 * i + 2];
+    }
+    for (int i = 0; i < kBlock; ++i) {
+      const Triple changed = change(Triple{planes.a[i], planes.b[i], planes.c[i]});
+      planes.a[i] = changed.a;
+      planes.b[i] = changed.b;
+      planes.c[i] = changed.c;
+    }
+    for (int i = 0; i < n; ++i) {
+      pixels[3 * i] = static_cast<uint8_t>(planes.a[i]);
+      pixels[3 * i + 1] = static_cast<uint8_t>(planes.b[i]);
+      pixels[3 * i + 2] = static_cast<uint8_t>(planes.c[i]);
+    }
   }
 }
 
 PREVIT_VECTORIZED void to_hsv(uint8_t* pixels, int64_t count) {
-  Planes planes{};
-  for (int64_t start = 0; start < count; start += kBlock) {
-    const int n = static_cast<int>(std::min<int64_t>(kBlock, count - start));
-    load(pixels + 3 * start, n, planes);
-    for (int i = 0; i < kBlock; ++i) hsv_of(planes.a[i], planes.b[i], planes.c[i]);
-    store(planes, n, pixels + 3 * start);
-  }
+  each_block(pixels, count, [](Triple rgb) PREVIT_INLINE { return hsv_of(rgb); });
 }
 
 PREVIT_VECTORIZED void to_rgb(uint8_t* pixels, int64_t count) {
-  Planes planes{};
-  for (int64_t start = 0; start < count; start += kBlock) {
-    const int n = static_cast<int>(std::min<int64_t>(kBlock, count - start));
-    load(pixels + 3 * start, n, planes);
-    for (int i = 0; i < kBlock; ++i) rgb_of(planes.a[i], planes.b[i], planes.c[i]);
-    store(planes, n, pixels + 3 * start);
-  }
+  each_block(pixels, count, [](Triple hsv) PREVIT_INLINE { return rgb_of(hsv); });
 }
 
-PREVIT_VECTORIZED void turn_hue(uint8_t* pixels, int64_t count, float shift) {
-  Planes planes{};
-  for (int64_t start = 0; start < count; start += kBlock) {
-    const int n = static_cast<int>(std::min<int64_t>(kBlock, count - start));
-    load(pixels + 3 * start, n, planes);
-    for (int i = 0; i < kBlock; ++i) {
-      hsv_of(planes.a[i], planes.b[i], planes.c[i]);
-      const float turned = planes.a[i] + shift;
-      planes.a[i] = turned >= 256.0f ? turned - 256.0f : turned;
-      rgb_of(planes.a[i], planes.b[i], planes.c[i]);
-    }
-    store(planes, n, pixels + 3 * start);
-  }
+PREVIT_VECTORIZED void turn_hue(uint8_t* pixels, int64_t count, int steps) {
+  each_block(pixels, count, [steps](Triple rgb) PREVIT_INLINE {
+    Triple hsv = hsv_of(rgb);
+    hsv.a = (hsv.a + steps) & 0xFF;
+    return rgb_of(hsv);
+  });
 }
 
 }  // namespace
@@ -115,8 +115,7 @@ void hsv_to_rgb(Pixels image) {
 void adjust_hue(Pixels image, double shift) {
   // As torchvision: the shift is truncated to whole steps of 255 a turn, added modulo 256.
   const int steps = static_cast<int>(shift * 255) & 0xFF;
-  if (image.channels == 3 && shift != 0)
-    turn_hue(image.data, image.height * image.width, static_cast<float>(steps));
+  if (image.channels == 3 && shift != 0) turn_hue(image.data, image.height * image.width, steps);
 }
 
 }  // namespace previt
