@@ -69,7 +69,8 @@ TEST_CASE("views made on the device equal those made one by one on the host") {
     for (int64_t i = 0; i < 16; ++i) {
       INFO(filter << " " << i);
       const at::Tensor difference = (got[i] - on_host(canvases[i], spec, plans[i])).abs() * 255;
-      CHECK(difference.mean().item<double>() < 1.5);
+      // Three jitter steps that truncate to 8 bits lose half a level each.
+      CHECK(difference.mean().item<double>() < 2);
       CHECK((difference <= 5).to(torch::kDouble).mean().item<double>() > 0.99);
     }
   }
