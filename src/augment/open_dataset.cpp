@@ -1,9 +1,45 @@
 #include "augment/open_dataset.h"
 
+#include <filesystem>
+
+#include "augment/dataset/cifar10.h"
 #include "augment/dataset/synthetic.h"
+#ifdef PREVIT_WITH_IMAGE_IO
+#include "augment/io/folder_dataset.h"
+#include "augment/io/pack_dataset.h"
+#endif
 #include "error.h"
 
 namespace previt {
+namespace {
+
+const std::string kGenerated = "synthetic:";
+
+std::shared_ptr<Dataset> open_images([[maybe_unused]] const std::string& path,
+                                     [[maybe_unused]] const std::string& split,
+                                     [[maybe_unused]] const std::string& cache_folder) {
+#ifdef PREVIT_WITH_IMAGE_IO
+  if (std::filesystem::is_directory(path)) return open_folder(path, split, cache_folder);
+  return open_pack(path, split);
+#else
+  fail("{}: this build reads CIFAR-10 batches and synthetic: only (PREVIT_WITH_IMAGE_IO is off)",
+       path);
+#endif
+}
+
+std::vector<std::string> image_splits([[maybe_unused]] const std::string& path) {
+#ifdef PREVIT_WITH_IMAGE_IO
+  if (std::filesystem::is_directory(path)) {
+    const auto splits = folder_splits(path);
+    return splits.empty() ? std::vector<std::string>{"train"} : splits;
+  }
+  return pack_splits(path);
+#else
+  return {"train"};
+#endif
+}
+
+}  // namespace
 
 std::shared_ptr<Dataset> open_dataset(const std::string& path,
                                       const std::string& split,
@@ -11,12 +47,21 @@ std::shared_ptr<Dataset> open_dataset(const std::string& path,
   if (split != "train" && split != "val" && split != "all") {
     fail_usage("split: {} is not one of train, val, all", split);
   }
-  const std::string generated = "synthetic:";
-  if (path.rfind(generated, 0) == 0) {
-    return make_synthetic(parse_synthetic(path.substr(generated.size())), split);
+  if (path.rfind(kGenerated, 0) == 0) {
+    return make_synthetic(parse_synthetic(path.substr(kGenerated.size())), split);
   }
-  (void)cache_folder;
-  fail("{}: there is no such file or folder", path);
+  require(std::filesystem::exists(path), "{}: there is no such file or folder", path);
+  if (is_cifar10(path)) return open_cifar10(path, split);
+  return open_images(path, split, cache_folder);
+}
+
+std::vector<std::string> dataset_splits(const std::string& path) {
+  if (path.rfind(kGenerated, 0) == 0) {
+    const bool val = parse_synthetic(path.substr(kGenerated.size())).val > 0;
+    return val ? std::vector<std::string>{"train", "val"} : std::vector<std::string>{"train"};
+  }
+  require(std::filesystem::exists(path), "{}: there is no such file or folder", path);
+  return is_cifar10(path) ? cifar10_splits(path) : image_splits(path);
 }
 
 }  // namespace previt

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "augment/dataset/dataset.h"
 
@@ -16,5 +17,9 @@ namespace previt {
 std::shared_ptr<Dataset> open_dataset(const std::string& path,
                                       const std::string& split = "train",
                                       const std::string& cache_folder = "");
+
+/// What open_dataset finds at `path`: {"train", "val"}, or one of them. A folder or pack that isn't
+/// divided is {"train"}.
+std::vector<std::string> dataset_splits(const std::string& path);
 
 }  // namespace previt

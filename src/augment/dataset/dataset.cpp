@@ -20,6 +20,7 @@ class SelectedReader final : public SampleReader {
   void decode(const Box& box, int64_t reduction, Region& region) override {
     reader_->decode(box, reduction, region);
   }
+  std::span<const uint8_t> file() const override { return reader_->file(); }
 
  private:
   std::unique_ptr<SampleReader> reader_;

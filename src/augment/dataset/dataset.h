@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct Region;  // augment/views.h
 /// Height and width of an upright image, in pixels.
 struct ImageSize {
   int64_t height = 0, width = 0;
+  bool operator==(const ImageSize&) const = default;
 };
 
 /// Reads a dataset's samples one after the other and keeps buffers and decoders between them. A
@@ -31,6 +33,9 @@ class SampleReader {
   /// no smaller than 1/`reduction`. May be called again for another box. Throws Error on damaged
   /// data.
   virtual void decode(const Box& box, int64_t reduction, Region& region) = 0;
+
+  /// The open sample's image file as it is; empty if it comes from none.
+  virtual std::span<const uint8_t> file() const { return {}; }
 };
 
 /// Numbered images with an optional class each. Const and safe for any number of threads; the

@@ -1,0 +1,122 @@
+#include "augment/dataset/cifar10.h"
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "augment/views.h"
+#include "error.h"
+
+namespace previt {
+namespace {
+
+constexpr int64_t kSide = 32, kPlane = kSide * kSide, kPixels = 3 * kPlane, kRecord = 1 + kPixels;
+constexpr int kClasses = 10;
+
+/// Labels, and pixels with their channels interleaved.
+struct Records {
+  std::vector<uint8_t> labels, pixels;
+
+  void append(const std::string& path) {
+    std::ifstream file(path, std::ios::binary | std::ios::ate);
+    require(file.good(), "{}: can't be opened", path);
+    const auto size = static_cast<int64_t>(file.tellg());
+    require(size > 0 && size % kRecord == 0,
+            "{}: {} bytes are not a number of {}-byte records",
+            path,
+            size,
+            kRecord);
+    std::vector<uint8_t> bytes(static_cast<size_t>(size));
+    file.seekg(0);
+    file.read(reinterpret_cast<char*>(bytes.data()), size);
+    require(file.good(), "{}: can't be read", path);
+    for (int64_t i = 0; i < size / kRecord; ++i) append(bytes.data() + i * kRecord, path, i);
+  }
+
+  void append(const uint8_t* record, const std::string& path, int64_t index) {
+    require(record[0] < kClasses,
+            "{}: record {}: label {} is not below {}",
+            path,
+            index,
+            record[0],
+            kClasses);
+    labels.push_back(record[0]);
+    const size_t start = pixels.size();
+    pixels.resize(start + kPixels);
+    for (int64_t p = 0; p < kPlane; ++p) {
+      for (int64_t c = 0; c < 3; ++c) pixels[start + 3 * p + c] = record[1 + c * kPlane + p];
+    }
+  }
+};
+
+class CifarReader final : public SampleReader {
+ public:
+  explicit CifarReader(const Records& records) : records_(records) {}
+  ImageSize open(int64_t index) override {
+    index_ = index;
+    return {kSide, kSide};
+  }
+  void decode(const Box&, int64_t, Region& region) override {
+    if (region.pixels.pixels.size() != kPixels) region.pixels = Image(kSide, kSide);
+    std::memcpy(region.pixels.pixels.data(), records_.pixels.data() + index_ * kPixels, kPixels);
+    region.box = {0, 0, kSide, kSide};
+  }
+
+ private:
+  const Records& records_;
+  int64_t index_ = 0;
+};
+
+class Cifar10 final : public Dataset {
+ public:
+  Cifar10(Records records, std::vector<std::string> classes)
+      : records_(std::move(records)), classes_(std::move(classes)) {}
+  int64_t size() const override { return static_cast<int64_t>(records_.labels.size()); }
+  int64_t label(int64_t index) const override { return records_.labels[index]; }
+  std::vector<std::string> class_names() const override { return classes_; }
+  std::unique_ptr<SampleReader> reader() const override {
+    return std::make_unique<CifarReader>(records_);
+  }
+
+ private:
+  Records records_;
+  std::vector<std::string> classes_;
+};
+
+/// From batches.meta.txt, or the published ones.
+std::vector<std::string> read_classes(const std::string& folder) {
+  std::vector<std::string> names;
+  std::ifstream file(folder + "/batches.meta.txt");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty()) names.push_back(line);
+  }
+  if (names.size() == kClasses) return names;
+  return {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
+}
+
+}  // namespace
+
+std::vector<std::string> cifar10_splits(const std::string& folder) {
+  std::vector<std::string> splits;
+  if (std::filesystem::is_regular_file(folder + "/data_batch_1.bin")) splits.push_back("train");
+  if (std::filesystem::is_regular_file(folder + "/test_batch.bin")) splits.push_back("val");
+  return splits;
+}
+
+bool is_cifar10(const std::string& folder) { return !cifar10_splits(folder).empty(); }
+
+std::shared_ptr<Dataset> open_cifar10(const std::string& folder, const std::string& split) {
+  Records records;
+  const auto has = [there = cifar10_splits(folder)](const char* name) {
+    return std::find(there.begin(), there.end(), name) != there.end();
+  };
+  if (split == "train" || (split == "all" && has("train"))) {
+    for (int batch = 1; batch <= 5; ++batch) {
+      records.append(fmt::format("{}/data_batch_{}.bin", folder, batch));
+    }
+  }
+  if (split == "val" || (split == "all" && has("val"))) records.append(folder + "/test_batch.bin");
+  return std::make_shared<Cifar10>(std::move(records), read_classes(folder));
+}
+
+}  // namespace previt

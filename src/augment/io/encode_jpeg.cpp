@@ -1,0 +1,30 @@
+#include "augment/io/encode_jpeg.h"
+
+#include <opencv2/core.hpp>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+#include <vector>
+
+#include "error.h"
+
+namespace previt {
+
+std::string encode_jpeg(const Image& image, int quality) {
+  const cv::Mat rgb(static_cast<int>(image.height),
+                    static_cast<int>(image.width),
+                    CV_8UC3,
+                    const_cast<uint8_t*>(image.pixels.data()));
+  cv::Mat bgr;
+  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
+  std::vector<unsigned char> bytes;
+  bool done = false;
+  try {
+    done = cv::imencode(".jpg", bgr, bytes, {cv::IMWRITE_JPEG_QUALITY, quality});
+  } catch (const cv::Exception&) {
+    // too large for the format
+  }
+  require(done, "a picture of {} x {} can't be written as JPEG", image.width, image.height);
+  return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace previt

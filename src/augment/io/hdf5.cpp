@@ -1,0 +1,58 @@
+#include "augment/io/hdf5.h"
+
+namespace previt {
+namespace {
+
+/// Text attributes are arrays of bytes: no string types to get wrong.
+H5Handle open_attribute(hid_t object, const char* name, const std::string& place) {
+  return {H5Aopen(object, name, H5P_DEFAULT), H5Aclose, place + ": " + name};
+}
+
+void write_attribute(hid_t object,
+                     const char* name,
+                     hid_t type,
+                     hsize_t count,
+                     const void* data,
+                     const std::string& place) {
+  const std::string what = place + ": " + name;
+  H5Handle attribute;
+  if (H5Aexists(object, name) > 0) {
+    attribute = open_attribute(object, name, place);
+  } else {
+    const H5Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose, what);
+    attribute = {H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, what};
+  }
+  require(H5Awrite(attribute, type, data) >= 0, "{}: HDF5 error", what);
+}
+
+}  // namespace
+
+int64_t h5_read_number(hid_t object, const char* name, const std::string& place) {
+  const H5Handle attribute = open_attribute(object, name, place);
+  int64_t value = 0;
+  require(H5Aread(attribute, H5T_NATIVE_INT64, &value) >= 0, "{}: {}: HDF5 error", place, name);
+  return value;
+}
+
+void h5_write_number(hid_t object, const char* name, int64_t value, const std::string& place) {
+  write_attribute(object, name, H5T_NATIVE_INT64, 1, &value, place);
+}
+
+std::string h5_read_text(hid_t object, const char* name, const std::string& place) {
+  const H5Handle attribute = open_attribute(object, name, place);
+  const H5Handle space(H5Aget_space(attribute), H5Sclose, place + ": " + name);
+  std::string text(static_cast<size_t>(H5Sget_simple_extent_npoints(space)), '\0');
+  require(
+      H5Aread(attribute, H5T_NATIVE_UINT8, text.data()) >= 0, "{}: {}: HDF5 error", place, name);
+  text.pop_back();
+  return text;
+}
+
+void h5_write_text(hid_t object,
+                   const char* name,
+                   const std::string& text,
+                   const std::string& place) {
+  write_attribute(object, name, H5T_NATIVE_UINT8, text.size() + 1, text.c_str(), place);
+}
+
+}  // namespace previt

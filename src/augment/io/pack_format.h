@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "augment/io/exif.h"
+#include "files.h"
+
+namespace previt {
+
+/// NOTE [Packs]
+/// A pack is an HDF5 file of N images:
+///   bytes         uint8, all images one after the other, in chunks of kPackChunk without filters
+///   offsets       uint64 [N], where in `bytes` each one ends
+///   sizes         int32 [2N], height and width, upright
+///   labels        int32 [N], -1: none
+///   splits        uint8 [N], 0 train, 1 val
+///   names         uint8, zero-ended; name_ends uint64 [N]
+///   class_names   uint8, zero-ended
+/// and attributes `format`, `store` ("encoded": image files; "raw": height x width x 3 pixels),
+/// `max_side`, `source`, `inputs`, `next_input`, `skipped`.
+/// While it is written it is called <name>.partial; what it was committed with last is then enough
+/// to go on. A finished pack ends in a trailer behind HDF5's own end: where the chunks of `bytes`
+/// lie, and a checksum of everything else. Readers map the chunks into memory and need HDF5 only to
+/// open.
+constexpr int64_t kPackChunk = int64_t{4} << 20;
+constexpr const char* kPackFormat = "previt-pack-1";
+
+struct PackInfo {
+  std::string store = "encoded";  ///< encoded | raw
+  int64_t max_side = 0;           ///< images were made this small; 0: as they are
+  std::string source;             ///< what was packed
+  int64_t inputs = 0;             ///< how many images it has
+  std::vector<std::string> class_names{};
+};
+
+inline Bytes bytes_of(const MappedFile& file) {
+  return {reinterpret_cast<const uint8_t*>(file.data()), file.size()};
+}
+
+/// Where the chunks of `bytes` begin in the file.
+using ChunkTable = std::vector<uint64_t>;
+
+/// Appends the trailer to a closed file. Throws Error.
+void append_trailer(const std::string& path, const ChunkTable& chunks);
+
+/// Checks the trailer of a mapped file. Throws Error led by `path`: not a pack, or damaged.
+ChunkTable read_trailer(Bytes file, const std::string& path);
+
+}  // namespace previt

@@ -1,0 +1,181 @@
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "augment/encode_png.h"
+#include "augment/io/encode_jpeg.h"
+#include "augment/io/file_bytes.h"
+#include "augment/io/image_decoder.h"
+#include "error.h"
+#include "files.h"
+#include "random.h"
+#include "support/catch.h"
+
+using namespace previt;
+
+namespace {
+
+const std::string kImages = std::string(PREVIT_SOURCE_DIR) + "/tests/fixtures/images/";
+
+Bytes as_bytes(const std::string& text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+Image decode_all(ImageDecoder& decoder, const std::string& file) {
+  const ImageSize size = decoder.open(as_bytes(file));
+  Region region;
+  decoder.decode({0, 0, size.height, size.width}, 1, region);
+  return region.pixels;
+}
+
+std::string error_of(ImageDecoder& decoder, const std::string& file) {
+  try {
+    decode_all(decoder, file);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+/// Beside each picture lies what Pillow makes of it: height and width (int32), then RGB.
+Image pillows(const std::string& name) {
+  const std::string data = read_whole_file(kImages + name + ".rgb");
+  int32_t size[2];
+  std::memcpy(size, data.data(), 8);
+  Image image(size[0], size[1]);
+  std::memcpy(image.pixels.data(), data.data() + 8, image.pixels.size());
+  return image;
+}
+
+int largest_difference(const Image& a, const Image& b) {
+  REQUIRE(a.height == b.height);
+  REQUIRE(a.width == b.width);
+  int largest = 0;
+  for (size_t i = 0; i < b.pixels.size(); ++i) {
+    largest = std::max(largest, std::abs(int{a.pixels[i]} - int{b.pixels[i]}));
+  }
+  return largest;
+}
+
+}  // namespace
+
+TEST_CASE("every format, depth and orientation reads as Pillow reads it") {
+  ImageDecoder decoder;
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(kImages)) {
+    const auto name = entry.path().filename().string();
+    if (entry.path().extension() == ".rgb") continue;
+    INFO(name);
+    ++count;
+    const Image image = decode_all(decoder, read_whole_file(kImages + name));
+    const bool lossy =
+        name.find("lossy") != std::string::npos || entry.path().extension() == ".jpg";
+    CHECK(largest_difference(image, pillows(name)) <= (lossy ? 1 : 0));
+  }
+  CHECK(count == 33);
+}
+
+TEST_CASE("a box is cut out of the upright picture") {
+  ImageDecoder decoder;
+  for (const char* name : {"orient6.png", "orient7.jpg", "orient3.jpg", "rgb16.png"}) {
+    INFO(name);
+    const std::string file = read_whole_file(kImages + name);
+    const Image whole = decode_all(decoder, file);
+    Region region;
+    decoder.open(as_bytes(file));
+    const Box box = {2, 3, 5, 7};
+    for (int twice = 0; twice < 2; ++twice) {
+      decoder.decode(box, 1, region);
+      for (int64_t y = box.top; y < box.top + box.height; ++y) {
+        const uint8_t* got =
+            region.pixels.row(y - region.box.top) + 3 * (box.left - region.box.left);
+        CHECK(std::memcmp(got, whole.row(y) + 3 * box.left, 3 * box.width) == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("a PNG that we write reads back") {
+  ImageDecoder decoder;
+  const at::Tensor picture =
+      torch::arange(5 * 7 * 3, torch::kInt32).remainder(256).to(torch::kByte).view({5, 7, 3});
+  const Image image = decode_all(decoder, encode_png(picture));
+  CHECK(image.height == 5);
+  CHECK(std::memcmp(image.pixels.data(), picture.data_ptr(), image.pixels.size()) == 0);
+
+  const at::Tensor planes = picture.permute({2, 0, 1}).contiguous().permute({1, 2, 0});
+  CHECK(encode_png(planes) == encode_png(picture));
+  CHECK_THROWS(encode_png(picture.to(torch::kFloat)));
+}
+
+TEST_CASE("a JPEG that we write reads back") {
+  ImageDecoder decoder;
+  Image smooth(40, 30);
+  for (int64_t y = 0; y < 40; ++y) {
+    for (int64_t x = 0; x < 90; ++x) smooth.row(y)[x] = static_cast<uint8_t>(2 * y + x);
+  }
+  const Image copy = smooth;
+  const Image back = decode_all(decoder, encode_jpeg(smooth, 95));
+  CHECK(smooth.pixels == copy.pixels);
+  CHECK(largest_difference(back, smooth) < 24);
+}
+
+TEST_CASE("what isn't a picture is an error in one line") {
+  ImageDecoder decoder;
+  CHECK(error_of(decoder, "") == "the file is empty");
+  CHECK(error_of(decoder, "hello") == "not a JPEG, PNG, WebP, BMP or TIFF picture");
+  CHECK(error_of(decoder, "\x89PNG\r\n\x1A\n") == "the file ends inside its header");
+  const std::string jpeg = read_whole_file(kImages + "orient1.jpg");
+  CHECK(error_of(decoder, jpeg.substr(0, jpeg.size() - 60)) == "the file is cut short");
+  CHECK(error_of(decoder, jpeg.substr(0, 40)) != "");
+  const std::string png = read_whole_file(kImages + "rgb8.png");
+  CHECK(error_of(decoder, png.substr(0, png.size() / 2)) == "damaged or unsupported picture");
+}
+
+TEST_CASE("a header that claims a giant picture is refused before memory is taken") {
+  ImageDecoder decoder;
+  std::string png = read_whole_file(kImages + "rgb8.png");
+  png[16] = 0x10;  // width 268 million
+  CHECK_THAT(error_of(decoder, png), ContainsSubstring("are more than the 178956970 allowed"));
+  std::string jpeg = read_whole_file(kImages + "orient1.jpg");
+  const auto frame = jpeg.find("\xFF\xC0");
+  REQUIRE(frame != std::string::npos);
+  for (size_t i = 5; i < 9; ++i) jpeg[frame + i] = static_cast<char>(0xF0);
+  CHECK_THAT(error_of(decoder, jpeg), ContainsSubstring("are more than the 178956970 allowed"));
+}
+
+TEST_CASE("damaged pictures give an error or a picture") {
+  ImageDecoder decoder;
+  Random random(7);
+  int errors = 0, pictures = 0;
+  for (const char* name : {"rgb8.png",
+                           "palette.png",
+                           "rgb16.png",
+                           "orient6.png",
+                           "progressive.jpg",
+                           "orient6.jpg",
+                           "cmyk.jpg",
+                           "grey.jpg",
+                           "rgb.bmp",
+                           "rgb.tif",
+                           "lzw.tif",
+                           "grey16.tif",
+                           "lossless.webp",
+                           "lossy.webp",
+                           "orient6.webp"}) {
+    const std::string good = read_whole_file(kImages + name);
+    for (int i = 0; i < 60; ++i) {
+      std::string bad = good;
+      const int64_t hits = random.integer(1, 8);
+      // Mostly in the header, where the structure is.
+      const int64_t reach = i % 2 == 0 ? std::min<int64_t>(120, bad.size()) : bad.size();
+      for (int64_t k = 0; k < hits; ++k)
+        bad[random.integer(0, reach)] = static_cast<char>(random.bits());
+      if (i % 5 == 0) bad.resize(random.integer(0, bad.size()));
+      (error_of(decoder, bad).empty() ? pictures : errors) += 1;
+    }
+    CHECK(error_of(decoder, good) == "");  // nothing of the damage stays behind
+  }
+  CHECK(errors > 200);
+  CHECK(pictures > 100);
+}

@@ -1,0 +1,111 @@
+#include <chrono>
+#include <filesystem>
+
+#include "augment/io/pack_images.h"
+#include "cli/main.h"
+#include "error.h"
+#include "log.h"
+#include "pretrain/train/stop_signal.h"
+#include "progress.h"
+
+using namespace previt;
+
+namespace {
+
+/// Shows how far it is: on a terminal live, else a line now and then.
+class Counter {
+ public:
+  void show(const PackReport& report) {
+    const auto now = Clock::now();
+    const int64_t done = report.images + report.skipped;
+    if (first_ < 0) first_ = done;
+    const double interval = log_is_terminal() ? 0.2 : 10;
+    if (std::chrono::duration<double>(now - shown_).count() < interval) return;
+    shown_ = now;
+    const double seconds = std::chrono::duration<double>(now - started_).count();
+    const double rate = static_cast<double>(done - first_) / seconds;
+    const double left = static_cast<double>(report.inputs - done) / std::max(rate, 1e-6);
+    const auto line = fmt::format(
+        "{} of {} images, {:.0f}/s, {} left", done, report.inputs, rate, duration_text(left));
+    log_is_terminal() ? set_live_line(line) : log_line(line);
+  }
+  ~Counter() { set_live_line(""); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point started_ = Clock::now();
+  Clock::time_point shown_ = started_;
+  int64_t first_ = -1;
+};
+
+PackOptions options_of(const cli::po::variables_map& values) {
+  PackOptions options;
+  options.data = values["data"].as<std::string>();
+  options.out = values["out"].as<std::string>();
+  options.split = values["split"].as<std::string>();
+  options.store = values["store"].as<std::string>();
+  options.max_side = values["max-side"].as<int64_t>();
+  options.workers = values["workers"].as<int64_t>();
+  const auto one_of =
+      [](const char* name, const std::string& value, const std::vector<std::string>& words) {
+        if (std::find(words.begin(), words.end(), value) == words.end()) {
+          fail_usage("--{}: {} is not one of {}", name, value, fmt::join(words, ", "));
+        }
+      };
+  one_of("store", options.store, {"encoded", "raw"});
+  one_of("split", options.split, {"train", "val", "all"});
+  if (options.max_side < 0) fail_usage("--max-side: {} is not in [0, ∞)", options.max_side);
+  if (options.workers < 0) fail_usage("--workers: {} is not in [0, ∞)", options.workers);
+  return options;
+}
+
+int pack(const cli::po::variables_map& values) {
+  const auto options = options_of(values);
+  require(values.count("force") != 0 || !std::filesystem::exists(options.out),
+          "{}: exists already (--force replaces it)",
+          options.out);
+  const StopSignal stop;
+  PackReport report;
+  {
+    Counter counter;
+    report = pack_images(
+        options,
+        [&] { return stop.exit_code() != 0; },
+        [&](const PackReport& r) { counter.show(r); },
+        log_warning);
+  }
+  if (report.interrupted) {
+    info("{}: stopped after {} of {} images; the same command goes on",
+         options.out,
+         report.images + report.skipped,
+         report.inputs);
+    return stop.exit_code();
+  }
+  fmt::print("{}: {} images, {} skipped, {:.1f} MB\n",
+             options.out,
+             report.images,
+             report.skipped,
+             static_cast<double>(report.bytes) / 1e6);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  namespace po = cli::po;
+  po::options_description options("options");
+  options.add_options()("data",
+                        po::value<std::string>()->required(),
+                        "folder of images, CIFAR-10 folder, pack or synthetic:SPEC")(
+      "out", po::value<std::string>()->required(), "the pack to write, .h5")(
+      "split", po::value<std::string>()->default_value("all"), "train, val or all")(
+      "store",
+      po::value<std::string>()->default_value("encoded"),
+      "encoded: image files as they are; raw: pixels, larger and faster to read")(
+      "max-side",
+      po::value<int64_t>()->default_value(0),
+      "shrink images whose longer side is more pixels")(
+      "workers", po::value<int64_t>()->default_value(0), "threads; 0: one per core")(
+      "force", "replace an existing pack");
+  return cli::run(argc, argv, "Packs images, labels and names into one HDF5 file.", options, pack);
+}
