@@ -5,6 +5,7 @@
 #include "models/pth.h"
 #include "models/vit.h"
 #include "models/weights.h"
+#include "parity/mae_forward.h"
 #include "parity/parity.h"
 
 using namespace previt;
@@ -53,6 +54,27 @@ std::shared_ptr<Vit> build(const LoadedModel& model, Check& check) {
   check.that(fmt::format("missing {}", report.missing), report.missing.empty());
   check.that(fmt::format("unexpected {}", report.unexpected), report.unexpected.empty());
   return vit;
+}
+
+// The forward pass that is stored beside an official checkpoint.
+void check_mae_forward(LoadedModel model,
+                       const nlohmann::json& config,
+                       const NamedTensors& want,
+                       Check& check) {
+  model.options.num_heads = config.at("num_heads");
+  const MaeForward whole{.images = want.at("input.imgs"),
+                         .noise = want.at("input.noise"),
+                         .mask = want.at("output.mask"),
+                         .prediction = want.at("output.pred"),
+                         .loss = want.at("output.loss")};
+  whole.check(model,
+              {.mask_ratio = config.at("mask_ratio"),
+               .norm_pix_loss = config.at("norm_pix_loss"),
+               .decoder = {.embed_dim = config.at("decoder_embed_dim"),
+                           .depth = config.at("decoder_depth"),
+                           .num_heads = config.at("decoder_num_heads"),
+                           .mlp_ratio = config.at("mlp_ratio")}},
+              check);
 }
 
 // The states after the embedding and after each block, then the final norm.
@@ -152,6 +174,7 @@ PARITY_CASE(mae_checkpoint) {
   for (const auto& [key, tensor] : model.extra)
     check.exact(key, tensor, want.tensors.at("weight." + key));
   build(model, check);
+  check_mae_forward(model, config, want.tensors, check);
 }
 
 PARITY_CASE(mae_pretrain_encoder) {
@@ -192,6 +215,22 @@ PARITY_CASE(hf_vitmae) {
              model.extra.contains("decoder_blocks.0.attn.qkv.weight") &&
                  model.extra.contains("decoder_pos_embed") &&
                  model.extra.contains("decoder_pred.bias"));
+  const auto& config = model.config;
+  const int64_t width = config.at("decoder_hidden_size");
+  const MaeForward whole{.images = want.at("input.pixel_values"),
+                         .noise = want.at("input.noise"),
+                         .mask = want.at("output.mask"),
+                         .prediction = want.at("output.logits"),
+                         .loss = want.at("output.loss")};
+  whole.check(model,
+              {.mask_ratio = config.at("mask_ratio"),
+               .norm_pix_loss = config.at("norm_pix_loss"),
+               .decoder = {.embed_dim = width,
+                           .depth = config.at("decoder_num_hidden_layers"),
+                           .num_heads = config.at("decoder_num_attention_heads"),
+                           .mlp_ratio = config.at("decoder_intermediate_size").get<double>() /
+                                        static_cast<double>(width)}},
+              check);
 }
 
 PARITY_CASE(hf_dinov2) {

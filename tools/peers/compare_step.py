@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Times training steps of PreViT and of its Python peers in turn on this machine, and prints the ratios.
+
+usage: compare_step.py BENCH PEER_PYTHON PEER_FOLDER [--case NAME]... [--peer hf|official]... [--rounds N]
+
+BENCH: the bench program. PEER_PYTHON: a Python with torch, timm and transformers. PEER_FOLDER: holds
+peer_mae_step.py. The peer `official` needs a checkout of facebookresearch/mae at $MAE_DIR.
+A round runs every program once; the best round counts. Memory is the largest resident size of a process.
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+RECIPE = pathlib.Path(__file__).resolve().parents[2] / "recipes/imagenet/mae_vit_base.yaml"
+TINY = ["model.arch=vit_tiny", "model.image_size=[32]", "model.patch_size=4", "mae.decoder.embed_dim=128",
+        "mae.decoder.depth=2", "mae.decoder.num_heads=4"]
+# name: (batch, precision, changes to the recipe, the peer's arguments)
+CASES = {
+    "base_bf16": (16, "bf16", [], ["b", "16", "bf16"]),
+    "base_fp32": (16, "fp32", [], ["b", "16", "fp32"]),
+    "tiny_bf16": (64, "bf16", TINY, ["ti", "64", "bf16", "--img", "32", "--patch", "4"]),
+    "tiny_fp32": (64, "fp32", TINY, ["ti", "64", "fp32", "--img", "32", "--patch", "4"]),
+}
+
+
+def run(command, env=None):
+    """The last line that the command prints, and its peak memory in MiB."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"{command[0]}: failed with {process.returncode}")
+    return output.strip().splitlines()[-1], usage.ru_maxrss / 1024
+
+
+def ours(args, case):
+    batch, precision, changes, _ = CASES[case]
+    command = [args.bench, "step", "--recipe", str(RECIPE), "--batch", str(batch), "--steps", str(args.steps),
+               "--device", args.device]
+    for change in changes + [f"train.precision={precision}"]:
+        command += ["--set", change]
+    line, memory = run(command)
+    return json.loads(line)["images_per_second"], memory
+
+
+def peer(args, case, name):
+    env = dict(os.environ, PYTHONPATH=str(args.peer_folder))
+    command = [args.peer_python, str(args.peer_folder / "peer_mae_step.py"), name, *CASES[case][3],
+               "--steps", str(args.steps), "--device", args.device]
+    line, memory = run(command, env)
+    return float(re.search(r"= ([0-9.]+) img/s", line).group(1)), memory
+
+
+def compare(args, case):
+    programs = {"previt": lambda: ours(args, case)}
+    for name in args.peer:
+        programs[name] = lambda name=name: peer(args, case, name)
+    rounds = [{name: measure() for name, measure in programs.items()} for _ in range(args.rounds)]
+    best = {name: max(r[name][0] for r in rounds) for name in programs}
+    memory = {name: min(r[name][1] for r in rounds) for name in programs}
+    fastest = max(args.peer, key=best.get)
+    for name in programs:
+        print(f"{case:10} {name:9} {best[name]:9.2f} images/s {memory[name]:8.0f} MiB")
+    print(f"{case:10} ratio to {fastest}: {best['previt'] / best[fastest]:.2f} in speed, "
+          f"{memory['previt'] / memory[fastest]:.2f} in memory", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bench")
+    parser.add_argument("peer_python")
+    parser.add_argument("peer_folder", type=pathlib.Path)
+    parser.add_argument("--case", action="append", choices=CASES)
+    parser.add_argument("--peer", action="append", choices=["hf", "official"])
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    args.peer = args.peer or ["hf"]
+    for case in args.case or CASES:
+        compare(args, case)
+
+
+if __name__ == "__main__":
+    main()
