@@ -9,7 +9,7 @@ namespace previt {
 namespace {
 
 Mix draw_mix(const MixOptions& options, int64_t height, int64_t width, Draws& draws) {
-  if (!options.on() || !draws.chance(options.prob)) return {};
+  if (!options.on() || !draws.chance(options.mix_prob)) return {};
   const bool cut = options.cutmix > 0 && (options.mixup <= 0 || draws.chance(options.switch_prob));
   const double alpha = cut ? options.cutmix : options.mixup;
   const double lambda = draws.beta(alpha, alpha);
@@ -38,9 +38,9 @@ at::Tensor cut_out(const at::Tensor& images, const CutBox& box) {
 void visit(FieldVisitor& v, MixOptions& o) {
   v.field("mixup", o.mixup, "alpha of mixup; 0: off", at_least(0));
   v.field("cutmix", o.cutmix, "alpha of CutMix; 0: off", at_least(0));
-  v.field("prob", o.prob, "share of batches that are mixed", between(0, 1));
+  v.field("mix_prob", o.mix_prob, "share of batches that are mixed", between(0, 1));
   v.field("switch_prob", o.switch_prob, "share of CutMix where both are on", between(0, 1));
-  v.field("mode", o.mode, "one draw for the batch or for each image", {"batch", "image"});
+  v.field("mix_mode", o.mix_mode, "one draw for the batch or for each image", {"batch", "image"});
   v.field("cut_box", o.cut_box, "rounding of odd boxes", {"timm", "timm_0.3.2"});
 }
 
@@ -66,7 +66,7 @@ Mix Mix::cut(CutBox box, int64_t height, int64_t width) {
 std::vector<Mix> draw_mixes(
     const MixOptions& options, int64_t batch, int64_t height, int64_t width, Draws& draws) {
   std::vector<Mix> mixes;
-  const int64_t count = options.mode == "image" ? batch : 1;
+  const int64_t count = options.mix_mode == "image" ? batch : 1;
   for (int64_t i = 0; i < count; ++i) mixes.push_back(draw_mix(options, height, width, draws));
   return mixes;
 }

@@ -16,11 +16,11 @@ namespace previt {
 /// its partner, CutMix (arXiv:1905.04899) pastes a box of the partner into it. The partner of image
 /// i of a batch of B is image B-1-i. The defaults are MAE's fine-tuning.
 struct MixOptions {
-  double mixup = 0.8;          ///< α of Beta(α, α); 0: no mixup
-  double cutmix = 1.0;         ///< α of Beta(α, α); 0: no CutMix
-  double prob = 1.0;           ///< share of batches (or images) that are mixed at all
-  double switch_prob = 0.5;    ///< share of CutMix where both are on
-  std::string mode = "batch";  ///< batch: one draw for all | image: one each
+  double mixup = 0.8;              ///< α of Beta(α, α); 0: no mixup
+  double cutmix = 1.0;             ///< α of Beta(α, α); 0: no CutMix
+  double mix_prob = 1.0;           ///< share of batches (or images) that are mixed at all
+  double switch_prob = 0.5;        ///< share of CutMix where both are on
+  std::string mix_mode = "batch";  ///< batch: one draw for all | image: one each
   std::string cut_box =
       "timm";  ///< timm: today's boxes | timm_0.3.2: those of MAE's pinned version
   bool on() const { return mixup > 0 || cutmix > 0; }

@@ -58,12 +58,12 @@ TEST_CASE("mixing in image mode draws each image its own, from unmixed partners"
   CHECK(torch::equal(targets[2], torch::tensor({0.0F, 0.0F, 1.0F})));
 
   Random random(1);
-  CHECK(draw_mixes({.mode = "image"}, 5, 8, 8, random).size() == 5);
-  CHECK(draw_mixes({.mode = "batch"}, 5, 8, 8, random).size() == 1);
+  CHECK(draw_mixes({.mix_mode = "image"}, 5, 8, 8, random).size() == 5);
+  CHECK(draw_mixes({.mix_mode = "batch"}, 5, 8, 8, random).size() == 1);
 }
 
 TEST_CASE("mixing follows its probabilities") {
-  const Tally both = tally({.prob = 0.8, .switch_prob = 0.25}, 4000);
+  const Tally both = tally({.mix_prob = 0.8, .switch_prob = 0.25}, 4000);
   CHECK(both.untouched == Approx(800).margin(90));
   CHECK(both.cut == Approx(800).margin(90));
   CHECK(both.blended == Approx(2400).margin(120));

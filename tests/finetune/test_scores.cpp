@@ -37,8 +37,7 @@ TEST_CASE("scores count each image once whatever the batches") {
   CHECK(whole.confusion()[7][6].item<int64_t>() == 0);
   CHECK(torch::equal(whole.confusion(), parts.confusion()));
   CHECK(parts.loss() == Approx(whole.loss()));
-  CHECK(whole.loss() ==
-        Approx(cross_entropy(logits, labels).item<double>()));
+  CHECK(whole.loss() == Approx(cross_entropy(logits, labels).item<double>()));
   CHECK(whole.json().dump().rfind("{\"top1\":40.0,\"top5\":60.0,\"loss\":", 0) == 0);
 }
 

@@ -1,6 +1,9 @@
+#include "finetune/classifier.h"
 #include "finetune/losses.h"
 #include "finetune/mixup.h"
+#include "models/weights.h"
 #include "parity/parity.h"
+#include "pretrain/train/stepper.h"
 
 using namespace previt;
 
@@ -12,6 +15,44 @@ CutBox box_of(const nlohmann::json& json) {
           json[2].get<int64_t>(),
           json[3].get<int64_t>()};
 }
+
+FinetuneRun run_of(const parity::Fixture& fixture) {
+  FinetuneRun whole;
+  RunOptions& run = whole.run;
+  run.model = {.embed_dim = fixture.integer("embed_dim"),
+               .depth = fixture.integer("depth"),
+               .num_heads = fixture.integer("num_heads"),
+               .mlp_ratio = fixture.number("mlp_ratio"),
+               .image_size = {fixture.integer("img_size")},
+               .patch_size = fixture.integer("patch_size"),
+               .pool = fixture.flag("global_pool") ? "avg" : "cls",
+               .num_classes = fixture.integer("num_classes")};
+  run.normalize = {.mean = {0, 0, 0}, .std = {1, 1, 1}};
+  run.optimizer = {.base_lr = fixture.number("lr"),
+                   .base_batch = 0,
+                   .betas = fixture.config.at("betas").get<std::vector<double>>(),
+                   .eps = fixture.number("adam_eps"),
+                   .weight_decay = fixture.number("weight_decay"),
+                   .clip_grad = fixture.number("clip_grad"),
+                   .layer_decay = fixture.number("layer_decay")};
+  run.schedule = {.warmup_epochs = fixture.number("warmup_epochs"),
+                  .min_lr = fixture.number("min_lr")};
+  run.train.epochs = fixture.integer("epochs");
+  run.train.batch = fixture.integer("batch");
+  run.train.precision = "fp32";
+  whole.finetune.smoothing = fixture.number("smoothing");
+  return whole;
+}
+
+// The classifier with its mixing given instead of drawn.
+class GivenMixing final : public Classifier {
+ public:
+  using Classifier::Classifier;
+  StepResult step(const Batch& batch, const StepInfo&) override {
+    return loss(batch.views.at(0), batch.labels, {mix});
+  }
+  Mix mix;
+};
 
 }  // namespace
 
@@ -78,5 +119,50 @@ PARITY_CASE(mixup_cutmix) {
     }
     const std::string name = old ? "output.bboxes_timm_0_3_2" : "output.bboxes";
     check.exact(name, found, fixture.at(name));
+  }
+}
+
+PARITY_CASE(mae_ft_steps) {
+  const FinetuneRun run = run_of(fixture);
+  auto vit = std::make_shared<Vit>(run.run.model);
+  load_into(*vit, fixture.group("weight."));
+  GivenMixing classifier(vit, run);
+  classifier.train();
+  Stepper stepper(classifier, run.run);
+
+  const int64_t per_epoch = fixture.integer("iters_per_epoch");
+  for (int64_t i = 0; i < fixture.integer("steps"); ++i) {
+    classifier.mix = {.lambda = fixture.config.at("lam")[static_cast<size_t>(i)].get<double>(),
+                      .box = {}};
+    const StepInfo info{.step = fixture.integer("start_epoch") * per_epoch + i,
+                        .total_steps = run.run.train.epochs * per_epoch,
+                        .steps_per_epoch = per_epoch,
+                        .epochs = run.run.train.epochs};
+    const at::Tensor labels = fixture.at("input.target")[i];
+    const StepOutcome outcome = stepper.step(info, run.run.train.batch, [&] {
+      return Batch{.views = {fixture.at("input.imgs")[i]}, .labels = labels, .indices = {}};
+    });
+    const auto expect = [&](const char* name) {
+      return fixture.at(std::string("output.") + name)[i];
+    };
+    const auto number = [](double value) { return torch::tensor(value, torch::kFloat64); };
+    const auto within = [&](const char* name, double got) {
+      const double want = expect(name).item<double>();
+      check.absolute(
+          fmt::format("{} {}", name, i), number(got), expect(name), 2e-5 * std::abs(want));
+    };
+    within("losses", outcome.loss);
+    within("grad_norms_before_clip", outcome.gradient_norm);
+    check.t4(fmt::format("rate {}", i), number(outcome.lr), expect("lrs"));
+    check.t1(
+        fmt::format("targets {}", i),
+        mix_targets(smoothed_targets(labels, run.run.model.num_classes, run.finetune.smoothing),
+                    {classifier.mix}),
+        expect("targets"));
+  }
+  for (const auto& [name, want] : fixture.group("output.weight.")) {
+    check.t3(name,
+             parity::without_key_bias(name, named_tensors(*vit).at(name)),
+             parity::without_key_bias(name, want));
   }
 }

@@ -73,6 +73,12 @@ Fixture load(const std::string& path) {
   return fixture;
 }
 
+at::Tensor without_key_bias(const std::string& name, const at::Tensor& weight) {
+  if (!name.ends_with("attn.qkv.bias")) return weight;
+  const auto thirds = weight.chunk(3);
+  return torch::cat({thirds[0], thirds[2]});
+}
+
 void Check::fail(const std::string& name, const std::string& why) {
   ++count_;
   failures_.push_back({kInfinity, fmt::format("{}: {}", name, why)});

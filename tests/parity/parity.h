@@ -29,6 +29,10 @@ struct Fixture {
 
 Fixture load(const std::string& path);
 
+/// What of a trained weight can be compared: all but the key third of a qkv bias. The key's bias has no true
+/// gradient, and Adam turns its rounding noise into steps of up to the rate.
+at::Tensor without_key_bias(const std::string& name, const at::Tensor& weight);
+
 /// Collects comparisons; remembers the worst one. Tolerances are those of the fixtures' README.
 class Check {
  public:

@@ -1,0 +1,67 @@
+#include "finetune/classifier.h"
+
+#include <torch/types.h>
+
+#include <limits>
+#include <utility>
+
+#include "finetune/losses.h"
+#include "random.h"
+#include "random_erasing.h"
+
+namespace previt {
+namespace {
+
+constexpr char kVit[] = "vit";
+
+// The trainer seeds torch's generator before each step; ours follows from it.
+uint64_t seed_of_step() {
+  return static_cast<uint64_t>(
+      torch::randint(std::numeric_limits<int64_t>::max(), {1}, torch::kInt64).item<int64_t>());
+}
+
+}  // namespace
+
+Classifier::Classifier(std::shared_ptr<Vit> vit, FinetuneRun options)
+    : options_(std::move(options)), vit_(register_module(kVit, std::move(vit))) {}
+
+StepResult Classifier::step(const Batch& batch, const StepInfo&) {
+  at::Tensor images = batch.views.at(0);
+  Random random(seed_of_step());
+  const FinetuneOptions& options = options_.finetune;
+  if (options.erasing > 0) images = random_erasing(images, options.erasing, random);
+  std::vector<Mix> mixes;
+  if (options.mix.on()) {
+    mixes = draw_mixes(options.mix, images.size(0), images.size(2), images.size(3), random);
+  }
+  return loss(images, batch.labels.to(images.device()), mixes);
+}
+
+StepResult Classifier::loss(const at::Tensor& images,
+                            const at::Tensor& labels,
+                            const std::vector<Mix>& mixes) {
+  const double smoothing = options_.finetune.smoothing;
+  if (mixes.empty()) {
+    const at::Tensor logits = vit_->forward(images);
+    const at::Tensor loss = smoothing > 0 ? label_smoothing_cross_entropy(logits, labels, smoothing)
+                                          : cross_entropy(logits, labels);
+    const at::Tensor right = (logits.detach().argmax(1) == labels).to(torch::kFloat32).mean();
+    return {.loss = loss, .metrics = {{"train_top1", 100 * right}}};
+  }
+  const at::Tensor logits = vit_->forward(mix_images(images, mixes));
+  const at::Tensor targets =
+      mix_targets(smoothed_targets(labels, logits.size(1), smoothing), mixes);
+  return {.loss = soft_target_cross_entropy(logits, targets), .metrics = {}};
+}
+
+ParamRules Classifier::param_rules() const {
+  const ParamRules rules = with_layer_decay(decay_matrices_except({"pos_embed", "cls_token"}),
+                                            options_.run.optimizer.layer_decay,
+                                            static_cast<int64_t>(vit_->options().depth));
+  const size_t prefix = std::string(kVit).size() + 1;
+  return [rules, prefix](const std::string& name, const at::Tensor& parameter) {
+    return rules(name.substr(prefix), parameter);
+  };
+}
+
+}  // namespace previt

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "finetune/finetune_options.h"
+#include "finetune/mixup.h"
+#include "pretrain/objective.h"
+
+namespace previt {
+
+/// Supervised fine-tuning of a whole Vit with its head, as an objective of the shared trainer
+/// (mae:engine_finetune.py): random erasing, then mixup or CutMix, then soft-target cross-entropy;
+/// without mixing, cross-entropy with label smoothing.
+class Classifier : public Objective {
+ public:
+  /// vit has its head already (Vit::set_num_classes).
+  Classifier(std::shared_ptr<Vit> vit, FinetuneRun options);
+
+  std::vector<ViewSpec> views() const override { return {options_.augment}; }
+  StepResult step(const Batch& batch, const StepInfo& info) override;
+  std::shared_ptr<Vit> backbone() override { return vit_; }
+
+  /// No decay on 1-D parameters, positions and the class token; rates fall layer by layer from the
+  /// head.
+  ParamRules param_rules() const override;
+
+  /// step with the mixing given: images [B, C, H, W] float, labels [B], mixes of size 1 or B, or
+  /// none.
+  StepResult loss(const at::Tensor& images,
+                  const at::Tensor& labels,
+                  const std::vector<Mix>& mixes);
+
+ private:
+  FinetuneRun options_;
+  std::shared_ptr<Vit> vit_;
+};
+
+}  // namespace previt

@@ -1,0 +1,10 @@
+#pragma once
+
+#include <string>
+
+namespace previt {
+
+/// One field of a CSV line (RFC 4180): quoted where it holds a comma, a quote or a line break.
+std::string csv_field(const std::string& text);
+
+}  // namespace previt

@@ -1,0 +1,115 @@
+#include "finetune/finetune_options.h"
+
+#include <algorithm>
+
+namespace previt {
+namespace {
+
+struct ModelSection {
+  VitOptions model;
+};
+void visit(FieldVisitor& v, ModelSection& o) { v.section("model", o.model); }
+
+void set_view_size(Recipe& recipe, ViewSpec& view, const VitOptions& model) {
+  const auto fit = [&](const char* key, int64_t& size, int64_t wanted) {
+    if (size != 0 && size != wanted) {
+      recipe.fail_at(key, fmt::format("{} is not that of model.image_size, {}", size, wanted));
+    }
+    size = wanted;
+  };
+  fit("augment.height", view.height, model.image_height());
+  fit("augment.width", view.width, model.image_width());
+}
+
+}  // namespace
+
+double FinetuneOptions::crop_pct(int64_t image_size) const {
+  if (eval_crop_pct > 0) return eval_crop_pct;
+  return image_size <= 224 ? 224.0 / 256 : 1.0;
+}
+
+void visit(FieldVisitor& v, FinetuneOptions& o) {
+  v.field("smoothing", o.smoothing, "label smoothing", {0, 1, false, true});
+  visit(v, o.mix);
+  v.field("erasing", o.erasing, "share of images with an erased box", between(0, 1));
+  v.field("head_std", o.head_std, "of the new head's weights", at_least(0));
+  v.field("per_class", o.per_class, "training images per class; 0: all", at_least(0));
+  v.field("subset_seed", o.subset_seed, "which ones", at_least(0));
+  v.field("holdout",
+          o.holdout,
+          "share held out of data without a validation split",
+          {0, 1, true, true});
+  v.field("eval_crop_pct",
+          o.eval_crop_pct,
+          "short side is resized to size / this; 0: 224/256 up to 224 px, else 1",
+          between(0, 1));
+  v.field("eval_epochs", o.eval_epochs, "evaluate every so many epochs", at_least(1));
+}
+
+void visit(FieldVisitor& v, FinetuneRun& o) {
+  visit(v, o.run);
+  v.section("finetune", o.finetune);
+  v.section("augment", o.augment);
+}
+
+FinetuneRun finetune_defaults(const VitOptions& model, bool pretrained) {
+  FinetuneRun defaults;
+  RunOptions& run = defaults.run;
+  const VitOptions resolved = resolve(model);
+  const bool large = resolved.depth >= 24, huge = resolved.depth >= 32,
+             small = resolved.embed_dim < 768;
+
+  run.objective = "finetune";
+  run.model = model;
+  if (run.model.num_classes == 0) run.model.pool = "avg";  // a classifier keeps its own
+  if (pretrained && run.model.pos_embed == "sincos") run.model.pos_embed = "learned";
+  run.model.drop_path = huge ? 0.3 : large ? 0.2 : 0.1;
+  run.optimizer.base_lr = large ? 1e-3 : 5e-4;
+  run.optimizer.betas = {0.9, 0.999};
+  run.optimizer.layer_decay = !pretrained ? 1 : large || small ? 0.75 : 0.65;
+  run.schedule.warmup_epochs = 5;
+  run.schedule.min_lr = 1e-6;
+  run.train.epochs = large ? 50 : 100;
+  run.output.preview_epochs = 0;
+
+  defaults.augment.name = "train";
+  defaults.augment.height = defaults.augment.width = 0;
+  defaults.augment.scale = {0.08, 1.0};
+  defaults.augment.rand_augment = "rand-m9-mstd0.5-inc1";
+  return defaults;
+}
+
+FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
+  ModelSection section;
+  if (pretrained != nullptr) section.model = pretrained->options;
+  recipe.read(section);
+  FinetuneRun whole = finetune_defaults(pretrained != nullptr ? pretrained->options : section.model,
+                                        pretrained != nullptr);
+  if (pretrained != nullptr) whole.run.normalize = pretrained->normalize;
+  recipe.read(whole);
+  recipe.require_all_read();
+  if (whole.run.objective != "finetune") {
+    recipe.fail_at("objective",
+                   fmt::format("{} is for pretraining; this takes recipes for fine-tuning",
+                               whole.run.objective));
+  }
+  whole.run.model = resolve(whole.run.model);
+  set_view_size(recipe, whole.augment, whole.run.model);
+  return whole;
+}
+
+std::string FinetuneRun::resolved() const {
+  RecipeWriter writer;
+  FinetuneRun all = *this;
+  visit(writer, all);
+  return writer.text();
+}
+
+Settings FinetuneRun::settings() const {
+  SettingsList list;
+  FinetuneRun all = *this;
+  visit(list, all);
+  return list.settings();
+}
+
+}  // namespace previt

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <string>
+
+#include "batch.h"
+#include "finetune/mixup.h"
+#include "models/load_model.h"
+#include "pretrain/run_options.h"
+#include "recipe.h"
+#include "settings.h"
+
+namespace previt {
+
+/// The `finetune:` section. Defaults are MAE's (recipes.md 2.3; mae:main_finetune.py).
+struct FinetuneOptions {
+  double smoothing = 0.1;
+  MixOptions mix;
+  double erasing = 0.25;    ///< share of images with an erased box
+  double head_std = 2e-5;   ///< of the new head's weights; its bias is 0
+  int64_t per_class = 0;    ///< training images per class, for few-label runs; 0: all
+  int64_t subset_seed = 0;  ///< which ones
+  double holdout = 0.1;     ///< share held out of data that has no validation split
+  double eval_crop_pct =
+      0;  ///< short side is resized to size / this; 0: 224/256 up to 224 px, else 1
+  int64_t eval_epochs = 1;  ///< evaluates every so many epochs, and at the end
+
+  double crop_pct(int64_t image_size) const;
+};
+void visit(FieldVisitor& v, FinetuneOptions& o);
+
+/// A whole fine-tuning run: the sections that all runs have, `finetune:` and `augment:`.
+struct FinetuneRun {
+  RunOptions run;
+  FinetuneOptions finetune;
+  ViewSpec augment;  ///< the training view; its size is model.image_size
+
+  /// Defaults for the model that is fine-tuned (the checkpoint's options) or trained from random
+  /// weights (none: as `model:` in the recipe says), then the recipe's keys. UsageError led by its
+  /// place.
+  static FinetuneRun read(Recipe& recipe, const LoadedModel* pretrained);
+
+  /// Every option with its value, as YAML that reads back to the same run.
+  std::string resolved() const;
+  /// The same as a list.
+  Settings settings() const;
+};
+void visit(FieldVisitor& v, FinetuneRun& o);
+
+/// MAE's official settings for a model of this depth and width: rates, layer decay and drop path of
+/// ViT-B, L and H (narrower models as ViT-B, with iBOT's layer decay for ViT-S), at a batch of 256.
+/// Training from random weights has no layer decay.
+FinetuneRun finetune_defaults(const VitOptions& model, bool pretrained);
+
+}  // namespace previt

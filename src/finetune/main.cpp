@@ -1,0 +1,17 @@
+// finetune: supervised training of a whole Vit for classification, or its evaluation.
+#include "cli/main.h"
+
+#include "cli/finetune.h"
+#include "cli/pretrain.h"
+#include "memory.h"
+
+int main(int argc, char** argv) {
+  using namespace previt;
+  tune_allocator();
+  const std::string command = cli::command_line(argc, argv);
+  return cli::run(argc,
+                  argv,
+                  "finetune: trains a pretrained Vision Transformer to classify",
+                  cli::finetune_options(),
+                  [&](const auto& args) { return cli::finetune(args, command); });
+}

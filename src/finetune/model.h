@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+
+#include "models/load_model.h"
+#include "models/vit.h"
+
+namespace previt {
+
+/// Throws UsageError that names the first option in which `wanted` can't have the checkpoint's
+/// weights: all but those of image size, positions, pooling, drop path and head.
+void require_same_architecture(const VitOptions& wanted, const LoadedModel& loaded);
+
+/// A Vit of `options` with the checkpoint's weights, positions resampled to its image size. A norm
+/// that the pooling asks for and the checkpoint lacks starts afresh.
+struct HeadChoice {
+  bool keep = false;      ///< the checkpoint's own, which must have options.num_classes rows
+  double new_std = 2e-5;  ///< else a new one, trunc_normal
+};
+std::shared_ptr<Vit> vit_from_checkpoint(const LoadedModel& loaded,
+                                         const VitOptions& options,
+                                         HeadChoice head);
+
+}  // namespace previt

@@ -1,0 +1,142 @@
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli/finetune.h"
+#include "error.h"
+#include "files.h"
+#include "models/load_model.h"
+#include "pretrain/pretrain_run.h"
+#include "support/catch.h"
+#include "support/temp_folder.h"
+
+using namespace previt;
+using Words = std::vector<std::string>;
+
+namespace {
+
+const Words kTiny = {"--set", "model.embed_dim=24",    "--set", "model.depth=2",
+                     "--set", "model.num_heads=3",     "--set", "model.image_size=[16]",
+                     "--set", "model.patch_size=8",    "--set", "train.batch=16",
+                     "--set", "train.epochs=2",        "--set", "schedule.warmup_epochs=0",
+                     "--set", "augment.rand_augment=", "--set", "data.workers=1"};
+const std::string kData = "synthetic:shapes,size=16,count=50,val=30";
+
+cli::po::variables_map parse(const Words& words) {
+  cli::po::variables_map args;
+  cli::po::store(cli::po::command_line_parser(words).options(cli::finetune_options()).run(), args);
+  cli::po::notify(args);
+  return args;
+}
+
+Words operator+(Words a, const Words& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+int finetune(const Words& words) { return cli::finetune(parse(words), "finetune"); }
+
+nlohmann::json result_in(const std::string& folder) {
+  return nlohmann::json::parse(read_whole_file(folder + "/result.json"));
+}
+
+// A finished run from random weights.
+std::string trained(const TempFolder& temp) {
+  const std::string out = temp.path() + "/scratch";
+  REQUIRE(finetune(Words{"--from", "none", "--data", kData, "--out", out} + kTiny) == 0);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("the command line of finetune is frozen") {
+  Words names;
+  const auto options = cli::finetune_options();
+  for (const auto& option : options.options()) names.push_back(option->long_name());
+  CHECK(names == Words{"from",
+                       "data",
+                       "recipe",
+                       "arch",
+                       "out",
+                       "set",
+                       "device",
+                       "eval-only",
+                       "resume",
+                       "print-recipe"});
+}
+
+TEST_CASE("fine-tuning leaves a run that evaluates, resumes and is fine-tuned again") {
+  const TempFolder temp;
+  const std::string out = trained(temp);
+  const auto result = result_in(out);
+  CHECK(result["images"] == 30);
+  CHECK(result["best_top1"] >= result["top1"]);
+  CHECK(result["best_epoch"] >= 1);
+  for (const char* file : {"recipe.yaml", "metrics.jsonl", "report.html", "best", "checkpoints"}) {
+    INFO(file);
+    CHECK(std::filesystem::exists(out + "/" + file));
+  }
+  CHECK(read_whole_file(out + "/report.html").find("Confusion matrix") != std::string::npos);
+
+  SECTION("evaluation alone finds what the training found") {
+    const std::string eval = temp.path() + "/eval";
+    CHECK(finetune({"--from", out, "--eval-only", "--out", eval}) == 0);
+    for (const char* key : {"top1", "top5", "images"}) CHECK(result_in(eval)[key] == result[key]);
+    CHECK(result_in(eval)["loss"].get<double>() ==
+          Approx(result["loss"].get<double>()).epsilon(1e-6));
+  }
+  SECTION("a finished run that is resumed has nothing to do and says the same") {
+    std::filesystem::remove(out + "/result.json");
+    CHECK(finetune(Words{"--from", "none", "--data", kData, "--out", out, "--resume"} + kTiny) ==
+          0);
+    CHECK(result_in(out) == result);
+  }
+  SECTION("another size and head start from its weights") {
+    const auto args = parse({"--from", out, "--data", kData, "--set", "model.image_size=[32]"});
+    cli::FinetuneJob job = cli::FinetuneJob::read(args);
+    CHECK(job.run.run.model.embed_dim == 24);
+    CHECK(job.run.augment.height == 32);
+    job.open_data();
+    const auto vit = job.build_model();
+    CHECK(vit->pos_embed.size(1) == 17);
+    CHECK(vit->forward(torch::zeros({1, 3, 32, 32})).abs().max().item<float>() <
+          0.01);  // a new head
+  }
+  SECTION("other classes can't be evaluated by its head, other weights can't be loaded") {
+    CHECK_THROWS_WITH(finetune({"--from", out, "--data", PREVIT_SOURCE_DIR, "--eval-only"}),
+                      !ContainsSubstring("\n"));
+    CHECK_THROWS_WITH(cli::FinetuneJob::read(
+                          parse({"--from", out, "--data", kData, "--set", "model.embed_dim=48"})),
+                      ContainsSubstring("model.embed_dim: 48, but "));
+  }
+}
+
+TEST_CASE("what finetune is asked wrongly is a usage error of one line") {
+  const auto refuse = [](const Words& words, const std::string& message) {
+    CHECK_THROWS_MATCHES(cli::FinetuneJob::read(parse(words)), UsageError, Catch::Message(message));
+  };
+  refuse({"--from", "none"}, "--data: say which images to train on");
+  refuse({"--from", "none", "--eval-only", "--data", kData},
+         "--eval-only: needs a checkpoint, not --from none");
+  refuse({"--from", "none", "--data", kData, "--set", "finetune.mixupp=1"},
+         "--set finetune.mixupp=1: finetune.mixupp: unknown key; did you mean mixup?");
+  refuse(
+      {"--from", "none", "--data", kData, "--set", "objective=mae"},
+      "--set objective=mae: objective: mae is for pretraining; this takes recipes for fine-tuning");
+  refuse({"--from", "none", "--data", kData, "--set", "augment.height=99"},
+         "--set augment.height=99: augment.height: 99 is not that of model.image_size, 224");
+  CHECK_THROWS_AS(cli::FinetuneJob::read(parse({"--from", "/no/such/checkpoint", "--data", kData})),
+                  Error);
+}
+
+TEST_CASE("every size of ViT gets its official settings") {
+  const auto defaults = [](const char* arch, bool pretrained) {
+    return finetune_defaults({.arch = arch}, pretrained).run;
+  };
+  CHECK(defaults("vit_base", true).optimizer.layer_decay == 0.65);
+  CHECK(defaults("vit_large", true).optimizer.layer_decay == 0.75);
+  CHECK(defaults("vit_huge", true).model.drop_path == 0.3);
+  CHECK(defaults("vit_base", false).optimizer.layer_decay == 1);
+  CHECK(defaults("vit_base", true).model.pool == "avg");
+  CHECK(FinetuneOptions{}.crop_pct(224) == 0.875);
+  CHECK(FinetuneOptions{}.crop_pct(384) == 1);
+}

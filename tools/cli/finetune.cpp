@@ -1,0 +1,97 @@
+#include "cli/finetune.h"
+
+#include <ATen/Parallel.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "augment/encode_png.h"
+#include "cli/device.h"
+#include "files.h"
+#include "finetune/classifier.h"
+#include "finetune/evaluation.h"
+#include "finetune/evaluation_report.h"
+#include "pretrain/train/trainer.h"
+
+namespace previt::cli {
+namespace {
+
+int report_result(const FinetuneJob& job, const nlohmann::ordered_json& result) {
+  const std::string line = result.dump();
+  if (!job.out.empty()) {
+    std::filesystem::create_directories(job.out);
+    write_whole_file(job.out + "/result.json", line + "\n");
+  }
+  fmt::print("{}\n", line);
+  return 0;
+}
+
+Evaluation evaluate(const FinetuneJob& job, Vit& vit, BatchSource& source) {
+  const RunOptions& run = job.run.run;
+  return evaluate(vit,
+                  source,
+                  run.normalize,
+                  run.train.precision == "bf16" ? torch::kBFloat16 : torch::kFloat32);
+}
+
+RunHooks describe(const FinetuneJob& job, const std::string& command) {
+  RunHooks hooks;
+#ifdef PREVIT_WITH_IMAGE_IO
+  hooks.encode_png = encode_png;
+#endif
+  hooks.title = "Fine-tuning " + (job.loaded ? job.from : "from random weights");
+  hooks.command = command;
+  hooks.recipe = job.run.resolved();
+  hooks.settings = job.run.settings();
+  hooks.class_names = job.data.class_names();
+  return hooks;
+}
+
+int train_and_evaluate(const FinetuneJob& job,
+                       std::shared_ptr<Vit> vit,
+                       const std::string& command) {
+  const auto training = job.training_source(), validation = job.validation_source();
+  std::optional<Evaluation> latest;
+  RunHooks hooks = describe(job, command);
+  hooks.evaluate = [&](int64_t) -> std::map<std::string, double> {
+    latest = evaluate(job, *vit, *validation);
+    const Scores& scores = latest->scores;
+    return {{"top1", scores.top1()}, {"top5", scores.top5()}, {"val_loss", scores.loss()}};
+  };
+  hooks.evaluate_epochs = job.run.finetune.eval_epochs;
+  hooks.best_metric = "top1";
+  hooks.extend_report = [&](Report& report) {
+    if (latest) add_evaluation(report, *latest, hooks.class_names, hooks.encode_png);
+  };
+
+  Classifier classifier(vit, job.run);
+  const int code = train(classifier, *training, job.run.run, job.out, job.resume, hooks);
+  if (code != 0) return code;
+  if (!latest) latest = evaluate(job, *vit, *validation);  // resumed after the last step
+  nlohmann::ordered_json result = latest->scores.json();
+  const BestEpoch best = best_epoch(read_whole_file(job.out + "/metrics.jsonl"), hooks.best_metric);
+  result["best_top1"] = best.value;
+  result["best_epoch"] = best.epoch;
+  return report_result(job, result);
+}
+
+}  // namespace
+
+int finetune(const po::variables_map& args, const std::string& command) {
+  FinetuneJob job = FinetuneJob::read(args);
+  if (args.count("print-recipe") > 0) {
+    fmt::print("{}", job.run.resolved());
+    return 0;
+  }
+  const at::Device device = choose_device(args["device"].as<std::string>());
+  const int64_t threads = job.run.run.train.threads;
+  if (threads > 0) at::set_num_threads(static_cast<int>(threads));
+  job.open_data();
+  const auto vit = job.build_model();
+  vit->to(device);
+  if (!job.eval_only) return train_and_evaluate(job, vit, command);
+  return report_result(job, evaluate(job, *vit, *job.validation_source()).scores.json());
+}
+
+}  // namespace previt::cli

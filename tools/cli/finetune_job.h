@@ -1,0 +1,43 @@
+#pragma once
+
+#include <boost/program_options.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/labelled_data.h"
+#include "finetune/finetune_options.h"
+#include "models/load_model.h"
+#include "models/vit.h"
+
+namespace previt::cli {
+
+namespace po = boost::program_options;
+
+/// The command line of `finetune`, frozen by a test.
+po::options_description finetune_options();
+
+/// What a `finetune` command asks for.
+struct FinetuneJob {
+  std::string from, out;
+  bool eval_only = false, resume = false;
+  std::optional<LoadedModel> loaded;  ///< nothing for --from none
+  FinetuneRun run;
+  LabelledData data;
+
+  /// Loads the checkpoint and reads the recipe. A finished run that is evaluated brings its own
+  /// recipe: the same held-out images, size and crop.
+  static FinetuneJob read(const po::variables_map& args);
+
+  /// Opens the images and fits the run to them: the number of classes, and a batch that few labels
+  /// fill.
+  void open_data();
+
+  /// The model to train or evaluate, on the CPU.
+  std::shared_ptr<Vit> build_model() const;
+
+  std::unique_ptr<BatchSource> training_source() const;
+  std::unique_ptr<BatchSource> validation_source() const;
+};
+
+}  // namespace previt::cli

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "augment/dataset/dataset.h"
+
+namespace previt::cli {
+
+/// Labelled images for training and evaluation, with one list of classes.
+struct LabelledData {
+  std::shared_ptr<Dataset> train, val;
+  bool held_out = false;  ///< val was cut from data that has no validation split
+
+  std::vector<std::string> class_names() const { return train->class_names(); }
+};
+
+struct SplitOptions {
+  double holdout = 0.1;      ///< of each class, where there is no validation split
+  uint64_t seed = 0;         ///< of the holdout
+  int64_t per_class = 0;     ///< training images per class; 0: all
+  uint64_t subset_seed = 0;  ///< which ones
+};
+
+/// Opens the data (open_dataset says what `path` may be). Throws Error where it has no labels or
+/// where the splits' classes differ.
+LabelledData open_labelled(const std::string& path,
+                           const SplitOptions& options,
+                           const std::string& cache_folder);
+
+/// The class of each sample. Throws Error, led by the path, where one has none.
+std::vector<int64_t> labels_of(const Dataset& dataset, const std::string& path);
+
+}  // namespace previt::cli
