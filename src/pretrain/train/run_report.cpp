@@ -33,6 +33,7 @@ const double* find(const MetricsLine& line, const std::string& name) {
 
 Chart chart_of(const std::string& name, const std::vector<MetricsLine>& lines) {
   Chart chart{.title = name, .x_label = "epoch", .points = {}};
+  std::replace(chart.title.begin(), chart.title.end(), '_', ' ');
   for (const auto& line : lines) {
     const double* epoch = find(line, "epoch");
     const double* value = find(line, name);

@@ -11,6 +11,7 @@
 #include "error.h"
 #include "log.h"
 #include "memory.h"
+#include "models/load_model.h"
 #include "pretrain/train/resume_check.h"
 #include "pretrain/train/run_outputs.h"
 #include "pretrain/train/run_plan.h"
@@ -264,6 +265,8 @@ void Run::make_previews() {
 
 Checkpoint Run::checkpoint() {
   Checkpoint saved = collect(objective_, stepper_);
+  saved.backbone_metadata =
+      model_metadata(objective_.backbone()->options(), options_.normalize, hooks_.class_names);
   saved.meta = at_.save();
   saved.meta["samples"] = plan_.samples;
   saved.meta["epoch"] = epochs_done();

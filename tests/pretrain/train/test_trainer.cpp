@@ -92,6 +92,7 @@ TEST_CASE("a run leaves metrics, events, checkpoints and a report") {
   const Checkpoint saved = latest(folder.path());
   CHECK(saved.backbone.contains("blocks.0.attn.qkv.weight"));
   CHECK(saved.training.at("objective.moves").item<double>() == 9);
+  CHECK(saved.backbone_metadata.contains("arch"));
 }
 
 TEST_CASE("a stopped and resumed run ends as an undisturbed one, bit for bit") {
