@@ -1,6 +1,7 @@
 // bench: how fast steps and loading are, one JSON line each.
 #include <cstring>
 
+#include "cli/bench_loader.h"
 #include "cli/bench_step.h"
 #include "error.h"
 #include "memory.h"
@@ -9,8 +10,11 @@ int main(int argc, char** argv) {
   previt::tune_allocator();
   const std::string command = argc > 1 ? argv[1] : "";
   if (command == "step") return previt::cli::bench_step(argc - 1, argv + 1);
+  if (command == "loader") return previt::cli::bench_loader(argc - 1, argv + 1);
   const bool help = command == "--help" || command == "-h";
-  fmt::print(help ? stdout : stderr,
-             "usage: bench step --recipe FILE [--batch N] [--steps N] [--set key.path=value]...\n");
+  fmt::print(
+      help ? stdout : stderr,
+      "usage: bench step --recipe FILE [--batch N] [--steps N] [--set key.path=value]...\n"
+      "       bench loader --recipe FILE --data PATH [--workers N] [--batch N] [--batches N]\n");
   return help ? 0 : 2;
 }
