@@ -59,6 +59,8 @@ void AdamW::step(double lr, double weight_decay) {
                       eps_,
                       /*amsgrad=*/false,
                       /*maximize=*/false);
+    // The fused kernel doesn't say that it wrote; the layers' bfloat16 copies go by the version.
+    for (const auto& weight : group.weights) weight.unsafeGetTensorImpl()->bump_version();
   }
 }
 

@@ -63,6 +63,17 @@ TEST_CASE("SGD's momentum starts at the first gradient, and decay goes into it")
   CHECK(p.tensor.item<double>() == Approx(0.425));
 }
 
+TEST_CASE("a step is seen by whoever keeps copies of the weights") {
+  OptimizerOptions options;
+  options.name = GENERATE(as<std::string>{}, "adamw", "sgd", "lars");
+  auto p = parameter("w", {1.0F});
+  const auto optimizer = make_optimizer(options, {p});
+  set_gradient(p, {2.0F});
+  const auto version = p.tensor._version();
+  optimizer->step(0.1, 0);
+  CHECK(p.tensor._version() > version);
+}
+
 TEST_CASE("an optimizer goes on from its saved state") {
   const std::string name = GENERATE(as<std::string>{}, "adamw", "sgd", "lars");
   OptimizerOptions options;

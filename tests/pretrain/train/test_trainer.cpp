@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 RunOptions long_options() {
   RunOptions options = tiny_options();
   options.train.micro_batch = 4;
+  options.train.precision = "bf16";  // stale copies of weights would show
   options.train.ema_decay = 0.9;
   options.schedule = {.kind = "mae", .warmup_epochs = 1};
   options.output.checkpoint_epochs = 1;
