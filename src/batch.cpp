@@ -69,4 +69,11 @@ at::Tensor denormalize(const at::Tensor& images, const NormalizeOptions& options
   return images * std + mean;
 }
 
+Batch first_images(Batch batch, int64_t count) {
+  for (auto& view : batch.views) view = view.slice(0, 0, count);
+  if (batch.labels.defined()) batch.labels = batch.labels.slice(0, 0, count);
+  if (batch.indices.defined()) batch.indices = batch.indices.slice(0, 0, count);
+  return batch;
+}
+
 }  // namespace previt

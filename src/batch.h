@@ -62,9 +62,11 @@ struct Batch {
   /// One tensor [B, C, H, W] per crop, in the order of the specs, each spec's `count` crops in a row.
   std::vector<at::Tensor> views;
   at::Tensor labels;   ///< [B] int64, -1 where there is none
-  at::Tensor indices;  ///< [B] int64, the samples' numbers in the dataset
+  at::Tensor indices;  ///< [B] int64, the samples' numbers in the dataset; on the host
   int64_t epoch = 0;
 };
+
+Batch first_images(Batch batch, int64_t count);
 
 /// Endless stream of batches with an exact position. Batches depend only on the seed and the position,
 /// not on threads. The engine knows nothing else about data.

@@ -4,10 +4,8 @@
 #include "cli/bench_loader.h"
 #include "cli/bench_step.h"
 #include "error.h"
-#include "memory.h"
 
 int main(int argc, char** argv) {
-  previt::tune_allocator();
   const std::string command = argc > 1 ? argv[1] : "";
   if (command == "step") return previt::cli::bench_step(argc - 1, argv + 1);
   if (command == "loader") return previt::cli::bench_loader(argc - 1, argv + 1);

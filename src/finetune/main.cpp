@@ -3,11 +3,9 @@
 
 #include "cli/finetune.h"
 #include "cli/pretrain.h"
-#include "memory.h"
 
 int main(int argc, char** argv) {
   using namespace previt;
-  tune_allocator();
   const std::string command = cli::command_line(argc, argv);
   return cli::run(argc,
                   argv,

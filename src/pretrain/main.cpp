@@ -11,7 +11,6 @@
 #include "cli/device.h"
 #include "cli/pretrain.h"
 #include "log.h"
-#include "memory.h"
 #include "pretrain/train/trainer.h"
 
 namespace previt::cli {
@@ -63,7 +62,6 @@ int body(const po::variables_map& args, const std::string& command) {
 
 int main(int argc, char** argv) {
   using namespace previt;
-  tune_allocator();
   const std::string command = cli::command_line(argc, argv);
   return cli::run(argc,
                   argv,

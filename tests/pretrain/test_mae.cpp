@@ -107,6 +107,41 @@ TEST_CASE("predicting the masked patches gives the same rows as predicting all")
   CHECK(mae->predict_masked(latent, mask).allclose(all, 1e-5, 1e-6));
 }
 
+TEST_CASE("the gradient is that of the whole batch however it is cut") {
+  const auto mae = build();
+  const at::Tensor images = some_images(4);
+  const auto loss_of = [&](int64_t begin, int64_t end) {
+    return mae
+        ->step({.views = {images.slice(0, begin, end)},
+                .labels = {},
+                .indices = torch::arange(begin, end),
+                .epoch = 2},
+               {})
+        .loss;
+  };
+  const auto want = gradients_of(*mae, loss_of(0, 4));
+  const auto got = gradients_of(*mae, loss_of(0, 1) * 0.25 + loss_of(1, 4) * 0.75);
+  for (const auto& [name, gradient] : want) {
+    INFO(name);
+    CHECK((got.at(name) - gradient).abs().max().item<double>() <=
+          2e-5 * gradient.abs().max().item<double>() + 1e-6);
+  }
+}
+
+TEST_CASE("an image's mask is drawn from its seed, epoch and index") {
+  Batch batch{.views = {torch::zeros({2, 3, 4, 4})}, .labels = {}, .indices = torch::tensor({7, 9})};
+  const at::Tensor noise = mask_noise(batch, 50, 1);
+  CHECK(noise.ge(0).logical_and(noise.lt(1)).all().item<bool>());
+  CHECK(noise.mean().item<double>() == Approx(0.5).margin(0.15));
+  CHECK(!noise[0].equal(noise[1]));
+  CHECK(!noise.equal(mask_noise(batch, 50, 2)));
+  batch.epoch = 1;
+  CHECK(!noise.equal(mask_noise(batch, 50, 1)));
+  batch.epoch = 0;
+  batch.indices = torch::tensor({9, 7});
+  CHECK(noise.equal(mask_noise(batch, 50, 1).flip(0)));
+}
+
 TEST_CASE("the encoder never sees a masked patch") {
   const auto mae = build();
   const RandomMask mask = some_mask(*mae);

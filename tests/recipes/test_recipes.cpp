@@ -52,9 +52,12 @@ void train_two_steps(Objective& objective, const RunOptions& options, int64_t cl
   const auto next = [&] {
     Batch batch;
     for (const auto& view : objective.views()) {
-      batch.views.push_back(
-          torch::randint(256, {options.train.micro(), 3, view.height, view.width}, torch::kUInt8));
+      for (int64_t i = 0; i < view.count; ++i) {
+        batch.views.push_back(torch::randint(
+            256, {options.train.micro(), 3, view.height, view.width}, torch::kUInt8));
+      }
     }
+    batch.indices = torch::arange(options.train.micro());
     batch.labels = torch::randint(classes, {options.train.micro()}, torch::kInt64);
     return batch;
   };

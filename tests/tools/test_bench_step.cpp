@@ -39,7 +39,7 @@ std::string output_of(Body body) {
 
 }  // namespace
 
-TEST_CASE("bench step prints one JSON line that a script can compare", "[!mayfail]") {
+TEST_CASE("bench step prints one JSON line that a script can compare") {
   int code = -1;
   const std::string line = output_of([&] {
     code = bench({"--recipe",
@@ -66,7 +66,8 @@ TEST_CASE("bench step prints one JSON line that a script can compare", "[!mayfai
   CHECK(result.at("images_per_second").get<double>() == Approx(4e3 / fastest));
   CHECK(result.at("gflops_per_second").get<double>() > 0);
   CHECK(result.at("peak_memory_mib").get<double>() > 10);
-  CHECK(result.at("loss").get<double>() == Approx(1.1).margin(0.3));
+  // Targets of variance 1, predictions of the variance that Xavier gives a layer from 96 to 192.
+  CHECK(result.at("loss").get<double>() == Approx(1 + 2. * 96 / (96 + 192)).margin(0.1));
 }
 
 TEST_CASE("bench step ends with 2 on wrong usage") {

@@ -113,6 +113,7 @@ FinetuneJob FinetuneJob::read(const po::variables_map& args) {
   job.loaded = load_weights(job);
   Recipe recipe = read_recipe(args, job);
   job.run = FinetuneRun::read(recipe, job.loaded ? &*job.loaded : nullptr);
+  if (job.loaded) require_same_architecture(job.run.run.model, *job.loaded);
   return job;
 }
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "error.h"
+#include "memory.h"
 
 namespace previt::cli {
 namespace {
@@ -36,6 +37,7 @@ std::vector<std::string> names(const po::options_description& options) {
 
 int run(int argc, char** argv, const std::string& summary, po::options_description options,
         const std::function<int(const po::variables_map&)>& body) {
+  tune_allocator();
   options.add_options()("help,h", "this text")("version", "the version");
   try {
     po::variables_map values;

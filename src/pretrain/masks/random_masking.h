@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "batch.h"
+
 namespace previt {
 
 /// How many of `patches` stay visible: truncated in double precision, so that 100 patches at ratio
@@ -20,6 +22,10 @@ struct RandomMask {
   at::Tensor restore() const;     ///< [B, L]: where each patch stands in `order`
   at::Tensor binary() const;      ///< [B, L] float32: 0 kept, 1 masked
 };
+
+/// Uniform noise for random_mask, float32 [B, patches] on the views' device. Each image has its own
+/// stream, named by seed, epoch and index: the masks stay the same however a batch is cut.
+at::Tensor mask_noise(const Batch& batch, int64_t patches, int64_t seed);
 
 /// Keeps the patches of the smallest noise. noise: float32 [B, L]; in a narrower type there would
 /// be ties, whose order is not defined.

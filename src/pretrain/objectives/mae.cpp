@@ -106,6 +106,7 @@ void MaeOptions::set_defaults(RunOptions& run) {
 Mae::Mae(const MaeOptions& options, const RunOptions& run)
     : options_(options.mae),
       model_(resolve(run.model)),
+      seed_(run.train.seed),
       view_(view_of(options.augment, model_)),
       pixel_order_(options_.pixel_order == "channel_last" ? PixelOrder::channel_last
                                                           : PixelOrder::channel_first) {
@@ -229,9 +230,7 @@ StepResult Mae::step(const Batch& batch, const StepInfo&) {
           images.size(3),
           view_.height,
           view_.width);
-  const at::Tensor noise =
-      torch::rand({images.size(0), model_.num_patches()}, images.options().dtype(torch::kFloat32));
-  return {loss(images, mask_of(noise)), {}};
+  return {loss(images, mask_of(mask_noise(batch, model_.num_patches(), seed_))), {}};
 }
 
 double Mae::flops_per_image() const {

@@ -88,6 +88,7 @@ class Mae final : public Objective {
 
   MaeMethodOptions options_;
   VitOptions model_;
+  int64_t seed_;
   ViewSpec view_;
   PixelOrder pixel_order_;
   std::shared_ptr<Vit> encoder_;

@@ -16,6 +16,24 @@ double Speed::images_per_second() const {
 
 double Speed::wait_share() const { return seconds > 0 ? wait / seconds : 0; }
 
+Scalars RunPosition::interval_values(double lr, int64_t bad_samples) const {
+  Scalars values = averages.means();
+  // A line has a loss even where no step of its interval was good.
+  if (values.empty()) values = {{"loss", std::numeric_limits<double>::quiet_NaN()}};
+  values.insert(values.end(),
+                {{"lr", lr},
+                 {"images_per_second", interval.images_per_second()},
+                 {"data_wait", interval.wait_share()}});
+  if (skipped_steps > 0) values.emplace_back("skipped_steps", static_cast<double>(skipped_steps));
+  if (bad_samples > 0) values.emplace_back("bad_samples", static_cast<double>(bad_samples));
+  return values;
+}
+
+void RunPosition::start_interval() {
+  averages.reset();
+  interval = {};
+}
+
 nlohmann::json RunPosition::save() const {
   nlohmann::json meta = {{"averages", averages.save()},
                          {"interval", {interval.images, interval.seconds, interval.wait}},

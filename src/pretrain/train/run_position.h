@@ -28,6 +28,10 @@ struct RunPosition {
   double best = -std::numeric_limits<double>::infinity();
   int64_t skipped_steps = 0;
 
+  /// The values of a metrics line for the time since the last one; `lr` is that of the last step.
+  Scalars interval_values(double lr, int64_t bad_samples) const;
+  void start_interval();
+
   nlohmann::json save() const;  ///< without the step, which the checkpoint has
   void load(const nlohmann::json& meta);
 };

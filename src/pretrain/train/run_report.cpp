@@ -49,8 +49,6 @@ std::string last_value(const std::vector<MetricsLine>& lines, const std::string&
   return "–";
 }
 
-}  // namespace
-
 std::string flops_text(double flops_per_second) {
   return flops_per_second >= 1e12 ? fmt::format("{:.2f} TFLOP/s", flops_per_second / 1e12)
                                   : fmt::format("{:.1f} GFLOP/s", flops_per_second / 1e9);
@@ -60,6 +58,14 @@ std::string memory_text(int64_t bytes) {
   const auto mebibytes = static_cast<double>(bytes) / (1 << 20);
   return mebibytes >= 1024 ? fmt::format("{:.2f} GiB", mebibytes / 1024)
                            : fmt::format("{:.0f} MiB", mebibytes);
+}
+
+}  // namespace
+
+std::string speed_text(const RunSummary& summary) {
+  std::string text = fmt::format("{:.1f} images/s", summary.images_per_second);
+  if (summary.flops_per_second > 0) text += ", " + flops_text(summary.flops_per_second);
+  return text + ", peak memory " + memory_text(summary.peak_memory);
 }
 
 Report make_report(const RunSummary& summary, const std::vector<MetricsLine>& lines) {

@@ -25,10 +25,8 @@ struct RunSummary {
   int64_t bad_samples = 0;
 };
 
-/// "1.23 TFLOP/s".
-std::string flops_text(double flops_per_second);
-/// "3.4 GiB".
-std::string memory_text(int64_t bytes);
+/// "123.4 images/s, 1.23 TFLOP/s, peak memory 3.4 GiB".
+std::string speed_text(const RunSummary& summary);
 
 /// Headline figures and the curve of every metric.
 Report make_report(const RunSummary& summary, const std::vector<MetricsLine>& lines);

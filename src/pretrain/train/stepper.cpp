@@ -43,7 +43,6 @@ Stepper::Stepper(Objective& objective, const RunOptions& options)
 Batch Stepper::on_device(Batch batch) const {
   for (auto& view : batch.views) view = normalize(view, options_.normalize, device_);
   if (batch.labels.defined()) batch.labels = batch.labels.to(device_);
-  if (batch.indices.defined()) batch.indices = batch.indices.to(device_);
   return batch;
 }
 

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <limits>
 #include <optional>
 
 #include "error.h"
@@ -28,14 +27,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// The first images of a batch.
-Batch first_images(Batch batch, int64_t count) {
-  for (auto& view : batch.views) view = view.slice(0, 0, count);
-  if (batch.labels.defined()) batch.labels = batch.labels.slice(0, 0, count);
-  if (batch.indices.defined()) batch.indices = batch.indices.slice(0, 0, count);
-  return batch;
 }
 
 class Run {
@@ -210,22 +201,11 @@ void Run::write_line() {
   const auto add = [&](const Scalars& values) {
     line.values.insert(line.values.end(), values.begin(), values.end());
   };
-  const Scalars means = at_.averages.means();
-  // A line has a loss even where no step of its interval was good.
-  if (means.empty()) add({{"loss", std::numeric_limits<double>::quiet_NaN()}});
-  add(means);
-  add({{"lr", last_lr_},
-       {"images_per_second", at_.interval.images_per_second()},
-       {"data_wait", at_.interval.wait_share()}});
-  if (at_.skipped_steps > 0) add({{"skipped_steps", static_cast<double>(at_.skipped_steps)}});
-  if (source_.bad_samples() > 0) {
-    add({{"bad_samples", static_cast<double>(source_.bad_samples())}});
-  }
+  add(at_.interval_values(last_lr_, source_.bad_samples()));
   const Scalars evaluated = evaluate();
   add(evaluated);
   outputs_->write(line);
-  at_.averages.reset();
-  at_.interval = {};
+  at_.start_interval();
   keep_if_best(evaluated);
 }
 
@@ -302,16 +282,12 @@ int Run::finish(int exit_code) {
   save();
   const RunSummary result = summary();
   set_live_line("");
-  const std::string arithmetic =
-      result.flops_per_second > 0 ? ", " + flops_text(result.flops_per_second) : "";
-  info("{} after step {} of {}: {:.1f} images/s{}, data wait {:.0f}%, peak memory {}",
+  info("{} after step {} of {}: {}, data wait {:.0f}%",
        exit_code == 0 ? "done" : "stopped and saved",
        at_.steps_done,
        plan_.total_steps(),
-       result.images_per_second,
-       arithmetic,
-       100 * session_.wait_share(),
-       memory_text(result.peak_memory));
+       speed_text(result),
+       100 * session_.wait_share());
   return exit_code;
 }
 
