@@ -30,7 +30,9 @@ at::Tensor attend(const at::Tensor& q,
                   const at::Tensor& v,
                   const at::Tensor& bias) {
   at::Tensor out;
-  if (q.is_cuda()) {
+  // In float32 on the CPU the blockwise operator keeps no weights, in the same time; it can't give
+  // the gradient of a bias.
+  if (q.is_cuda() || (q.scalar_type() == at::kFloat && !bias.defined())) {
     const auto mask =
         bias.defined() ? std::optional<at::Tensor>(bias.to(q.scalar_type())) : std::nullopt;
     out = at::scaled_dot_product_attention(q, k, v, mask);

@@ -8,6 +8,7 @@
 
 #include "models/layers/kernels.h"
 #include "models/layers/kernels_loops.h"
+#include "models/layers/kernels_products.h"
 #include "models/layers/kernels_weights.h"
 #include "models/layers/precision.h"
 
@@ -54,7 +55,7 @@ variable_list gradients(AutogradContext* ctx,
   const at::Tensor &rows = saved[0], &weight = saved[1];
   at::Tensor dx, dw, db;
   if (ctx->needs_input_grad(0)) {
-    dx = at::mm(dy, weight_as(weight, dy.scalar_type()))
+    dx = product_with_transposed(dy, weight_as(weight, dy.scalar_type()).t())
              .view(ctx->saved_data["shape"].toIntVector())
              .to(ctx->saved_data["type"].toScalarType());
   }
@@ -71,7 +72,7 @@ struct LinearCpu : torch::autograd::Function<LinearCpu> {
     const at::Tensor bias = given_bias.value_or(at::Tensor());
     const at::ScalarType type = compute_type();
     const at::Tensor rows = rows_of(x, type);
-    at::Tensor y = at::mm(rows, weight_as(weight, type).t());
+    at::Tensor y = product_with_transposed(rows, weight_as(weight, type));
     if (bias.defined()) loops::add_bias(y, float_bias(bias, weight));
     keep(ctx, x, rows, weight, bias, {});
     return y.view(with_last(x, y.size(1)));
@@ -91,7 +92,7 @@ struct LinearGeluCpu : torch::autograd::Function<LinearGeluCpu> {
     const at::Tensor bias = given_bias.value_or(at::Tensor());
     const at::ScalarType type = compute_type();
     const at::Tensor rows = rows_of(x, type);
-    const at::Tensor product = at::mm(rows, weight_as(weight, type).t());
+    const at::Tensor product = product_with_transposed(rows, weight_as(weight, type));
     const auto [y, derivative] = loops::gelu_with_derivative(product, float_bias(bias, weight));
     keep(ctx, x, rows, weight, bias, derivative);
     return y.view(with_last(x, y.size(1)));
