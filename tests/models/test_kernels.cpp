@@ -82,6 +82,18 @@ TEST_CASE("gelu of large and special values") {
   }
 }
 
+TEST_CASE("a residual keeps its type and both gradients") {
+  torch::manual_seed(6);
+  const at::Tensor x = torch::randn({3, 5, 7}).requires_grad_();
+  const at::Tensor branch = torch::randn({3, 5, 7}).to(torch::kBFloat16).requires_grad_();
+  const at::Tensor y = add_residual(x, branch);
+  CHECK(y.equal(x + branch.to(torch::kFloat)));
+  const at::Tensor gradient = torch::randn({3, 5, 7});
+  y.backward(gradient);
+  CHECK(x.grad().equal(gradient));
+  CHECK(branch.grad().equal(gradient.to(torch::kBFloat16)));
+}
+
 TEST_CASE("layer_norm keeps its statistics in float32") {
   torch::manual_seed(1);
   for (const int64_t width : {5, 64, 100}) {

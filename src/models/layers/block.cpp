@@ -2,6 +2,7 @@
 
 #include "models/layers/attention.h"
 #include "models/layers/drop_path.h"
+#include "models/layers/kernels.h"
 #include "models/layers/layer_norm.h"
 #include "models/layers/layer_scale.h"
 #include "models/layers/mlp.h"
@@ -30,10 +31,8 @@ at::Tensor Block::add(const at::Tensor& x,
     const at::Tensor kept = drop_path_factors(x.size(0), drop_path_, x.device());
     factors = factors.defined() ? factors * kept : kept;
   }
-  // Mixed types would go through a slow path of the framework: several times an explicit cast.
-  const at::Tensor wide = branch.to(x.scalar_type());
-  if (factors.defined()) return torch::addcmul(x, wide, factors);
-  return wide.is_same(branch) ? x + wide : wide.add_(x);
+  if (!factors.defined()) return add_residual(x, branch);
+  return torch::addcmul(x, branch.to(x.scalar_type()), factors);
 }
 
 at::Tensor Block::forward(const at::Tensor& x, const at::Tensor& bias, int64_t first_query) {

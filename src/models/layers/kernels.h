@@ -16,6 +16,9 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
 /// gelu(linear(x, weight, bias)) with the exact (erf) GELU.
 at::Tensor linear_gelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
+/// x + branch in x's type, for one shape.
+at::Tensor add_residual(const at::Tensor& x, const at::Tensor& branch);
+
 /// LayerNorm over the last dimension, statistics in float32.
 at::Tensor layer_norm(const at::Tensor& x,
                       const at::Tensor& weight,

@@ -60,7 +60,31 @@ PREVIT_CLONES void add_bias_rows(float* y, const float* b, int64_t rows, int64_t
   add_bias_body(y, b, rows, columns);
 }
 
-// out (when given) = a·b for columns [begin, end); sums += its column sums (a's without b).
+// V vectors of columns from c on: out (when given) = a·b; sums += its column sums (a's without b).
+template <int V, class T>
+PREVIT_INLINE void column_block(
+    const T* a, const T* b, T* out, float* sums, int64_t rows, int64_t stride, int64_t width) {
+  Vec totals[V] = {};
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int i = 0; i < V; ++i) {
+      const int64_t at = r * stride + i * kLanes, left = width - i * kLanes;
+      Vec v, w;
+      load_some(a + at, left, v);
+      if (out != nullptr) {
+        load_some(b + at, left, w);
+        v *= w;
+        store_some(out + at, left, v);
+      }
+      totals[i] += v;
+    }
+  }
+  for (int i = 0; i < V; ++i) {
+    Vec s;
+    load_some(sums + i * kLanes, width - i * kLanes, s);
+    store_some(sums + i * kLanes, width - i * kLanes, s + totals[i]);
+  }
+}
+
 template <class T>
 PREVIT_INLINE void columns_body(const T* a,
                                 const T* b,
@@ -70,19 +94,15 @@ PREVIT_INLINE void columns_body(const T* a,
                                 int64_t stride,
                                 int64_t begin,
                                 int64_t end) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const int64_t row = r * stride;
-    for (int64_t c = begin; c < end; c += kLanes) {
-      Vec v, w, s;
-      load_some(a + row + c, end - c, v);
-      if (out != nullptr) {
-        load_some(b + row + c, end - c, w);
-        v *= w;
-        store_some(out + row + c, end - c, v);
-      }
-      load_some(sums + c, end - c, s);
-      store_some(sums + c, end - c, s + v);
-    }
+  constexpr int kVectors = 4;
+  const auto from = [](auto* p, int64_t c) { return p == nullptr ? p : p + c; };
+  int64_t c = begin;
+  for (; c + kVectors * kLanes <= end; c += kVectors * kLanes) {
+    column_block<kVectors>(
+        a + c, from(b, c), from(out, c), sums + c, rows, stride, kVectors * kLanes);
+  }
+  for (; c < end; c += kLanes) {
+    column_block<1>(a + c, from(b, c), from(out, c), sums + c, rows, stride, end - c);
   }
 }
 PREVIT_CLONES void columns(const Bf16* a,
@@ -119,6 +139,15 @@ PREVIT_CLONES void gelu_rows(
       store_some(y + c, columns - c, v * cdf);
       store_some(d + c, columns - c, cdf + v * e * 0.39894228f);
     }
+  }
+}
+
+PREVIT_CLONES void add_widened(const float* x, const Bf16* branch, float* y, int64_t count) {
+  for (int64_t i = 0; i < count; i += kLanes) {
+    Vec v, w;
+    load_some(x + i, count - i, v);
+    load_some(branch + i, count - i, w);
+    store_some(y + i, count - i, v + w);
   }
 }
 
@@ -175,6 +204,17 @@ void add_bias(at::Tensor& y, const at::Tensor& bias) {
       add_bias_rows(pointer<T>(y) + begin * width, pointer<float>(bias), end - begin, width);
     });
   });
+}
+
+at::Tensor add_widening(const at::Tensor& x, const at::Tensor& branch) {
+  at::Tensor y = at::empty_like(x);
+  at::parallel_for(0, x.numel(), grain(1), [&](int64_t begin, int64_t end) {
+    add_widened(pointer<float>(x) + begin,
+                pointer<Bf16>(branch) + begin,
+                pointer<float>(y) + begin,
+                end - begin);
+  });
+  return y;
 }
 
 at::Tensor column_sums(const at::Tensor& y) {

@@ -12,6 +12,9 @@ namespace previt::loops {
 /// y [M, O] += bias, in place.
 void add_bias(at::Tensor& y, const at::Tensor& bias);
 
+/// x + branch for float32 x and bfloat16 branch of one shape, float32.
+at::Tensor add_widening(const at::Tensor& x, const at::Tensor& branch);
+
 /// Sum over rows of y [M, O], float32 [O].
 at::Tensor column_sums(const at::Tensor& y);
 
