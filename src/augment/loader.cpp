@@ -277,7 +277,11 @@ void Loader::fill_slot(Job& job, int64_t slot, SampleRenderer& renderer) {
       job.bad.push_back({index, reason});
     }
   }
-  fail("no image of {} in a row is readable; the last: {}", attempts, reason);
+  const int64_t last = order[(job.start + slot + attempts - 1) % static_cast<int64_t>(order.size())];
+  fail("{}: {}; no image of {} in a row is readable",
+       dataset_->name(last % dataset_->size()),
+       reason,
+       attempts);
 }
 
 }  // namespace

@@ -65,6 +65,8 @@ int run(int argc, char** argv, const std::string& summary, po::options_descripti
     const auto near = nearest_word(option, names(options));
     return report(fmt::format("--{}: unknown option{}", option,
                               near.empty() ? "" : fmt::format("; did you mean --{}?", near)), 2);
+  } catch (const po::required_option& e) {
+    return report(fmt::format("--{}: must be given; --help says more", e.get_option_name().substr(2)), 2);
   } catch (const po::error& e) {
     return report(one_line(e.what()), 2);
   } catch (const UsageError& e) {
