@@ -84,7 +84,9 @@ void write_answers(std::ostream& out,
 int64_t predict(const Classified& model, const Dataset& dataset, int64_t top, std::ostream& out) {
   const torch::NoGradGuard no_grad;
   const VitOptions& options = model.vit->options();
-  const double crop_pct = FinetuneOptions{}.crop_pct(options.image_height());
+  FinetuneOptions evaluation;
+  evaluation.eval_crop_pct = model.loaded.crop_pct;
+  const double crop_pct = evaluation.crop_pct(options.image_height());
   const std::vector<ViewSpec> specs{
       evaluation_view(options.image_height(), options.image_width(), crop_pct)};
   const at::Device device = model.vit->parameters().front().device();

@@ -85,7 +85,10 @@ FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
   recipe.read(section);
   FinetuneRun whole = finetune_defaults(pretrained != nullptr ? pretrained->options : section.model,
                                         pretrained != nullptr);
-  if (pretrained != nullptr) whole.run.normalize = pretrained->normalize;
+  if (pretrained != nullptr) {
+    whole.run.normalize = pretrained->normalize;
+    whole.finetune.eval_crop_pct = pretrained->crop_pct;
+  }
   recipe.read(whole);
   recipe.require_all_read();
   if (whole.run.objective != "finetune") {

@@ -72,6 +72,8 @@ void apply_timm_config(const json& config, LoadedModel& model) {
   const json& pretrained = member(config, "pretrained_cfg");
   if (pretrained.is_object()) {
     take_normalisation(member(pretrained, "mean"), member(pretrained, "std"), model.normalize);
+    const json& crop_pct = member(pretrained, "crop_pct");
+    if (crop_pct.is_number() && crop_pct > 0 && crop_pct <= 1) model.crop_pct = crop_pct;
   }
   if (member(config, "global_pool") == "avg") o.pool = "avg";
   for (const auto& name : member(config, "label_names")) {

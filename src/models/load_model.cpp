@@ -44,6 +44,13 @@ LoadedModel from_metadata(const std::map<std::string, std::string>& metadata,
   LoadedModel model;
   model.options = options_from_json<VitOptions>(value("arch"), place + ": arch");
   model.normalize = options_from_json<NormalizeOptions>(value("normalize"), place + ": normalize");
+  if (metadata.contains("crop_pct")) {
+    const json crop_pct = value("crop_pct");
+    require(crop_pct.is_number() && crop_pct >= 0 && crop_pct <= 1,
+            "{}: crop_pct: not a number in [0, 1]",
+            place);
+    model.crop_pct = crop_pct;
+  }
   const json names = value("class_names");
   require(names.is_array(), "{}: class_names: not a list", place);
   for (const auto& name : names) {
@@ -189,13 +196,15 @@ LoadedModel load_model(const std::string& ckpt, std::vector<std::string>* warnin
 
 std::map<std::string, std::string> model_metadata(const VitOptions& options,
                                                   const NormalizeOptions& normalize,
-                                                  const std::vector<std::string>& class_names) {
+                                                  const std::vector<std::string>& class_names,
+                                                  double crop_pct) {
   return {{"format", "pt"},  // what Hugging Face's loader wants to see
           {"previt_format", std::to_string(kFormatVersion)},
           {"previt_version", PREVIT_VERSION},
           {"arch", options_to_json(options).dump()},
           {"normalize", options_to_json(normalize).dump()},
-          {"class_names", json(class_names).dump()}};
+          {"class_names", json(class_names).dump()},
+          {"crop_pct", json(crop_pct).dump()}};
 }
 
 }  // namespace previt

@@ -17,6 +17,7 @@ struct LoadedModel {
   NamedTensors weights;  ///< timm's names, float32 unless stored otherwise
   NormalizeOptions normalize;
   std::vector<std::string> class_names;
+  double crop_pct = 0;  ///< of the view that its classifier was evaluated on; 0: not told
   std::string source;  ///< what it was, in words, with the file
   NamedTensors extra;  ///< other tensors of the file by their official names (MAE's decoder, heads)
   nlohmann::json
@@ -32,6 +33,7 @@ LoadedModel load_model(const std::string& ckpt, std::vector<std::string>* warnin
 /// The header of our weight files (Checkpoint::backbone_metadata): all of LoadedModel but tensors.
 std::map<std::string, std::string> model_metadata(const VitOptions& options,
                                                   const NormalizeOptions& normalize,
-                                                  const std::vector<std::string>& class_names);
+                                                  const std::vector<std::string>& class_names,
+                                                  double crop_pct = 0);
 
 }  // namespace previt

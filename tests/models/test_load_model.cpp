@@ -39,7 +39,7 @@ Checkpoint checkpoint_of(const Vit& vit) {
   return {.backbone = detached(vit),
           .training = {},
           .backbone_metadata = model_metadata(
-              vit.options(), {.mean = {0.1, 0.2, 0.3}, .std = {1, 2, 3}}, {"cat", "dog"})};
+              vit.options(), {.mean = {0.1, 0.2, 0.3}, .std = {1, 2, 3}}, {"cat", "dog"}, 0.875)};
 }
 
 void check_same(const LoadedModel& model, Vit& vit) {
@@ -50,6 +50,7 @@ void check_same(const LoadedModel& model, Vit& vit) {
   CHECK(model.options.norm_eps == 1e-5);
   CHECK(model.normalize.mean == std::vector<double>{0.1, 0.2, 0.3});
   CHECK(model.class_names == std::vector<std::string>{"cat", "dog"});
+  CHECK(model.crop_pct == 0.875);
 }
 
 }  // namespace
@@ -138,6 +139,7 @@ TEST_CASE("configurations beside the weights are honoured") {
   CHECK(beit.options.layer_scale == 0.1);
   const LoadedModel timm = load_model(kFixtures + "timm_hub_a");
   CHECK(timm.normalize.mean == std::vector<double>{0.5, 0.5, 0.5});
+  CHECK(timm.crop_pct == 0.9);
   CHECK(timm.options.pos_resize == "timm");
   const LoadedModel dino = load_model(kFixtures + "dino_checkpoint_a.pth");
   CHECK(dino.options.num_heads == 3);  // from args.arch

@@ -45,6 +45,7 @@ RunHooks describe(const FinetuneJob& job, const std::string& command) {
   hooks.recipe = job.run.resolved();
   hooks.settings = job.run.settings();
   hooks.class_names = job.data.class_names();
+  hooks.crop_pct = job.run.finetune.crop_pct(job.run.run.model.image_height());
   return hooks;
 }
 

@@ -245,8 +245,10 @@ void Run::make_previews() {
 
 Checkpoint Run::checkpoint() {
   Checkpoint saved = collect(objective_, stepper_);
-  saved.backbone_metadata =
-      model_metadata(objective_.backbone()->options(), options_.normalize, hooks_.class_names);
+  saved.backbone_metadata = model_metadata(objective_.backbone()->options(),
+                                           options_.normalize,
+                                           hooks_.class_names,
+                                           hooks_.crop_pct);
   saved.meta = at_.save();
   saved.meta["samples"] = plan_.samples;
   saved.meta["epoch"] = epochs_done();

@@ -37,6 +37,7 @@ struct RunHooks {
   std::string recipe;                    ///< fully resolved, written to recipe.yaml
   Settings settings;                     ///< the same as a list: reported, and compared on resume
   std::vector<std::string> class_names;  ///< stored with the backbone
+  double crop_pct = 0;  ///< of the evaluation view; stored with the backbone
 };
 
 /// Trains `objective`, on the device where its parameters are, for options.train.epochs, and leaves
