@@ -15,6 +15,8 @@ namespace previt {
 namespace {
 
 constexpr double kTurn = 2 * std::numbers::pi;
+constexpr double kTilt = kTurn / 18;   // an object's, each way
+constexpr float kStandsOut = 110;  // colour distance of the object to its background
 
 struct Scene {
   Image pixels, mask;
@@ -88,19 +90,21 @@ Outline fragment(Draws& draws, double size) {
 Scene draw_scene(size_t shape, int64_t size, Random draws) {
   const double unit = static_cast<double>(size);
   Painter painter(static_cast<int>(size));
-  painter.background(Texture(draws, unit));
-  const int64_t fragments = draws.integer(4, 10);
+  const Texture ground(draws, unit);
+  painter.background(ground);
+  const int64_t fragments = draws.integer(3, 8);
   for (int64_t i = 0; i < fragments; ++i) {
     const Outline outline = fragment(draws, unit);
     painter.paint(outline, Texture(draws, unit));
   }
-  const double radius = unit * draws.uniform(0.2, 0.38);
+  const double radius = unit * draws.uniform(0.25, 0.42);
   const double x = draws.uniform(radius, unit - radius), y = draws.uniform(radius, unit - radius);
-  const double angle = draws.uniform(0, kTurn);
-  const Texture texture(draws, unit);
+  const double angle = draws.uniform(-kTilt, kTilt);
+  Texture texture(draws, unit);
+  while (texture.colour_distance(ground) < kStandsOut) texture = Texture(draws, unit);
   painter.paint(placed(shape_outline(shape), angle, radius, x, y), texture);
   const auto salt = static_cast<uint32_t>(draws.integer(0, int64_t{1} << 32));
-  return {painter.picture(salt, static_cast<float>(draws.uniform(0, 40))), painter.mask()};
+  return {painter.picture(salt, static_cast<float>(draws.uniform(0, 16))), painter.mask()};
 }
 
 class Synthetic final : public Dataset {

@@ -20,8 +20,8 @@ struct SyntheticOptions {
 /// Throws UsageError naming the nearest valid key.
 SyntheticOptions parse_synthetic(const std::string& spec);
 
-/// Generated scenes: one textured object of ten shape classes, of any colour, angle, size and
-/// place, on a textured background with fragments lying about. Sample i of class i % 10 is the same
+/// Generated scenes: one textured object of ten shape classes, a little tilted, of any
+/// colour, size and place, on a textured background with fragments lying about. Sample i of class i % 10 is the same
 /// for the same seed, whatever `count` is; "train" and "val" share none, "all" is one after the
 /// other.
 std::shared_ptr<Dataset> make_synthetic(const SyntheticOptions& options, const std::string& split);

@@ -7,6 +7,8 @@
 namespace previt {
 namespace {
 
+constexpr double kContrast = 80;  // of a pattern's two colours: less than an object's to its ground
+
 float fraction(float x) { return x - std::floor(x); }
 float triangle_wave(float x) { return std::abs(2 * fraction(x) - 1); }
 
@@ -36,7 +38,7 @@ Texture::Texture(Draws& draws, double unit) {
   kind_ = draws.integer(0, kKinds);
   for (int c = 0; c < 3; ++c) {
     base_[c] = static_cast<float>(draws.uniform(0, 255));
-    difference_[c] = static_cast<float>(draws.uniform(0, 255)) - base_[c];
+    difference_[c] = static_cast<float>(draws.uniform(-kContrast, kContrast));
   }
   const double angle = draws.uniform(0, 2 * std::numbers::pi);
   cos_ = static_cast<float>(std::cos(angle));
@@ -65,6 +67,15 @@ float Texture::pattern(float u, float v) const {
     default:
       return triangle_wave(0.15f * u);
   }
+}
+
+float Texture::colour_distance(const Texture& other) const {
+  float sum = 0;
+  for (int c = 0; c < 3; ++c) {
+    const float d = base_[c] + difference_[c] / 2 - other.base_[c] - other.difference_[c] / 2;
+    sum += d * d;
+  }
+  return std::sqrt(sum);
 }
 
 void Texture::fill_row(int y, int width, float* rgb) const {

@@ -13,7 +13,10 @@ class Texture {
   /// Draws kind, colours, angle and wavelength; `unit` is the picture's side, for the wavelength.
   Texture(Draws& draws, double unit);
 
-  /// RGB in [0, 255] at these pixels: x = 0 … width-1 of row y.
+  /// Of the mean colours, in RGB.
+  float colour_distance(const Texture& other) const;
+
+  /// RGB, about [0, 255], at these pixels: x = 0 … width-1 of row y.
   void fill_row(int y, int width, float* rgb) const;
 
  private:
