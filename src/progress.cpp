@@ -21,11 +21,23 @@ int64_t terminal_width() {
 }
 
 std::string figures(const ProgressState& state, double seconds_left) {
+  if (!state.task.empty()) {
+    return fmt::format("{} of {} images  {:.1f} images/s  {} left",
+                       state.step,
+                       state.total_steps,
+                       state.images_per_second,
+                       duration_text(seconds_left));
+  }
   return fmt::format("loss {:.4f}  {:.1f} images/s  data wait {:.0f}%  {} left",
                      state.loss,
                      state.images_per_second,
                      100 * state.data_wait,
                      duration_text(seconds_left));
+}
+
+std::string place(const ProgressState& state) {
+  return state.task.empty() ? fmt::format("epoch {:.2f}/{}", state.epoch, state.epochs)
+                            : state.task;
 }
 
 double share_done(const ProgressState& state) {
@@ -76,8 +88,7 @@ double Progress::seconds_left(const ProgressState& state) {
 }
 
 std::string Progress::line_text(const ProgressState& state, double seconds_left) {
-  return fmt::format(
-      "epoch {:.2f}/{}  {}", state.epoch, state.epochs, figures(state, seconds_left));
+  return fmt::format("{}  {}", place(state), figures(state, seconds_left));
 }
 
 std::string Progress::bar_text(const ProgressState& state, double seconds_left, int64_t width) {
@@ -85,9 +96,8 @@ std::string Progress::bar_text(const ProgressState& state, double seconds_left, 
   const auto full = static_cast<int64_t>(share_done(state) * kCells);
   std::string bar;
   for (int64_t i = 0; i < kCells; ++i) bar += i < full ? "█" : "░";
-  const std::string text = fmt::format("epoch {:.2f}/{} {:3.0f}%  {}",
-                                       state.epoch,
-                                       state.epochs,
+  const std::string text = fmt::format("{} {:3.0f}%  {}",
+                                       place(state),
                                        100 * share_done(state),
                                        figures(state, seconds_left));
   // A line that wraps can't be erased.

@@ -14,6 +14,9 @@ struct ProgressState {
   double loss = 0;
   double images_per_second = 0;
   double data_wait = 0;  ///< share of the time spent waiting for data
+  /// What is done when it is no training ("reading features"): shown with the steps, which then are
+  /// images, instead of epoch and loss.
+  std::string task = {};
 };
 
 /// "1 h 02 min", "3 min 20 s", "45 s".

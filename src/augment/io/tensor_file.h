@@ -1,0 +1,50 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace previt {
+
+/// Writes named tensors and lists of texts into one HDF5 file, which h5py and other tools read:
+/// features, attention maps. It is <path>.partial until finish(). float32, int64 and uint8 tensors
+/// of any device. Throws Error led by the path.
+class TensorFileWriter {
+ public:
+  explicit TensorFileWriter(const std::string& path);
+  ~TensorFileWriter();  ///< removes what was not finished
+
+  /// A whole dataset; a name may hold folders ("maps/000001").
+  void write(const std::string& name, const at::Tensor& tensor);
+  /// Rows at the end of a dataset that begins with the first call: all but the first dimension stay.
+  void append(const std::string& name, const at::Tensor& rows);
+  /// UTF-8 strings of any length, [texts.size()].
+  void write_texts(const std::string& name, const std::vector<std::string>& texts);
+  /// A text that describes the file.
+  void describe(const std::string& name, const std::string& text);
+
+  void finish();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Reads such a file. Throws Error led by the path.
+class TensorFileReader {
+ public:
+  explicit TensorFileReader(const std::string& path);
+  ~TensorFileReader();
+
+  at::Tensor read(const std::string& name) const;
+  std::vector<std::string> read_texts(const std::string& name) const;
+  std::string description(const std::string& name) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace previt

@@ -1,0 +1,56 @@
+#include "augment/io/tensor_file.h"
+
+#include <filesystem>
+
+#include "error.h"
+#include "files.h"
+#include "support/catch.h"
+#include "support/temp_folder.h"
+
+using namespace previt;
+
+TEST_CASE("tensors, texts and descriptions come back from an HDF5 file as they were") {
+  const TempFolder temp;
+  const std::string path = temp.path() + "/f.h5";
+  const at::Tensor maps = torch::randn({2, 3, 4});
+  const at::Tensor rows = torch::arange(25).view({5, 5});
+  {
+    TensorFileWriter file(path);
+    file.write("maps/000001", maps);
+    file.write("bytes", torch::arange(9).to(torch::kUInt8));
+    file.append("rows", rows.slice(0, 0, 2));
+    file.append("rows", rows.slice(0, 2, 5));
+    file.write_texts("names", {"a.jpg", "", "täuschend ähnlich.png"});
+    file.write_texts("none", {});
+    file.describe("model", "a model");
+    CHECK_FALSE(std::filesystem::exists(path));
+    file.finish();
+  }
+  const TensorFileReader file(path);
+  CHECK(torch::equal(file.read("maps/000001"), maps));
+  CHECK(torch::equal(file.read("rows"), rows));
+  CHECK(file.read("bytes").scalar_type() == torch::kUInt8);
+  CHECK(file.read_texts("names") ==
+        std::vector<std::string>{"a.jpg", "", "täuschend ähnlich.png"});
+  CHECK(file.read_texts("none").empty());
+  CHECK(file.description("model") == "a model");
+  CHECK_THROWS_WITH(file.read("other"), path + ": has no other");
+}
+
+TEST_CASE("what was not finished is removed, what is no HDF5 file is refused") {
+  const TempFolder temp;
+  const std::string path = temp.path() + "/f.h5";
+  {
+    TensorFileWriter file(path);
+    file.write("rows", torch::zeros({2}));
+    file.append("growing", torch::zeros({2, 2}));
+    CHECK_THROWS_WITH(file.append("growing", torch::zeros({2, 3})),
+                      ContainsSubstring("rows of another shape"));
+    CHECK_THROWS_WITH(file.write("double", torch::zeros({2}, torch::kFloat64)),
+                      ContainsSubstring("Double"));
+  }
+  CHECK(std::filesystem::is_empty(temp.path()));
+  write_whole_file(path, "not HDF5");
+  CHECK_THROWS_WITH(TensorFileReader(path), path + ": not an HDF5 file that can be read");
+  CHECK_THROWS_WITH(TensorFileWriter("/no/such/folder/f.h5"), "/no/such/folder/f.h5: can't be written");
+}

@@ -1,0 +1,16 @@
+// attention_maps: where a network looks, as pictures, numbers and scores against object masks.
+#include "cli/attention_maps.h"
+
+#include "cli/main.h"
+#include "memory.h"
+
+int main(int argc, char** argv) {
+  using namespace previt;
+  tune_allocator();
+  return cli::run(argc,
+                  argv,
+                  "attention_maps: the class token's attention to the patches of images, head by "
+                  "head",
+                  cli::attention_maps_options(),
+                  cli::attention_maps);
+}

@@ -1,0 +1,117 @@
+#include "cli/backbone.h"
+
+#include <torch/utils.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "augment/loader.h"
+#include "cli/device.h"
+#include "error.h"
+#include "files.h"
+#include "finetune/finetune_options.h"
+#include "finetune/model.h"
+#include "log.h"
+
+namespace previt::cli {
+namespace {
+
+int64_t positive(const po::variables_map& args, const char* name) {
+  const auto value = args[name].as<int64_t>();
+  if (value < 1) fail_usage("--{}: {} is not in [1, inf)", name, value);
+  return value;
+}
+
+at::ScalarType precision(const std::string& name) {
+  if (name == "fp32") return at::kFloat;
+  if (name == "bf16") return at::kBFloat16;
+  fail_usage("--precision: {} is not one of fp32, bf16", name);
+}
+
+std::shared_ptr<Vit> build(const po::variables_map& args, LoadedModel& loaded) {
+  VitOptions options = loaded.options;
+  if (args.count("heads") > 0) options.num_heads = positive(args, "heads");
+  require(options.num_heads > 0,
+          "{}: does not say how many attention heads it has; give --heads",
+          loaded.source);
+  if (args.count("untrained") == 0) return vit_from_checkpoint(loaded, options, {.keep = true});
+  torch::manual_seed(0);
+  options.num_classes = 0;
+  return std::make_shared<Vit>(options);
+}
+
+}  // namespace
+
+void add_backbone_options(po::options_description& options) {
+  const auto number = [](int64_t value) { return po::value<int64_t>()->default_value(value); };
+  auto add = options.add_options();
+  add("from",
+      po::value<std::string>()->required(),
+      "checkpoint: a run folder, a checkpoint folder, .safetensors, a Hugging Face or timm folder, "
+      "an official .pth");
+  add("untrained", "random weights instead of the checkpoint's: what to compare with");
+  add("image-size", po::value<int64_t>(), "pixels a side; the model's own when not given");
+  add("heads", po::value<int64_t>(), "attention heads, for files that do not say");
+  add("precision", po::value<std::string>()->default_value("fp32"), "fp32 or bf16");
+  add("batch", number(32), "images at a time");
+  add("workers", number(0), "decoding threads; 0: one per core");
+  add("device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N");
+}
+
+Backbone load_backbone(const po::variables_map& args) {
+  Backbone backbone;
+  backbone.batch = positive(args, "batch");
+  backbone.workers = args["workers"].as<int64_t>();
+  backbone.type = precision(args["precision"].as<std::string>());
+  const at::Device device = choose_device(args["device"].as<std::string>());
+
+  std::vector<std::string> warnings;
+  backbone.loaded = load_model(args["from"].as<std::string>(), &warnings);
+  for (const std::string& warning : warnings) log_warning(warning);
+  backbone.vit = build(args, backbone.loaded);
+  backbone.vit->to(device);
+  backbone.vit->eval();
+
+  const VitOptions& model = backbone.vit->options();
+  backbone.height = model.image_height();
+  backbone.width = model.image_width();
+  if (args.count("image-size") > 0) {
+    backbone.height = backbone.width = positive(args, "image-size");
+  }
+  return backbone;
+}
+
+ViewSpec Backbone::view() const {
+  const int64_t patch = vit->options().patch_size;
+  if (height % patch != 0) {
+    fail_usage("--image-size: {} is no multiple of the patch, {}", height, patch);
+  }
+  FinetuneOptions evaluation;
+  if (height == vit->options().image_height()) evaluation.eval_crop_pct = loaded.crop_pct;
+  return evaluation_view(height, width, evaluation.crop_pct(height));
+}
+
+std::unique_ptr<BatchSource> Backbone::source(std::shared_ptr<Dataset> dataset) const {
+  return make_loader(std::move(dataset),
+                     {view()},
+                     {.batch = batch, .shuffle = false, .drop_last = false, .workers = workers},
+                     log_warning);
+}
+
+FeatureReading Backbone::reading(const std::string& task) const {
+  return {.normalize = loaded.normalize, .type = type, .task = task};
+}
+
+void write_result(const po::variables_map& args, const nlohmann::ordered_json& result) {
+  const std::string line = result.dump();
+  if (args.count("out") > 0) {
+    const auto out = args["out"].as<std::string>();
+    std::error_code error;
+    std::filesystem::create_directories(out, error);
+    require(!error, "{}: can't be made: {}", out, error.message());
+    write_whole_file(out + "/result.json", line + "\n");
+  }
+  fmt::print("{}\n", line);
+}
+
+}  // namespace previt::cli

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <c10/core/ScalarType.h>
+
+#include <boost/program_options.hpp>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "augment/dataset/dataset.h"
+#include "finetune/features.h"
+#include "models/load_model.h"
+#include "models/vit.h"
+
+namespace previt::cli {
+
+namespace po = boost::program_options;
+
+/// Adds what every tool takes that looks at a frozen backbone: --from and how it is run.
+void add_backbone_options(po::options_description& options);
+
+/// A network to be judged, in eval mode on its device.
+struct Backbone {
+  LoadedModel loaded;
+  std::shared_ptr<Vit> vit;
+  at::ScalarType type = at::kFloat;  ///< that it computes in
+  int64_t height = 0, width = 0;     ///< of the images it is given
+  int64_t batch = 32, workers = 0;
+
+  /// Resize of the short side and centre crop, as evaluations do.
+  ViewSpec view() const;
+  /// All images of `dataset` once, in order, as view().
+  std::unique_ptr<BatchSource> source(std::shared_ptr<Dataset> dataset) const;
+  FeatureReading reading(const std::string& task) const;
+};
+
+/// Throws Error or UsageError led by what is wrong.
+Backbone load_backbone(const po::variables_map& args);
+
+/// Prints `result` as one line; with --out also writes OUT/result.json.
+void write_result(const po::variables_map& args, const nlohmann::ordered_json& result);
+
+}  // namespace previt::cli

@@ -1,0 +1,136 @@
+#include "cli/knn_probe.h"
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "augment/open_dataset.h"
+#include "cli/backbone.h"
+#include "cli/labelled_data.h"
+#include "error.h"
+#include "finetune/knn.h"
+#include "log.h"
+#include "progress.h"
+
+namespace previt::cli {
+namespace {
+
+KnnOptions read_options(const po::variables_map& args) {
+  KnnOptions options{.ks = args["k"].as<std::vector<int64_t>>(),
+                     .temperatures = args["temperature"].as<std::vector<double>>()};
+  for (const int64_t k : options.ks) {
+    if (k < 1) fail_usage("--k: {} is not in [1, inf)", k);
+  }
+  for (const double temperature : options.temperatures) {
+    if (!(temperature > 0)) fail_usage("--temperature: {} is not in (0, inf)", temperature);
+  }
+  return options;
+}
+
+LabelledFeatures features_of(const Backbone& backbone,
+                             const std::shared_ptr<Dataset>& dataset,
+                             const FeatureOptions& options,
+                             const std::string& task) {
+  const auto source = backbone.source(dataset);
+  const Features features =
+      extract_features(*backbone.vit, *source, options, backbone.reading(task));
+  return {features.values, features.labels};
+}
+
+// The first score of the best k and temperature.
+const KnnScore& best_of(const std::vector<KnnScore>& scores) {
+  return *std::max_element(scores.begin(), scores.end(), [](const auto& a, const auto& b) {
+    return a.top1 < b.top1;
+  });
+}
+
+// More neighbours than images are all images, which the user should know.
+void note_large_k(const KnnOptions& options, int64_t images) {
+  for (const int64_t k : options.ks) {
+    if (k > images) info("k {}: there are {} images to compare with, which all vote", k, images);
+  }
+}
+
+nlohmann::ordered_json result_of(const std::vector<KnnScore>& scores,
+                                 int64_t train,
+                                 int64_t test,
+                                 bool leave_one_out) {
+  const KnnScore& best = best_of(scores);
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const KnnScore& score : scores) {
+    all.push_back({{"k", score.k},
+                   {"temperature", score.temperature},
+                   {"top1", score.top1},
+                   {"top5", score.top5}});
+  }
+  return {{"top1", best.top1},
+          {"top5", best.top5},
+          {"k", best.k},
+          {"temperature", best.temperature},
+          {"train_images", train},
+          {"test_images", test},
+          {"leave_one_out", leave_one_out},
+          {"scores", all}};
+}
+
+}  // namespace
+
+po::options_description knn_probe_options() {
+  po::options_description options("Options");
+  add_backbone_options(options);
+  auto add = options.add_options();
+  add("data",
+      po::value<std::string>()->required(),
+      "labelled images: class folders with train/ and val/, .h5 pack, CIFAR-10 folder or "
+      "synthetic:SPEC");
+  add("out", po::value<std::string>(), "folder for result.json");
+  add("k",
+      po::value<std::vector<int64_t>>()->multitoken()->default_value({20}, "20"),
+      "neighbours that vote; several at once: --k 10 20 100");
+  add("temperature",
+      po::value<std::vector<double>>()->multitoken()->default_value({0.07}, "0.07"),
+      "of the votes exp(similarity / temperature); several at once");
+  add("features",
+      po::value<std::string>()->default_value("pooled"),
+      "pooled (as the model itself pools), cls, mean or cls+mean");
+  add("leave-one-out",
+      "classify each image by all others: for data without a validation split");
+  return options;
+}
+
+int knn_probe(const po::variables_map& args) {
+  const KnnOptions options = read_options(args);
+  FeatureOptions tokens{.tokens = args["features"].as<std::string>()};
+  const std::set<std::string> valid = {"pooled", "cls", "mean", "cls+mean"};
+  if (!valid.contains(tokens.tokens)) {
+    fail_usage(
+        "--features: {} is not one of {}", tokens.tokens, fmt::join(valid, ", "));
+  }
+  const bool leave_one_out = args.count("leave-one-out") > 0;
+  const auto path = args["data"].as<std::string>();
+  const Backbone backbone = load_backbone(args);
+
+  LabelledFeatures train, test;
+  if (leave_one_out) {
+    const auto dataset = open_dataset(path, "all");
+    labels_of(*dataset, path);
+    train = features_of(backbone, dataset, tokens, "features");
+    test.labels = train.labels;
+  } else {
+    const LabelledData data = open_labelled(path, {}, "");
+    if (data.held_out) {
+      info("{}: no validation split; {} images of all classes are held out for it (or compare "
+           "each image with all others: --leave-one-out)",
+           path,
+           data.val->size());
+    }
+    train = features_of(backbone, data.train, tokens, "training features");
+    test = features_of(backbone, data.val, tokens, "test features");
+  }
+  note_large_k(options, train.labels.size(0) - (leave_one_out ? 1 : 0));
+  const auto scores = knn_classify(train, leave_one_out ? nullptr : &test, options);
+  write_result(
+      args, result_of(scores, train.labels.size(0), test.labels.size(0), leave_one_out));
+  return 0;
+}
+
+}  // namespace previt::cli

@@ -1,0 +1,15 @@
+// embed: features of images in an HDF5 file, and pictures of them.
+#include "cli/embed.h"
+
+#include "cli/main.h"
+#include "memory.h"
+
+int main(int argc, char** argv) {
+  using namespace previt;
+  tune_allocator();
+  return cli::run(argc,
+                  argv,
+                  "embed: writes the features that a network gives to images",
+                  cli::embed_options(),
+                  cli::embed);
+}

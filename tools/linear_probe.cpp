@@ -1,0 +1,15 @@
+// linear_probe: how well a linear classifier on a frozen network's features tells the classes.
+#include "cli/linear_probe.h"
+
+#include "cli/main.h"
+#include "memory.h"
+
+int main(int argc, char** argv) {
+  using namespace previt;
+  tune_allocator();
+  return cli::run(argc,
+                  argv,
+                  "linear_probe: trains linear classifiers on a frozen network's features",
+                  cli::linear_probe_options(),
+                  cli::linear_probe);
+}
