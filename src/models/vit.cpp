@@ -257,8 +257,15 @@ at::Tensor Vit::pool(const at::Tensor& features) const {
 
 at::Tensor Vit::pooled(const at::Tensor& images) {
   const PatchGrid grid = patch_embed->grid(images);
-  const at::Tensor tokens = run_blocks(embed(images), grid.height, grid.width);
-  return fc_norm_ ? pool(tokens) : norm_->forward(tokens.select(1, 0));
+  at::Tensor tokens = embed(images);
+  if (fc_norm_) return pool(run_blocks(tokens, grid.height, grid.width));
+  // Of the last block only the class token is read, so only that is computed.
+  const auto biases = attention_biases(grid);
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    const bool last = i + 1 == blocks_.size();
+    tokens = blocks_[i]->forward(tokens, biases[i], 0, last ? 1 : Block::kAllTokens);
+  }
+  return norm_->forward(tokens.select(1, 0));
 }
 
 at::Tensor Vit::forward(const at::Tensor& images) {

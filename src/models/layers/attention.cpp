@@ -29,18 +29,20 @@ at::Tensor Attention::packed_bias() const {
 
 at::Tensor Attention::forward(const at::Tensor& x,
                               const at::Tensor& bias,
-                              int64_t first_query) const {
+                              int64_t first_query,
+                              int64_t end_query) const {
   const at::Tensor b = packed_bias();
-  if (first_query == 0) {
+  if (first_query == 0 && end_query >= x.size(1)) {
     return proj_->forward(self_attention(linear(x, qkv_->weight, b), heads_, bias));
   }
   const int64_t dim = x.size(2);
   const auto rows = [&](const at::Tensor& t, int64_t begin, int64_t end) {
     return t.defined() ? t.slice(0, begin, end) : t;
   };
-  const at::Tensor q = linear(x.slice(1, first_query), rows(qkv_->weight, 0, dim), rows(b, 0, dim));
+  const at::Tensor q =
+      linear(x.slice(1, first_query, end_query), rows(qkv_->weight, 0, dim), rows(b, 0, dim));
   const at::Tensor kv = linear(x, rows(qkv_->weight, dim, 3 * dim), rows(b, dim, 3 * dim));
-  const at::Tensor query_bias = bias.defined() ? bias.slice(-2, first_query) : bias;
+  const at::Tensor query_bias = bias.defined() ? bias.slice(-2, first_query, end_query) : bias;
   return proj_->forward(cross_attention(q, kv, heads_, query_bias));
 }
 

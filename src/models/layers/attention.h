@@ -17,9 +17,12 @@ class Attention : public torch::nn::Module {
   /// qkv_bias: full | qv | none. relative_rows: rows of the table, 0 for none.
   Attention(int64_t dim, int64_t heads, const std::string& qkv_bias, int64_t relative_rows);
 
-  /// x [B, N, D] → [B, N - first_query, D]: the outputs of the tokens from first_query on, which
+  /// x [B, N, D] → [B, M, D]: the outputs of the tokens from first_query to before end_query, which
   /// attend to all. bias: undefined or broadcastable to [B, H, N, N].
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias, int64_t first_query) const;
+  at::Tensor forward(const at::Tensor& x,
+                     const at::Tensor& bias,
+                     int64_t first_query,
+                     int64_t end_query) const;
 
   /// The attention itself, float32 [B, H, N, N].
   at::Tensor weights(const at::Tensor& x, const at::Tensor& bias) const;

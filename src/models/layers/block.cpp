@@ -35,9 +35,13 @@ at::Tensor Block::add(const at::Tensor& x,
   return torch::addcmul(x, branch.to(x.scalar_type()), factors);
 }
 
-at::Tensor Block::forward(const at::Tensor& x, const at::Tensor& bias, int64_t first_query) {
-  const at::Tensor attended = attn_->forward(norm1_->forward(x), bias, first_query);
-  const at::Tensor out = add(first_query > 0 ? x.slice(1, first_query) : x, attended, ls1_);
+at::Tensor Block::forward(const at::Tensor& x,
+                          const at::Tensor& bias,
+                          int64_t first_query,
+                          int64_t end_query) {
+  const at::Tensor attended = attn_->forward(norm1_->forward(x), bias, first_query, end_query);
+  const bool whole = first_query == 0 && end_query >= x.size(1);
+  const at::Tensor out = add(whole ? x : x.slice(1, first_query, end_query), attended, ls1_);
   return add(out, mlp_->forward(norm2_->forward(out)), ls2_);
 }
 

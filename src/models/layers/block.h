@@ -2,6 +2,7 @@
 
 #include <torch/nn/module.h>
 
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -27,12 +28,17 @@ struct BlockOptions {
 /// stream stays float32; branches compute in compute_type().
 class Block : public torch::nn::Module {
  public:
+  static constexpr int64_t kAllTokens = std::numeric_limits<int64_t>::max();
+
   explicit Block(const BlockOptions& options);
 
-  /// x [B, N, D] → [B, N - first_query, D]. With first_query > 0 only the tokens from that index on
-  /// are computed (queries, projection, MLP); they still attend to all N. Equal to the rows of the
+  /// x [B, N, D] → [B, M, D], the tokens from first_query to before end_query: only these are
+  /// computed (queries, projection, MLP); they still attend to all N. Equal to the rows of the
   /// whole. bias: undefined or added to the attention logits, broadcastable to [B, H, N, N].
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& bias = {}, int64_t first_query = 0);
+  at::Tensor forward(const at::Tensor& x,
+                     const at::Tensor& bias = {},
+                     int64_t first_query = 0,
+                     int64_t end_query = kAllTokens);
 
   /// Attention of this block, float32 [B, H, N, N].
   at::Tensor attention_weights(const at::Tensor& x, const at::Tensor& bias = {}) const;
