@@ -2,6 +2,7 @@
 
 #include <torch/nn/module.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -66,6 +67,12 @@ class Objective : public torch::nn::Module {
 
   /// Weight decay and rate per parameter; the default is MAE's and DINO's.
   virtual ParamRules param_rules() const { return decay_matrices(); }
+
+  /// What is wrong with a run whose metrics have these means since the last line, in words and with
+  /// the usual remedy; "": nothing. `info` is that of the next step.
+  virtual std::string diagnose(const std::map<std::string, double>&, const StepInfo&) const {
+    return "";
+  }
 
   /// Floating-point operations to train on one image (recipes.md section 16), for GFLOP/s; 0:
   /// unknown.

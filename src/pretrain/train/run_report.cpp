@@ -90,6 +90,7 @@ Report make_report(const RunSummary& summary, const std::vector<MetricsLine>& li
   if (summary.bad_samples > 0) {
     report.add_figure("unreadable images", std::to_string(summary.bad_samples));
   }
+  if (!summary.diagnosis.empty()) report.add_text("Something is wrong", summary.diagnosis);
   std::vector<Chart> charts;
   for (const auto& name : metric_names(lines)) charts.push_back(chart_of(name, lines));
   std::erase_if(charts, [](const Chart& chart) { return chart.points.empty(); });

@@ -56,6 +56,7 @@ class Run {
   // what is due after it
   void after_step();
   void write_line();
+  void diagnose(const Scalars& values);
   Scalars evaluate();
   void keep_if_best(const Scalars& evaluated);
   void make_previews();
@@ -84,6 +85,7 @@ class Run {
   int64_t saved_step_ = -1;
   double last_lr_ = 0;
   double shown_loss_ = 0;
+  std::string diagnosis_;  // of the last line
   Speed session_;
 };
 
@@ -202,11 +204,20 @@ void Run::write_line() {
     line.values.insert(line.values.end(), values.begin(), values.end());
   };
   add(at_.interval_values(last_lr_, source_.bad_samples()));
+  diagnose(line.values);
   const Scalars evaluated = evaluate();
   add(evaluated);
   outputs_->write(line);
   at_.start_interval();
   keep_if_best(evaluated);
+}
+
+void Run::diagnose(const Scalars& values) {
+  const std::string found =
+      objective_.diagnose({values.begin(), values.end()}, plan_.info(at_.steps_done));
+  if (found != diagnosis_ && !found.empty()) warn("step {}: {}", at_.steps_done, found);
+  if (found.empty() && !diagnosis_.empty()) info("step {}: recovered", at_.steps_done);
+  diagnosis_ = found;
 }
 
 Scalars Run::evaluate() {
@@ -269,6 +280,7 @@ void Run::save() {
 RunSummary Run::summary() const {
   const std::string title = fmt::format("{}, {}", options_.objective, options_.model.arch);
   return {.title = hooks_.title.empty() ? title : hooks_.title,
+          .diagnosis = diagnosis_,
           .finished = done(),
           .epochs_done = epochs_done(),
           .epochs = plan_.epochs,
