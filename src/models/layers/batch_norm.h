@@ -1,0 +1,21 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <cstdint>
+
+namespace previt {
+
+/// BatchNorm over the rows of [R, D] with PyTorch's defaults (eps 1e-5, momentum 0.1) and names:
+/// weight, bias, running_mean, running_var, num_batches_tracked. Float32 in and out. In training it
+/// normalises by the batch's biased variance and stores the unbiased one.
+class BatchNorm : public torch::nn::Module {
+ public:
+  explicit BatchNorm(int64_t dim);
+  at::Tensor forward(const at::Tensor& x);
+
+ private:
+  at::Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
+};
+
+}  // namespace previt

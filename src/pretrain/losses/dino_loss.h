@@ -1,0 +1,47 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace previt {
+
+// DINO's loss (Caron et al. 2021; dino:main_dino.py DINOLoss). All of it is float32 whatever the
+// logits' type.
+//
+// Legend: B images, V views of each that the student sees, the first G of which the teacher sees
+// too, K prototypes. Rows are view-major: all images of view 0, then all of view 1, …
+
+/// The teacher's targets: softmax((logits - center) / temperature). logits [G·B, K], center [1, K].
+at::Tensor centered_softmax(const at::Tensor& logits, const at::Tensor& center, double temperature);
+
+/// Cross-entropy of the student's softmax(logits / temperature) with the targets, averaged over the
+/// images and over all G (V - 1) pairs of different views. logits [V·B, K], targets [G·B, K] with
+/// rows that sum to 1 and no gradient. No product over pairs is made: targets are summed over the
+/// teacher's views first.
+at::Tensor cross_view_loss(const at::Tensor& logits,
+                           const at::Tensor& targets,
+                           int64_t teacher_views,
+                           double temperature);
+
+/// What shows a collapse, scalars: mean entropy of the targets' rows in nats (ln K where they are
+/// uniform), and the largest share of all targets that one prototype gets (1: it takes all).
+struct TargetStatistics {
+  at::Tensor entropy, top_share;
+};
+TargetStatistics target_statistics(const at::Tensor& targets);
+
+/// Mean of the teacher's logits over the micro-batches of an optimizer step, for the center.
+class LogitMean {
+ public:
+  void add(const at::Tensor& logits);  ///< [R, K]
+  void reset();
+  bool empty() const { return rows_ == 0; }
+  at::Tensor mean() const;  ///< float32 [1, K]
+
+ private:
+  at::Tensor sum_;
+  int64_t rows_ = 0;
+};
+
+}  // namespace previt
