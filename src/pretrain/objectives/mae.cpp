@@ -9,6 +9,7 @@
 #include "models/layers/layer_norm.h"
 #include "models/layers/linear.h"
 #include "models/layers/pos_embed.h"
+#include "models/vit_products.h"
 #include "pretrain/contact_sheet.h"
 #include "pretrain/registry.h"
 
@@ -55,13 +56,6 @@ void check(const MaeMethodOptions& o, const VitOptions& model) {
   if (!d.project && d.embed_dim != model.embed_dim) {
     fail_usage("mae.decoder.project: false needs mae.decoder.embed_dim = model.embed_dim");
   }
-}
-
-// Multiply-adds of a block in which `queries` of `tokens` tokens are computed.
-double block_products(int64_t tokens, int64_t queries, int64_t dim, double mlp_ratio) {
-  const auto n = static_cast<double>(tokens), m = static_cast<double>(queries);
-  const auto d = static_cast<double>(dim);
-  return 2 * d * d * n + (2 + 2 * mlp_ratio) * d * d * m + 2 * m * n * d;
 }
 
 // Every linear layer as PyTorch's own modules start.

@@ -1,0 +1,22 @@
+#include "models/vit_products.h"
+
+namespace previt {
+
+double block_products(int64_t tokens, int64_t queries, int64_t dim, double mlp_ratio) {
+  const auto n = static_cast<double>(tokens), m = static_cast<double>(queries);
+  const auto d = static_cast<double>(dim);
+  return 2 * d * d * n + (2 + 2 * mlp_ratio) * d * d * m + 2 * m * n * d;
+}
+
+double pooled_products(const VitOptions& o, int64_t height, int64_t width) {
+  const int64_t patches = (height / o.patch_size) * (width / o.patch_size);
+  const int64_t tokens = patches + o.num_prefix_tokens();
+  const auto block = [&](int64_t queries) {
+    return block_products(tokens, queries, o.embed_dim, o.mlp_ratio);
+  };
+  const int64_t pixels = o.patch_size * o.patch_size * o.in_channels;
+  return static_cast<double>(patches * pixels * o.embed_dim) +
+         static_cast<double>(o.depth - 1) * block(tokens) + block(o.pool == "cls" ? 1 : tokens);
+}
+
+}  // namespace previt

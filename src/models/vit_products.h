@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+
+#include "models/vit_options.h"
+
+namespace previt {
+
+// Multiply-adds of a forward pass, for GFLOP/s (two operations each, three times as many to train).
+
+/// A block in which `queries` of `tokens` tokens are computed.
+double block_products(int64_t tokens, int64_t queries, int64_t dim, double mlp_ratio);
+
+/// Vit::pooled of one image of this size, in pixels.
+double pooled_products(const VitOptions& options, int64_t height, int64_t width);
+
+}  // namespace previt

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "models/dino_head.h"
+#include "pretrain/losses/dino_loss.h"
+#include "pretrain/objective.h"
+#include "pretrain/run_options.h"
+
+namespace previt {
+
+struct DinoMethodOptions {
+  int64_t global_crops = 2, local_crops = 8;
+  DinoHeadOptions head;
+  int64_t freeze_last_layer = 1;  ///< epochs
+
+  double student_temp = 0.1;
+  double teacher_temp = 0.04;         ///< after its warm-up
+  double warmup_teacher_temp = 0.04;  ///< in the first epoch
+  int64_t warmup_teacher_temp_epochs = 0;
+  double teacher_momentum = 0.996;    ///< at the first step
+  double teacher_momentum_end = 1;    ///< reached by a cosine
+
+  std::string centering = "center";  ///< center | sinkhorn_knopp
+  double center_momentum = 0.9;
+  int64_t sinkhorn_iterations = 3;
+  double koleo_weight = 0;  ///< per global crop
+};
+void visit(FieldVisitor& v, DinoMethodOptions& o);
+
+/// Crops: the first global one, the other global ones, and the local ones. Sizes of 0: global crops
+/// as model.image_size, local ones 3/7 of it (96 of 224) to whole patches.
+struct DinoAugmentOptions {
+  ViewSpec global_1, global_2, local;
+  DinoAugmentOptions();
+};
+void visit(FieldVisitor& v, DinoAugmentOptions& o);
+
+/// The sections `dino:` and `augment:` of a recipe; the defaults are dino:main_dino.py's.
+struct DinoOptions {
+  DinoMethodOptions dino;
+  DinoAugmentOptions augment;
+
+  static void set_defaults(RunOptions& run);
+};
+void visit(FieldVisitor& v, DinoOptions& o);
+
+/// Backbone and head, of the student or the teacher.
+class DinoNetwork : public torch::nn::Module {
+ public:
+  DinoNetwork(const VitOptions& model, const DinoHeadOptions& head);
+  std::shared_ptr<Vit> backbone;
+  std::shared_ptr<DinoHead> head;
+};
+
+/// Self-distillation without labels (Caron et al. 2021; facebookresearch/dino main_dino.py). The
+/// student sees all crops and is to answer as the teacher does on the global crops; the teacher is
+/// the student's moving average and is what is kept. Parameters have the official names
+/// (`student.backbone.…`, `student.head.…`, `teacher.…`, `center`).
+///
+/// Teacher and center move once per optimizer step; the center used by all micro-steps of a step is
+/// the same, and sees the whole batch.
+class Dino final : public Objective {
+ public:
+  Dino(const DinoOptions& options, const RunOptions& run);
+
+  std::vector<ViewSpec> views() const override;
+  StepResult step(const Batch& batch, const StepInfo& info) override;
+  void before_optimizer_step(const StepInfo& info) override;
+  void after_optimizer_step(const StepInfo& info) override;
+  void skipped_optimizer_step(const StepInfo&) override { logit_mean_.reset(); }
+  std::shared_ptr<Vit> backbone() override { return teacher_->backbone; }
+  double flops_per_image() const override;
+  std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
+  std::string diagnose(const std::map<std::string, double>& means,
+                       const StepInfo& info) const override;
+
+  DinoNetwork& student() { return *student_; }
+  DinoNetwork& teacher() { return *teacher_; }
+  double teacher_temperature(const StepInfo& info) const;
+  double teacher_momentum(const StepInfo& info) const;
+
+ private:
+  void check_views(const Batch& batch) const;
+  at::Tensor targets(const at::Tensor& teacher_logits, double temperature) const;
+  at::Tensor koleo(const at::Tensor& features) const;
+  Metrics metrics(const at::Tensor& loss,
+                  const at::Tensor& targets,
+                  const at::Tensor& teacher_features,
+                  const StepInfo& info) const;
+
+  DinoMethodOptions options_;
+  VitOptions model_;
+  DinoAugmentOptions augment_;
+  double warmup_epochs_;
+  int64_t log_steps_;
+  std::shared_ptr<DinoNetwork> student_, teacher_;
+  std::vector<at::Tensor> student_parameters_, teacher_parameters_;
+  at::Tensor center_;
+  LogitMean logit_mean_;
+};
+
+}  // namespace previt
