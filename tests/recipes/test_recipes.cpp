@@ -18,11 +18,12 @@ const std::vector<std::string> kReduced = {
     "model.num_heads=3",
     "model.image_size=[32]",
     "model.patch_size=8",
-    "mae.decoder.embed_dim=24",
-    "mae.decoder.depth=2",
-    "mae.decoder.num_heads=3",
     "train.batch=4",
     "train.micro_batch=2",
+};
+const std::map<std::string, std::vector<std::string>> kReducedMethods = {
+    {"mae", {"mae.decoder.embed_dim=24", "mae.decoder.depth=2", "mae.decoder.num_heads=3"}},
+    {"dino", {"dino.head.out_dim=64", "dino.head.hidden_dim=32", "dino.head.bottleneck_dim=16"}},
 };
 
 std::string folder() { return std::string(PREVIT_SOURCE_DIR) + "/recipes/"; }
@@ -78,7 +79,12 @@ TEST_CASE("every recipe for pretraining loads and trains") {
     INFO(path);
     const PretrainRun whole = pretraining(path);
     CHECK(whole.options.train.epochs > 0);
-    const PretrainRun run = pretraining(path, kReduced);
+    std::vector<std::string> changes = kReduced;
+    const auto own = kReducedMethods.find(whole.options.objective);
+    if (own != kReducedMethods.end()) {
+      changes.insert(changes.end(), own->second.begin(), own->second.end());
+    }
+    const PretrainRun run = pretraining(path, changes);
     train_two_steps(*run.build(), run.options, 10);
   }
 }
@@ -119,6 +125,40 @@ TEST_CASE("the ImageNet recipes hold the official numbers of MAE") {
     CHECK(run.schedule.warmup_epochs == 40);
     CHECK(run.train.epochs == 800);
     CHECK(run.train.batch == 4096);
+  }
+}
+
+TEST_CASE("the ImageNet recipes hold the official numbers of DINO") {
+  struct Want {
+    const char* name;
+    int64_t width, crops, epochs, batch;
+    double peak_lr, min_lr, clip;
+    bool norm_last_layer;
+  };
+  for (const Want& want :
+       {Want{"small", 384, 8, 100, 512, 1e-3, 1e-6, 3, true},
+        Want{"base", 768, 8, 100, 512, 1e-3, 1e-6, 3, true},
+        Want{"small_released", 384, 10, 800, 1024, 2e-3, 1e-5, 0, false},
+        Want{"base_released", 768, 10, 400, 1024, 3e-3, 2e-6, 0.3, true}}) {
+    INFO(want.name);
+    const PretrainRun run =
+        pretraining(folder() + "imagenet/dino_vit_" + want.name + ".yaml");
+    const RunOptions& o = run.options;
+    CHECK(o.model.embed_dim == want.width);
+    CHECK(o.model.drop_path == 0.1);
+    CHECK(peak_lr(o) == Approx(want.peak_lr));
+    CHECK(o.schedule.min_lr == want.min_lr);
+    CHECK(o.schedule.warmup_epochs == 10);
+    CHECK(o.optimizer.weight_decay == 0.04);
+    CHECK(o.optimizer.weight_decay_end == 0.4);
+    CHECK(o.optimizer.clip_grad == want.clip);
+    CHECK(o.optimizer.clip_mode == "per_parameter");
+    CHECK(o.train.epochs == want.epochs);
+    CHECK(o.train.batch == want.batch);
+    CHECK_THAT(run.resolved(), ContainsSubstring(fmt::format("local_crops: {}\n", want.crops)) ||
+                                   ContainsSubstring(fmt::format("local_crops: {} ", want.crops)));
+    CHECK_THAT(run.resolved(),
+               ContainsSubstring(fmt::format("norm_last_layer: {}", want.norm_last_layer)));
   }
 }
 
