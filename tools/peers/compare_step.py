@@ -4,7 +4,8 @@
 usage: compare_step.py BENCH PEER_PYTHON PEER_FOLDER [--case NAME]... [--peer hf|official]... [--rounds N]
 
 BENCH: the bench program. PEER_PYTHON: a Python with torch, timm and transformers. PEER_FOLDER: holds
-peer_mae_step.py. The peer `official` needs a checkout of facebookresearch/mae at $MAE_DIR.
+peer_mae_step.py and peer_dino_step.py. The peer `official` needs a checkout of facebookresearch/mae at $MAE_DIR,
+for the dino cases (which have no other peer) one of facebookresearch/dino at $DINO_DIR.
 A round runs every program once; the best round counts. Memory is the largest resident size of a process.
 """
 import argparse
@@ -15,15 +16,17 @@ import re
 import subprocess
 import sys
 
-RECIPE = pathlib.Path(__file__).resolve().parents[2] / "recipes/imagenet/mae_vit_base.yaml"
+RECIPES = pathlib.Path(__file__).resolve().parents[2] / "recipes/imagenet"
 TINY = ["model.arch=vit_tiny", "model.image_size=[32]", "model.patch_size=4", "mae.decoder.embed_dim=128",
         "mae.decoder.depth=2", "mae.decoder.num_heads=4"]
-# name: (batch, precision, changes to the recipe, the peer's arguments)
+# name: (recipe, batch, precision, changes to the recipe, the peer's arguments)
 CASES = {
-    "base_bf16": (16, "bf16", [], ["b", "16", "bf16"]),
-    "base_fp32": (16, "fp32", [], ["b", "16", "fp32"]),
-    "tiny_bf16": (64, "bf16", TINY, ["ti", "64", "bf16", "--img", "32", "--patch", "4"]),
-    "tiny_fp32": (64, "fp32", TINY, ["ti", "64", "fp32", "--img", "32", "--patch", "4"]),
+    "base_bf16": ("mae_vit_base", 16, "bf16", [], ["b", "16", "bf16"]),
+    "base_fp32": ("mae_vit_base", 16, "fp32", [], ["b", "16", "fp32"]),
+    "tiny_bf16": ("mae_vit_base", 64, "bf16", TINY, ["ti", "64", "bf16", "--img", "32", "--patch", "4"]),
+    "tiny_fp32": ("mae_vit_base", 64, "fp32", TINY, ["ti", "64", "fp32", "--img", "32", "--patch", "4"]),
+    "dino_bf16": ("dino_vit_small", 8, "bf16", [], ["s", "8", "bf16"]),
+    "dino_fp32": ("dino_vit_small", 8, "fp32", [], ["s", "8", "fp32"]),
 }
 
 
@@ -38,10 +41,14 @@ def run(command, env=None):
     return output.strip().splitlines()[-1], usage.ru_maxrss / 1024
 
 
+def is_dino(case):
+    return CASES[case][0].startswith("dino")
+
+
 def ours(args, case):
-    batch, precision, changes, _ = CASES[case]
-    command = [args.bench, "step", "--recipe", str(RECIPE), "--batch", str(batch), "--steps", str(args.steps),
-               "--device", args.device]
+    recipe, batch, precision, changes, _ = CASES[case]
+    command = [args.bench, "step", "--recipe", str(RECIPES / f"{recipe}.yaml"), "--batch", str(batch),
+               "--steps", str(args.steps), "--device", args.device]
     for change in changes + [f"train.precision={precision}"]:
         command += ["--set", change]
     line, memory = run(command)
@@ -50,20 +57,24 @@ def ours(args, case):
 
 def peer(args, case, name):
     env = dict(os.environ, PYTHONPATH=str(args.peer_folder))
-    command = [args.peer_python, str(args.peer_folder / "peer_mae_step.py"), name, *CASES[case][3],
-               "--steps", str(args.steps), "--device", args.device]
+    if is_dino(case):
+        script = ["peer_dino_step.py", *CASES[case][4], "--steps", str(args.steps)]
+    else:
+        script = ["peer_mae_step.py", name, *CASES[case][4], "--steps", str(args.steps), "--device", args.device]
+    command = [args.peer_python, str(args.peer_folder / script[0]), *script[1:]]
     line, memory = run(command, env)
     return float(re.search(r"= ([0-9.]+) img/s", line).group(1)), memory
 
 
 def compare(args, case):
     programs = {"previt": lambda: ours(args, case)}
-    for name in args.peer:
+    peers = ["official"] if is_dino(case) else args.peer
+    for name in peers:
         programs[name] = lambda name=name: peer(args, case, name)
     rounds = [{name: measure() for name, measure in programs.items()} for _ in range(args.rounds)]
     best = {name: max(r[name][0] for r in rounds) for name in programs}
     memory = {name: min(r[name][1] for r in rounds) for name in programs}
-    fastest = max(args.peer, key=best.get)
+    fastest = max(peers, key=best.get)
     for name in programs:
         print(f"{case:10} {name:9} {best[name]:9.2f} images/s {memory[name]:8.0f} MiB")
     print(f"{case:10} ratio to {fastest}: {best['previt'] / best[fastest]:.2f} in speed, "
