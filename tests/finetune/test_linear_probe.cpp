@@ -72,7 +72,7 @@ TEST_CASE("several rates and blocks are trained at once and the telling one stan
       read("{protocol: beit, epochs: 20, batch: 32}", model_of(3, 2));
   options.lrs = {1e-9, 0.5};
   options.optimizer = optimizer;
-  if (optimizer == "lars") options.lrs[1] = 8;
+  if (optimizer == "lars") options.lrs[1] = 64;  // steps are relative to the weight
   if (optimizer == "adamw") options.lrs[1] = 0.2;
   LinearProbe probe(options, 12, 4);
   REQUIRE(probe.candidates().size() == 4);
