@@ -7,8 +7,8 @@ torch=(${PREVIT_TORCH:+-DPREVIT_TORCH="$PREVIT_TORCH"})
 
 printf '\n== Everything that parses, under the address and undefined-behaviour sanitizers\n'
 cmake --preset asan "${torch[@]}" >/dev/null
-cmake --build --preset asan --target previt_tests
-ASAN_OPTIONS=detect_leaks=0 build/asan/tests/previt_tests '[fuzz]'
+cmake --build --preset asan --target parser_tests
+ASAN_OPTIONS=detect_leaks=0 build/asan/tests/parser_tests
 
 printf '\n== All tests\n'
 cmake --preset release "${torch[@]}" >/dev/null
