@@ -58,6 +58,13 @@ void add_backbone_options(po::options_description& options) {
   add("device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N");
 }
 
+void add_labelled_data_option(po::options_description& options) {
+  options.add_options()("data",
+                        po::value<std::string>()->required(),
+                        "labelled images: class folders with train/ and val/, .h5 pack, CIFAR-10 "
+                        "folder or synthetic:SPEC");
+}
+
 Backbone load_backbone(const po::variables_map& args) {
   Backbone backbone;
   backbone.batch = positive(args, "batch");
@@ -100,6 +107,16 @@ std::unique_ptr<BatchSource> Backbone::source(std::shared_ptr<Dataset> dataset) 
 
 FeatureReading Backbone::reading(const std::string& task) const {
   return {.normalize = loaded.normalize, .type = type, .task = task};
+}
+
+LabelledFeatures labelled_features(const Backbone& backbone,
+                                   const FeatureOptions& options,
+                                   const std::shared_ptr<Dataset>& dataset,
+                                   const std::string& task) {
+  const auto source = backbone.source(dataset);
+  const Features features =
+      extract_features(*backbone.vit, *source, options, backbone.reading(task));
+  return {features.values, features.labels};
 }
 
 void write_result(const po::variables_map& args, const nlohmann::ordered_json& result) {

@@ -9,6 +9,7 @@
 
 #include "augment/dataset/dataset.h"
 #include "finetune/features.h"
+#include "finetune/knn.h"
 #include "models/load_model.h"
 #include "models/vit.h"
 
@@ -18,6 +19,9 @@ namespace po = boost::program_options;
 
 /// Adds what every tool takes that looks at a frozen backbone: --from and how it is run.
 void add_backbone_options(po::options_description& options);
+
+/// --data: images with labels, to train on and to test on.
+void add_labelled_data_option(po::options_description& options);
 
 /// A network to be judged, in eval mode on its device.
 struct Backbone {
@@ -33,6 +37,12 @@ struct Backbone {
   std::unique_ptr<BatchSource> source(std::shared_ptr<Dataset> dataset) const;
   FeatureReading reading(const std::string& task) const;
 };
+
+/// What `backbone` makes of all images of `dataset`, with their classes. `task`: shown meanwhile.
+LabelledFeatures labelled_features(const Backbone& backbone,
+                                   const FeatureOptions& options,
+                                   const std::shared_ptr<Dataset>& dataset,
+                                   const std::string& task);
 
 /// Throws Error or UsageError led by what is wrong.
 Backbone load_backbone(const po::variables_map& args);

@@ -9,7 +9,6 @@
 #include "error.h"
 #include "finetune/knn.h"
 #include "log.h"
-#include "progress.h"
 
 namespace previt::cli {
 namespace {
@@ -24,16 +23,6 @@ KnnOptions read_options(const po::variables_map& args) {
     if (!(temperature > 0)) fail_usage("--temperature: {} is not in (0, inf)", temperature);
   }
   return options;
-}
-
-LabelledFeatures features_of(const Backbone& backbone,
-                             const std::shared_ptr<Dataset>& dataset,
-                             const FeatureOptions& options,
-                             const std::string& task) {
-  const auto source = backbone.source(dataset);
-  const Features features =
-      extract_features(*backbone.vit, *source, options, backbone.reading(task));
-  return {features.values, features.labels};
 }
 
 // The first score of the best k and temperature.
@@ -77,11 +66,8 @@ nlohmann::ordered_json result_of(const std::vector<KnnScore>& scores,
 po::options_description knn_probe_options() {
   po::options_description options("Options");
   add_backbone_options(options);
+  add_labelled_data_option(options);
   auto add = options.add_options();
-  add("data",
-      po::value<std::string>()->required(),
-      "labelled images: class folders with train/ and val/, .h5 pack, CIFAR-10 folder or "
-      "synthetic:SPEC");
   add("out", po::value<std::string>(), "folder for result.json");
   add("k",
       po::value<std::vector<int64_t>>()->multitoken()->default_value({20}, "20"),
@@ -113,7 +99,7 @@ int knn_probe(const po::variables_map& args) {
   if (leave_one_out) {
     const auto dataset = open_dataset(path, "all");
     labels_of(*dataset, path);
-    train = features_of(backbone, dataset, tokens, "features");
+    train = labelled_features(backbone, tokens, dataset, "features");
     test.labels = train.labels;
   } else {
     const LabelledData data = open_labelled(path, {}, "");
@@ -123,8 +109,8 @@ int knn_probe(const po::variables_map& args) {
            path,
            data.val->size());
     }
-    train = features_of(backbone, data.train, tokens, "training features");
-    test = features_of(backbone, data.val, tokens, "test features");
+    train = labelled_features(backbone, tokens, data.train, "training features");
+    test = labelled_features(backbone, tokens, data.val, "test features");
   }
   note_large_k(options, train.labels.size(0) - (leave_one_out ? 1 : 0));
   const auto scores = knn_classify(train, leave_one_out ? nullptr : &test, options);

@@ -46,16 +46,6 @@ ProbeData open_data(const std::string& path, const LinearProbeOptions& options) 
           .class_names = all.class_names()};
 }
 
-LabelledFeatures plain_features(const Backbone& backbone,
-                                const FeatureOptions& options,
-                                const std::shared_ptr<Dataset>& dataset,
-                                const std::string& task) {
-  const auto source = backbone.source(dataset);
-  const Features features =
-      extract_features(*backbone.vit, *source, options, backbone.reading(task));
-  return {features.values, features.labels};
-}
-
 // The official training view: random resized crop (0.08, 1), bilinear as torchvision's default
 // (MAE: bicubic, one draw), and flip.
 std::unique_ptr<BatchSource> augmented_source(const Backbone& backbone,
@@ -179,11 +169,8 @@ std::string data_identity(const std::string& path,
 po::options_description linear_probe_options() {
   po::options_description options("Options");
   add_backbone_options(options);
+  add_labelled_data_option(options);
   auto add = options.add_options();
-  add("data",
-      po::value<std::string>()->required(),
-      "labelled images: class folders with train/ and val/, .h5 pack, CIFAR-10 folder or "
-      "synthetic:SPEC");
   add("out", po::value<std::string>(), "folder for result.json and the classifier");
   add("recipe", po::value<std::string>(), "YAML file with the settings that --set takes");
   add("set",
@@ -213,7 +200,7 @@ int linear_probe(const po::variables_map& args) {
   }
   const ProbeData data = open_data(path, options);
   const auto part = [&](const std::shared_ptr<Dataset>& images, const char* task) {
-    return plain_features(backbone, options.features, images, task);
+    return labelled_features(backbone, options.features, images, task);
   };
   const ProbeFeatures features = cached_features(
       cache,
