@@ -9,6 +9,7 @@
 #include "augment/loader.h"
 #include "augment/open_dataset.h"
 #include "cli/device.h"
+#include "cli/knn_score.h"
 #include "cli/pretrain.h"
 #include "log.h"
 #include "pretrain/train/trainer.h"
@@ -51,6 +52,8 @@ int body(const po::variables_map& args, const std::string& command) {
 #ifdef PREVIT_WITH_IMAGE_IO
   hooks.encode_png = encode_png;
 #endif
+  hooks.evaluate = knn_score(run, *objective, folder);
+  hooks.evaluate_epochs = run.knn.epochs;
   hooks.command = command;
   hooks.recipe = run.resolved();
   hooks.settings = run.settings();

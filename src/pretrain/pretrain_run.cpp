@@ -9,12 +9,24 @@ struct Method {
 };
 void visit(FieldVisitor& v, Method& o) { v.field("objective", o.name, "", o.known); }
 
-void visit_all(FieldVisitor& v, RunOptions options, ObjectiveRecipe& objective) {
+void visit_all(FieldVisitor& v,
+               RunOptions options,
+               KnnScoreOptions knn,
+               ObjectiveRecipe& objective) {
   visit(v, options);
+  v.section("knn", knn);
   objective.visit_options(v);
 }
 
 }  // namespace
+
+void visit(FieldVisitor& v, KnnScoreOptions& o) {
+  v.field("epochs", o.epochs, "score the features every so many epochs; 0: never", at_least(0));
+  v.field("k", o.k, "neighbours that vote", at_least(1));
+  v.field("temperature", o.temperature, "of their votes", above(0));
+  v.field("train_images", o.train_images, "compared with at the most", at_least(1));
+  v.field("test_images", o.test_images, "classified at the most", at_least(1));
+}
 
 PretrainRun PretrainRun::read(Recipe& recipe) {
   ObjectiveRegistry registry;
@@ -25,6 +37,7 @@ PretrainRun PretrainRun::read(Recipe& recipe) {
   run.objective = registry.make(method.name);
   run.objective->set_defaults(run.options);
   recipe.read(run.options);
+  recipe.reader().section("knn", run.knn);
   run.objective->visit_options(recipe.reader());
   recipe.require_all_read();
   run.options.model = resolve(run.options.model);
@@ -33,13 +46,13 @@ PretrainRun PretrainRun::read(Recipe& recipe) {
 
 std::string PretrainRun::resolved() const {
   RecipeWriter writer;
-  visit_all(writer, options, *objective);
+  visit_all(writer, options, knn, *objective);
   return writer.text();
 }
 
 Settings PretrainRun::settings() const {
   SettingsList list;
-  visit_all(list, options, *objective);
+  visit_all(list, options, knn, *objective);
   return list.settings();
 }
 

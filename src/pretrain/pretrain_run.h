@@ -9,9 +9,21 @@
 
 namespace previt {
 
+/// A kNN score of the features while training goes on (tools: cli/knn_score): on the validation
+/// split, or on a tenth of each class where there is none. Labels are used for nothing else.
+struct KnnScoreOptions {
+  int64_t epochs = 10;          ///< score every so many epochs and at the end; 0: never
+  int64_t k = 20;               ///< neighbours that vote
+  double temperature = 0.07;    ///< of their votes
+  int64_t train_images = 5000;  ///< compared with at the most, evenly from all
+  int64_t test_images = 1000;   ///< classified at the most
+};
+void visit(FieldVisitor& v, KnnScoreOptions& o);
+
 /// A pretraining run as a recipe describes it: the sections that all have, and the method's own.
 struct PretrainRun {
   RunOptions options;
+  KnnScoreOptions knn;
   std::unique_ptr<ObjectiveRecipe> objective;
 
   /// The official defaults of the method under `objective:`, then the recipe's keys. A key that

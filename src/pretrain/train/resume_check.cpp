@@ -12,6 +12,7 @@ namespace {
 bool may_change(const std::string& key) {
   static const std::vector<std::string> fixed = {"optimizer.name", "optimizer.decay_all"};
   static const std::vector<std::string> free = {"data.",
+                                                "knn.",
                                                 "output.",
                                                 "optimizer.",
                                                 "schedule.",

@@ -1,0 +1,70 @@
+#include "cli/knn_score.h"
+
+#include <nlohmann/json.hpp>
+
+#include "cli/knn_probe.h"
+#include "files.h"
+#include "finetune/knn.h"
+#include "models/load_model.h"
+#include "models/weights.h"
+#include "support/catch.h"
+#include "support/temp_folder.h"
+#include "support/tiny_run.h"
+
+using namespace previt;
+
+namespace {
+
+PretrainRun run_on(const std::string& data) {
+  PretrainRun run;
+  run.options = test::tiny_options();
+  run.options.data.path = data;
+  run.options.data.workers = 1;
+  run.knn = {.epochs = 1, .k = 5, .temperature = 0.1, .train_images = 50, .test_images = 20};
+  return run;
+}
+
+// What knn_probe says of the same network and images.
+double probe(Objective& objective, const std::string& data) {
+  const TempFolder temp;
+  const std::string from = temp.path() + "/model.safetensors";
+  const Vit& vit = *objective.backbone();
+  write_safetensors(from, named_tensors(vit), model_metadata(vit.options(), {}, {}));
+  cli::po::variables_map args;
+  const std::vector<std::string> words = {"--from", from, "--data", data, "--k", "5",
+                                          "--temperature", "0.1", "--out", temp.path()};
+  cli::po::store(cli::po::command_line_parser(words).options(cli::knn_probe_options()).run(), args);
+  cli::po::notify(args);
+  REQUIRE(cli::knn_probe(args) == 0);
+  return nlohmann::json::parse(read_whole_file(temp.path() + "/result.json"))["top1"];
+}
+
+}  // namespace
+
+TEST_CASE("the kNN score of a run is what knn_probe finds on its data") {
+  test::TinyObjective objective;
+  objective.eval();
+  const TempFolder temp;
+  const std::string data = "synthetic:shapes,size=8,count=50,val=20";
+  const auto score = cli::knn_score(run_on(data), objective, temp.path());
+  REQUIRE(score);
+  const auto found = score(1);
+  CHECK(found.at("knn_top1") == probe(objective, data));
+}
+
+TEST_CASE("the kNN score takes no more images than it is given, evenly from all") {
+  test::TinyObjective objective;
+  objective.eval();
+  const TempFolder temp;
+  PretrainRun run = run_on("synthetic:shapes,size=8,count=500,val=200");
+  run.knn.test_images = 8;
+  const double share = cli::knn_score(run, objective, temp.path())(1).at("knn_top1") / 100 * 8;
+  CHECK(share == std::round(share));
+}
+
+TEST_CASE("a run without kNN score has no hook") {
+  test::TinyObjective objective;
+  PretrainRun run = run_on("synthetic:shapes,size=8,count=50");
+  run.knn.epochs = 0;
+  CHECK_FALSE(cli::knn_score(run, objective, ""));
+}

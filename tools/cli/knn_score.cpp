@@ -1,0 +1,67 @@
+#include "cli/knn_score.h"
+
+#include <memory>
+#include <utility>
+
+#include "cli/backbone.h"
+#include "cli/labelled_data.h"
+#include "error.h"
+#include "finetune/knn.h"
+#include "log.h"
+
+namespace previt::cli {
+namespace {
+
+// `count` of the samples, evenly from all of them, so that no class of a sorted folder is left out.
+std::shared_ptr<Dataset> evenly(std::shared_ptr<Dataset> images, int64_t count) {
+  const int64_t all = images->size();
+  if (count >= all) return images;
+  std::vector<int64_t> chosen;
+  for (int64_t i = 0; i < count; ++i) chosen.push_back(i * all / count);
+  return select(std::move(images), std::move(chosen));
+}
+
+// An empty result where the data has no labels.
+LabelledData open(const PretrainRun& run, const std::string& cache_folder) {
+  try {
+    LabelledData data = open_labelled(run.options.data.path, {}, cache_folder);
+    data.train = evenly(data.train, run.knn.train_images);
+    data.val = evenly(data.val, run.knn.test_images);
+    return data;
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& error) {
+    info("no kNN score: {}", error.what());
+    return {};
+  }
+}
+
+Backbone view_of(Objective& objective, const RunOptions& run) {
+  Backbone backbone;
+  backbone.vit = objective.backbone();
+  backbone.loaded.normalize = run.normalize;
+  backbone.type = run.train.precision == "bf16" ? at::kBFloat16 : at::kFloat;
+  backbone.height = backbone.vit->options().image_height();
+  backbone.width = backbone.vit->options().image_width();
+  backbone.workers = run.data.workers;
+  return backbone;
+}
+
+}  // namespace
+
+std::function<std::map<std::string, double>(int64_t)> knn_score(const PretrainRun& run,
+                                                                 Objective& objective,
+                                                                 const std::string& cache_folder) {
+  if (run.knn.epochs == 0) return {};
+  const LabelledData data = open(run, cache_folder);
+  if (!data.train) return {};
+  return [knn = run.knn, data, backbone = view_of(objective, run.options)](int64_t) {
+    const LabelledFeatures train = labelled_features(backbone, {}, data.train, "kNN: to compare with");
+    const LabelledFeatures test = labelled_features(backbone, {}, data.val, "kNN: test images");
+    const auto scores =
+        knn_classify(train, &test, {.ks = {knn.k}, .temperatures = {knn.temperature}});
+    return std::map<std::string, double>{{"knn_top1", scores.front().top1}};
+  };
+}
+
+}  // namespace previt::cli
