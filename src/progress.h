@@ -19,6 +19,11 @@ struct ProgressState {
   std::string task = {};
 };
 
+/// On the steady clock, to now.
+inline double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 /// "1 h 02 min", "3 min 20 s", "45 s".
 std::string duration_text(double seconds);
 

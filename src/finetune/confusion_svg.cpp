@@ -4,35 +4,13 @@
 
 #include "error.h"
 #include "finetune/scores.h"
+#include "pretrain/train/chart.h"
 
 namespace previt {
 namespace {
 
 constexpr int64_t kMostNames = 40;
 constexpr double kPictureSide = 640;
-
-std::string escaped(const std::string& text) {
-  std::string safe;
-  for (const char c : text) {
-    switch (c) {
-      case '<':
-        safe += "&lt;";
-        break;
-      case '>':
-        safe += "&gt;";
-        break;
-      case '&':
-        safe += "&amp;";
-        break;
-      case '"':
-        safe += "&quot;";
-        break;
-      default:
-        safe += c;
-    }
-  }
-  return safe;
-}
 
 std::string class_name(const std::vector<std::string>& names, int64_t index) {
   return index < static_cast<int64_t>(names.size()) ? names[static_cast<size_t>(index)]
@@ -94,7 +72,7 @@ std::string cell_svg(const Layout& at,
 std::string names_svg(const Layout& at, const std::vector<std::string>& names) {
   std::string svg;
   for (int64_t i = 0; at.named && i < at.classes; ++i) {
-    const std::string name = escaped(class_name(names, i));
+    const std::string name = escape_html(class_name(names, i));
     const double middle = at.margin + at.cell * (static_cast<double>(i) + 0.5);
     svg += fmt::format("<text x='{:.1f}' y='{:.1f}' text-anchor='end'>{}</text>\n",
                        at.margin - 6,
@@ -139,8 +117,8 @@ std::string confusion_svg(const at::Tensor& confusion, const std::vector<std::st
                       count,
                       share,
                       fmt::format("{} → {}: {} ({:.1f} %)",
-                                  escaped(class_name(names, row)),
-                                  escaped(class_name(names, column)),
+                                  escape_html(class_name(names, row)),
+                                  escape_html(class_name(names, column)),
                                   count,
                                   100 * share));
     }

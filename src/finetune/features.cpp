@@ -45,10 +45,6 @@ class Rows {
   at::Tensor all_;
 };
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 }  // namespace
 
 void visit(FieldVisitor& v, FeatureOptions& o) {

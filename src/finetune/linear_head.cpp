@@ -5,7 +5,7 @@
 namespace previt {
 namespace {
 
-constexpr double kNormEps = 1e-6;
+constexpr double kHeadNormEps = 1e-6;
 constexpr double kNormMomentum = 0.1;
 constexpr double kInitStd = 0.01;
 
@@ -32,7 +32,7 @@ at::Tensor LinearHeadImpl::forward(const at::Tensor& features) {
                           running_var,
                           is_training(),
                           kNormMomentum,
-                          kNormEps,
+                          kHeadNormEps,
                           /*cudnn_enabled=*/false);
   }
   return torch::linear(x, weight, bias);

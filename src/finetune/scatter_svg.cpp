@@ -5,21 +5,13 @@
 
 #include "error.h"
 #include "finetune/pca.h"
+#include "pretrain/train/chart.h"
 
 namespace previt {
 namespace {
 
 constexpr double kSide = 640, kMargin = 36, kLegendRow = 18;
-constexpr int64_t kMostNames = 34;  // in the list beside the points
-
-std::string escaped(const std::string& text) {
-  std::string safe;
-  for (const char c : text) {
-    const auto* replaced = c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : nullptr;
-    replaced != nullptr ? safe += replaced : safe += c;
-  }
-  return safe;
-}
+constexpr int64_t kListedNames = 34;  // in the list beside the points
 
 // Hues as far apart as the classes allow, in two brightnesses.
 std::string class_color(int64_t label, int64_t classes) {
@@ -30,7 +22,7 @@ std::string class_color(int64_t label, int64_t classes) {
 
 std::string legend(const std::vector<std::string>& names, int64_t classes) {
   std::string svg;
-  const int64_t shown = std::min(static_cast<int64_t>(names.size()), kMostNames);
+  const int64_t shown = std::min(static_cast<int64_t>(names.size()), kListedNames);
   for (int64_t i = 0; i < shown; ++i) {
     const double y = kMargin + kLegendRow * static_cast<double>(i);
     svg += fmt::format(
@@ -41,7 +33,7 @@ std::string legend(const std::vector<std::string>& names, int64_t classes) {
         class_color(i, classes),
         kSide + 32,
         y + 4,
-        escaped(names[static_cast<size_t>(i)]));
+        escape_html(names[static_cast<size_t>(i)]));
   }
   return svg;
 }
@@ -70,7 +62,7 @@ std::string scatter_svg(const at::Tensor& points,
       kSide + (class_names.empty() ? 0 : 220),
       kSide,
       kMargin,
-      escaped(title));
+      escape_html(title));
   const auto at = unit.accessor<double, 2>();
   const auto label = labels.accessor<int64_t, 1>();
   for (int64_t i = 0; i < points.size(0); ++i) {

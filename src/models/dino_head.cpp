@@ -15,7 +15,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr double kNormEps = 1e-12;
+constexpr double kUnitEps = 1e-12;
 
 struct WeightNormedLinear : torch::autograd::Function<WeightNormedLinear> {
   static at::Tensor forward(AutogradContext* ctx,
@@ -114,7 +114,7 @@ at::Tensor DinoHead::bottleneck(const at::Tensor& features) {
                        : torch::gelu(norms_[i]->forward(linears_[i]->forward(x)));
   }
   x = linears_.back()->forward(x).to(torch::kFloat32);
-  return x / x.norm(2, -1, /*keepdim=*/true).clamp_min(kNormEps);
+  return x / x.norm(2, -1, /*keepdim=*/true).clamp_min(kUnitEps);
 }
 
 at::Tensor DinoHead::forward(const at::Tensor& features) {

@@ -18,10 +18,6 @@ using Renames = std::vector<std::pair<std::string, std::string>>;
 bool starts_with(const std::string& text, const std::string& start) {
   return text.compare(0, start.size(), start) == 0;
 }
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 // Replaces the first entry that `key` starts with.
 std::string rename(const std::string& key, const Renames& renames) {
   for (const auto& [from, to] : renames) {
@@ -34,7 +30,7 @@ std::string rename(const std::string& key, const Renames& renames) {
 std::vector<std::string> network_prefixes(const NamedTensors& weights, const std::string& anchor) {
   std::vector<std::string> prefixes;
   for (const auto& [key, tensor] : weights) {
-    if (!ends_with(key, anchor)) continue;
+    if (!key.ends_with(anchor)) continue;
     const std::string prefix = key.substr(0, key.size() - anchor.size());
     if (prefix.empty() || prefix.back() == '.') prefixes.push_back(prefix);
   }
@@ -168,8 +164,8 @@ std::string without_chunk(const std::string& key) {
 std::string official_name(const std::string& key) {
   if (key == "register_tokens") return "reg_token";
   const std::string name = without_chunk(key);
-  if (ends_with(name, ".gamma_1")) return name.substr(0, name.size() - 7) + "ls1.gamma";
-  if (ends_with(name, ".gamma_2")) return name.substr(0, name.size() - 7) + "ls2.gamma";
+  if (name.ends_with(".gamma_1")) return name.substr(0, name.size() - 7) + "ls1.gamma";
+  if (name.ends_with(".gamma_2")) return name.substr(0, name.size() - 7) + "ls2.gamma";
   return name;
 }
 
@@ -251,7 +247,7 @@ NamedWeights rename_weights(const NamedTensors& weights, const std::string& plac
   }
   unpack_swiglu(renamed);
   for (auto& [key, tensor] : renamed) {
-    if (ends_with(key, "relative_position_index")) continue;  // computed from the grid
+    if (key.ends_with("relative_position_index")) continue;  // computed from the grid
     (is_vit_name(key) ? split.backbone : split.extra)[key] = std::move(tensor);
   }
   // Mean pooling replaces the final norm, whatever a file still holds of it.

@@ -19,10 +19,6 @@ using Kind = PickleValue::Kind;
 
 constexpr int kMaxJsonDepth = 32;
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 // --- zip: ROOT/data.pkl, ROOT/data/KEY
 // ----------------------------------------------------------------
 
@@ -38,7 +34,7 @@ PthFile parse_zip(const char* data, uint64_t size, const std::string& place) {
   };
   std::string root;
   for (const auto& [path, entry] : entries) {
-    if (path == "data.pkl" || ends_with(path, "/data.pkl")) root = path.substr(0, path.size() - 8);
+    if (path == "data.pkl" || path.ends_with("/data.pkl")) root = path.substr(0, path.size() - 8);
   }
   if (entries.contains(root + "byteorder")) {
     const auto [order, length] = bytes_of(root + "byteorder");
@@ -88,7 +84,7 @@ PthFile parse_legacy(const char* data, uint64_t size, const std::string& place) 
   return file;
 }
 
-PthFile parse(const char* data, uint64_t size, const std::string& place) {
+PthFile parse_pth(const char* data, uint64_t size, const std::string& place) {
   // PROTO 2, then LONG1 of 10 bytes: 0x1950a86a20f9469cfc6c.
   static const unsigned char kLegacyMagic[] = {
       0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
@@ -135,11 +131,11 @@ nlohmann::json to_json(const PickleValue& value, int depth) {
 
 PthFile read_pth(const std::string& path) {
   const MappedFile file(path);
-  return parse(file.data(), file.size(), path);
+  return parse_pth(file.data(), file.size(), path);
 }
 
 PthFile parse_pth(const std::string& bytes, const std::string& name) {
-  return parse(bytes.data(), bytes.size(), name);
+  return parse_pth(bytes.data(), bytes.size(), name);
 }
 
 NamedTensors tensors_in(const PickleValue& dict) {

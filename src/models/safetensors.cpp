@@ -66,7 +66,7 @@ at::Tensor read_tensor(const json& entry, const char* data, uint64_t data_size) 
   return tensor;
 }
 
-SafeTensors parse(const char* bytes, uint64_t size, const std::string& name) {
+SafeTensors parse_safetensors(const char* bytes, uint64_t size, const std::string& name) {
   uint64_t header_size = 0;
   require(size >= sizeof header_size, "{}: too short for a safetensors file", name);
   std::memcpy(&header_size, bytes, sizeof header_size);
@@ -107,11 +107,11 @@ void write_all(std::FILE* file, const void* data, size_t size, const std::string
 
 SafeTensors read_safetensors(const std::string& path) {
   const MappedFile file(path);
-  return parse(file.data(), file.size(), path);
+  return parse_safetensors(file.data(), file.size(), path);
 }
 
 SafeTensors parse_safetensors(const std::string& bytes, const std::string& name) {
-  return parse(bytes.data(), bytes.size(), name);
+  return parse_safetensors(bytes.data(), bytes.size(), name);
 }
 
 void write_safetensors(const std::string& path,

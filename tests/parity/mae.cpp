@@ -9,7 +9,7 @@ using namespace previt;
 
 namespace {
 
-std::shared_ptr<Mae> build(const parity::Fixture& fixture) {
+std::shared_ptr<Mae> mae_of(const parity::Fixture& fixture) {
   RunOptions run;
   MaeOptions::set_defaults(run);
   run.model.image_size = {fixture.integer("img_size")};
@@ -43,7 +43,7 @@ void load_official(Mae& mae, const NamedTensors& weights, parity::Check& check) 
 }
 
 void check_forward(const parity::Fixture& fixture, parity::Check& check) {
-  const auto mae = build(fixture);
+  const auto mae = mae_of(fixture);
   load_official(*mae, fixture.group("weight."), check);
   const at::Tensor& images = fixture.at("input.imgs");
   const RandomMask mask = mae->mask_of(fixture.at("input.noise"));
@@ -75,7 +75,7 @@ void check_forward(const parity::Fixture& fixture, parity::Check& check) {
 }
 
 // Options and schedule of a run as the fixture's config gives them.
-RunOptions run_of(const parity::Fixture& fixture) {
+RunOptions mae_run(const parity::Fixture& fixture) {
   RunOptions run;
   run.optimizer.base_lr = fixture.number("lr");
   run.optimizer.base_batch = 0;
@@ -98,9 +98,9 @@ StepInfo info_of(const parity::Fixture& fixture, int64_t micro_step) {
 }  // namespace
 
 PARITY_CASE(mae_optim) {
-  const auto mae = build(fixture);
+  const auto mae = mae_of(fixture);
   load_official(*mae, fixture.group("weight."), check);
-  const RunOptions run = run_of(fixture);
+  const RunOptions run = mae_run(fixture);
   const auto optimizer =
       make_optimizer(run.optimizer, trained_parameters(*mae, mae->param_rules()));
   for (const auto& parameter : optimizer->parameters()) {

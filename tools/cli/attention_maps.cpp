@@ -23,19 +23,19 @@
 namespace previt::cli {
 namespace {
 
-struct Job {
+struct MapsJob {
   std::string out, images, masks, video;
   int64_t block = -1;
   bool rollout = false;
   double threshold = 0.6, rate = 25;
   int64_t limit = 0, pictures = 0;
 
-  static Job read(const po::variables_map& args) {
+  static MapsJob read(const po::variables_map& args) {
     const auto word = [&](const char* name) {
       return args.count(name) > 0 ? args[name].as<std::string>() : std::string();
     };
     const auto number = [&](const char* name) { return args[name].as<int64_t>(); };
-    Job job{.out = word("out"),
+    MapsJob job{.out = word("out"),
             .images = word("images"),
             .masks = word("masks"),
             .video = word("video"),
@@ -96,7 +96,7 @@ void make_folders(const std::string& out) {
 // Goes through the images and feeds everything that is written about them.
 class Tour {
  public:
-  Tour(const Job& job, const Backbone& backbone)
+  Tour(const MapsJob& job, const Backbone& backbone)
       : job_(job),
         backbone_(backbone),
         dataset_(open_pictures(job.images, "all")),
@@ -117,10 +117,9 @@ class Tour {
     const auto start = std::chrono::steady_clock::now();
     for (int64_t i = 0; i < count; ++i) {
       visit(i);
-      const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
       progress.update({.step = i + 1,
                        .total_steps = count,
-                       .images_per_second = static_cast<double>(i + 1) / spent.count(),
+                       .images_per_second = static_cast<double>(i + 1) / seconds_since(start),
                        .task = "attention"});
     }
     require(!names_.empty(), "{}: none of {} images can be read", job_.images, count);
@@ -209,7 +208,7 @@ class Tour {
     heads_ = image.maps.size(0);
   }
 
-  const Job& job_;
+  const MapsJob& job_;
   const Backbone& backbone_;
   std::shared_ptr<Dataset> dataset_;
   FrameReader reader_;
@@ -250,7 +249,7 @@ po::options_description attention_maps_options() {
 }
 
 int attention_maps(const po::variables_map& args) {
-  const Job job = Job::read(args);
+  const MapsJob job = MapsJob::read(args);
   const Backbone backbone = load_backbone(args);
   const int64_t depth = backbone.vit->options().depth;
   if (job.block >= depth || job.block < -depth) {

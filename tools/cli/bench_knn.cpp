@@ -38,7 +38,7 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-int bench(const po::variables_map& args) {
+int measure_knn(const po::variables_map& args) {
   const auto number = [&](const char* name) {
     const auto value = args[name].as<int64_t>();
     if (value < 1) fail_usage("--{}: {} is not in [1, inf)", name, value);
@@ -84,7 +84,7 @@ int bench_knn(int argc, char** argv) {
              "bench knn: times the exact neighbour search of knn_probe beside one plain matrix "
              "product and\ntop-k of the same size in blocks.",
              options,
-             bench);
+             measure_knn);
 }
 
 }  // namespace previt::cli

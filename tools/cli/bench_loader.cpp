@@ -18,7 +18,7 @@
 namespace previt::cli {
 namespace {
 
-constexpr int64_t kWarmup = 2;  // batches before the clock
+constexpr int64_t kWarmupBatches = 2;  // batches before the clock
 
 /// Processor time of all threads, which other programs on the machine don't lengthen.
 double processor_seconds() {
@@ -38,7 +38,7 @@ struct Rates {
 };
 
 Rates loader_rates(BatchSource& loader, int64_t batches) {
-  for (int64_t i = 0; i < kWarmup; ++i) loader.next();
+  for (int64_t i = 0; i < kWarmupBatches; ++i) loader.next();
   const double wall = seconds(), processor = processor_seconds();
   int64_t images = 0;
   for (int64_t i = 0; i < batches; ++i) images += loader.next().indices.size(0);
@@ -82,7 +82,7 @@ std::vector<ViewSpec> views_of(const po::variables_map& args) {
   return PretrainRun::read(recipe).build()->views();
 }
 
-int bench(const po::variables_map& args) {
+int measure_loader(const po::variables_map& args) {
   const auto specs = views_of(args);
   const auto dataset =
       open_dataset(args["data"].as<std::string>(), args["split"].as<std::string>());
@@ -128,7 +128,7 @@ int bench_loader(int argc, char** argv) {
              "bench loader: times reading, decoding and augmenting the pictures of --data into a "
              "recipe's\nviews. per_core is images per second of processor time.",
              options,
-             bench);
+             measure_loader);
 }
 
 }  // namespace previt::cli

@@ -17,7 +17,7 @@
 namespace previt::cli {
 namespace {
 
-constexpr int64_t kWarmup = 2;  // steps before the clock: memory is touched, kernels are chosen
+constexpr int64_t kWarmupSteps = 2;  // before the clock: memory is touched, kernels are chosen
 
 PretrainRun read_run(const po::variables_map& args) {
   Recipe recipe = Recipe::load(args["recipe"].as<std::string>());
@@ -57,13 +57,13 @@ Timing time_steps(Objective& objective, const RunOptions& options, int64_t steps
   // The middle of a long run: past the warm-up, so that the rate isn't 0.
   StepInfo info{.step = 500, .total_steps = 1000, .steps_per_epoch = 10, .epochs = 100};
   Timing timing;
-  for (int64_t i = 0; i < kWarmup + steps; ++i, ++info.step) {
+  for (int64_t i = 0; i < kWarmupSteps + steps; ++i, ++info.step) {
     const auto begin = std::chrono::steady_clock::now();
     const StepOutcome outcome = stepper.step(info, options.train.batch, [&] { return pictures; });
     if (stepper.device().is_cuda()) torch::cuda::synchronize();
     const std::chrono::duration<double, std::milli> spent =
         std::chrono::steady_clock::now() - begin;
-    if (i >= kWarmup) timing.milliseconds.push_back(spent.count());
+    if (i >= kWarmupSteps) timing.milliseconds.push_back(spent.count());
     timing.loss = outcome.loss;
   }
   std::sort(timing.milliseconds.begin(), timing.milliseconds.end());
@@ -86,7 +86,7 @@ nlohmann::ordered_json describe(const Timing& timing,
           {"loss", timing.loss}};
 }
 
-int bench(const po::variables_map& args) {
+int measure_step(const po::variables_map& args) {
   const PretrainRun run = read_run(args);
   const int64_t steps = args["steps"].as<int64_t>();
   if (steps < 1) fail_usage("--steps: {} is not in [1, inf)", steps);
@@ -121,7 +121,7 @@ int bench_step(int argc, char** argv) {
              "counts the\n"
              "arithmetic that is done, not that of the plain method.",
              options,
-             bench);
+             measure_step);
 }
 
 }  // namespace previt::cli

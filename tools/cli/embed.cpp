@@ -29,15 +29,15 @@ constexpr int64_t kMostPatchPictures = 64;  // images whose patches share one PC
 constexpr int64_t kSheetPictures = 8;
 constexpr int64_t kPictureSide = 224;
 
-struct Job {
+struct EmbedJob {
   std::string images, out, split, plot, patch_pca;
   FeatureOptions features;
 
-  static Job read(const po::variables_map& args) {
+  static EmbedJob read(const po::variables_map& args) {
     const auto word = [&](const char* name) {
       return args.count(name) > 0 ? args[name].as<std::string>() : std::string();
     };
-    Job job{.images = word("images"),
+    EmbedJob job{.images = word("images"),
             .out = word("out"),
             .split = word("split"),
             .plot = word("plot"),
@@ -63,7 +63,7 @@ struct Written {
   std::vector<at::Tensor> values, labels;
 };
 
-Written write_features(const Job& job,
+Written write_features(const EmbedJob& job,
                        const Backbone& backbone,
                        const std::shared_ptr<Dataset>& dataset) {
   const torch::NoGradGuard no_grad;
@@ -92,10 +92,10 @@ Written write_features(const Job& job,
     written.labels.push_back(labels);
     written.images += rows.size(0);
     written.width = values.size(-1);
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
     progress.update({.step = written.images,
                      .total_steps = dataset->size(),
-                     .images_per_second = static_cast<double>(written.images) / spent.count(),
+                     .images_per_second =
+                         static_cast<double>(written.images) / seconds_since(start),
                      .task = "features"});
   }
   require(written.images > 0, "{}: no image could be read", job.images);
@@ -107,7 +107,7 @@ Written write_features(const Job& job,
   return written;
 }
 
-void write_plot(const Job& job, const Written& written, const Dataset& dataset) {
+void write_plot(const EmbedJob& job, const Written& written, const Dataset& dataset) {
   const at::Tensor values = torch::cat(written.values);
   require(values.size(0) >= 2, "--plot: needs two images or more");
   const Pca pca = fit_pca(values, 2);
@@ -124,7 +124,7 @@ void write_plot(const Job& job, const Written& written, const Dataset& dataset) 
 }
 
 // Pictures [3, S, S] of the first images and their patches' colours, at one size for one PCA.
-void write_patch_pca(const Job& job,
+void write_patch_pca(const EmbedJob& job,
                      const Backbone& backbone,
                      const std::shared_ptr<Dataset>& dataset) {
   const torch::NoGradGuard no_grad;
@@ -195,7 +195,7 @@ po::options_description embed_options() {
 }
 
 int embed(const po::variables_map& args) {
-  const Job job = Job::read(args);
+  const EmbedJob job = EmbedJob::read(args);
   const Backbone backbone = load_backbone(args);
   const auto dataset = open_pictures(job.images, job.split);
   const Written written = write_features(job, backbone, dataset);

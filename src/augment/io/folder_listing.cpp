@@ -23,7 +23,7 @@ namespace previt {
 namespace {
 
 constexpr int kDeepest = 32;  // levels; links can go round in circles
-constexpr std::string_view kMagic = "previt listing 1\n";
+constexpr std::string_view kListingMagic = "previt listing 1\n";
 
 bool is_image(std::string_view name) {
   static constexpr std::array<std::string_view, 9> kExtensions = {
@@ -151,7 +151,7 @@ void FolderListing::add_file(std::string_view name) {
 void FolderListing::save(const std::string& file) const {
   const std::string temporary = file + ".partial";
   std::ofstream out(temporary, std::ios::binary);
-  out << kMagic << folders_.size() << '\n';
+  out << kListingMagic << folders_.size() << '\n';
   for (size_t i = 0; i < folders_.size(); ++i) {
     const int64_t last = i + 1 < folders_.size() ? folders_[i + 1].first : size();
     out << folders_[i].modified << ' ' << last - folders_[i].first << ' ' << folders_[i].path
@@ -169,9 +169,9 @@ void FolderListing::save(const std::string& file) const {
 
 bool FolderListing::load(const std::string& file, const std::string& root) {
   std::ifstream in(file, std::ios::binary);
-  std::string magic(kMagic.size(), ' ');
+  std::string magic(kListingMagic.size(), ' ');
   size_t count = 0;
-  if (!in.read(magic.data(), static_cast<std::streamsize>(magic.size())) || magic != kMagic ||
+  if (!in.read(magic.data(), static_cast<std::streamsize>(magic.size())) || magic != kListingMagic ||
       !(in >> count) || in.get() != '\n') {
     return false;
   }

@@ -10,13 +10,13 @@
 namespace previt {
 namespace {
 
-constexpr uint64_t kMagic = 0x31474b5054495650;  // "PVITPKG1"
+constexpr uint64_t kPackMagic = 0x31474b5054495650;  // "PVITPKG1"
 
 /// The file's last bytes; the chunk table lies before them.
 struct Trailer {
   uint64_t chunks = 0;
   uint64_t checksum = 0;
-  uint64_t magic = kMagic;
+  uint64_t magic = kPackMagic;
 };
 
 /// Of all but the chunks, which lie inside the file and apart.
@@ -68,7 +68,7 @@ ChunkTable read_trailer(Bytes file, const std::string& path) {
   Trailer trailer;
   require(file.size >= sizeof trailer, "{}: cut short", path);
   std::memcpy(&trailer, file.data + file.size - sizeof trailer, sizeof trailer);
-  require(trailer.magic == kMagic, "{}: not a pack that pack_dataset finished, or cut short", path);
+  require(trailer.magic == kPackMagic, "{}: not a pack that pack_dataset finished, or cut short", path);
   const size_t room = file.size - sizeof trailer;
   require(trailer.chunks <= room / 8, "{}: damaged", path);
   ChunkTable chunks(trailer.chunks);

@@ -5,7 +5,7 @@
 namespace previt {
 namespace {
 
-constexpr double kEps = 1e-5;
+constexpr double kBatchNormEps = 1e-5;
 constexpr double kMomentum = 0.1;
 
 }  // namespace
@@ -28,7 +28,7 @@ at::Tensor BatchNorm::forward(const at::Tensor& x) {
                            running_var_,
                            is_training(),
                            kMomentum,
-                           kEps,
+                           kBatchNormEps,
                            /*cudnn_enabled=*/false);
 }
 

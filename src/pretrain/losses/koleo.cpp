@@ -8,7 +8,7 @@
 namespace previt {
 namespace {
 
-constexpr double kEps = 1e-8;  // in the scaling, on each difference, and in the logarithm
+constexpr double kKoleoEps = 1e-8;  // in the scaling, on each difference, and in the logarithm
 
 }  // namespace
 
@@ -17,7 +17,7 @@ NearestRows nearest_rows(const at::Tensor& features) {
           "koleo: needs two rows or more, not {}",
           features.sizes().vec());
   const at::Tensor x = features.to(torch::kFloat32);
-  const at::Tensor rows = x / x.norm(2, -1, /*keepdim=*/true).clamp_min(kEps);
+  const at::Tensor rows = x / x.norm(2, -1, /*keepdim=*/true).clamp_min(kKoleoEps);
   const torch::NoGradGuard no_grad;
   const at::Tensor products = torch::mm(rows, rows.t());
   products.fill_diagonal_(-1);
@@ -26,8 +26,8 @@ NearestRows nearest_rows(const at::Tensor& features) {
 
 at::Tensor koleo_loss(const at::Tensor& features) {
   const auto [rows, nearest] = nearest_rows(features);
-  const at::Tensor difference = rows - rows.index_select(0, nearest) + kEps;
-  return -(difference.norm(2, -1) + kEps).log().mean();
+  const at::Tensor difference = rows - rows.index_select(0, nearest) + kKoleoEps;
+  return -(difference.norm(2, -1) + kKoleoEps).log().mean();
 }
 
 }  // namespace previt

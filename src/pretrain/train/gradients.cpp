@@ -10,7 +10,7 @@
 namespace previt {
 namespace {
 
-constexpr double kNormEps = 1e-6;
+constexpr double kClipEps = 1e-6;
 
 }  // namespace
 
@@ -29,14 +29,14 @@ Gradients::Gradients(const std::vector<TrainedParameter>& parameters) {
 
 void Gradients::clip_global(double norm, double max_norm) {
   const torch::NoGradGuard no_grad;
-  const double factor = max_norm / (norm + kNormEps);
+  const double factor = max_norm / (norm + kClipEps);
   if (factor < 1) at::_foreach_mul_(gradients_, factor);
 }
 
 void Gradients::clip_per_parameter(double max_norm) {
   const torch::NoGradGuard no_grad;
   if (gradients_.empty()) return;
-  std::vector<at::Tensor> factors = at::_foreach_add(norms_, kNormEps);
+  std::vector<at::Tensor> factors = at::_foreach_add(norms_, kClipEps);
   at::_foreach_reciprocal_(factors);
   at::_foreach_mul_(factors, max_norm);
   at::_foreach_clamp_max_(factors, 1);
