@@ -55,7 +55,6 @@ void require_same_architecture(const VitOptions& wanted, const LoadedModel& load
 std::shared_ptr<Vit> vit_from_checkpoint(const LoadedModel& loaded,
                                          const VitOptions& options,
                                          HeadChoice head) {
-  require_same_architecture(options, loaded);
   auto vit = std::make_shared<Vit>(options);
   if (!head.keep) vit->set_num_classes(options.num_classes, head.new_std);
   const VitOptions& old = loaded.options;
