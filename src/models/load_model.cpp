@@ -130,6 +130,10 @@ LoadedModel from_pth(const std::string& path, json config = {}) {
       model.options.num_classes == 0) {
     model.options.pos_resize = "dino";
   }
+  // Classifiers of DeiT and MAE come under "model"; both resize positions without antialiasing.
+  if (file.root->find("model") == &network && model.options.pos_resize == "timm") {
+    model.options.pos_resize = "mae";
+  }
   return model;
 }
 
