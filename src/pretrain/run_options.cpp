@@ -27,7 +27,7 @@ void visit(FieldVisitor& v, OptimizerOptions& o) {
 }
 
 void visit(FieldVisitor& v, ScheduleOptions& o) {
-  v.field("kind", o.kind, "", {"mae", "table", "timm", "per_epoch", "constant"});
+  v.field("kind", o.kind, "", {"mae", "table", "timm", "deit", "per_epoch", "constant"});
   v.field("warmup_epochs", o.warmup_epochs, "", at_least(0));
   v.field("warmup_steps", o.warmup_steps, "instead of warmup_epochs; 0: warmup_epochs", at_least(0));
   v.field("warmup_lr", o.warmup_lr, "rate at the first step", at_least(0));

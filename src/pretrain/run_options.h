@@ -38,8 +38,8 @@ struct OptimizerOptions {
 void visit(FieldVisitor& v, OptimizerOptions& o);
 
 struct ScheduleOptions {
-  /// mae (fractional epoch) | table (DINO, BEiT: linspace, then cosine) | timm | per_epoch
-  /// (recipes.md section 14) | constant
+  /// mae (fractional epoch) | table (DINO, BEiT: linspace, then cosine) | timm | deit (timm's, by
+  /// epochs) | per_epoch (recipes.md section 14) | constant
   std::string kind = "mae";
   double warmup_epochs = 40;
   int64_t warmup_steps = 0;  ///< instead of warmup_epochs when above 0

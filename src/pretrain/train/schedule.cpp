@@ -60,6 +60,14 @@ Schedule timm_schedule(
   };
 }
 
+Schedule deit_schedule(double base, double end, double start, double warmup_epochs) {
+  return [=](const StepInfo& info) {
+    const auto epoch = static_cast<double>(std::max<int64_t>(info.whole_epoch() - 1, 0));
+    if (epoch < warmup_epochs) return start + epoch * (base - start) / warmup_epochs;
+    return half_cosine(base, end, epoch / static_cast<double>(info.epochs));
+  };
+}
+
 Schedule per_epoch_schedule(double base, double warmup_epochs) {
   return [=](const StepInfo& info) {
     const auto epoch = static_cast<double>(info.whole_epoch());
@@ -85,6 +93,7 @@ Schedule lr_schedule(const RunOptions& options) {
        }},
       {"timm",
        [=] { return timm_schedule(peak, s.min_lr, s.warmup_lr, s.warmup_epochs, s.warmup_steps); }},
+      {"deit", [=] { return deit_schedule(peak, s.min_lr, s.warmup_lr, s.warmup_epochs); }},
       {"per_epoch", [=] { return per_epoch_schedule(peak, s.warmup_epochs); }},
       {"constant", [=] { return constant_schedule(peak); }},
   };

@@ -33,6 +33,10 @@ Schedule table_schedule(
 Schedule timm_schedule(
     double base, double end, double start, double warmup_epochs, int64_t warmup_steps = 0);
 
+/// timm's CosineLRScheduler as DeiT steps it: after epoch e, with e. So epoch e trains at the rate
+/// of e - 1, and the first two at `start` (deit:main.py).
+Schedule deit_schedule(double base, double end, double start, double warmup_epochs);
+
 /// Per whole epoch e: base · min((e + 1) / warmup, ½ (1 + cos(π e / epochs))) (IcarusWizard/MAE).
 Schedule per_epoch_schedule(double base, double warmup_epochs);
 
