@@ -121,6 +121,7 @@ int Run::run() {
   }
   plan_.seek(source_, at_.steps_done);
   objective_.train();
+  if (done()) evaluate();  // a finished run that is resumed: its caller still wants the result
   while (!done()) {
     make_step();
     show_progress();
