@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "finetune/classifier.h"
 #include "models/vit.h"
+#include "models/weights.h"
 #include "pretrain/pretrain_run.h"
 #include "pretrain/train/schedule.h"
 #include "pretrain/train/stepper.h"
@@ -38,7 +40,28 @@ std::vector<std::string> recipes() {
 }
 
 bool is_finetuning(const std::string& path) {
-  return std::filesystem::path(path).filename().string().starts_with("finetune");
+  auto recipe = Recipe::load(path);
+  RunOptions run;
+  recipe.read(run);
+  return run.objective == "finetune";
+}
+
+// Trained from random weights, as no checkpoint is at hand.
+FinetuneRun finetuning(const std::string& path, std::vector<std::string> changes = {}) {
+  auto recipe = Recipe::load(path);
+  changes.push_back("finetune.keep_head=false");
+  for (const auto& change : changes) recipe.set(change);
+  return FinetuneRun::read(recipe, nullptr);
+}
+
+// A classifier of the run's size to learn from, where the recipe wants one.
+std::shared_ptr<const Distillation> distillation_for(const FinetuneRun& run) {
+  if (!run.distillation.on()) return nullptr;
+  LoadedModel teacher;
+  teacher.options = run.run.model;
+  teacher.weights = named_tensors(Vit(teacher.options));
+  teacher.source = "teacher";
+  return std::make_shared<const Distillation>(run.distillation, Teacher(teacher, run.run));
 }
 
 PretrainRun pretraining(const std::string& path, const std::vector<std::string>& changes = {}) {
@@ -86,6 +109,18 @@ TEST_CASE("every recipe for pretraining loads and trains") {
     }
     const PretrainRun run = pretraining(path, changes);
     train_two_steps(*run.build(), run.options, 10);
+  }
+}
+
+TEST_CASE("every recipe for fine-tuning loads and trains") {
+  for (const auto& path : recipes()) {
+    if (!is_finetuning(path)) continue;
+    INFO(path);
+    CHECK(finetuning(path).run.train.epochs > 0);
+    FinetuneRun run = finetuning(path, kReduced);
+    run.run.model.num_classes = 10;
+    Classifier classifier(std::make_shared<Vit>(run.run.model), run, distillation_for(run));
+    train_two_steps(classifier, run.run, 10);
   }
 }
 
@@ -159,6 +194,47 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DINO") {
                                    ContainsSubstring(fmt::format("local_crops: {} ", want.crops)));
     CHECK_THAT(run.resolved(),
                ContainsSubstring(fmt::format("norm_last_layer: {}", want.norm_last_layer)));
+  }
+}
+
+TEST_CASE("the ImageNet recipes hold the official numbers of DeiT") {
+  struct Want {
+    const char* name;
+    int64_t width, side, epochs, batch;
+    double peak_lr, min_lr, weight_decay;
+  };
+  for (const Want& want : {Want{"tiny", 192, 224, 300, 1024, 1e-3, 1e-5, 0.05},
+                           Want{"small", 384, 224, 300, 1024, 1e-3, 1e-5, 0.05},
+                           Want{"base", 768, 224, 300, 1024, 1e-3, 1e-5, 0.05},
+                           Want{"base", 768, 384, 30, 512, 5e-6, 5e-6, 1e-8}}) {
+    for (const std::string kind : {"", "_distilled"}) {
+      const std::string name = fmt::format("deit_{}{}_patch16_{}.yaml", want.name, kind, want.side);
+      INFO(name);
+      const FinetuneRun whole = finetuning(folder() + "imagenet/" + name);
+      const RunOptions& o = whole.run;
+      CHECK(o.model.embed_dim == want.width);
+      CHECK(o.model.image_height() == want.side);
+      CHECK(o.model.drop_path == 0.1);
+      CHECK(o.model.pool == "cls");
+      CHECK(o.model.pos_resize == "mae");
+      CHECK(o.model.dist_token == !kind.empty());
+      CHECK(whole.distillation.kind == (kind.empty() ? "none" : "hard"));
+      CHECK(whole.distillation.alpha == 0.5);
+      CHECK(peak_lr(o) == Approx(want.peak_lr));
+      CHECK(o.schedule.kind == "deit");
+      CHECK(o.schedule.warmup_lr == 1e-6);
+      CHECK(o.schedule.min_lr == want.min_lr);
+      CHECK(o.optimizer.betas == std::vector<double>{0.9, 0.999});
+      CHECK(o.optimizer.weight_decay == want.weight_decay);
+      CHECK(o.optimizer.layer_decay == 1);
+      CHECK(o.optimizer.clip_grad == 0);
+      CHECK(o.train.epochs == want.epochs);
+      CHECK(o.train.batch == want.batch);
+      CHECK(o.train.ema_decay == 0.99996);
+      CHECK(whole.finetune.repeated_augmentation == 3);
+      CHECK(whole.finetune.init == "timm");
+      CHECK(whole.finetune.crop_pct(want.side) == 0.875);
+    }
   }
 }
 
