@@ -40,6 +40,12 @@ struct Picture {
   at::Tensor pixels;
 };
 
+/// What a checkpoint keeps as its model, with what builds it again.
+struct KeptModel {
+  std::shared_ptr<torch::nn::Module> network;      ///< saved under its own names
+  std::map<std::string, std::string> description;  ///< describe_backbone or describe_tokenizer
+};
+
 /// A pretraining method. It is a module: all parameters and buffers registered in it, frozen ones
 /// too, are saved and restored; those that require a gradient are trained. One file under
 /// objectives/ holds options, heads, masks, teacher and loss; the loop, precision, accumulation,
@@ -62,8 +68,12 @@ class Objective : public torch::nn::Module {
   /// Instead of the two above when loss or gradients were not finite: forget what step() collected.
   virtual void skipped_optimizer_step(const StepInfo&) {}
 
-  /// What is evaluated, exported and fine-tuned.
-  virtual std::shared_ptr<Vit> backbone() = 0;
+  /// The Vision Transformer that is evaluated, exported and fine-tuned; null: the run makes
+  /// something else, which kept_model() then gives.
+  virtual std::shared_ptr<Vit> backbone() { return nullptr; }
+
+  /// What checkpoints keep: the backbone, unless the method says otherwise.
+  virtual KeptModel kept_model();
 
   /// Weight decay and rate per parameter; the default is MAE's and DINO's.
   virtual ParamRules param_rules() const { return decay_matrices(); }

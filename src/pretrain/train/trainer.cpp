@@ -256,7 +256,7 @@ void Run::make_previews() {
 
 Checkpoint Run::checkpoint() {
   Checkpoint saved = collect(objective_, stepper_);
-  saved.backbone_metadata = model_metadata(objective_.backbone()->options(),
+  saved.backbone_metadata = model_metadata(objective_.kept_model().description,
                                            options_.normalize,
                                            hooks_.class_names,
                                            hooks_.crop_pct);
