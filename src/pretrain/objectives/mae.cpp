@@ -11,25 +11,13 @@
 #include "models/layers/pos_embed.h"
 #include "models/vit_products.h"
 #include "pretrain/contact_sheet.h"
+#include "pretrain/model_view.h"
 #include "pretrain/registry.h"
 
 namespace previt {
 namespace {
 
 constexpr uint64_t kPreviewSeed = 20220621;  // the same patches are masked in every preview
-
-ViewSpec view_of(ViewSpec view, const VitOptions& model) {
-  if (view.height == 0) view.height = model.image_height();
-  if (view.width == 0) view.width = model.image_width();
-  if (view.height != model.image_height() || view.width != model.image_width()) {
-    fail_usage("augment.height, augment.width: {} x {} is not model.image_size {} x {}",
-               view.height,
-               view.width,
-               model.image_height(),
-               model.image_width());
-  }
-  return view;
-}
 
 void check(const MaeMethodOptions& o, const VitOptions& model) {
   if (model.rel_pos_bias != "none") {
@@ -101,7 +89,7 @@ Mae::Mae(const MaeOptions& options, const RunOptions& run)
     : options_(options.mae),
       model_(resolve(run.model)),
       seed_(run.train.seed),
-      view_(view_of(options.augment, model_)),
+      view_(model_view(options.augment, model_)),
       pixel_order_(options_.pixel_order == "channel_last" ? PixelOrder::channel_last
                                                           : PixelOrder::channel_first) {
   check(options_, model_);
@@ -216,14 +204,7 @@ at::Tensor Mae::loss(const at::Tensor& images, const RandomMask& mask) {
 }
 
 StepResult Mae::step(const Batch& batch, const StepInfo&) {
-  require(batch.views.size() == 1, "mae: takes 1 view of each image, not {}", batch.views.size());
-  const at::Tensor& images = batch.views.front();
-  require(images.size(2) == view_.height && images.size(3) == view_.width,
-          "mae: images are {} x {} instead of {} x {}",
-          images.size(2),
-          images.size(3),
-          view_.height,
-          view_.width);
+  const at::Tensor& images = only_view(batch, view_, "mae");
   return {loss(images, mask_of(mask_noise(batch, model_.num_patches(), seed_))), {}};
 }
 
