@@ -24,6 +24,12 @@ const std::vector<std::string> kReduced = {
 const std::map<std::string, std::vector<std::string>> kReducedMethods = {
     {"mae", {"mae.decoder.embed_dim=24", "mae.decoder.depth=2", "mae.decoder.num_heads=3"}},
     {"dino", {"dino.head.out_dim=64", "dino.head.hidden_dim=32", "dino.head.bottleneck_dim=16"}},
+    {"dvae", {"dvae.vocabulary=32", "dvae.network.width=16", "dvae.network.blocks=1"}},
+    {"vqvae", {"vqvae.codebook.codes=32", "vqvae.network.width=16", "vqvae.network.blocks=1"}},
+    {"vqkd",
+     {"vqkd.codebook.codes=32",
+      "vqkd.decoder_depth=1",
+      fmt::format("vqkd.teacher={}/tests/fixtures/timm_hub_a", PREVIT_SOURCE_DIR)}},
 };
 
 std::string folder() { return std::string(PREVIT_SOURCE_DIR) + "/recipes/"; }
@@ -159,6 +165,41 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DINO") {
                                    ContainsSubstring(fmt::format("local_crops: {} ", want.crops)));
     CHECK_THAT(run.resolved(),
                ContainsSubstring(fmt::format("norm_last_layer: {}", want.norm_last_layer)));
+  }
+}
+
+TEST_CASE("the ImageNet recipes hold the official numbers of the tokenizers") {
+  const PretrainRun vqkd = pretraining(folder() + "imagenet/tokenizer_vqkd_base.yaml");
+  const RunOptions& o = vqkd.options;
+  CHECK(o.model.embed_dim == 768);
+  CHECK(o.model.depth == 12);
+  CHECK(o.model.num_patches() == 196);
+  CHECK(o.model.qkv_bias == "qv");
+  CHECK(peak_lr(o) == Approx(2e-4));
+  CHECK(o.schedule.min_lr == 1e-5);
+  CHECK(o.schedule.warmup_epochs == 10);
+  CHECK(o.optimizer.betas == std::vector<double>{0.9, 0.99});
+  CHECK(o.optimizer.weight_decay == 1e-4);
+  CHECK(o.train.epochs == 100);
+  CHECK(o.train.batch == 512);
+  for (const char* line :
+       {"codes: 8192", "dim: 32", "decay: 0.99", "kmeans: 10", "decoder_depth: 1"}) {
+    CHECK_THAT(vqkd.resolved(), ContainsSubstring(line));
+  }
+
+  const PretrainRun dvae = pretraining(folder() + "imagenet/tokenizer_dvae.yaml");
+  CHECK(dvae.options.model.num_patches() == 196);
+  CHECK(dvae.options.model.image_height() == 112);
+  CHECK(dvae.options.train.batch == 512);
+  CHECK(dvae.options.train.ema_decay == 0.999);
+  CHECK(dvae.options.optimizer.weight_decay == 1e-4);
+  CHECK(peak_lr(dvae.options) == 1e-4);
+  CHECK(dvae.options.schedule.min_lr == 1.25e-6);
+  for (const char* line : {"vocabulary: 8192",
+                           "temperature_end: 0.0625",
+                           "kl_weight: 6.6",
+                           "temperature_epochs: 60"}) {
+    CHECK_THAT(dvae.resolved(), ContainsSubstring(line));
   }
 }
 
