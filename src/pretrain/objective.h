@@ -31,6 +31,9 @@ using Metrics = std::vector<std::pair<std::string, at::Tensor>>;  // scalars, re
 struct StepResult {
   at::Tensor loss;  ///< scalar with gradient, mean over the micro-batch
   Metrics metrics;
+  /// How many things the loss is a mean over, where that isn't the images (masked patches, whose
+  /// number varies): micro-batches then count by it, as in one large batch. 0: by images.
+  double weight = 0;
 };
 
 /// A picture for previews/ and the report: uint8 [H, W, 3].
