@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
@@ -32,6 +33,15 @@ Schedule table_schedule(
 /// step number, as if there had been no warm-up.
 Schedule timm_schedule(
     double base, double end, double start, double warmup_epochs, int64_t warmup_steps = 0);
+
+/// Linear from start over the warm-up, then base · decay ^ (how many of `epochs` are past): timm's
+/// MultiStepLRScheduler per update (SimMIM).
+Schedule steps_schedule(double base,
+                        double start,
+                        double warmup_epochs,
+                        int64_t warmup_steps,
+                        std::vector<double> epochs,
+                        double decay);
 
 /// Per whole epoch e: base · min((e + 1) / warmup, ½ (1 + cos(π e / epochs))) (IcarusWizard/MAE).
 Schedule per_epoch_schedule(double base, double warmup_epochs);
