@@ -14,6 +14,8 @@
 namespace previt {
 namespace {
 
+constexpr double kInitStd = 0.02;
+
 // The part of a position table that belongs to patches, [1, L, D].
 at::Tensor patch_rows(const at::Tensor& table, int64_t patches) {
   return table.defined() ? table.slice(1, table.size(1) - patches) : table;
@@ -110,6 +112,19 @@ void Vit::init_weights_mae() {
   xavier_uniform_(patch_embed->weight());
   init_tokens();
   if (cls_token.defined()) cls_token.normal_(0, 0.02);
+}
+
+void Vit::init_weights_beit() {
+  torch::NoGradGuard no_grad;
+  init_linears_trunc_normal(*this, kInitStd, kInitStd);
+  init_tokens();
+  for (const at::Tensor& tensor : {patch_embed->weight(), cls_token, pos_embed}) {
+    if (tensor.defined() && tensor.requires_grad()) trunc_normal_(tensor, kInitStd, kInitStd);
+  }
+  patch_embed->bias().zero_();
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    rescale_block_(*blocks_[i], static_cast<int64_t>(i) + 1);
+  }
 }
 
 void Vit::init_tokens() {
@@ -212,6 +227,15 @@ at::Tensor Vit::run_blocks(at::Tensor tokens, int64_t grid_height, int64_t grid_
   const auto biases = attention_biases({grid_height, grid_width});
   for (size_t i = 0; i < blocks_.size(); ++i) tokens = blocks_[i]->forward(tokens, biases[i]);
   return tokens;
+}
+
+at::Tensor Vit::run_blocks_rows(at::Tensor tokens,
+                                int64_t grid_height,
+                                int64_t grid_width,
+                                const at::Tensor& rows) {
+  const auto biases = attention_biases({grid_height, grid_width});
+  for (size_t i = 0; i + 1 < blocks_.size(); ++i) tokens = blocks_[i]->forward(tokens, biases[i]);
+  return blocks_.back()->forward_rows(tokens, biases.back(), rows);
 }
 
 at::Tensor Vit::norm(const at::Tensor& tokens) const {

@@ -38,6 +38,9 @@ class Vit : public torch::nn::Module {
   /// xavier_uniform for linear layers and the patch projection (as a matrix), cls normal 0.02
   /// (MAE).
   void init_weights_mae();
+  /// Linear layers, the patch projection and all tokens trunc_normal 0.02 cut at ±0.02, biases 0,
+  /// then rescale_block_ (BEiT, SimMIM).
+  void init_weights_beit();
 
   /// Tokens before the first block, [B, N, D]. `patch_mask` [B, L] bool with `mask_token` [1, 1, D]
   /// replaces masked patch embeddings before positions are added (BEiT, iBOT, DINOv2).
@@ -51,6 +54,16 @@ class Vit : public torch::nn::Module {
 
   /// All blocks, no final norm. grid: patches per column and row, for relative positions.
   at::Tensor run_blocks(at::Tensor tokens, int64_t grid_height, int64_t grid_width);
+
+  /// As run_blocks, of the last block only the tokens `rows` [R] int64, counted through the batch
+  /// (B·N in all): [R, D].
+  at::Tensor run_blocks_rows(at::Tensor tokens,
+                             int64_t grid_height,
+                             int64_t grid_width,
+                             const at::Tensor& rows);
+
+  /// The relative position bias of every block, [H, N, N], undefined where it has none.
+  std::vector<at::Tensor> attention_biases(PatchGrid grid);
 
   /// norm(run_blocks(embed(images))), [B, N, D]; with pool avg there is no final norm.
   at::Tensor forward_features(const at::Tensor& images);
@@ -94,8 +107,6 @@ class Vit : public torch::nn::Module {
   at::Tensor assemble(at::Tensor patches,
                       const at::Tensor& table,
                       const at::Tensor& patch_positions) const;
-  // The relative position bias of every block, undefined where it has none.
-  std::vector<at::Tensor> attention_biases(PatchGrid grid);
   const at::Tensor& relative_index(PatchGrid grid);
 
   VitOptions options_;

@@ -17,7 +17,14 @@ void conv_default_(at::Tensor weight, at::Tensor bias);
 
 /// Every LayerNorm 1 and 0, LayerScale its initial value, q_bias, v_bias and relative tables 0, and
 /// every Linear: bias 0, weight by the name. Modules inside `module` and itself.
-void init_linears_trunc_normal(torch::nn::Module& module, double std = 0.02);
+void init_linears_trunc_normal(torch::nn::Module& module, double std = 0.02, double cut = 2);
 void init_linears_xavier(torch::nn::Module& module);
+
+/// Every Linear inside `module` as the framework starts its own: uniform in ±1/√fan_in.
+void init_linears_framework(torch::nn::Module& module);
+
+/// Divides what a block adds to its tokens (attn.proj and the MLP's last layer) by √(2·layer), layer
+/// counted from 1 (BEiT, SimMIM).
+void rescale_block_(torch::nn::Module& block, int64_t layer);
 
 }  // namespace previt
