@@ -24,6 +24,17 @@ const std::vector<std::string> kReduced = {
 const std::map<std::string, std::vector<std::string>> kReducedMethods = {
     {"mae", {"mae.decoder.embed_dim=24", "mae.decoder.depth=2", "mae.decoder.num_heads=3"}},
     {"dino", {"dino.head.out_dim=64", "dino.head.hidden_dim=32", "dino.head.bottleneck_dim=16"}},
+    {"beit",
+     {"beit.tokenizer=colors:64",
+      "beit.masked_patches=6",
+      "beit.block.min_patches=2",
+      "beit.cls_head.early_layers=1"}},
+    {"simmim", {"simmim.mask_unit=16"}},
+    {"ibot",
+     {"ibot.head.out_dim=64",
+      "ibot.head.hidden_dim=32",
+      "ibot.head.bottleneck_dim=16",
+      "ibot.patch_out_dim=64"}},
 };
 
 std::string folder() { return std::string(PREVIT_SOURCE_DIR) + "/recipes/"; }
@@ -160,6 +171,74 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DINO") {
     CHECK_THAT(run.resolved(),
                ContainsSubstring(fmt::format("norm_last_layer: {}", want.norm_last_layer)));
   }
+}
+
+TEST_CASE("the ImageNet recipes hold the official numbers of BEiT and BEiT v2") {
+  struct Want {
+    const char* name;
+    int64_t width, epochs, cls_layers;
+    double layer_scale, drop_path, second_beta, smallest_crop;
+  };
+  for (const Want& want : {Want{"beit_vit_base", 768, 800, 0, 0.1, 0.1, 0.999, 0.08},
+                           Want{"beit_vit_large", 1024, 800, 0, 1e-5, 0.1, 0.999, 0.08},
+                           Want{"beitv2_vit_base", 768, 300, 2, 0.1, 0, 0.98, 0.2}}) {
+    INFO(want.name);
+    const std::string path = folder() + "imagenet/" + want.name + ".yaml";
+    const PretrainRun run = pretraining(path);
+    const RunOptions& o = run.options;
+    CHECK(o.model.embed_dim == want.width);
+    CHECK(o.model.rel_pos_bias == "shared");
+    CHECK(o.model.pos_embed == "none");
+    CHECK(o.model.qkv_bias == "qv");
+    CHECK(o.model.layer_scale == want.layer_scale);
+    CHECK(o.model.drop_path == want.drop_path);
+    CHECK(peak_lr(o) == 1.5e-3);
+    CHECK(o.optimizer.betas == std::vector<double>{0.9, want.second_beta});
+    CHECK(o.optimizer.clip_grad == 3);
+    CHECK(o.optimizer.clip_mode == "global");
+    CHECK(o.schedule.kind == "table");
+    CHECK(o.schedule.min_lr == 1e-5);
+    CHECK(o.schedule.warmup_epochs == 10);
+    CHECK(o.train.epochs == want.epochs);
+    CHECK(o.train.batch == 2048);
+    CHECK_THAT(run.resolved(), ContainsSubstring("masked_patches: 75"));
+    const auto small = pretraining(
+        path,
+        {"beit.tokenizer=colors:64", "model.embed_dim=24", "model.num_heads=2", "model.depth=10"});
+    const ViewSpec view = small.build()->views().front();
+    CHECK(view.scale == std::vector<double>{want.smallest_crop, 1});
+    CHECK(view.jitter == 1);
+    CHECK(view.saturation == 0.4);
+    CHECK(view.hue == 0);
+  }
+}
+
+TEST_CASE("the ImageNet recipes hold the official numbers of SimMIM and iBOT") {
+  const RunOptions simmim = pretraining(folder() + "imagenet/simmim_vit_base.yaml").options;
+  CHECK(peak_lr(simmim) == Approx(4e-4));
+  CHECK(simmim.optimizer.clip_grad == 5);
+  const Schedule rate = lr_schedule(simmim);
+  const auto at_epoch = [&](int64_t epoch) {
+    return rate({.step = epoch, .total_steps = 800, .steps_per_epoch = 1, .epochs = 800});
+  };
+  CHECK(at_epoch(0) == 5e-7);
+  CHECK(at_epoch(699) == Approx(4e-4));
+  CHECK(at_epoch(700) == Approx(4e-5));
+
+  const PretrainRun run = pretraining(folder() + "imagenet/ibot_vit_small.yaml");
+  const RunOptions& ibot = run.options;
+  CHECK(ibot.model.embed_dim == 384);
+  CHECK(peak_lr(ibot) == Approx(2e-3));
+  CHECK(ibot.train.epochs == 800);
+  CHECK(ibot.train.batch == 1024);
+  CHECK(ibot.optimizer.clip_mode == "per_parameter");
+  CHECK(ibot.schedule.min_lr == 1e-6);
+  const auto views = run.build()->views();
+  REQUIRE(views.size() == 3);
+  CHECK(views[0].scale == std::vector<double>{0.25, 1});
+  CHECK(views[2].count == 10);
+  CHECK(views[2].width == 96);
+  CHECK(views[2].scale == std::vector<double>{0.05, 0.25});
 }
 
 TEST_CASE("the CIFAR-10 recipe is the published one") {
