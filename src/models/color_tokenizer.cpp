@@ -19,7 +19,8 @@ ColorTokenizer::ColorTokenizer(int64_t vocabulary,
   };
   while (words(levels_ + 1) <= static_cast<double>(vocabulary)) ++levels_;
   if (levels_ < 2) {
-    fail_usage("colors:{}: {} channels of two levels need {} words", vocabulary, channels, words(2));
+    fail_usage(
+        "colors:{}: {} channels of two levels need {} words", vocabulary, channels, words(2));
   }
 }
 

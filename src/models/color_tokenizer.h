@@ -6,9 +6,9 @@
 
 namespace previt {
 
-/// A tokenizer that needs no training: a word is the mean colour of a cell, each channel cut into as
-/// many even levels as the vocabulary has room for (20 of each of three for 8192 words). Enough to
-/// try and to time masked token prediction before there is a tokenizer.
+/// A tokenizer that needs no training: a word is the mean colour of a cell, each channel cut into
+/// as many even levels as the vocabulary has room for (20 of each of three for 8192 words). Enough
+/// to try and to time masked token prediction before there is a tokenizer.
 class ColorTokenizer final : public Tokenizer {
  public:
   /// `grid`: cells per column and row. Throws UsageError for fewer words than two levels need.

@@ -14,8 +14,6 @@
 namespace previt {
 namespace {
 
-constexpr double kInitStd = 0.02;
-
 // The part of a position table that belongs to patches, [1, L, D].
 at::Tensor patch_rows(const at::Tensor& table, int64_t patches) {
   return table.defined() ? table.slice(1, table.size(1) - patches) : table;
@@ -116,10 +114,11 @@ void Vit::init_weights_mae() {
 
 void Vit::init_weights_beit() {
   torch::NoGradGuard no_grad;
-  init_linears_trunc_normal(*this, kInitStd, kInitStd);
+  init_linears_trunc_normal(*this, kBeitInitStd, kBeitInitStd);
   init_tokens();
   for (const at::Tensor& tensor : {patch_embed->weight(), cls_token, pos_embed}) {
-    if (tensor.defined() && tensor.requires_grad()) trunc_normal_(tensor, kInitStd, kInitStd);
+    const bool drawn = tensor.defined() && tensor.requires_grad();
+    if (drawn) trunc_normal_(tensor, kBeitInitStd, kBeitInitStd);
   }
   patch_embed->bias().zero_();
   for (size_t i = 0; i < blocks_.size(); ++i) {

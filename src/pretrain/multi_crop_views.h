@@ -8,8 +8,8 @@
 
 namespace previt {
 
-/// Crops of DINO and iBOT: the first global one, the other global ones, and the local ones. Sizes of
-/// 0: global crops as model.image_size, local ones 3/7 of it (96 of 224) to whole patches. The
+/// Crops of DINO and iBOT: the first global one, the other global ones, and the local ones. Sizes
+/// of 0: global crops as model.image_size, local ones 3/7 of it (96 of 224) to whole patches. The
 /// defaults are dino:main_dino.py's.
 struct MultiCropOptions {
   ViewSpec global_1, global_2, local;

@@ -18,8 +18,8 @@ Picture reconstruction_picture(const Reconstruction& shown, const NormalizeOptio
                   {"+ visible patches", pixels(predicted * hidden + images * (1 - hidden))}},
       .note = shown.note};
   return {"reconstruction",
-          fmt::format("Input, {:.0f}% of its patches masked, reconstruction, and reconstruction with "
-                      "the visible patches put back. {}",
+          fmt::format("Input, {:.0f}% of its patches masked, reconstruction, and reconstruction "
+                      "with the visible patches put back. {}",
                       100 * shown.hidden.mean().item<double>(),
                       shown.note),
           sheet.draw()};

@@ -39,8 +39,8 @@ class TeacherAverage {
 };
 
 /// Metrics that show a collapse: teacher_entropy, student_kl, top_prototype, feature_spread, and
-/// where the step's number is a multiple of log_steps feature_rank. `loss` is the cross-entropy with
-/// `targets` [R, K]; features [R, D] are the teacher's.
+/// where the step's number is a multiple of log_steps feature_rank. `loss` is the cross-entropy
+/// with `targets` [R, K]; features [R, D] are the teacher's.
 Metrics distillation_metrics(const at::Tensor& loss,
                              const at::Tensor& targets,
                              const at::Tensor& features,

@@ -4,6 +4,9 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <cmath>
+#include <utility>
+
 #include "pretrain/cells.h"
 #include "pretrain/contact_sheet.h"
 

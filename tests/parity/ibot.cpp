@@ -9,7 +9,7 @@
 namespace previt::parity {
 namespace {
 
-IbotMethodOptions temperatures(const Fixture& fixture) {
+IbotMethodOptions ibot_temperatures(const Fixture& fixture) {
   IbotMethodOptions o;
   o.warmup_teacher_temp = fixture.number("wtt");
   o.teacher_temp = fixture.number("tt");
@@ -21,12 +21,12 @@ IbotMethodOptions temperatures(const Fixture& fixture) {
   return o;
 }
 
-StepInfo at_epoch(int64_t epoch, int64_t epochs) {
+StepInfo ibot_epoch(int64_t epoch, int64_t epochs) {
   return {.step = epoch, .total_steps = epochs, .steps_per_epoch = 1, .epochs = epochs};
 }
 
 // A network that only has to exist.
-RunOptions smallest_run() {
+RunOptions smallest_ibot_run() {
   RunOptions run;
   IbotOptions::set_defaults(run);
   run.model.embed_dim = 12;
@@ -37,7 +37,7 @@ RunOptions smallest_run() {
 }
 
 // masks [views, B, rows, columns] → bool [views · B, L].
-PatchMask mask_of(const at::Tensor& masks) {
+PatchMask stacked_mask(const at::Tensor& masks) {
   return PatchMask(masks.flatten(2).flatten(0, 1).to(torch::kBool), torch::kCPU);
 }
 
@@ -83,7 +83,7 @@ RunOptions step_run(const Fixture& fixture) {
 
 IbotOptions step_options(const Fixture& fixture) {
   IbotOptions options;
-  IbotMethodOptions& o = options.ibot = temperatures(fixture);
+  IbotMethodOptions& o = options.ibot = ibot_temperatures(fixture);
   o.global_crops = fixture.at("input.global").size(0);
   o.local_crops = fixture.has("input.local") ? fixture.at("input.local").size(0) : 0;
   o.head.hidden_dim = fixture.integer("hidden_dim");
@@ -117,7 +117,10 @@ NamedTensors with_prefix(const NamedTensors& tensors, const std::string& prefix)
   return named;
 }
 
-void check_weights(const Fixture& fixture, const Ibot& ibot, const IbotMethodOptions& o, Check& check) {
+void check_weights(const Fixture& fixture,
+                   const Ibot& ibot,
+                   const IbotMethodOptions& o,
+                   Check& check) {
   const auto own = named_tensors(ibot);
   for (const char* network : {"student.", "teacher."}) {
     const auto wanted =
@@ -136,16 +139,16 @@ void check_weights(const Fixture& fixture, const Ibot& ibot, const IbotMethodOpt
 }  // namespace
 
 PARITY_CASE(ibot_loss) {
-  const IbotMethodOptions options = temperatures(fixture);
+  const IbotMethodOptions options = ibot_temperatures(fixture);
   IbotOptions whole{};
   whole.ibot = options;
   whole.ibot.shared_head = whole.ibot.shared_head_teacher = false;
-  const Ibot ibot(whole, smallest_run());
+  const Ibot ibot(whole, smallest_ibot_run());
   const int64_t epochs = fixture.integer("nepochs"), globals = fixture.integer("ngcrops");
   std::vector<double> cls_schedule, patch_schedule;
   for (int64_t epoch = 0; epoch < epochs; ++epoch) {
-    cls_schedule.push_back(ibot.teacher_temperature(at_epoch(epoch, epochs)));
-    patch_schedule.push_back(ibot.patch_temperature(at_epoch(epoch, epochs)));
+    cls_schedule.push_back(ibot.teacher_temperature(ibot_epoch(epoch, epochs)));
+    patch_schedule.push_back(ibot.patch_temperature(ibot_epoch(epoch, epochs)));
   }
   const auto table = [](const std::vector<double>& v) { return torch::tensor(v, torch::kFloat64); };
   check.t4("teacher_temp", table(cls_schedule), fixture.at("output.teacher_temp_schedule"));
@@ -159,7 +162,7 @@ PARITY_CASE(ibot_loss) {
     const auto at = static_cast<int64_t>(i);
     const auto given = [&](const char* name) { return fixture.at(name)[at]; };
     const auto key = [&](const char* name) { return fmt::format("{}_{}", name, i); };
-    const PatchMask mask = mask_of(given("input.masks"));
+    const PatchMask mask = stacked_mask(given("input.masks"));
     const at::Tensor cls = given("input.student_cls").clone().requires_grad_();
     const at::Tensor local = given("input.student_local_cls").clone().requires_grad_();
     const at::Tensor patches = given("input.student_patch").clone().requires_grad_();
@@ -171,9 +174,11 @@ PARITY_CASE(ibot_loss) {
         cross_view_loss(torch::cat({cls, local}), targets, globals, student_temp);
     const at::Tensor patch_loss = weighted_cross_entropy(
         mask.select(patches), patch_targets, mask.weights(), student_temp);
-    const at::Tensor loss = fixture.number("lambda1") * cls_loss + fixture.number("lambda2") * patch_loss;
-    check.t1(key("cls"), fixture.number("lambda1") * cls_loss, fixture.at(key("output.cls")));
-    check.t1(key("patch"), fixture.number("lambda2") * patch_loss, fixture.at(key("output.patch")));
+    const at::Tensor of_cls = fixture.number("lambda1") * cls_loss;
+    const at::Tensor of_patches = fixture.number("lambda2") * patch_loss;
+    const at::Tensor loss = of_cls + of_patches;
+    check.t1(key("cls"), of_cls, fixture.at(key("output.cls")));
+    check.t1(key("patch"), of_patches, fixture.at(key("output.patch")));
     check.t1(key("loss"), loss, fixture.at(key("output.loss")));
     loss.backward();
     check.t2(key("grad cls"), cls.grad(), fixture.at(key("grad_input.student_cls")));
@@ -200,7 +205,7 @@ PARITY_CASE(ibot_step) {
   weights["center2"] = fixture.at("input.center2");
   load_renamed(*ibot, weights, check);
 
-  const PatchMask mask = mask_of(fixture.at("input.masks"));
+  const PatchMask mask = stacked_mask(fixture.at("input.masks"));
   objective.mask = &mask;
   Batch batch;
   for (const char* kind : {"input.global", "input.local"}) {

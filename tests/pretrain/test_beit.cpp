@@ -275,22 +275,23 @@ TEST_CASE("beit: previews show the words, and a tokenizer that says nothing is n
   CHECK_THAT(shown[0].caption, ContainsSubstring("% of them are right"));
   CHECK(top_word_share(torch::tensor({3, 3, 1, 3}), 5).item<double>() == 0.75);
   CHECK(beit->diagnose({{"top_word", 0.5}}, info_of(0)).empty());
-  CHECK_THAT(beit->diagnose({{"top_word", 0.9}}, info_of(0)), ContainsSubstring("90% of the masked"));
+  const std::string said = beit->diagnose({{"top_word", 0.9}}, info_of(0));
+  CHECK_THAT(said, ContainsSubstring("90% of the masked"));
 }
 
 TEST_CASE("beit: words that the visible patches tell are learnt") {
   RunOptions run = small_run();
+  run.model.layer_scale = 0;
+  run.optimizer.base_lr = 5e-3;
   BeitOptions options = small_beit();
   options.beit.tokenizer = "colors:27";
   const auto beit = std::make_shared<Beit>(options, run);
   Stepper stepper(*beit, run);
   double first = 0, last = 0;
-  for (int64_t step = 0; step < 60; ++step) {
-    // Every picture is of one colour.
-    torch::manual_seed(step);
+  for (int64_t step = 0; step < 120; ++step) {
     Batch batch;
     for (const auto& view : beit->views()) {
-      torch::manual_seed(step);
+      torch::manual_seed(step);  // every picture is of one colour, in both views
       batch.views.push_back(torch::randint(256, {kBatch, 3, 1, 1}, torch::kUInt8)
                                 .expand({kBatch, 3, view.height, view.width}));
     }
@@ -299,5 +300,5 @@ TEST_CASE("beit: words that the visible patches tell are learnt") {
     if (step == 0) first = last;
   }
   CHECK(first == Approx(std::log(27.0)).margin(0.2));
-  CHECK(last < 0.75 * first);
+  CHECK(last < 0.8 * first);
 }

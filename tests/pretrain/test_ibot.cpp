@@ -219,7 +219,8 @@ TEST_CASE("ibot: options that don't fit together are refused") {
   CHECK_THROWS_WITH(Ibot(options, small_run()), ContainsSubstring("ibot.shared_head_teacher"));
   options = small_ibot();
   options.ibot.mask.spread = {0.1};
-  CHECK_THROWS_WITH(Ibot(options, small_run()), ContainsSubstring("ibot.mask.spread: 1 numbers for 2"));
+  CHECK_THROWS_WITH(Ibot(options, small_run()),
+                    ContainsSubstring("ibot.mask.spread: 1 numbers for 2"));
   options = small_ibot();
   options.augment.global_2.height = 8;
   CHECK_THROWS_WITH(Ibot(options, small_run()), ContainsSubstring("augment.global_2"));

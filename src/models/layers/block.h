@@ -40,8 +40,8 @@ class Block : public torch::nn::Module {
                      int64_t first_query = 0,
                      int64_t end_query = kAllTokens);
 
-  /// As forward, for tokens that are not neighbours and as many of each image as there are: rows [R]
-  /// int64 counts tokens through the batch, B·N in all. Gives [R, D].
+  /// As forward, for tokens that are not neighbours and as many of each image as there are: rows
+  /// [R] int64 counts tokens through the batch, B·N in all. Gives [R, D].
   at::Tensor forward_rows(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& rows);
 
   /// Attention of this block, float32 [B, H, N, N].
@@ -51,8 +51,8 @@ class Block : public torch::nn::Module {
   double drop_path_rate() const { return drop_path_; }
 
  private:
-  // x plus the branch times its LayerScale and, in training, what DropPath draws for `batch` images;
-  // with image_of_row [R], x has rows of these images instead of a dimension for images.
+  // x plus the branch times its LayerScale and, in training, what DropPath draws for `batch`
+  // images; with image_of_row [R], x has rows of these images instead of a dimension for images.
   at::Tensor add(const at::Tensor& x,
                  const at::Tensor& branch,
                  const std::shared_ptr<LayerScale>& scale,

@@ -6,6 +6,9 @@ namespace previt {
 
 // In place, from torch's default generator, without recording gradients.
 
+/// Deviation, and where the normal is cut, of what BEiT and SimMIM start from.
+constexpr double kBeitInitStd = 0.02;
+
 /// Normal(0, std) cut at ±cut, an absolute value (timm: 2; BEiT's pretraining: std).
 void trunc_normal_(at::Tensor t, double std, double cut = 2);
 
@@ -23,8 +26,8 @@ void init_linears_xavier(torch::nn::Module& module);
 /// Every Linear inside `module` as the framework starts its own: uniform in ±1/√fan_in.
 void init_linears_framework(torch::nn::Module& module);
 
-/// Divides what a block adds to its tokens (attn.proj and the MLP's last layer) by √(2·layer), layer
-/// counted from 1 (BEiT, SimMIM).
+/// Divides what a block adds to its tokens (attn.proj and the MLP's last layer) by √(2·layer),
+/// layer counted from 1 (BEiT, SimMIM).
 void rescale_block_(torch::nn::Module& block, int64_t layer);
 
 }  // namespace previt

@@ -10,13 +10,13 @@
 namespace previt {
 namespace {
 
-constexpr int kAttempts = 10;  // to place one block
+constexpr int kBlockAttempts = 10;  // to place one block
 
 // Halves go to the even neighbour, as in the authors' language.
 int64_t rounded(double value) { return static_cast<int64_t>(std::nearbyint(value)); }
 
 // A grid of patches, row by row. Plain memory: a mask is made of hundreds of tiny steps.
-struct Grid {
+struct PatchCells {
   int64_t height, width;
   bool* cells;
 
@@ -35,9 +35,9 @@ struct Grid {
 };
 
 // Masks the first block that adds between 1 and `most` patches; how many it added, 0 for none.
-int64_t add_block(Grid& grid, double most, const BlockMaskOptions& o, Draws& draws) {
+int64_t add_block(PatchCells& grid, double most, const BlockMaskOptions& o, Draws& draws) {
   const double log_aspect = std::log(o.min_aspect);
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+  for (int attempt = 0; attempt < kBlockAttempts; ++attempt) {
     const double area = draws.uniform(static_cast<double>(o.min_patches), most);
     const double aspect = std::exp(draws.uniform(log_aspect, -log_aspect));
     const int64_t rows = rounded(std::sqrt(area * aspect));
@@ -57,14 +57,15 @@ int64_t add_block(Grid& grid, double most, const BlockMaskOptions& o, Draws& dra
 void visit(FieldVisitor& v, BlockMaskOptions& o) {
   v.field("min_patches", o.min_patches, "of a block, before its sides are rounded", at_least(1));
   v.field("max_patches", o.max_patches, "0: as many as are left to mask", at_least(0));
-  v.field("min_aspect", o.min_aspect, "height / width is between this and its inverse", {0, 1, true});
+  v.field("min_aspect", o.min_aspect, "smallest height / width, or width / height", {0, 1, true});
 }
 
 at::Tensor block_mask(
     int64_t height, int64_t width, double target, const BlockMaskOptions& options, Draws& draws) {
   const at::Tensor mask = torch::zeros({height, width}, torch::kBool);
-  Grid grid{height, width, mask.mutable_data_ptr<bool>()};
-  const double largest = options.max_patches > 0 ? static_cast<double>(options.max_patches) : target;
+  PatchCells grid{height, width, mask.mutable_data_ptr<bool>()};
+  const double largest =
+      options.max_patches > 0 ? static_cast<double>(options.max_patches) : target;
   for (double masked = 0; masked < target;) {
     const int64_t added = add_block(grid, std::min(target - masked, largest), options, draws);
     if (added == 0) break;

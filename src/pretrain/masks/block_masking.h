@@ -9,8 +9,8 @@
 
 namespace previt {
 
-/// Blocks of patches that are masked together (unilm:beit/masking_generator.py; iBOT and DINOv2 draw
-/// theirs the same way).
+/// Blocks of patches that are masked together (unilm:beit/masking_generator.py; iBOT and DINOv2
+/// draw theirs the same way).
 struct BlockMaskOptions {
   int64_t min_patches = 16;  ///< of a block, before its sides are rounded
   int64_t max_patches = 0;   ///< 0: as many as are left to mask
@@ -18,8 +18,8 @@ struct BlockMaskOptions {
 };
 void visit(FieldVisitor& v, BlockMaskOptions& o);
 
-/// Adds blocks until `target` patches of the grid are masked or no block of ten fits any more: never
-/// more than `target`, sometimes fewer. Returns bool [height, width].
+/// Adds blocks until `target` patches of the grid are masked or no block of ten fits any more:
+/// never more than `target`, sometimes fewer. Returns bool [height, width].
 at::Tensor block_mask(int64_t height,
                       int64_t width,
                       double target,

@@ -22,7 +22,8 @@ struct ShareMaskOptions {
 };
 void visit(FieldVisitor& v, ShareMaskOptions& o);
 
-/// bool [height · width]. Blocks are block_mask's, of at least a ninth of the shorter side's square.
+/// bool [height · width]. Blocks are block_mask's, of at least a ninth of the shorter side's
+/// square.
 at::Tensor share_mask(int64_t height, int64_t width, const ShareMaskOptions& options, Draws& draws);
 
 }  // namespace previt

@@ -19,7 +19,6 @@
 namespace previt {
 namespace {
 
-constexpr double kInitStd = 0.02;
 constexpr double kOneWord = 0.8;  // of the masked patches: a tokenizer that says nothing
 
 void check(const BeitMethodOptions& o, const VitOptions& model, const Tokenizer& tokenizer) {
@@ -155,9 +154,9 @@ void Beit::add_cls_head() {
 
 void Beit::init_weights() {
   encoder_->init_weights_beit();
-  trunc_normal_(mask_token_, kInitStd, kInitStd);
-  init_linears_trunc_normal(*lm_head_, kInitStd, kInitStd);
-  if (cls_lm_head_) init_linears_trunc_normal(*cls_lm_head_, kInitStd, kInitStd);
+  trunc_normal_(mask_token_, kBeitInitStd, kBeitInitStd);
+  init_linears_trunc_normal(*lm_head_, kBeitInitStd, kBeitInitStd);
+  if (cls_lm_head_) init_linears_trunc_normal(*cls_lm_head_, kBeitInitStd, kBeitInitStd);
   // The authors make these blocks after their initialisation: they start as the framework's do.
   int64_t layer = options_.cls_head.early_layers;
   for (const auto& block : cls_layers_) {

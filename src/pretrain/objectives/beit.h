@@ -95,7 +95,9 @@ class Beit : public Objective {
   void add_cls_head();
   void init_weights();
   void check_views(const Batch& batch) const;
-  at::Tensor predict_from_cls(const at::Tensor& cls, const at::Tensor& early, const PatchMask& mask);
+  at::Tensor predict_from_cls(const at::Tensor& cls,
+                              const at::Tensor& early,
+                              const PatchMask& mask);
 
   BeitMethodOptions options_;
   VitOptions model_;

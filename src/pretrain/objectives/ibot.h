@@ -60,14 +60,14 @@ struct IbotRows {
   at::Tensor patches;  ///< [R, K]
 };
 
-/// Self-distillation with an online tokenizer (Zhou et al. 2022; bytedance/ibot main_ibot.py): DINO,
-/// and for the masked patches of the student's global crops the teacher's answer to the same patch
-/// of the same crop. Parameters have DINO's names and `student.masked_embed`,
+/// Self-distillation with an online tokenizer (Zhou et al. 2022; bytedance/ibot main_ibot.py):
+/// DINO, and for the masked patches of the student's global crops the teacher's answer to the same
+/// patch of the same crop. Parameters have DINO's names and `student.masked_embed`,
 /// `head.last_layer2.…`, `center2`.
 ///
-/// Of the last block, the norm and the heads only what the losses read is computed: class tokens and
-/// masked patches. The patch center is the mean over all patches; as the last layer is linear, the
-/// mean before it is kept instead of all their logits.
+/// Of the last block, the norm and the heads only what the losses read is computed: class tokens
+/// and masked patches. The patch center is the mean over all patches; as the last layer is linear,
+/// the mean before it is kept instead of all their logits.
 class Ibot final : public Objective {
  public:
   Ibot(const IbotOptions& options, const RunOptions& run);

@@ -16,8 +16,6 @@
 namespace previt {
 namespace {
 
-constexpr double kInitStd = 0.02;
-
 // Of all units, rounded up.
 int64_t masked_units(int64_t units, double ratio) {
   return static_cast<int64_t>(std::ceil(static_cast<double>(units) * ratio));
@@ -80,7 +78,7 @@ SimMim::SimMim(const SimMimOptions& options, const RunOptions& run)
   encoder_ = register_module("encoder", std::make_shared<Vit>(model_));
   encoder_->init_weights_beit();
   mask_token_ = register_parameter("mask_token", torch::zeros({1, 1, model_.embed_dim}));
-  trunc_normal_(mask_token_, kInitStd, kInitStd);
+  trunc_normal_(mask_token_, kBeitInitStd, kBeitInitStd);
   const int64_t pixels = model_.patch_size * model_.patch_size * model_.in_channels;
   decoder_ = register_module("decoder", std::make_shared<Linear>(model_.embed_dim, pixels));
   conv_default_(decoder_->weight, decoder_->bias);
@@ -118,7 +116,9 @@ at::Tensor SimMim::loss(const at::Tensor& images, const PatchMask& mask) {
 }
 
 StepResult SimMim::step(const Batch& batch, const StepInfo&) {
-  require(batch.views.size() == 1, "simmim: takes 1 view of each image, not {}", batch.views.size());
+  require(batch.views.size() == 1,
+          "simmim: takes 1 view of each image, not {}",
+          batch.views.size());
   const at::Tensor& images = batch.views.front();
   return {loss(images, PatchMask(mask_of(batch), images.device())), {}};
 }

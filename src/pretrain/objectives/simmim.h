@@ -30,8 +30,8 @@ void visit(FieldVisitor& v, SimMimOptions& o);
 
 /// SimMIM (Xie et al. 2022; microsoft/SimMIM models/simmim.py): mask tokens in place of the masked
 /// patches' embeddings, one linear layer from each masked token to its pixels, and their mean
-/// absolute error. Parameters: the encoder's under `encoder.`, `mask_token`, `decoder` [P, D], whose
-/// rows are those of the official 1 × 1 convolution.
+/// absolute error. Parameters: the encoder's under `encoder.`, `mask_token`, `decoder` [P, D],
+/// whose rows are those of the official 1 × 1 convolution.
 ///
 /// Training computes the last block's projection and MLP, the final norm and the decoder for masked
 /// patches only; predict_all() is the plain computation.
