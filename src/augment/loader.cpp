@@ -12,6 +12,7 @@
 #include <set>
 #include <thread>
 
+#include "augment/sample_order.h"
 #include "augment/sample_renderer.h"
 #include "augment/views.h"
 #include "error.h"
@@ -20,9 +21,7 @@
 namespace previt {
 namespace {
 
-using Order = std::vector<int64_t>;  // the epoch's samples; sample v is image v % dataset size
-
-enum Stream : uint64_t { kOrder, kViews };  // first coordinate of the random streams
+using Order = std::vector<int64_t>;  // the epoch's samples, as SampleOrder numbers them
 
 struct BadSample {
   int64_t index = 0;
@@ -62,7 +61,7 @@ class Loader final : public BatchSource {
          std::function<void(const std::string&)> log);
   ~Loader() override;
 
-  int64_t samples_per_epoch() const override { return dataset_->size() * options_.repeats; }
+  int64_t samples_per_epoch() const override { return sample_order_.size(); }
   int64_t batches_per_epoch() const override;
   void seek(int64_t epoch, int64_t batch) override;
   Batch next() override;
@@ -80,6 +79,7 @@ class Loader final : public BatchSource {
   const std::shared_ptr<Dataset> dataset_;
   const std::vector<ViewSpec> specs_;
   const LoaderOptions options_;
+  const SampleOrder sample_order_;
   const std::function<void(const std::string&)> log_;
   int64_t chunk_ = 1;  // slots that a worker takes at once
 
@@ -105,6 +105,11 @@ Loader::Loader(std::shared_ptr<Dataset> dataset,
     : dataset_(std::move(dataset)),
       specs_(std::move(specs)),
       options_(options),
+      sample_order_{.images = dataset_->size(),
+                    .shuffle = options.shuffle,
+                    .repeats = options.repeats,
+                    .copies = options.copies,
+                    .seed = options.seed},
       log_(std::move(log)) {
   require(samples_per_epoch() > 0, "the data set has no images");
   if (batches_per_epoch() == 0) {
@@ -142,11 +147,7 @@ void Loader::seek(int64_t epoch, int64_t batch) {
 
 std::shared_ptr<const Order> Loader::order_of(int64_t epoch) {
   if (order_epoch_ == epoch) return order_;
-  Random random(options_.seed, {kOrder, static_cast<uint64_t>(epoch)});
-  Order order(samples_per_epoch());
-  std::iota(order.begin(), order.end(), int64_t{0});
-  if (options_.shuffle) order = random_permutation(samples_per_epoch(), random);
-  order_ = std::make_shared<const Order>(std::move(order));
+  order_ = std::make_shared<const Order>(sample_order_.of_epoch(epoch));
   order_epoch_ = epoch;
   return order_;
 }
@@ -266,7 +267,7 @@ void Loader::fill_slot(Job& job, int64_t slot, SampleRenderer& renderer) {
     const int64_t position = (job.start + slot + attempt) % static_cast<int64_t>(order.size());
     const int64_t sample = order[position];
     const int64_t index = sample % dataset_->size();
-    Random random(options_.seed, {kViews, epoch, static_cast<uint64_t>(sample)});
+    Random random(options_.seed, {kViewStream, epoch, static_cast<uint64_t>(sample)});
     if (renderer.render(index, random, job.batch.views, slot, reason)) {
       job.batch.indices.data_ptr<int64_t>()[slot] = index;
       job.batch.labels.data_ptr<int64_t>()[slot] = dataset_->label(index);

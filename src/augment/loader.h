@@ -19,7 +19,8 @@ struct LoaderOptions {
   uint64_t seed = 0;
   double max_bad_fraction =
       0.1;              ///< share of unreadable samples in an epoch at which next() throws
-  int64_t repeats = 1;  ///< times that each sample comes in an epoch, cut differently
+  int64_t repeats = 1;  ///< times that the dataset comes in an epoch, cut differently
+  int64_t copies = 1;   ///< DeiT's repeated augmentation (SampleOrder); 1: off
 };
 
 /// Batches of a dataset's views: uint8, NCHW shapes over channels-last memory, made by threads. A

@@ -22,8 +22,12 @@ uint64_t seed_of_step() {
 
 }  // namespace
 
-Classifier::Classifier(std::shared_ptr<Vit> vit, FinetuneRun options)
-    : options_(std::move(options)), vit_(register_module(kVit, std::move(vit))) {}
+Classifier::Classifier(std::shared_ptr<Vit> vit,
+                       FinetuneRun options,
+                       std::shared_ptr<const Distillation> distillation)
+    : options_(std::move(options)),
+      distillation_(std::move(distillation)),
+      vit_(register_module(kVit, std::move(vit))) {}
 
 StepResult Classifier::step(const Batch& batch, const StepInfo&) {
   at::Tensor images = batch.views.at(0);
@@ -40,24 +44,37 @@ StepResult Classifier::step(const Batch& batch, const StepInfo&) {
 StepResult Classifier::loss(const at::Tensor& images,
                             const at::Tensor& labels,
                             const std::vector<Mix>& mixes) {
+  const at::Tensor seen = mixes.empty() ? images : mix_images(images, mixes);
+  if (!distillation_) return label_loss(vit_->forward(seen), labels, mixes);
+  const std::vector<at::Tensor> logits = vit_->head_logits(seen);
+  StepResult result = label_loss(logits.front(), labels, mixes);
+  const at::Tensor distance = distillation_->distance(logits.back(), seen);
+  result.metrics.emplace_back("label_loss", result.loss.detach());
+  result.metrics.emplace_back("distillation_loss", distance.detach());
+  result.loss = distillation_->loss(result.loss, distance);
+  return result;
+}
+
+StepResult Classifier::label_loss(const at::Tensor& logits,
+                                  const at::Tensor& labels,
+                                  const std::vector<Mix>& mixes) const {
   const double smoothing = options_.finetune.smoothing;
   if (mixes.empty()) {
-    const at::Tensor logits = vit_->forward(images);
     const at::Tensor loss = smoothing > 0 ? label_smoothing_cross_entropy(logits, labels, smoothing)
                                           : cross_entropy(logits, labels);
     const at::Tensor right = (logits.detach().argmax(1) == labels).to(torch::kFloat32).mean();
     return {.loss = loss, .metrics = {{"train_top1", 100 * right}}};
   }
-  const at::Tensor logits = vit_->forward(mix_images(images, mixes));
   const at::Tensor targets =
       mix_targets(smoothed_targets(labels, logits.size(1), smoothing), mixes);
   return {.loss = soft_target_cross_entropy(logits, targets), .metrics = {}};
 }
 
 ParamRules Classifier::param_rules() const {
-  const ParamRules rules = with_layer_decay(decay_matrices_except({"pos_embed", "cls_token"}),
-                                            options_.run.optimizer.layer_decay,
-                                            static_cast<int64_t>(vit_->options().depth));
+  const ParamRules rules =
+      with_layer_decay(decay_matrices_except({"pos_embed", "cls_token", "dist_token"}),
+                       options_.run.optimizer.layer_decay,
+                       vit_->options().depth);
   const size_t prefix = std::string(kVit).size() + 1;
   return [rules, prefix](const std::string& name, const at::Tensor& parameter) {
     return rules(name.substr(prefix), parameter);

@@ -21,6 +21,17 @@ void set_view_size(Recipe& recipe, ViewSpec& view, const VitOptions& model) {
   fit("augment.width", view.width, model.image_width());
 }
 
+void check_distillation(Recipe& recipe, const FinetuneRun& run) {
+  const DistillationOptions& o = run.distillation;
+  if (!o.on()) return;
+  if (o.teacher.empty()) {
+    recipe.fail_at("distillation.teacher", "empty; say which checkpoint teaches");
+  }
+  if (!run.run.model.dist_token) {
+    recipe.fail_at("distillation.kind", fmt::format("{} needs model.dist_token: true", o.kind));
+  }
+}
+
 }  // namespace
 
 double FinetuneOptions::crop_pct(int64_t image_size) const {
@@ -32,7 +43,13 @@ void visit(FieldVisitor& v, FinetuneOptions& o) {
   v.field("smoothing", o.smoothing, "label smoothing", {0, 1, false, true});
   visit(v, o.mix);
   v.field("erasing", o.erasing, "share of images with an erased box", between(0, 1));
+  v.field("init", o.init, "of weights from no checkpoint", {"mae", "timm"});
   v.field("head_std", o.head_std, "of the new head's weights", at_least(0));
+  v.field("keep_head", o.keep_head, "go on with the checkpoint's head, of the same classes");
+  v.field("repeated_augmentation",
+          o.repeated_augmentation,
+          "copies of an image in a row, on fewer images an epoch; 1: off",
+          between(1, 1024));
   v.field("per_class", o.per_class, "training images per class; 0: all", at_least(0));
   v.field("subset_seed", o.subset_seed, "which ones", at_least(0));
   v.field("holdout",
@@ -49,6 +66,7 @@ void visit(FieldVisitor& v, FinetuneOptions& o) {
 void visit(FieldVisitor& v, FinetuneRun& o) {
   visit(v, o.run);
   v.section("finetune", o.finetune);
+  v.section("distillation", o.distillation);
   v.section("augment", o.augment);
 }
 
@@ -61,7 +79,8 @@ FinetuneRun finetune_defaults(const VitOptions& model, bool pretrained) {
 
   run.objective = "finetune";
   run.model = model;
-  if (run.model.num_classes == 0) run.model.pool = "avg";  // a classifier keeps its own
+  // A classifier keeps its own; a distillation token goes with a class token.
+  if (run.model.num_classes == 0 && !run.model.dist_token) run.model.pool = "avg";
   if (pretrained && run.model.pos_embed == "sincos") run.model.pos_embed = "learned";
   run.model.drop_path = huge ? 0.3 : large ? 0.2 : 0.1;
   run.optimizer.base_lr = large ? 1e-3 : 5e-4;
@@ -98,6 +117,10 @@ FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
   }
   whole.run.model = resolve(whole.run.model);
   set_view_size(recipe, whole.augment, whole.run.model);
+  check_distillation(recipe, whole);
+  if (whole.finetune.keep_head && pretrained == nullptr) {
+    recipe.fail_at("finetune.keep_head", "random weights have no head to keep");
+  }
   return whole;
 }
 

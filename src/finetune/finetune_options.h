@@ -3,6 +3,7 @@
 #include <string>
 
 #include "batch.h"
+#include "finetune/distillation.h"
 #include "finetune/mixup.h"
 #include "models/load_model.h"
 #include "pretrain/run_options.h"
@@ -15,11 +16,14 @@ namespace previt {
 struct FinetuneOptions {
   double smoothing = 0.1;
   MixOptions mix;
-  double erasing = 0.25;    ///< share of images with an erased box
-  double head_std = 2e-5;   ///< of the new head's weights; its bias is 0
-  int64_t per_class = 0;    ///< training images per class, for few-label runs; 0: all
-  int64_t subset_seed = 0;  ///< which ones
-  double holdout = 0.1;     ///< share held out of data that has no validation split
+  double erasing = 0.25;              ///< share of images with an erased box
+  std::string init = "mae";           ///< of --from none: mae (xavier) | timm (trunc_normal; DeiT)
+  double head_std = 2e-5;             ///< of the new head's weights; its bias is 0
+  bool keep_head = false;             ///< go on with the checkpoint's head, of the same classes
+  int64_t repeated_augmentation = 1;  ///< copies of an image in a row (SampleOrder); 1: off
+  int64_t per_class = 0;              ///< training images per class, for few-label runs; 0: all
+  int64_t subset_seed = 0;            ///< which ones
+  double holdout = 0.1;  ///< share held out of data that has no validation split
   double eval_crop_pct =
       0;  ///< short side is resized to size / this; 0: 224/256 up to 224 px, else 1
   int64_t eval_epochs = 1;  ///< evaluates every so many epochs, and at the end
@@ -28,10 +32,12 @@ struct FinetuneOptions {
 };
 void visit(FieldVisitor& v, FinetuneOptions& o);
 
-/// A whole fine-tuning run: the sections that all runs have, `finetune:` and `augment:`.
+/// A whole supervised run: the sections that all runs have, `finetune:`, `distillation:` and
+/// `augment:`.
 struct FinetuneRun {
   RunOptions run;
   FinetuneOptions finetune;
+  DistillationOptions distillation;
   ViewSpec augment;  ///< the training view; its size is model.image_size
 
   /// Defaults for the model that is fine-tuned (the checkpoint's options) or trained from random

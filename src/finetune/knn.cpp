@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "finetune/kernels_nearest.h"
+#include "models/layers/unit_length.h"
 
 namespace previt {
 namespace {
@@ -122,11 +123,6 @@ at::Tensor knn_votes(const Neighbours& neighbours,
       .scatter_add_(1, classes, weights);
 }
 
-at::Tensor unit_length(const at::Tensor& features) {
-  const at::Tensor values = features.to(torch::kFloat32);
-  return values / values.norm(2, 1, true).clamp_min(1e-12);
-}
-
 std::vector<KnnScore> knn_classify(const LabelledFeatures& train,
                                    const LabelledFeatures* test,
                                    const KnnOptions& options,
@@ -134,8 +130,8 @@ std::vector<KnnScore> knn_classify(const LabelledFeatures& train,
   const torch::NoGradGuard no_grad;
   check_features(train, "training");
   if (test != nullptr) check_features(*test, "test");
-  const at::Tensor rows = unit_length(train.values);
-  const at::Tensor queries = test == nullptr ? rows : unit_length(test->values);
+  const at::Tensor rows = unit_length(train.values.to(torch::kFloat32));
+  const at::Tensor queries = test == nullptr ? rows : unit_length(test->values.to(torch::kFloat32));
   const at::Tensor& truth = test == nullptr ? train.labels : test->labels;
   const int64_t classes =
       1 + std::max(train.labels.max().item<int64_t>(), truth.max().item<int64_t>());

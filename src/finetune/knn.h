@@ -36,9 +36,6 @@ at::Tensor knn_votes(const Neighbours& neighbours,
                      double temperature,
                      int64_t num_classes);
 
-/// Rows scaled to unit length (eps 1e-12), float32.
-at::Tensor unit_length(const at::Tensor& features);
-
 struct KnnOptions {
   std::vector<int64_t> ks = {10, 20, 100, 200};
   std::vector<double> temperatures = {0.07};

@@ -30,6 +30,19 @@ at::Tensor soft_target_cross_entropy(const at::Tensor& logits, const at::Tensor&
   return -(targets * log_probabilities(logits)).sum(-1).mean();
 }
 
+at::Tensor hard_distillation_loss(const at::Tensor& student, const at::Tensor& teacher) {
+  return cross_entropy(student, teacher.argmax(-1));
+}
+
+at::Tensor soft_distillation_loss(const at::Tensor& student,
+                                  const at::Tensor& teacher,
+                                  double temperature) {
+  const at::Tensor log_p = log_probabilities(student / temperature);
+  const at::Tensor log_q = log_probabilities(teacher / temperature);
+  const at::Tensor divergence = (log_q.exp() * (log_q - log_p)).sum();
+  return divergence * (temperature * temperature / static_cast<double>(student.numel()));
+}
+
 at::Tensor smoothed_targets(const at::Tensor& labels, int64_t num_classes, double smoothing) {
   const double off = smoothing / static_cast<double>(num_classes);
   return torch::full({labels.size(0), num_classes}, off, labels.options().dtype(torch::kFloat32))

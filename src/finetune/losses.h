@@ -21,6 +21,16 @@ at::Tensor label_smoothing_cross_entropy(const at::Tensor& logits,
 /// -Σ targets · log p for targets [B, C] (timm SoftTargetCrossEntropy).
 at::Tensor soft_target_cross_entropy(const at::Tensor& logits, const at::Tensor& targets);
 
+/// Cross-entropy with the class that the teacher is surest of; both logits [B, C] → scalar
+/// (deit:losses.py).
+at::Tensor hard_distillation_loss(const at::Tensor& student, const at::Tensor& teacher);
+
+/// temperature² · KL(teacher ‖ student) of the softmaxes of logits / temperature, summed over the
+/// batch and divided by B · C as the official code does (not by B); both logits [B, C] → scalar.
+at::Tensor soft_distillation_loss(const at::Tensor& student,
+                                  const at::Tensor& teacher,
+                                  double temperature);
+
 /// Rows with 1 - smoothing + smoothing / C at the label and smoothing / C elsewhere, float32 [B,
 /// C].
 at::Tensor smoothed_targets(const at::Tensor& labels, int64_t num_classes, double smoothing);

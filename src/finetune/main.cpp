@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
   const std::string command = cli::command_line(argc, argv);
   return cli::run(argc,
                   argv,
-                  "finetune: trains a pretrained Vision Transformer to classify",
+                  "finetune: trains a Vision Transformer to classify, pretrained or not",
                   cli::finetune_options(),
                   [&](const auto& args) { return cli::finetune(args, command); });
 }

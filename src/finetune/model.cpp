@@ -1,5 +1,7 @@
 #include "finetune/model.h"
 
+#include <torch/types.h>
+
 #include <set>
 #include <string>
 
@@ -18,6 +20,7 @@ const std::set<std::string> kFree = {"arch",
                                      "rel_pos_bias",
                                      "drop_path",
                                      "drop_path_mode",
+                                     "dist_token",
                                      "norm_eps",
                                      "pool",
                                      "num_classes"};
@@ -33,10 +36,29 @@ NamedTensors without_unused(NamedTensors weights, const VitOptions& options, boo
   std::erase_if(weights, [&](const auto& entry) {
     const std::string& name = entry.first;
     return starts_with_any(name, {options.pool == "avg" ? "norm." : "fc_norm."}) ||
-           (!keep_head && starts_with_any(name, {"head."})) ||
+           (!keep_head && starts_with_any(name, {"head.", "head_dist."})) ||
+           (!options.dist_token && starts_with_any(name, {"dist_token", "head_dist."})) ||
            (options.pos_embed == "none" && name == "pos_embed");
   });
   return weights;
+}
+
+// A distillation token brings its own position where the checkpoint has none, and takes it away
+// where the model has none.
+void fit_dist_position(NamedTensors& weights, const VitOptions& old, const Vit& vit) {
+  const auto table = weights.find("pos_embed");
+  const bool has = vit.options().dist_token;
+  if (table == weights.end() || !old.pos_embed_cls || has == old.dist_token) return;
+  const at::Tensor rows = table->second.to(torch::kFloat), cls = rows.slice(1, 0, 1);
+  table->second = has ? torch::cat({cls, vit.pos_embed.detach().slice(1, 1, 2), rows.slice(1, 1)}, 1)
+                      : torch::cat({cls, rows.slice(1, 2)}, 1);
+}
+
+// What may start afresh: a norm that the checkpoint's pooling did without, a new head, a
+// distillation token that the checkpoint lacks.
+bool may_be_new(const std::string& name, bool keep_head) {
+  return starts_with_any(name, {"norm.", "fc_norm.", "dist_token"}) ||
+         (!keep_head && starts_with_any(name, {"head.", "head_dist."}));
 }
 
 }  // namespace
@@ -55,20 +77,16 @@ void require_same_architecture(const VitOptions& wanted, const LoadedModel& load
 std::shared_ptr<Vit> vit_from_checkpoint(const LoadedModel& loaded,
                                          const VitOptions& options,
                                          HeadChoice head) {
-  require_same_architecture(options, loaded);
   auto vit = std::make_shared<Vit>(options);
   if (!head.keep) vit->set_num_classes(options.num_classes, head.new_std);
   const VitOptions& old = loaded.options;
-  const NamedTensors weights = fit_positions(without_unused(loaded.weights, options, head.keep),
-                                             vit->options(),
-                                             {old.grid_height(), old.grid_width()});
+  NamedTensors weights = without_unused(loaded.weights, options, head.keep);
+  fit_dist_position(weights, old, *vit);
+  weights = fit_positions(
+      std::move(weights), vit->options(), {old.grid_height(), old.grid_width()});
   const LoadReport report = load_into(*vit, weights);
   for (const std::string& name : report.missing) {
-    if (starts_with_any(name, {"norm.", "fc_norm."}) ||
-        (!head.keep && starts_with_any(name, {"head."}))) {
-      continue;
-    }
-    fail("{}: has no {}", loaded.source, name);
+    require(may_be_new(name, head.keep), "{}: has no {}", loaded.source, name);
   }
   require(report.unexpected.empty(),
           "{}: {} has no place in this model",

@@ -8,11 +8,13 @@
 namespace previt {
 
 /// Throws UsageError that names the first option in which `wanted` can't have the checkpoint's
-/// weights: all but those of image size, positions, pooling, drop path and head.
+/// weights: all but those of image size, positions, pooling, distillation token, drop path and
+/// head.
 void require_same_architecture(const VitOptions& wanted, const LoadedModel& loaded);
 
 /// A Vit of `options` with the checkpoint's weights, positions resampled to its image size. A norm
-/// that the pooling asks for and the checkpoint lacks starts afresh.
+/// or a distillation token that the checkpoint lacks starts afresh. Options that a user may have
+/// changed go through require_same_architecture first: that need not wait for the data.
 struct HeadChoice {
   bool keep = false;      ///< the checkpoint's own, which must have options.num_classes rows
   double new_std = 2e-5;  ///< else a new one, trunc_normal

@@ -12,7 +12,8 @@ namespace previt {
 
 /// What a run needs to go on as if nothing had happened, in a folder
 /// RUN/checkpoints/step_00001234/:
-///   backbone.safetensors  timm names, with `backbone_metadata` as header; what is exported
+///   backbone.safetensors  the model that is kept, with `backbone_metadata` as header: a backbone
+///                         under timm's names, or an image tokenizer
 ///   training.safetensors  everything else: objective, optimizer, moving average
 ///   meta.json             `meta`, with size and checksum of the files and of itself
 struct Checkpoint {

@@ -8,14 +8,13 @@
 #include "models/layers/kernels_weights.h"
 #include "models/layers/linear.h"
 #include "models/layers/precision.h"
+#include "models/layers/unit_length.h"
 
 namespace previt {
 namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-constexpr double kUnitEps = 1e-12;
 
 struct WeightNormedLinear : torch::autograd::Function<WeightNormedLinear> {
   static at::Tensor forward(AutogradContext* ctx,
@@ -71,7 +70,18 @@ at::Tensor weight_normed_linear(const at::Tensor& x, const at::Tensor& v, const 
 DinoHead::DinoHead(int64_t in_dim, const DinoHeadOptions& options) {
   add_mlp(in_dim, options);
   init_linears_trunc_normal(*this);
-  add_last_layer(options);
+  const Prototypes last = add_prototypes("last_layer", options.out_dim, options);
+  weight_g = last.g;
+  weight_v = last.v;
+}
+
+double DinoHead::products(int64_t in_dim, const DinoHeadOptions& o) {
+  const int64_t first = o.layers == 1 ? o.bottleneck_dim : o.hidden_dim;
+  int64_t products = in_dim * first + o.bottleneck_dim * o.out_dim;
+  if (o.layers > 1) {
+    products += o.hidden_dim * (o.hidden_dim * (o.layers - 2) + o.bottleneck_dim);
+  }
+  return static_cast<double>(products);
 }
 
 // Names as in the official Sequential, whose GELUs count too; a single layer is no Sequential.
@@ -98,13 +108,17 @@ void DinoHead::add_mlp(int64_t in_dim, const DinoHeadOptions& o) {
   }
 }
 
-void DinoHead::add_last_layer(const DinoHeadOptions& o) {
-  const auto layer = register_module("last_layer", std::make_shared<torch::nn::Module>());
-  weight_g = layer->register_parameter(
-      "weight_g", torch::ones({o.out_dim, 1}), /*requires_grad=*/!o.norm_last_layer);
-  weight_v = layer->register_parameter("weight_v", torch::zeros({o.out_dim, o.bottleneck_dim}));
+DinoHead::Prototypes DinoHead::add_prototypes(const std::string& name,
+                                              int64_t count,
+                                              const DinoHeadOptions& o) {
+  const auto layer = register_module(name, std::make_shared<torch::nn::Module>());
+  const Prototypes made{
+      layer->register_parameter(
+          "weight_g", torch::ones({count, 1}), /*requires_grad=*/!o.norm_last_layer),
+      layer->register_parameter("weight_v", torch::zeros({count, o.bottleneck_dim}))};
   const torch::NoGradGuard no_grad;
-  conv_default_(weight_v, torch::empty({0}));  // the framework's default for a linear layer too
+  conv_default_(made.v, torch::empty({0}));  // the framework's default for a linear layer too
+  return made;
 }
 
 at::Tensor DinoHead::bottleneck(const at::Tensor& features) {
@@ -113,8 +127,7 @@ at::Tensor DinoHead::bottleneck(const at::Tensor& features) {
     x = norms_.empty() ? linear_gelu(x, linears_[i]->weight, linears_[i]->bias)
                        : torch::gelu(norms_[i]->forward(linears_[i]->forward(x)));
   }
-  x = linears_.back()->forward(x).to(torch::kFloat32);
-  return x / x.norm(2, -1, /*keepdim=*/true).clamp_min(kUnitEps);
+  return unit_length(linears_.back()->forward(x).to(torch::kFloat32));
 }
 
 at::Tensor DinoHead::forward(const at::Tensor& features) {

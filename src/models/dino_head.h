@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "options.h"
@@ -34,6 +35,9 @@ class DinoHead : public torch::nn::Module {
  public:
   DinoHead(int64_t in_dim, const DinoHeadOptions& options);
 
+  /// Multiply-adds of a row, for GFLOP/s.
+  static double products(int64_t in_dim, const DinoHeadOptions& options);
+
   /// [R, D] → rows of length 1, float32 [R, C].
   at::Tensor bottleneck(const at::Tensor& features);
   /// [R, D] → logits, float32 [R, K].
@@ -41,9 +45,14 @@ class DinoHead : public torch::nn::Module {
 
   at::Tensor weight_g, weight_v;
 
+ protected:
+  struct Prototypes {
+    at::Tensor g, v;
+  };
+  Prototypes add_prototypes(const std::string& name, int64_t count, const DinoHeadOptions& options);
+
  private:
   void add_mlp(int64_t in_dim, const DinoHeadOptions& options);
-  void add_last_layer(const DinoHeadOptions& options);
 
   std::vector<std::shared_ptr<Linear>> linears_;
   std::vector<std::shared_ptr<BatchNorm>> norms_;  // after each linear layer but the last; or none

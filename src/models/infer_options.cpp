@@ -97,10 +97,11 @@ void infer_image_size(const NamedTensors& weights,
     const int64_t rows = get(weights, "pos_embed", 3, place).size(1);
     const int64_t known_patches =
         known.empty() ? -1 : known.front() / o.patch_size * (known.back() / o.patch_size);
+    const int64_t prefix = o.num_class_tokens();
     o.pos_embed_cls =
-        o.cls_token && rows != known_patches &&
-        (rows == known_patches + 1 || square_side(rows - 1) > 0 || square_side(rows) < 0);
-    const int64_t patches = rows - (o.pos_embed_cls ? 1 : 0);
+        prefix > 0 && rows != known_patches &&
+        (rows == known_patches + prefix || square_side(rows - prefix) > 0 || square_side(rows) < 0);
+    const int64_t patches = rows - o.num_prefix_positions();
     if (patches == known_patches) {
       o.image_size = known;
       return;
@@ -144,6 +145,7 @@ VitOptions infer_options(const NamedTensors& weights,
   o.patch_size = patch.size(2);
   o.depth = count_blocks(weights, place);
   o.cls_token = weights.contains("cls_token");
+  o.dist_token = weights.contains("dist_token");
   if (weights.contains("reg_token"))
     o.register_tokens = get(weights, "reg_token", 3, place).size(1);
   o.qkv_bias = weights.contains("blocks.0.attn.q_bias")     ? "qv"

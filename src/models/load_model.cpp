@@ -34,6 +34,10 @@ json parse_json(const std::string& text, const std::string& place) {
 LoadedModel from_metadata(const std::map<std::string, std::string>& metadata,
                           NamedTensors weights,
                           const std::string& place) {
+  require(!metadata.contains("tokenizer"),
+          "{}: is an image tokenizer, not a backbone; it makes the targets of masked token "
+          "prediction",
+          place);
   const auto value = [&](const char* key) {
     const auto it = metadata.find(key);
     require(it != metadata.end(), "{}: header without {}", place, key);
@@ -130,6 +134,10 @@ LoadedModel from_pth(const std::string& path, json config = {}) {
       model.options.num_classes == 0) {
     model.options.pos_resize = "dino";
   }
+  // Classifiers of DeiT and MAE come under "model"; both resize positions without antialiasing.
+  if (file.root->find("model") == &network && model.options.pos_resize == "timm") {
+    model.options.pos_resize = "mae";
+  }
   return model;
 }
 
@@ -194,17 +202,29 @@ LoadedModel load_model(const std::string& ckpt, std::vector<std::string>* warnin
       ckpt);
 }
 
+std::map<std::string, std::string> describe_backbone(const VitOptions& options) {
+  return {{"arch", options_to_json(options).dump()}};
+}
+
+std::map<std::string, std::string> model_metadata(std::map<std::string, std::string> description,
+                                                  const NormalizeOptions& normalize,
+                                                  const std::vector<std::string>& class_names,
+                                                  double crop_pct) {
+  description.merge(std::map<std::string, std::string>{
+      {"format", "pt"},  // what Hugging Face's loader wants to see
+      {"previt_format", std::to_string(kFormatVersion)},
+      {"previt_version", PREVIT_VERSION},
+      {"normalize", options_to_json(normalize).dump()},
+      {"class_names", json(class_names).dump()},
+      {"crop_pct", json(crop_pct).dump()}});
+  return description;
+}
+
 std::map<std::string, std::string> model_metadata(const VitOptions& options,
                                                   const NormalizeOptions& normalize,
                                                   const std::vector<std::string>& class_names,
                                                   double crop_pct) {
-  return {{"format", "pt"},  // what Hugging Face's loader wants to see
-          {"previt_format", std::to_string(kFormatVersion)},
-          {"previt_version", PREVIT_VERSION},
-          {"arch", options_to_json(options).dump()},
-          {"normalize", options_to_json(normalize).dump()},
-          {"class_names", json(class_names).dump()},
-          {"crop_pct", json(crop_pct).dump()}};
+  return model_metadata(describe_backbone(options), normalize, class_names, crop_pct);
 }
 
 }  // namespace previt

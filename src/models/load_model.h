@@ -30,7 +30,15 @@ struct LoadedModel {
 /// one line led by the path. Damaged checkpoints that were passed over are named in `warnings`.
 LoadedModel load_model(const std::string& ckpt, std::vector<std::string>* warnings = nullptr);
 
+/// What the header of a weight file says of its network: for a backbone its options.
+std::map<std::string, std::string> describe_backbone(const VitOptions& options);
+
 /// The header of our weight files (Checkpoint::backbone_metadata): all of LoadedModel but tensors.
+/// `description` is the network's.
+std::map<std::string, std::string> model_metadata(std::map<std::string, std::string> description,
+                                                  const NormalizeOptions& normalize,
+                                                  const std::vector<std::string>& class_names,
+                                                  double crop_pct = 0);
 std::map<std::string, std::string> model_metadata(const VitOptions& options,
                                                   const NormalizeOptions& normalize,
                                                   const std::vector<std::string>& class_names,

@@ -70,6 +70,7 @@ const Renames kHfBlock = {
 };
 const Renames kHfOuter = {
     {"embeddings.cls_token", "cls_token"},
+    {"embeddings.distillation_token", "dist_token"},
     {"embeddings.mask_token", "mask_token"},
     {"embeddings.position_embeddings", "pos_embed"},
     {"embeddings.register_tokens", "reg_token"},
@@ -78,6 +79,8 @@ const Renames kHfOuter = {
     {"pooler.layernorm.", "fc_norm."},
     {"layernorm.", "norm."},
     {"classifier.", "head."},
+    {"cls_classifier.", "head."},
+    {"distillation_classifier.", "head_dist."},
 };
 
 // "encoder.layer.3.output.dense.bias" → "blocks.3.mlp.fc2.bias", for the encoder and MAE's decoder.
@@ -200,11 +203,14 @@ void unpack_swiglu(NamedTensors& weights) {
 // Names that Vit may have, outside and inside blocks.
 bool is_vit_name(const std::string& key) {
   static const std::set<std::string> kNames = {"cls_token",
+                                               "dist_token",
                                                "pos_embed",
                                                "reg_token",
                                                "patch_embed.proj.weight",
                                                "head.weight",
                                                "head.bias",
+                                               "head_dist.weight",
+                                               "head_dist.bias",
                                                "norm.weight",
                                                "patch_embed.proj.bias",
                                                "fc_norm.weight",

@@ -10,14 +10,15 @@ namespace previt {
 /// Weights of another code base under our names (timm's; recipes.md section 12).
 struct NamedWeights {
   NamedTensors
-      backbone;  ///< what Vit has: cls_token, pos_embed, reg_token, blocks.…, norm, fc_norm, head
+      backbone;  ///< what Vit has: cls_token, dist_token, pos_embed, reg_token, blocks.…, norm,
+                 ///< fc_norm, head, head_dist
   NamedTensors extra;  ///< the rest of the same file, under its official names (decoder_…,
                        ///< mask_token, lm_head)
   std::string family;  ///< timm | mae | dino | beit | dinov2 | hf: whose conventions hold
 };
 
-/// Understands MAE, DINO, iBOT, DINOv2, BEiT, SimMIM, timm and Hugging Face (ViT, ViTMAE, Beit,
-/// Dinov2) names, whatever wraps them ("module.", "backbone.", "teacher.backbone." …). Of a student
+/// Understands MAE, DINO, iBOT, DINOv2, BEiT, SimMIM, DeiT, timm and Hugging Face (ViT, DeiT,
+/// ViTMAE, Beit, Dinov2) names, whatever wraps them ("module.", "backbone.", "teacher.backbone." …). Of a student
 /// and a teacher the teacher is the backbone. Throws Error, led by `place`, when there is no such
 /// backbone, or when it has parts that Vit has not.
 NamedWeights rename_weights(const NamedTensors& weights, const std::string& place);

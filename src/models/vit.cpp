@@ -35,17 +35,18 @@ Vit::Vit(VitOptions options) : options_(resolve(std::move(options))) {
 void Vit::register_tokens_and_positions() {
   const auto& o = options_;
   if (o.cls_token) cls_token = register_parameter("cls_token", torch::zeros({1, 1, o.embed_dim}));
+  if (o.dist_token) dist_token = register_parameter("dist_token", torch::zeros_like(cls_token));
   if (o.register_tokens > 0) {
     register_tokens =
         register_parameter("reg_token", torch::zeros({1, o.register_tokens, o.embed_dim}));
   }
-  const bool cls_row = o.cls_token && o.pos_embed_cls;
+  const int64_t prefix = o.num_prefix_positions();
   if (o.pos_embed == "learned") {
-    pos_embed = register_parameter(
-        "pos_embed", torch::zeros({1, o.num_patches() + (cls_row ? 1 : 0), o.embed_dim}));
+    pos_embed = register_parameter("pos_embed",
+                                   torch::zeros({1, prefix + o.num_patches(), o.embed_dim}));
   } else if (o.pos_embed == "sincos") {
     const at::Tensor table =
-        sincos_positions(o.embed_dim, o.grid_height(), o.grid_width(), cls_row);
+        sincos_positions(o.embed_dim, o.grid_height(), o.grid_width(), prefix > 0);
     pos_embed = register_parameter("pos_embed", table.unsqueeze(0), /*requires_grad=*/false);
   }
 }
@@ -86,13 +87,17 @@ void Vit::register_norms() {
 }
 
 void Vit::set_num_classes(int64_t n, double init_std) {
-  if (head_) unregister_module("head");
-  head_ = nullptr;
+  const auto renew = [&](const char* name, std::shared_ptr<Linear>& head, bool wanted) {
+    if (head) unregister_module(name);
+    head = nullptr;
+    if (!wanted) return;
+    head = register_module(name, std::make_shared<Linear>(options_.embed_dim, n));
+    head->to(patch_embed->weight().device());
+    trunc_normal_(head->weight, init_std);
+  };
   options_.num_classes = n;
-  if (n == 0) return;
-  head_ = register_module("head", std::make_shared<Linear>(options_.embed_dim, n));
-  head_->to(patch_embed->weight().device());
-  trunc_normal_(head_->weight, init_std);
+  renew("head", head_, n > 0);
+  renew("head_dist", head_dist_, n > 0 && options_.dist_token);
 }
 
 void Vit::init_weights_timm() {
@@ -100,7 +105,9 @@ void Vit::init_weights_timm() {
   init_linears_trunc_normal(*this);
   conv_default_(patch_embed->weight(), patch_embed->bias());
   init_tokens();
-  if (cls_token.defined()) trunc_normal_(cls_token, 0.02);
+  for (const at::Tensor& token : {cls_token, dist_token}) {
+    if (token.defined()) trunc_normal_(token, 0.02);
+  }
 }
 
 void Vit::init_weights_mae() {
@@ -109,7 +116,23 @@ void Vit::init_weights_mae() {
   conv_default_(patch_embed->weight(), patch_embed->bias());
   xavier_uniform_(patch_embed->weight());
   init_tokens();
-  if (cls_token.defined()) cls_token.normal_(0, 0.02);
+  for (const at::Tensor& token : {cls_token, dist_token}) {
+    if (token.defined()) token.normal_(0, 0.02);
+  }
+}
+
+void Vit::init_weights_beit() {
+  torch::NoGradGuard no_grad;
+  init_linears_trunc_normal(*this, kBeitInitStd, kBeitInitStd);
+  init_tokens();
+  for (const at::Tensor& tensor : {patch_embed->weight(), cls_token, pos_embed}) {
+    const bool drawn = tensor.defined() && tensor.requires_grad();
+    if (drawn) trunc_normal_(tensor, kBeitInitStd, kBeitInitStd);
+  }
+  patch_embed->bias().zero_();
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    rescale_block_(*blocks_[i], static_cast<int64_t>(i) + 1);
+  }
 }
 
 void Vit::init_tokens() {
@@ -132,11 +155,13 @@ at::Tensor Vit::assemble(at::Tensor patches,
                          const at::Tensor& table,
                          const at::Tensor& patch_positions) const {
   const int64_t batch = patches.size(0);
+  const bool placed = table.defined() && options_.pos_embed_cls;
   std::vector<at::Tensor> parts;
-  if (cls_token.defined()) {
-    const bool placed = table.defined() && options_.pos_embed_cls;
-    const at::Tensor cls = placed ? cls_token + table.slice(1, 0, 1) : cls_token;
-    parts.push_back(cls.expand({batch, -1, -1}));
+  for (const at::Tensor& token : {cls_token, dist_token}) {
+    if (!token.defined()) continue;
+    const auto row = static_cast<int64_t>(parts.size());
+    const at::Tensor whole = placed ? token + table.slice(1, row, row + 1) : token;
+    parts.push_back(whole.expand({batch, -1, -1}));
   }
   if (register_tokens.defined()) parts.push_back(register_tokens.expand({batch, -1, -1}));
   parts.push_back(table.defined() ? patches + patch_positions : patches.to(torch::kFloat));
@@ -214,6 +239,15 @@ at::Tensor Vit::run_blocks(at::Tensor tokens, int64_t grid_height, int64_t grid_
   return tokens;
 }
 
+at::Tensor Vit::run_blocks_rows(at::Tensor tokens,
+                                int64_t grid_height,
+                                int64_t grid_width,
+                                const at::Tensor& rows) {
+  const auto biases = attention_biases({grid_height, grid_width});
+  for (size_t i = 0; i + 1 < blocks_.size(); ++i) tokens = blocks_[i]->forward(tokens, biases[i]);
+  return blocks_.back()->forward_rows(tokens, biases.back(), rows);
+}
+
 at::Tensor Vit::norm(const at::Tensor& tokens) const {
   return norm_ ? norm_->forward(tokens) : tokens;
 }
@@ -255,22 +289,35 @@ at::Tensor Vit::pool(const at::Tensor& features) const {
   return fc_norm_->forward(features.slice(1, num_prefix_tokens()).mean(1));
 }
 
-at::Tensor Vit::pooled(const at::Tensor& images) {
-  const PatchGrid grid = patch_embed->grid(images);
+at::Tensor Vit::class_tokens(const at::Tensor& images, int64_t count) {
   at::Tensor tokens = embed(images);
-  if (fc_norm_) return pool(run_blocks(tokens, grid.height, grid.width));
-  // Of the last block only the class token is read, so only that is computed.
-  const auto biases = attention_biases(grid);
+  const auto biases = attention_biases(patch_embed->grid(images));
+  // Of the last block only these tokens are read, so only they are computed.
   for (size_t i = 0; i < blocks_.size(); ++i) {
     const bool last = i + 1 == blocks_.size();
-    tokens = blocks_[i]->forward(tokens, biases[i], 0, last ? 1 : Block::kAllTokens);
+    tokens = blocks_[i]->forward(tokens, biases[i], 0, last ? count : Block::kAllTokens);
   }
-  return norm_->forward(tokens.select(1, 0));
+  return norm_->forward(tokens);
+}
+
+at::Tensor Vit::pooled(const at::Tensor& images) {
+  if (!fc_norm_) return class_tokens(images, 1).select(1, 0);
+  const PatchGrid grid = patch_embed->grid(images);
+  return pool(run_blocks(embed(images), grid.height, grid.width));
+}
+
+std::vector<at::Tensor> Vit::head_logits(const at::Tensor& images) {
+  require(head_ != nullptr, "vit: has no head to classify with");
+  if (!head_dist_) return {head_->forward(pooled(images)).to(torch::kFloat)};
+  const at::Tensor tokens = class_tokens(images, 2);
+  return {head_->forward(tokens.select(1, 0)).to(torch::kFloat),
+          head_dist_->forward(tokens.select(1, 1)).to(torch::kFloat)};
 }
 
 at::Tensor Vit::forward(const at::Tensor& images) {
-  const at::Tensor features = pooled(images);
-  return head_ ? head_->forward(features).to(torch::kFloat) : features;
+  if (!head_) return pooled(images);
+  const std::vector<at::Tensor> logits = head_logits(images);
+  return logits.size() == 1 ? logits[0] : (logits[0] + logits[1]) / 2;
 }
 
 }  // namespace previt

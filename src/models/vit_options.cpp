@@ -33,6 +33,7 @@ void visit(FieldVisitor& v, VitOptions& o) {
   v.field("pos_resize", o.pos_resize, "convention at other sizes", {"timm", "mae", "dino", "dinov2_reg"});
   v.field("pos_embed_cls", o.pos_embed_cls, "whether prefix tokens get a position");
   v.field("cls_token", o.cls_token, "");
+  v.field("dist_token", o.dist_token, "DeiT's distillation token, with a head of its own");
   v.field("register_tokens", o.register_tokens, "", between(0, 1024));
   v.field("rel_pos_bias", o.rel_pos_bias, "", {"none", "shared", "per_block", "both"});
   v.field("qkv_bias", o.qkv_bias, "", {"full", "qv", "none"});
@@ -67,6 +68,12 @@ VitOptions resolve(VitOptions o) {
   }
   if (o.pos_embed == "sincos" && o.embed_dim % 4 != 0) {
     fail_usage("model.embed_dim: sin-cos positions need a multiple of 4, not {}", o.embed_dim);
+  }
+  if (o.dist_token && (!o.cls_token || o.pool != "cls" || o.pos_embed == "sincos")) {
+    fail_usage("model.dist_token: needs cls_token: true, pool: cls and pos_embed: learned or none");
+  }
+  if (o.rel_pos_bias != "none" && o.dist_token) {
+    fail_usage("model.rel_pos_bias: {} needs dist_token: false", o.rel_pos_bias);
   }
   if (o.rel_pos_bias != "none" && (!o.cls_token || o.register_tokens > 0)) {
     fail_usage("model.rel_pos_bias: {} needs cls_token: true and register_tokens: 0", o.rel_pos_bias);

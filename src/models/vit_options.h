@@ -24,6 +24,7 @@ struct VitOptions {
   std::string pos_resize = "timm";      ///< convention for other input sizes: timm | mae | dino | dinov2_reg
   bool pos_embed_cls = true;            ///< false: timm's no_embed_class, and no row for cls
   bool cls_token = true;
+  bool dist_token = false;              ///< DeiT's second token: own position, own head
   int64_t register_tokens = 0;
   std::string rel_pos_bias = "none";    ///< none | shared | per_block | both (BEiT)
 
@@ -40,7 +41,11 @@ struct VitOptions {
   int64_t grid_height() const { return image_height() / patch_size; }
   int64_t grid_width() const { return image_width() / patch_size; }
   int64_t num_patches() const { return grid_height() * grid_width(); }
-  int64_t num_prefix_tokens() const { return (cls_token ? 1 : 0) + register_tokens; }
+  /// Tokens that a head may read: cls and the distillation token.
+  int64_t num_class_tokens() const { return (cls_token ? 1 : 0) + (dist_token ? 1 : 0); }
+  int64_t num_prefix_tokens() const { return num_class_tokens() + register_tokens; }
+  /// Rows of pos_embed before those of the patches.
+  int64_t num_prefix_positions() const { return pos_embed_cls ? num_class_tokens() : 0; }
 };
 void visit(FieldVisitor& v, VitOptions& o);
 

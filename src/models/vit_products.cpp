@@ -8,6 +8,16 @@ double block_products(int64_t tokens, int64_t queries, int64_t dim, double mlp_r
   return 2 * d * d * n + (2 + 2 * mlp_ratio) * d * d * m + 2 * m * n * d;
 }
 
+double blocks_rows_products(const VitOptions& o, int64_t rows) {
+  const int64_t patches = o.num_patches(), tokens = patches + o.num_prefix_tokens();
+  const int64_t pixels = o.patch_size * o.patch_size * o.in_channels;
+  const auto d = static_cast<double>(o.embed_dim);
+  const double saved = (1 + 2 * o.mlp_ratio) * d * d * static_cast<double>(tokens - rows);
+  return static_cast<double>(patches * pixels * o.embed_dim) +
+         static_cast<double>(o.depth) * block_products(tokens, tokens, o.embed_dim, o.mlp_ratio) -
+         saved;
+}
+
 double pooled_products(const VitOptions& o, int64_t height, int64_t width) {
   const int64_t patches = (height / o.patch_size) * (width / o.patch_size);
   const int64_t tokens = patches + o.num_prefix_tokens();

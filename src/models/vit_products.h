@@ -11,6 +11,9 @@ namespace previt {
 /// A block in which `queries` of `tokens` tokens are computed.
 double block_products(int64_t tokens, int64_t queries, int64_t dim, double mlp_ratio);
 
+/// Embedding, and Vit::run_blocks_rows for `rows` tokens, of one image of options.image_size.
+double blocks_rows_products(const VitOptions& options, int64_t rows);
+
 /// Vit::pooled of one image of this size, in pixels.
 double pooled_products(const VitOptions& options, int64_t height, int64_t width);
 

@@ -34,7 +34,7 @@ at::Tensor fit_absolute(const at::Tensor& table,
                         const VitOptions& options,
                         const std::vector<int64_t>& grid) {
   require(table.dim() == 3, "pos_embed: {} is not [1, rows, D]", table.sizes().vec());
-  const int64_t extra = options.cls_token && options.pos_embed_cls ? 1 : 0;
+  const int64_t extra = options.num_prefix_positions();
   if (table.size(1) == options.num_patches() + extra && grid.empty()) return table;
   const Grid from = table_grid("pos_embed", table.size(1) - extra, grid);
   return resize_pos_embed(table.to(torch::kFloat),

@@ -3,6 +3,7 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include "pretrain/cells.h"
 #include "pretrain/contact_sheet.h"
 
 namespace previt {
@@ -14,10 +15,8 @@ constexpr int64_t kMostHeads = 4;
 at::Tensor heat(const at::Tensor& attention, const VitOptions& model, const at::Tensor& images) {
   const int64_t patch = model.patch_size;
   const at::Tensor map = attention / attention.amax(1, /*keepdim=*/true).clamp_min(1e-12);
-  return map.view({-1, 1, images.size(2) / patch, images.size(3) / patch})
-      .repeat_interleave(patch, 2)
-      .repeat_interleave(patch, 3)
-      .cpu();
+  const at::Tensor cells = map.view({-1, 1, images.size(2) / patch, images.size(3) / patch});
+  return enlarge_cells(cells, images.size(2), images.size(3)).cpu();
 }
 
 }  // namespace

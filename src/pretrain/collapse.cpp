@@ -13,33 +13,42 @@ constexpr double kOneFeature = 0.01;  // spread
 
 }  // namespace
 
-std::string describe_collapse(const std::map<std::string, double>& metrics, int64_t prototypes) {
+std::string describe_collapse(const std::map<std::string, double>& metrics,
+                              int64_t prototypes,
+                              const CollapseRemedies& remedies) {
   const auto value = [&](const char* name) {
     const auto found = metrics.find(name);
     return found == metrics.end() ? std::nan("") : found->second;
   };
+  const std::string& section = remedies.section;
   const double highest = std::log(static_cast<double>(prototypes));
   if (value("teacher_entropy") >= kUniform * highest) {
     return fmt::format(
         "uniform collapse: teacher entropy at ln K ({:.2f} of {:.2f}), every image gets all "
-        "prototypes alike; sharpen the targets (lower dino.teacher_temp and "
-        "dino.warmup_teacher_temp), freeze the last layer longer (dino.freeze_last_layer) or lower "
+        "prototypes alike; sharpen the targets (lower {}.teacher_temp and "
+        "{}.warmup_teacher_temp), freeze the last layer longer ({}.freeze_last_layer) or lower "
         "optimizer.base_lr",
         value("teacher_entropy"),
-        highest);
+        highest,
+        section,
+        section,
+        section);
   }
   if (value("top_prototype") >= kTakesAll) {
     return fmt::format(
         "one prototype takes all: it gets {:.0f}% of the targets; let the center follow faster "
-        "(lower dino.center_momentum), soften the targets (raise dino.teacher_temp) or use "
-        "dino.centering: sinkhorn_knopp",
-        100 * value("top_prototype"));
+        "(lower {}.center_momentum) or soften the targets (raise {}.teacher_temp){}",
+        100 * value("top_prototype"),
+        section,
+        section,
+        remedies.other);
   }
   if (value("feature_spread") <= kOneFeature) {
     return fmt::format(
         "feature collapse: all images get nearly the same feature (spread {:.4f} of 1); lower "
-        "optimizer.base_lr, lengthen schedule.warmup_epochs or raise dino.teacher_momentum",
-        value("feature_spread"));
+        "optimizer.base_lr, lengthen schedule.warmup_epochs or raise {}.teacher_momentum",
+        value("feature_spread"),
+        section);
   }
   return "";
 }

@@ -31,6 +31,9 @@ using Metrics = std::vector<std::pair<std::string, at::Tensor>>;  // scalars, re
 struct StepResult {
   at::Tensor loss;  ///< scalar with gradient, mean over the micro-batch
   Metrics metrics;
+  /// How many things the loss is a mean over, where that isn't the images (masked patches, whose
+  /// number varies): micro-batches then count by it, as in one large batch. 0: by images.
+  double weight = 0;
 };
 
 /// A picture for previews/ and the report: uint8 [H, W, 3].
@@ -38,6 +41,12 @@ struct Picture {
   std::string name;     ///< file name without ending
   std::string caption;  ///< what one sees, in words
   at::Tensor pixels;
+};
+
+/// What a checkpoint keeps as its model, with what builds it again.
+struct KeptModel {
+  std::shared_ptr<torch::nn::Module> network;      ///< saved under its own names
+  std::map<std::string, std::string> description;  ///< describe_backbone or describe_tokenizer
 };
 
 /// A pretraining method. It is a module: all parameters and buffers registered in it, frozen ones
@@ -62,8 +71,12 @@ class Objective : public torch::nn::Module {
   /// Instead of the two above when loss or gradients were not finite: forget what step() collected.
   virtual void skipped_optimizer_step(const StepInfo&) {}
 
-  /// What is evaluated, exported and fine-tuned.
-  virtual std::shared_ptr<Vit> backbone() = 0;
+  /// The Vision Transformer that is evaluated, exported and fine-tuned; null: the run makes
+  /// something else, which kept_model() then gives.
+  virtual std::shared_ptr<Vit> backbone() { return nullptr; }
+
+  /// What checkpoints keep: the backbone, unless the method says otherwise.
+  virtual KeptModel kept_model();
 
   /// Weight decay and rate per parameter; the default is MAE's and DINO's.
   virtual ParamRules param_rules() const { return decay_matrices(); }

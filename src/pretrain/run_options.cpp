@@ -27,11 +27,13 @@ void visit(FieldVisitor& v, OptimizerOptions& o) {
 }
 
 void visit(FieldVisitor& v, ScheduleOptions& o) {
-  v.field("kind", o.kind, "", {"mae", "table", "timm", "per_epoch", "constant"});
+  v.field("kind", o.kind, "", {"mae", "table", "timm", "deit", "per_epoch", "steps", "constant"});
   v.field("warmup_epochs", o.warmup_epochs, "", at_least(0));
   v.field("warmup_steps", o.warmup_steps, "instead of warmup_epochs; 0: warmup_epochs", at_least(0));
   v.field("warmup_lr", o.warmup_lr, "rate at the first step", at_least(0));
   v.field("min_lr", o.min_lr, "rate at the end", at_least(0));
+  v.field("decay_epochs", o.decay_epochs, "kind: steps: where the rate falls", at_least(0));
+  v.field("decay_rate", o.decay_rate, "kind: steps: to this share of itself", {0, 1, true});
 }
 
 int64_t TrainOptions::micro() const {

@@ -145,6 +145,32 @@ TEST_CASE("without shuffling the order is the dataset's, and repeats cut anew") 
   CHECK(loader->next().epoch == 1);
 }
 
+TEST_CASE("repeated augmentation brings an image three times, cut anew, whatever the threads") {
+  const auto data = open_dataset("synthetic:shapes,size=24,count=300");
+  auto options = options_of(8, 1);
+  options.copies = 3;
+  const auto one = make_loader(data, {small_view(16)}, options);
+  options.workers = 4;
+  const auto many = make_loader(data, {small_view(16)}, options);
+  CHECK(one->samples_per_epoch() == 256);
+  CHECK(one->batches_per_epoch() == 32);
+  std::vector<Batch> batches;
+  for (int i = 0; i < 3; ++i) {
+    batches.push_back(one->next());
+    CHECK(same(batches.back(), many->next()));
+  }
+  const Batch& first = batches.front();
+  for (const int64_t i : {0, 3}) {
+    CHECK(first.indices.slice(0, i, i + 3).eq(first.indices[i]).all().item<bool>());
+    CHECK(!torch::equal(first.views[0][i], first.views[0][i + 1]));
+    CHECK(!torch::equal(first.views[0][i], first.views[0][i + 2]));
+  }
+  CHECK(torch::equal(first.indices[6], batches[1].indices[0]));  // a group may cross batches
+  many->seek(0, 1);
+  CHECK(same(many->next(), batches[1]));
+  CHECK(same(many->next(), batches[2]));
+}
+
 TEST_CASE("unreadable samples are replaced, counted and named once") {
   const auto data = std::make_shared<Flat>(40, std::set<int64_t>{4, 5, 17});
   auto options = options_of(8, 3);

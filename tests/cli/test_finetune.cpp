@@ -1,52 +1,13 @@
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
-#include "cli/finetune.h"
 #include "error.h"
-#include "files.h"
 #include "models/load_model.h"
 #include "pretrain/pretrain_run.h"
 #include "support/catch.h"
-#include "support/temp_folder.h"
+#include "support/finetune_command.h"
 
 using namespace previt;
-using Words = std::vector<std::string>;
-
-namespace {
-
-const Words kTiny = {"--set", "model.embed_dim=24",    "--set", "model.depth=2",
-                     "--set", "model.num_heads=3",     "--set", "model.image_size=[16]",
-                     "--set", "model.patch_size=8",    "--set", "train.batch=16",
-                     "--set", "train.epochs=2",        "--set", "schedule.warmup_epochs=0",
-                     "--set", "augment.rand_augment=", "--set", "data.workers=1"};
-const std::string kData = "synthetic:shapes,size=16,count=50,val=30";
-
-cli::po::variables_map parse(const Words& words) {
-  cli::po::variables_map args;
-  cli::po::store(cli::po::command_line_parser(words).options(cli::finetune_options()).run(), args);
-  cli::po::notify(args);
-  return args;
-}
-
-Words operator+(Words a, const Words& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-int finetune(const Words& words) { return cli::finetune(parse(words), "finetune"); }
-
-nlohmann::json result_in(const std::string& folder) {
-  return nlohmann::json::parse(read_whole_file(folder + "/result.json"));
-}
-
-// A finished run from random weights.
-std::string trained(const TempFolder& temp) {
-  const std::string out = temp.path() + "/scratch";
-  REQUIRE(finetune(Words{"--from", "none", "--data", kData, "--out", out} + kTiny) == 0);
-  return out;
-}
-
-}  // namespace
+using namespace previt::test;
 
 TEST_CASE("the command line of finetune is frozen") {
   Words names;
@@ -66,7 +27,7 @@ TEST_CASE("the command line of finetune is frozen") {
 
 TEST_CASE("fine-tuning leaves a run that evaluates, resumes and is fine-tuned again") {
   const TempFolder temp;
-  const std::string out = trained(temp);
+  const std::string out = trained(temp.path() + "/scratch");
   const auto result = result_in(out);
   CHECK(result["images"] == 30);
   CHECK(result["best_top1"] >= result["top1"]);

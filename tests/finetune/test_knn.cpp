@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "error.h"
+#include "models/layers/unit_length.h"
 #include "support/catch.h"
 
 using namespace previt;

@@ -1,6 +1,7 @@
 #include <filesystem>
 
 #include "error.h"
+#include "finetune/model.h"
 #include "models/load_model.h"
 #include "models/pth.h"
 #include "models/vit.h"
@@ -132,6 +133,24 @@ PARITY_CASE(pth_legacy) {
   auto want = expected(fixture, "pth_types").tensors;
   want.erase("expanded");
   check_exact(tensors_in(member(*file.root, "model")), want, "", check);
+}
+
+// facebookresearch/deit's layout: {"model": state_dict}, fine-tuned at another size.
+PARITY_CASE(deit_distilled_checkpoint) {
+  const auto [want, metadata] = expected(fixture, "deit_distilled_checkpoint");
+  const auto config = nlohmann::json::parse(metadata.at("config"));
+  LoadedModel model = load_model(fixture.path);
+  check.that("distillation token", model.options.dist_token);
+  model.options.num_heads = config.at("num_heads");
+  const auto vit = build(model, check);
+  check.t1("logits", vit->forward(want.at("input.img")), want.at("output.logits"));
+
+  const at::Tensor larger = want.at("input.img_384");
+  VitOptions options = vit->options();
+  options.image_size = {larger.size(2)};
+  const auto tuned = vit_from_checkpoint(model, options, {.keep = true});
+  check.t1("pos_embed_384", tuned->pos_embed, want.at("output.pos_embed_384"));
+  check.t1("logits_384", tuned->forward(larger), want.at("output.logits_384"));
 }
 
 PARITY_CASE(dino_checkpoint) {

@@ -1,6 +1,9 @@
 #include "parity/parity.h"
+#include "pretrain/losses/dino_loss.h"
 #include "pretrain/losses/koleo.h"
 #include "pretrain/losses/sinkhorn.h"
+#include "pretrain/losses/weighted_cross_entropy.h"
+#include "pretrain/masks/patch_mask.h"
 
 namespace previt::parity {
 
@@ -24,6 +27,51 @@ PARITY_CASE(dinov2_koleo) {
   check.t1("loss", loss, fixture.at("output.loss"));
   loss.backward();
   check.t2("grad_input.x", x.grad(), fixture.at("grad_input.x"));
+}
+
+PARITY_CASE(dinov2_losses) {
+  const double temperature = fixture.number("student_temp");
+  const auto moved = [&](const at::Tensor& center, const at::Tensor& logits) {
+    LogitMean mean;
+    mean.add(logits);
+    return torch::lerp(center, mean.mean().view(center.sizes()),
+                       1 - fixture.number("center_momentum"));
+  };
+  const at::Tensor& center = fixture.at("input.center_dino");
+  const at::Tensor& teacher = fixture.at("input.teacher_cls");
+  const at::Tensor targets = centered_softmax(teacher, center, fixture.number("temp"));
+  check.t1("dino_teacher_probs", targets, fixture.at("output.dino_teacher_probs"));
+  check.t1("dino_center", moved(center, teacher), fixture.at("output.dino_center"));
+  at::Tensor loss = torch::zeros({});
+  NamedTensors students;
+  for (const auto& [name, logits] : fixture.group("input.student_cls_")) {
+    const at::Tensor student = students[name] = logits.clone().requires_grad_();
+    const at::Tensor weights = torch::full({student.size(0)}, 1.0 / student.size(0));
+    for (const auto& view : targets.chunk(2)) {  // two global crops, whatever the student's
+      loss = loss + weighted_cross_entropy(student, view, weights, temperature);
+    }
+  }
+  check.t1("dino_loss", loss, fixture.at("output.dino_loss"));
+  loss.backward();
+  for (const auto& [name, student] : students) {
+    check.t2("grad of student_cls_" + name,
+             student.grad(),
+             fixture.at("grad_input.student_cls_" + name));
+  }
+
+  const PatchMask mask(fixture.at("input.masks").to(torch::kBool), torch::kCPU);
+  const at::Tensor& patch_center = fixture.at("input.center_ibot");
+  const at::Tensor& patches = fixture.at("input.teacher_patch");
+  const at::Tensor patch_targets =
+      centered_softmax(patches, patch_center.squeeze(0), fixture.number("temp"));
+  check.t1("ibot_teacher_probs", patch_targets, fixture.at("output.ibot_teacher_probs"));
+  check.t1("ibot_center", moved(patch_center, patches), fixture.at("output.ibot_center"));
+  const at::Tensor student = fixture.at("input.student_patch").clone().requires_grad_();
+  const at::Tensor patch_loss =
+      weighted_cross_entropy(student, patch_targets, mask.weights(), temperature);
+  check.t1("ibot_loss", patch_loss, fixture.at("output.ibot_loss"));
+  patch_loss.backward();
+  check.t2("grad of student_patch", student.grad(), fixture.at("grad_input.student_patch"));
 }
 
 }  // namespace previt::parity

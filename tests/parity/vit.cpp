@@ -1,7 +1,9 @@
 #include "parity/vit.h"
 
+#include "finetune/losses.h"
 #include "models/layers/mlp.h"
 #include "models/layers/patch_embed.h"
+#include "models/weights.h"
 
 using namespace previt;
 using namespace previt::parity;
@@ -192,6 +194,34 @@ PARITY_CASE(timm_reg) {
   options.register_tokens = fixture.integer("reg_tokens");
   options.pos_embed_cls = !fixture.flag("no_embed_class");
   timm_case(fixture, options, check);
+}
+
+PARITY_CASE(timm_deit_distilled) {
+  VitOptions options = vit_options(fixture);
+  options.dist_token = true;
+  timm_case(fixture, options, check);
+
+  options.num_classes = fixture.integer("num_classes");
+  const auto vit = load_vit(fixture, options, check);
+  const auto logits = vit->head_logits(fixture.at("input.img"));
+  check.t1("logits_cls", logits[0], fixture.at("output.logits_cls"));
+  check.t1("logits_dist", logits[1], fixture.at("output.logits_dist"));
+  const double alpha = fixture.number("alpha");
+  const at::Tensor teacher = fixture.at("input.teacher_logits"),
+                   base = cross_entropy(logits[0], fixture.at("input.target"));
+  const std::map<std::string, at::Tensor> kinds = {
+      {"hard", hard_distillation_loss(logits[1], teacher)},
+      {"soft", soft_distillation_loss(logits[1], teacher, fixture.number("tau"))}};
+  for (const auto& [kind, distance] : kinds) {
+    const at::Tensor loss = (1 - alpha) * base + alpha * distance;
+    check.t1(kind, loss, fixture.at("output.distilled_" + kind));
+    vit->zero_grad();
+    loss.backward({}, /*retain_graph=*/true);
+    const auto own = named_tensors(*vit);
+    for (const auto& [name, want] : fixture.group("grad_distilled_" + kind + ".")) {
+      check.t2(kind + " grad." + name, own.at(name).grad(), want);
+    }
+  }
 }
 
 PARITY_CASE(dino_vit) { dino_case(fixture, check); }

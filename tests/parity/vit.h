@@ -8,9 +8,23 @@
 
 namespace previt::parity {
 
-/// Options of the Vit in fixture.config (img_size, patch_size, embed_dim …); the caller adds its
-/// source's.
-VitOptions vit_options(const Fixture& fixture);
+/// Options of the Vit in fixture.config (img_size, patch_size, embed_dim …), whose weights begin
+/// with `prefix`; the caller adds its source's.
+VitOptions vit_options(const Fixture& fixture, const std::string& prefix = "weight.");
+
+/// The same for the encoders of BEiT and SimMIM: positions, q and v biases and LayerScale as the
+/// file's weights have them.
+VitOptions beit_vit_options(const Fixture& fixture, const std::string& prefix = "weight.");
+
+/// Official names of BEiT's parts of a block as ours, for `renames` below.
+extern const std::map<std::string, std::string> kBeitRenames;
+
+/// Loads tensors (official names, under `renames`) into the module; those without a place in it or
+/// missing from the file fail the check, relative_position_index is left out.
+void load_renamed(torch::nn::Module& module,
+                  const NamedTensors& weights,
+                  Check& check,
+                  const std::map<std::string, std::string>& renames = {});
 
 /// A Vit with `weight.*` loaded; official names on the left of `renames` become ours on the right,
 /// wherever they occur. Fails the check when names do not agree; `ignored` weights are not the

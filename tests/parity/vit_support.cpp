@@ -24,7 +24,10 @@ NamedTensors renamed(const NamedTensors& tensors,
 
 }  // namespace
 
-VitOptions vit_options(const Fixture& fixture) {
+const std::map<std::string, std::string> kBeitRenames = {{"gamma_1", "ls1.gamma"},
+                                                         {"gamma_2", "ls2.gamma"}};
+
+VitOptions vit_options(const Fixture& fixture, const std::string& prefix) {
   VitOptions o;
   o.arch = "custom";
   o.embed_dim = fixture.integer("embed_dim");
@@ -35,8 +38,30 @@ VitOptions vit_options(const Fixture& fixture) {
   const auto& size = fixture.config.at("img_size");
   o.image_size = size.is_array() ? size.get<std::vector<int64_t>>()
                                  : std::vector<int64_t>{size.get<int64_t>()};
-  o.in_channels = fixture.at("weight.patch_embed.proj.weight").size(1);
+  o.in_channels = fixture.at(prefix + "patch_embed.proj.weight").size(1);
   return o;
+}
+
+VitOptions beit_vit_options(const Fixture& fixture, const std::string& prefix) {
+  VitOptions o = vit_options(fixture, prefix);
+  const bool shared = fixture.has(prefix + "rel_pos_bias.relative_position_bias_table");
+  const bool own = fixture.has(prefix + "blocks.0.attn.relative_position_bias_table");
+  o.rel_pos_bias = shared ? (own ? "both" : "shared") : (own ? "per_block" : "none");
+  o.pos_embed = fixture.has(prefix + "pos_embed") ? "learned" : "none";
+  o.qkv_bias = fixture.has(prefix + "blocks.0.attn.q_bias") ? "qv" : "none";
+  o.layer_scale = fixture.has(prefix + "blocks.0.gamma_1") ? 0.1 : 0;
+  o.pool = fixture.has(prefix + "fc_norm.weight") ? "avg" : "cls";
+  return o;
+}
+
+void load_renamed(torch::nn::Module& module,
+                  const NamedTensors& weights,
+                  Check& check,
+                  const std::map<std::string, std::string>& renames) {
+  const LoadReport report =
+      load_into(module, renamed(weights, renames, {"relative_position_index"}));
+  for (const auto& name : report.missing) check.fail(name, "is not in the file");
+  for (const auto& name : report.unexpected) check.fail(name, "is not in the model");
 }
 
 std::shared_ptr<Vit> load_vit(const Fixture& fixture,

@@ -2,6 +2,7 @@
 // keep it fast it may have a reduced recipe in tests/pretrain/objectives/<name>.yaml.
 #include <filesystem>
 
+#include "models/tokenizer.h"
 #include "pretrain/pretrain_run.h"
 #include "support/catch.h"
 
@@ -21,6 +22,11 @@ const std::vector<std::string> kSmall = {
     "schedule.warmup_epochs=1",
 };
 
+// Files that an objective can't be made without.
+const std::map<std::string, std::string> kFiles = {
+    {"vqkd", fmt::format("vqkd.teacher={}/tests/fixtures/timm_hub_a", PREVIT_SOURCE_DIR)},
+};
+
 std::vector<std::string> objectives() {
   ObjectiveRegistry registry;
   register_all_objectives(registry);
@@ -33,6 +39,7 @@ PretrainRun small_run(const std::string& name) {
   auto recipe = std::filesystem::exists(own) ? Recipe::load(own) : Recipe::parse("");
   recipe.set("objective=" + name);
   for (const auto& assignment : kSmall) recipe.set(assignment);
+  if (const auto file = kFiles.find(name); file != kFiles.end()) recipe.set(file->second);
   return PretrainRun::read(recipe);
 }
 
@@ -147,13 +154,20 @@ TEST_CASE("an objective refuses another number of views than it asks for") {
   }
 }
 
-TEST_CASE("an objective names its backbone, made as the model section says") {
+TEST_CASE("an objective keeps a backbone made as the model section says, or a tokenizer") {
   for (const auto& name : objectives()) {
     INFO(name);
     const PretrainRun run = small_run(name);
-    const auto backbone = run.build()->backbone();
-    REQUIRE(backbone != nullptr);
-    CHECK(backbone->options().embed_dim == run.options.model.embed_dim);
-    CHECK(backbone->options().depth == run.options.model.depth);
+    const auto objective = run.build();
+    const KeptModel kept = objective->kept_model();
+    if (const auto backbone = objective->backbone()) {
+      CHECK(backbone->options().embed_dim == run.options.model.embed_dim);
+      CHECK(backbone->options().depth == run.options.model.depth);
+      CHECK(kept.network == backbone);
+      CHECK(kept.description.contains("arch"));
+    } else {
+      CHECK(std::dynamic_pointer_cast<Tokenizer>(kept.network) != nullptr);
+      CHECK(kept.description.at("tokenizer") == name);
+    }
   }
 }

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "finetune/classifier.h"
 #include "models/vit.h"
+#include "models/weights.h"
 #include "pretrain/pretrain_run.h"
 #include "pretrain/train/schedule.h"
 #include "pretrain/train/stepper.h"
@@ -24,6 +26,23 @@ const std::vector<std::string> kReduced = {
 const std::map<std::string, std::vector<std::string>> kReducedMethods = {
     {"mae", {"mae.decoder.embed_dim=24", "mae.decoder.depth=2", "mae.decoder.num_heads=3"}},
     {"dino", {"dino.head.out_dim=64", "dino.head.hidden_dim=32", "dino.head.bottleneck_dim=16"}},
+    {"dvae", {"dvae.vocabulary=32", "dvae.network.width=16", "dvae.network.blocks=1"}},
+    {"vqvae", {"vqvae.codebook.codes=32", "vqvae.network.width=16", "vqvae.network.blocks=1"}},
+    {"vqkd",
+     {"vqkd.codebook.codes=32",
+      "vqkd.decoder_depth=1",
+      fmt::format("vqkd.teacher={}/tests/fixtures/timm_hub_a", PREVIT_SOURCE_DIR)}},
+    {"beit",
+     {"beit.tokenizer=colors:64",
+      "beit.masked_patches=6",
+      "beit.block.min_patches=2",
+      "beit.cls_head.early_layers=1"}},
+    {"simmim", {"simmim.mask_unit=16"}},
+    {"ibot",
+     {"ibot.head.out_dim=64",
+      "ibot.head.hidden_dim=32",
+      "ibot.head.bottleneck_dim=16",
+      "ibot.patch_out_dim=64"}},
 };
 
 std::string folder() { return std::string(PREVIT_SOURCE_DIR) + "/recipes/"; }
@@ -38,7 +57,28 @@ std::vector<std::string> recipes() {
 }
 
 bool is_finetuning(const std::string& path) {
-  return std::filesystem::path(path).filename().string().starts_with("finetune");
+  auto recipe = Recipe::load(path);
+  RunOptions run;
+  recipe.read(run);
+  return run.objective == "finetune";
+}
+
+// Trained from random weights, as no checkpoint is at hand.
+FinetuneRun finetuning(const std::string& path, std::vector<std::string> changes = {}) {
+  auto recipe = Recipe::load(path);
+  changes.push_back("finetune.keep_head=false");
+  for (const auto& change : changes) recipe.set(change);
+  return FinetuneRun::read(recipe, nullptr);
+}
+
+// A classifier of the run's size to learn from, where the recipe wants one.
+std::shared_ptr<const Distillation> distillation_for(const FinetuneRun& run) {
+  if (!run.distillation.on()) return nullptr;
+  LoadedModel teacher;
+  teacher.options = run.run.model;
+  teacher.weights = named_tensors(Vit(teacher.options));
+  teacher.source = "teacher";
+  return std::make_shared<const Distillation>(run.distillation, Teacher(teacher, run.run));
 }
 
 PretrainRun pretraining(const std::string& path, const std::vector<std::string>& changes = {}) {
@@ -86,6 +126,18 @@ TEST_CASE("every recipe for pretraining loads and trains") {
     }
     const PretrainRun run = pretraining(path, changes);
     train_two_steps(*run.build(), run.options, 10);
+  }
+}
+
+TEST_CASE("every recipe for fine-tuning loads and trains") {
+  for (const auto& path : recipes()) {
+    if (!is_finetuning(path)) continue;
+    INFO(path);
+    CHECK(finetuning(path).run.train.epochs > 0);
+    FinetuneRun run = finetuning(path, kReduced);
+    run.run.model.num_classes = 10;
+    Classifier classifier(std::make_shared<Vit>(run.run.model), run, distillation_for(run));
+    train_two_steps(classifier, run.run, 10);
   }
 }
 
@@ -160,6 +212,150 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DINO") {
     CHECK_THAT(run.resolved(),
                ContainsSubstring(fmt::format("norm_last_layer: {}", want.norm_last_layer)));
   }
+}
+
+TEST_CASE("the ImageNet recipes hold the official numbers of DeiT") {
+  struct Want {
+    const char* name;
+    int64_t width, side, epochs, batch;
+    double peak_lr, min_lr, weight_decay;
+  };
+  for (const Want& want : {Want{"tiny", 192, 224, 300, 1024, 1e-3, 1e-5, 0.05},
+                           Want{"small", 384, 224, 300, 1024, 1e-3, 1e-5, 0.05},
+                           Want{"base", 768, 224, 300, 1024, 1e-3, 1e-5, 0.05},
+                           Want{"base", 768, 384, 30, 512, 5e-6, 5e-6, 1e-8}}) {
+    for (const std::string kind : {"", "_distilled"}) {
+      const std::string name = fmt::format("deit_{}{}_patch16_{}.yaml", want.name, kind, want.side);
+      INFO(name);
+      const FinetuneRun whole = finetuning(folder() + "imagenet/" + name);
+      const RunOptions& o = whole.run;
+      CHECK(o.model.embed_dim == want.width);
+      CHECK(o.model.image_height() == want.side);
+      CHECK(o.model.drop_path == 0.1);
+      CHECK(o.model.pool == "cls");
+      CHECK(o.model.pos_resize == "mae");
+      CHECK(o.model.dist_token == !kind.empty());
+      CHECK(whole.distillation.kind == (kind.empty() ? "none" : "hard"));
+      CHECK(whole.distillation.alpha == 0.5);
+      CHECK(peak_lr(o) == Approx(want.peak_lr));
+      CHECK(o.schedule.kind == "deit");
+      CHECK(o.schedule.warmup_lr == 1e-6);
+      CHECK(o.schedule.min_lr == want.min_lr);
+      CHECK(o.optimizer.betas == std::vector<double>{0.9, 0.999});
+      CHECK(o.optimizer.weight_decay == want.weight_decay);
+      CHECK(o.optimizer.layer_decay == 1);
+      CHECK(o.optimizer.clip_grad == 0);
+      CHECK(o.train.epochs == want.epochs);
+      CHECK(o.train.batch == want.batch);
+      CHECK(o.train.ema_decay == 0.99996);
+      CHECK(whole.finetune.repeated_augmentation == 3);
+      CHECK(whole.finetune.init == "timm");
+      CHECK(whole.finetune.crop_pct(want.side) == 0.875);
+    }
+  }
+}
+
+TEST_CASE("the ImageNet recipes hold the official numbers of the tokenizers") {
+  const PretrainRun vqkd = pretraining(folder() + "imagenet/tokenizer_vqkd_base.yaml");
+  const RunOptions& o = vqkd.options;
+  CHECK(o.model.embed_dim == 768);
+  CHECK(o.model.depth == 12);
+  CHECK(o.model.num_patches() == 196);
+  CHECK(o.model.qkv_bias == "qv");
+  CHECK(peak_lr(o) == Approx(2e-4));
+  CHECK(o.schedule.min_lr == 1e-5);
+  CHECK(o.schedule.warmup_epochs == 10);
+  CHECK(o.optimizer.betas == std::vector<double>{0.9, 0.99});
+  CHECK(o.optimizer.weight_decay == 1e-4);
+  CHECK(o.train.epochs == 100);
+  CHECK(o.train.batch == 512);
+  for (const char* line :
+       {"codes: 8192", "dim: 32", "decay: 0.99", "kmeans: 10", "decoder_depth: 1"}) {
+    CHECK_THAT(vqkd.resolved(), ContainsSubstring(line));
+  }
+
+  const PretrainRun dvae = pretraining(folder() + "imagenet/tokenizer_dvae.yaml");
+  CHECK(dvae.options.model.num_patches() == 196);
+  CHECK(dvae.options.model.image_height() == 112);
+  CHECK(dvae.options.train.batch == 512);
+  CHECK(dvae.options.train.ema_decay == 0.999);
+  CHECK(dvae.options.optimizer.weight_decay == 1e-4);
+  CHECK(peak_lr(dvae.options) == 1e-4);
+  CHECK(dvae.options.schedule.min_lr == 1.25e-6);
+  for (const char* line : {"vocabulary: 8192",
+                           "temperature_end: 0.0625",
+                           "kl_weight: 6.6",
+                           "temperature_epochs: 60"}) {
+    CHECK_THAT(dvae.resolved(), ContainsSubstring(line));
+  }
+}
+
+TEST_CASE("the ImageNet recipes hold the official numbers of BEiT and BEiT v2") {
+  struct Want {
+    const char* name;
+    int64_t width, epochs, cls_layers;
+    double layer_scale, drop_path, second_beta, smallest_crop;
+  };
+  for (const Want& want : {Want{"beit_vit_base", 768, 800, 0, 0.1, 0.1, 0.999, 0.08},
+                           Want{"beit_vit_large", 1024, 800, 0, 1e-5, 0.1, 0.999, 0.08},
+                           Want{"beitv2_vit_base", 768, 300, 2, 0.1, 0, 0.98, 0.2}}) {
+    INFO(want.name);
+    const std::string path = folder() + "imagenet/" + want.name + ".yaml";
+    const PretrainRun run = pretraining(path);
+    const RunOptions& o = run.options;
+    CHECK(o.model.embed_dim == want.width);
+    CHECK(o.model.rel_pos_bias == "shared");
+    CHECK(o.model.pos_embed == "none");
+    CHECK(o.model.qkv_bias == "qv");
+    CHECK(o.model.layer_scale == want.layer_scale);
+    CHECK(o.model.drop_path == want.drop_path);
+    CHECK(peak_lr(o) == 1.5e-3);
+    CHECK(o.optimizer.betas == std::vector<double>{0.9, want.second_beta});
+    CHECK(o.optimizer.clip_grad == 3);
+    CHECK(o.optimizer.clip_mode == "global");
+    CHECK(o.schedule.kind == "table");
+    CHECK(o.schedule.min_lr == 1e-5);
+    CHECK(o.schedule.warmup_epochs == 10);
+    CHECK(o.train.epochs == want.epochs);
+    CHECK(o.train.batch == 2048);
+    CHECK_THAT(run.resolved(), ContainsSubstring("masked_patches: 75"));
+    const auto small = pretraining(
+        path,
+        {"beit.tokenizer=colors:64", "model.embed_dim=24", "model.num_heads=2", "model.depth=10"});
+    const ViewSpec view = small.build()->views().front();
+    CHECK(view.scale == std::vector<double>{want.smallest_crop, 1});
+    CHECK(view.jitter == 1);
+    CHECK(view.saturation == 0.4);
+    CHECK(view.hue == 0);
+  }
+}
+
+TEST_CASE("the ImageNet recipes hold the official numbers of SimMIM and iBOT") {
+  const RunOptions simmim = pretraining(folder() + "imagenet/simmim_vit_base.yaml").options;
+  CHECK(peak_lr(simmim) == Approx(4e-4));
+  CHECK(simmim.optimizer.clip_grad == 5);
+  const Schedule rate = lr_schedule(simmim);
+  const auto at_epoch = [&](int64_t epoch) {
+    return rate({.step = epoch, .total_steps = 800, .steps_per_epoch = 1, .epochs = 800});
+  };
+  CHECK(at_epoch(0) == 5e-7);
+  CHECK(at_epoch(699) == Approx(4e-4));
+  CHECK(at_epoch(700) == Approx(4e-5));
+
+  const PretrainRun run = pretraining(folder() + "imagenet/ibot_vit_small.yaml");
+  const RunOptions& ibot = run.options;
+  CHECK(ibot.model.embed_dim == 384);
+  CHECK(peak_lr(ibot) == Approx(2e-3));
+  CHECK(ibot.train.epochs == 800);
+  CHECK(ibot.train.batch == 1024);
+  CHECK(ibot.optimizer.clip_mode == "per_parameter");
+  CHECK(ibot.schedule.min_lr == 1e-6);
+  const auto views = run.build()->views();
+  REQUIRE(views.size() == 3);
+  CHECK(views[0].scale == std::vector<double>{0.25, 1});
+  CHECK(views[2].count == 10);
+  CHECK(views[2].width == 96);
+  CHECK(views[2].scale == std::vector<double>{0.05, 0.25});
 }
 
 TEST_CASE("the CIFAR-10 recipe is the published one") {

@@ -34,7 +34,10 @@ std::shared_ptr<Vit> build(const po::variables_map& args, LoadedModel& loaded) {
   require(options.num_heads > 0,
           "{}: does not say how many attention heads it has; give --heads",
           loaded.source);
-  if (args.count("untrained") == 0) return vit_from_checkpoint(loaded, options, {.keep = true});
+  if (args.count("untrained") == 0) {
+    require_same_architecture(options, loaded);
+    return vit_from_checkpoint(loaded, options, {.keep = true});
+  }
   torch::manual_seed(0);
   options.num_classes = 0;
   return std::make_shared<Vit>(options);

@@ -10,6 +10,7 @@
 #include "cli/main.h"
 #include "error.h"
 #include "finetune/knn.h"
+#include "models/layers/unit_length.h"
 
 namespace previt::cli {
 namespace {

@@ -40,7 +40,7 @@ RunHooks describe(const FinetuneJob& job, const std::string& command) {
 #ifdef PREVIT_WITH_IMAGE_IO
   hooks.encode_png = encode_png;
 #endif
-  hooks.title = "Fine-tuning " + (job.loaded ? job.from : "from random weights");
+  hooks.title = job.loaded ? "Fine-tuning " + job.from : "Training from random weights";
   hooks.command = command;
   hooks.recipe = job.run.resolved();
   hooks.settings = job.run.settings();
@@ -66,10 +66,9 @@ int train_and_evaluate(const FinetuneJob& job,
     if (latest) add_evaluation(report, *latest, hooks.class_names, hooks.encode_png);
   };
 
-  Classifier classifier(vit, job.run);
+  Classifier classifier(vit, job.run, job.load_distillation(vit->parameters().front().device()));
   const int code = train(classifier, *training, job.run.run, job.out, job.resume, hooks);
   if (code != 0) return code;
-  if (!latest) latest = evaluate(job, *vit, *validation);  // resumed after the last step
   nlohmann::ordered_json result = latest->scores.json();
   const BestEpoch best = best_epoch(read_whole_file(job.out + "/metrics.jsonl"), hooks.best_metric);
   result["best_top1"] = best.value;

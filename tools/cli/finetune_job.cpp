@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "augment/loader.h"
+#include "augment/sample_order.h"
 #include "error.h"
 #include "finetune/model.h"
 #include "log.h"
@@ -22,14 +23,19 @@ std::string text(const po::variables_map& args,
   return args.count(name) > 0 ? args[name].as<std::string>() : otherwise;
 }
 
+LoadedModel load_with_warnings(const std::string& checkpoint) {
+  std::vector<std::string> warnings;
+  LoadedModel loaded = load_model(checkpoint, &warnings);
+  for (const std::string& warning : warnings) log_warning(warning);
+  return loaded;
+}
+
 std::optional<LoadedModel> load_weights(const FinetuneJob& job) {
   if (job.from == kScratch) {
     if (job.eval_only) fail_usage("--eval-only: needs a checkpoint, not --from none");
     return std::nullopt;
   }
-  std::vector<std::string> warnings;
-  LoadedModel loaded = load_model(job.from, &warnings);
-  for (const std::string& warning : warnings) log_warning(warning);
+  LoadedModel loaded = load_with_warnings(job.from);
   require(!job.eval_only || loaded.options.num_classes > 0,
           "{}: has no classes to evaluate; fine-tune it first",
           job.from);
@@ -65,11 +71,21 @@ void require_own_classes(const FinetuneJob& job, int64_t classes) {
 }
 
 // Few labels make less than a batch.
-void fit_batch(TrainOptions& train, int64_t images) {
-  if (images >= train.batch) return;
-  info("a batch is all {} training images instead of {}", images, train.batch);
-  train.batch = images;
-  train.micro_batch = std::min(train.micro_batch, images);
+void fit_batch(FinetuneRun& run, int64_t images) {
+  TrainOptions& train = run.run.train;
+  const SampleOrder order{.images = images, .copies = run.finetune.repeated_augmentation};
+  if (order.size() >= train.batch) return;
+  info("a batch is all {} training images instead of {}", order.size(), train.batch);
+  train.batch = order.size();
+  train.micro_batch = std::min(train.micro_batch, order.size());
+}
+
+// A teacher of the same classes in another order would teach nonsense, and nothing would show it.
+void require_same_order(const LoadedModel& teacher, const std::vector<std::string>& classes) {
+  const std::vector<std::string>& own = teacher.class_names;
+  const bool shuffled =
+      own != classes && std::is_permutation(own.begin(), own.end(), classes.begin(), classes.end());
+  require(!shuffled, "{}: has the data's classes in another order", teacher.source);
 }
 
 LoaderOptions loader_options(const RunOptions& run) {
@@ -132,27 +148,36 @@ void FinetuneJob::open_data() {
          data.val->size());
   }
   const auto classes = static_cast<int64_t>(data.class_names().size());
-  if (eval_only) {
-    require_own_classes(*this, classes);
-  } else {
-    fit_batch(options.train, data.train->size());
-  }
+  if (keeps_head()) require_own_classes(*this, classes);
+  if (!eval_only) fit_batch(run, data.train->size());
   options.model.num_classes = classes;
 }
 
 std::shared_ptr<Vit> FinetuneJob::build_model() const {
   const VitOptions& model = run.run.model;
   torch::manual_seed(static_cast<uint64_t>(run.run.train.seed));
-  const HeadChoice head{.keep = eval_only, .new_std = run.finetune.head_std};
+  const HeadChoice head{.keep = keeps_head(), .new_std = run.finetune.head_std};
   if (loaded) return vit_from_checkpoint(*loaded, model, head);
-  auto vit = std::make_shared<Vit>(model);
-  vit->init_weights_mae();
+  auto vit = std::make_shared<Vit>(model);  // as timm initialises it
+  if (run.finetune.init == "mae") vit->init_weights_mae();
   vit->set_num_classes(model.num_classes, head.new_std);
   return vit;
 }
 
+std::shared_ptr<const Distillation> FinetuneJob::load_distillation(at::Device device) const {
+  const DistillationOptions& options = run.distillation;
+  if (!options.on()) return nullptr;
+  const LoadedModel loaded_teacher = load_with_warnings(options.teacher);
+  require_same_order(loaded_teacher, data.class_names());
+  Teacher teacher(loaded_teacher, run.run);
+  teacher.to(device);
+  return std::make_shared<const Distillation>(options, std::move(teacher));
+}
+
 std::unique_ptr<BatchSource> FinetuneJob::training_source() const {
-  return make_loader(data.train, {run.augment}, loader_options(run.run), log_warning);
+  LoaderOptions options = loader_options(run.run);
+  options.copies = run.finetune.repeated_augmentation;
+  return make_loader(data.train, {run.augment}, options, log_warning);
 }
 
 std::unique_ptr<BatchSource> FinetuneJob::validation_source() const {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/labelled_data.h"
+#include "finetune/distillation.h"
 #include "finetune/finetune_options.h"
 #include "models/load_model.h"
 #include "models/vit.h"
@@ -35,6 +36,12 @@ struct FinetuneJob {
 
   /// The model to train or evaluate, on the CPU.
   std::shared_ptr<Vit> build_model() const;
+
+  /// The teacher on its device, after open_data; null without distillation.
+  std::shared_ptr<const Distillation> load_distillation(at::Device device) const;
+
+  /// Whether the checkpoint's own head is used.
+  bool keeps_head() const { return eval_only || run.finetune.keep_head; }
 
   std::unique_ptr<BatchSource> training_source() const;
   std::unique_ptr<BatchSource> validation_source() const;

@@ -1,7 +1,18 @@
 #include "cli/pretrain.h"
 
+#include <torch/utils.h>
+
 #include <filesystem>
+#include <memory>
 #include <vector>
+
+#include "augment/encode_png.h"
+#include "augment/loader.h"
+#include "augment/open_dataset.h"
+#include "cli/device.h"
+#include "cli/knn_score.h"
+#include "log.h"
+#include "pretrain/train/trainer.h"
 
 namespace previt::cli {
 namespace {
@@ -12,6 +23,44 @@ std::string quoted(const std::string& word) {
   std::string safe = "'";
   for (const char c : word) safe += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return safe + "'";
+}
+
+std::unique_ptr<BatchSource> open_data(const RunOptions& run,
+                                       const Objective& objective,
+                                       const std::string& folder) {
+  const DataOptions& data = run.data;
+  const LoaderOptions options{.batch = run.train.micro(),
+                              .shuffle = true,
+                              .drop_last = run.train.drop_last,
+                              .workers = data.workers,
+                              .prefetch = data.prefetch,
+                              .seed = static_cast<uint64_t>(run.train.seed),
+                              .max_bad_fraction = data.max_bad_fraction};
+  auto images = open_dataset(data.path, "train", folder);
+  info("{}: {} images", data.path, images->size());
+  return make_loader(std::move(images), objective.views(), options, log_warning);
+}
+
+void require_product(Objective& objective, const std::string& name, Product product) {
+  const bool has_backbone = objective.backbone() != nullptr;
+  if (product == Product::backbone && !has_backbone) {
+    fail_usage("objective: {} makes an image tokenizer; use train_tokenizer", name);
+  }
+  if (product == Product::tokenizer && has_backbone) {
+    fail_usage("objective: {} makes a backbone, not an image tokenizer; use pretrain", name);
+  }
+}
+
+RunHooks hooks_of(const PretrainRun& run, const std::string& command, Product product) {
+  RunHooks hooks;
+#ifdef PREVIT_WITH_IMAGE_IO
+  hooks.encode_png = encode_png;
+#endif
+  if (product == Product::tokenizer) hooks.title = "image tokenizer, " + run.options.objective;
+  hooks.command = command;
+  hooks.recipe = run.resolved();
+  hooks.settings = run.settings();
+  return hooks;
 }
 
 }  // namespace
@@ -48,6 +97,29 @@ PretrainRun read_pretrain_run(const po::variables_map& args) {
 std::string run_folder(const po::variables_map& args) {
   if (args.count("out") != 0) return args["out"].as<std::string>();
   return "runs/" + std::filesystem::path(args["recipe"].as<std::string>()).stem().string();
+}
+
+int pretrain(const po::variables_map& args, const std::string& command, Product product) {
+  const PretrainRun run = read_pretrain_run(args);
+  if (args.count("print-recipe") != 0) {
+    fmt::print("{}", run.resolved());
+    return 0;
+  }
+  const RunOptions& options = run.options;
+  const std::string folder = run_folder(args);
+  const at::Device device = choose_device(args["device"].as<std::string>());
+  if (options.train.threads > 0) at::set_num_threads(static_cast<int>(options.train.threads));
+  torch::manual_seed(static_cast<uint64_t>(options.train.seed));
+  const auto objective = run.build();
+  require_product(*objective, options.objective, product);
+  objective->to(device);
+  const auto source = open_data(options, *objective, folder);
+  RunHooks hooks = hooks_of(run, command, product);
+  if (product == Product::backbone) {
+    hooks.evaluate = knn_score(run, *objective, folder);
+    hooks.evaluate_epochs = run.knn.epochs;
+  }
+  return train(*objective, *source, options, folder, args.count("resume") != 0, hooks);
 }
 
 std::string command_line(int argc, char** argv) {

@@ -9,7 +9,7 @@ namespace previt::cli {
 
 namespace po = boost::program_options;
 
-/// The command line of `pretrain`, frozen by a test.
+/// The command line of `pretrain` and `train_tokenizer`, frozen by a test.
 po::options_description pretrain_options();
 
 /// --recipe with --set and --data on top. Throws UsageError.
@@ -17,6 +17,13 @@ PretrainRun read_pretrain_run(const po::variables_map& args);
 
 /// --out, or runs/<name of the recipe>.
 std::string run_folder(const po::variables_map& args);
+
+/// What a command trains; it refuses recipes of the other's methods.
+enum class Product { backbone, tokenizer };
+
+/// The whole of `pretrain` and `train_tokenizer`; returns the exit code. `command`: how it was
+/// called, for the report.
+int pretrain(const po::variables_map& args, const std::string& command, Product product);
 
 /// The command as one would type it again.
 std::string command_line(int argc, char** argv);

@@ -5,7 +5,9 @@ usage: compare_step.py BENCH PEER_PYTHON PEER_FOLDER [--case NAME]... [--peer hf
 
 BENCH: the bench program. PEER_PYTHON: a Python with torch, timm and transformers. PEER_FOLDER: holds
 peer_mae_step.py and peer_dino_step.py. The peer `official` needs a checkout of facebookresearch/mae at $MAE_DIR,
-for the dino cases (which have no other peer) one of facebookresearch/dino at $DINO_DIR.
+for the dino cases (which have no other peer) one of facebookresearch/dino at $DINO_DIR. The beit cases compare with
+transformers' model alone (peer_beit_step.py, beside this file), both sides with given tokens: ours are the patches' mean
+colours, of as many words.
 A round runs every program once; the best round counts. Memory is the largest resident size of a process.
 """
 import argparse
@@ -16,7 +18,9 @@ import re
 import subprocess
 import sys
 
-RECIPES = pathlib.Path(__file__).resolve().parents[2] / "recipes/imagenet"
+HERE = pathlib.Path(__file__).resolve().parent
+RECIPES = HERE.parents[1] / "recipes/imagenet"
+GIVEN_TOKENS = ["beit.tokenizer=colors:8192", "beit.tokenizer_interpolation=bicubic"]
 TINY = ["model.arch=vit_tiny", "model.image_size=[32]", "model.patch_size=4", "mae.decoder.embed_dim=128",
         "mae.decoder.depth=2", "mae.decoder.num_heads=4"]
 # name: (recipe, batch, precision, changes to the recipe, the peer's arguments)
@@ -27,6 +31,8 @@ CASES = {
     "tiny_fp32": ("mae_vit_base", 64, "fp32", TINY, ["ti", "64", "fp32", "--img", "32", "--patch", "4"]),
     "dino_bf16": ("dino_vit_small", 8, "bf16", [], ["s", "8", "bf16"]),
     "dino_fp32": ("dino_vit_small", 8, "fp32", [], ["s", "8", "fp32"]),
+    "beit_bf16": ("beit_vit_base", 16, "bf16", GIVEN_TOKENS, ["b", "16", "bf16"]),
+    "beit_fp32": ("beit_vit_base", 16, "fp32", GIVEN_TOKENS, ["b", "16", "fp32"]),
 }
 
 
@@ -41,8 +47,8 @@ def run(command, env=None):
     return output.strip().splitlines()[-1], usage.ru_maxrss / 1024
 
 
-def is_dino(case):
-    return CASES[case][0].startswith("dino")
+def method(case):
+    return CASES[case][0].split("_")[0]
 
 
 def ours(args, case):
@@ -57,18 +63,19 @@ def ours(args, case):
 
 def peer(args, case, name):
     env = dict(os.environ, PYTHONPATH=str(args.peer_folder))
-    if is_dino(case):
-        script = ["peer_dino_step.py", *CASES[case][4], "--steps", str(args.steps)]
-    else:
-        script = ["peer_mae_step.py", name, *CASES[case][4], "--steps", str(args.steps), "--device", args.device]
-    command = [args.peer_python, str(args.peer_folder / script[0]), *script[1:]]
+    size = [*CASES[case][4], "--steps", str(args.steps)]
+    on_device = ["--device", args.device]
+    script = {"dino": [args.peer_folder / "peer_dino_step.py", *size],
+              "beit": [HERE / "peer_beit_step.py", *size, *on_device],
+              "mae": [args.peer_folder / "peer_mae_step.py", name, *size, *on_device]}[method(case)]
+    command = [args.peer_python, *map(str, script)]
     line, memory = run(command, env)
     return float(re.search(r"= ([0-9.]+) img/s", line).group(1)), memory
 
 
 def compare(args, case):
     programs = {"previt": lambda: ours(args, case)}
-    peers = ["official"] if is_dino(case) else args.peer
+    peers = {"dino": ["official"], "beit": ["hf"]}.get(method(case), args.peer)
     for name in peers:
         programs[name] = lambda name=name: peer(args, case, name)
     rounds = [{name: measure() for name, measure in programs.items()} for _ in range(args.rounds)]

@@ -46,6 +46,13 @@ at::Tensor Attention::forward(const at::Tensor& x,
   return proj_->forward(cross_attention(q, kv, heads_, query_bias));
 }
 
+at::Tensor Attention::forward_rows(const at::Tensor& x,
+                                   const at::Tensor& bias,
+                                   const at::Tensor& rows) const {
+  const at::Tensor all = self_attention(linear(x, qkv_->weight, packed_bias()), heads_, bias);
+  return proj_->forward(all.flatten(0, 1).index_select(0, rows));
+}
+
 at::Tensor Attention::weights(const at::Tensor& x, const at::Tensor& bias) const {
   return attention_weights(linear(x, qkv_->weight, packed_bias()), heads_, bias);
 }

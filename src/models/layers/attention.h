@@ -24,6 +24,12 @@ class Attention : public torch::nn::Module {
                      int64_t first_query,
                      int64_t end_query) const;
 
+  /// The outputs of chosen tokens only, [R, D]: rows [R] int64 counts tokens through the batch, B·N
+  /// in all. All of them attend; only the chosen are projected.
+  at::Tensor forward_rows(const at::Tensor& x,
+                          const at::Tensor& bias,
+                          const at::Tensor& rows) const;
+
   /// The attention itself, float32 [B, H, N, N].
   at::Tensor weights(const at::Tensor& x, const at::Tensor& bias) const;
 

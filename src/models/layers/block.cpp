@@ -25,10 +25,13 @@ Block::Block(const BlockOptions& o) : drop_path_(o.drop_path) {
 
 at::Tensor Block::add(const at::Tensor& x,
                       const at::Tensor& branch,
-                      const std::shared_ptr<LayerScale>& scale) const {
+                      const std::shared_ptr<LayerScale>& scale,
+                      int64_t batch,
+                      const at::Tensor& image_of_row) const {
   at::Tensor factors = scale ? scale->gamma : at::Tensor();
   if (is_training() && drop_path_ > 0) {
-    const at::Tensor kept = drop_path_factors(x.size(0), drop_path_, x.device());
+    at::Tensor kept = drop_path_factors(batch, drop_path_, x.device());
+    if (image_of_row.defined()) kept = kept.flatten(1).index_select(0, image_of_row);
     factors = factors.defined() ? factors * kept : kept;
   }
   if (!factors.defined()) return add_residual(x, branch);
@@ -41,8 +44,20 @@ at::Tensor Block::forward(const at::Tensor& x,
                           int64_t end_query) {
   const at::Tensor attended = attn_->forward(norm1_->forward(x), bias, first_query, end_query);
   const bool whole = first_query == 0 && end_query >= x.size(1);
-  const at::Tensor out = add(whole ? x : x.slice(1, first_query, end_query), attended, ls1_);
-  return add(out, mlp_->forward(norm2_->forward(out)), ls2_);
+  const int64_t batch = x.size(0);
+  const at::Tensor out = add(whole ? x : x.slice(1, first_query, end_query), attended, ls1_, batch);
+  return add(out, mlp_->forward(norm2_->forward(out)), ls2_, batch);
+}
+
+at::Tensor Block::forward_rows(const at::Tensor& x,
+                               const at::Tensor& bias,
+                               const at::Tensor& rows) {
+  const at::Tensor attended = attn_->forward_rows(norm1_->forward(x), bias, rows);
+  const at::Tensor image = rows.div(x.size(1), "floor");
+  const int64_t batch = x.size(0);
+  const at::Tensor out =
+      add(x.flatten(0, 1).index_select(0, rows), attended, ls1_, batch, image);
+  return add(out, mlp_->forward(norm2_->forward(out)), ls2_, batch, image);
 }
 
 at::Tensor Block::attention_weights(const at::Tensor& x, const at::Tensor& bias) const {

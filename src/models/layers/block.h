@@ -40,6 +40,10 @@ class Block : public torch::nn::Module {
                      int64_t first_query = 0,
                      int64_t end_query = kAllTokens);
 
+  /// As forward, for tokens that are not neighbours and as many of each image as there are: rows
+  /// [R] int64 counts tokens through the batch, B·N in all. Gives [R, D].
+  at::Tensor forward_rows(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& rows);
+
   /// Attention of this block, float32 [B, H, N, N].
   at::Tensor attention_weights(const at::Tensor& x, const at::Tensor& bias = {}) const;
 
@@ -47,9 +51,13 @@ class Block : public torch::nn::Module {
   double drop_path_rate() const { return drop_path_; }
 
  private:
+  // x plus the branch times its LayerScale and, in training, what DropPath draws for `batch`
+  // images; with image_of_row [R], x has rows of these images instead of a dimension for images.
   at::Tensor add(const at::Tensor& x,
                  const at::Tensor& branch,
-                 const std::shared_ptr<LayerScale>& scale) const;
+                 const std::shared_ptr<LayerScale>& scale,
+                 int64_t batch,
+                 const at::Tensor& image_of_row = {}) const;
 
   double drop_path_;
   std::shared_ptr<LayerNorm> norm1_, norm2_;

@@ -51,10 +51,29 @@ void conv_default_(at::Tensor weight, at::Tensor bias) {
   bias.uniform_(-bound, bound);
 }
 
-void init_linears_trunc_normal(torch::nn::Module& module, double std) {
-  init_parts(module, [std](at::Tensor weight) { trunc_normal_(weight, std); });
+void init_linears_trunc_normal(torch::nn::Module& module, double std, double cut) {
+  init_parts(module, [=](at::Tensor weight) { trunc_normal_(weight, std, cut); });
 }
 
 void init_linears_xavier(torch::nn::Module& module) { init_parts(module, xavier_uniform_); }
+
+void init_linears_framework(torch::nn::Module& module) {
+  module.apply([](torch::nn::Module& part) {
+    if (auto* linear = part.as<Linear>()) {
+      conv_default_(linear->weight, linear->bias.defined() ? linear->bias : torch::empty({0}));
+    }
+  });
+}
+
+void rescale_block_(torch::nn::Module& block, int64_t layer) {
+  torch::NoGradGuard no_grad;
+  const double divisor = std::sqrt(2.0 * static_cast<double>(layer));
+  for (auto& parameter : block.named_parameters()) {
+    const std::string& name = parameter.key();
+    if (name == "attn.proj.weight" || name == "mlp.fc2.weight" || name == "mlp.w3.weight") {
+      parameter.value().div_(divisor);
+    }
+  }
+}
 
 }  // namespace previt

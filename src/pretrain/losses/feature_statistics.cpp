@@ -3,18 +3,20 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include "models/layers/unit_length.h"
+
 namespace previt {
 namespace {
 
 constexpr double kShareEps = 1e-7;  // added to each share, as in the paper
-constexpr double kUnitEps = 1e-12;
+constexpr double kSumEps = 1e-12;
 
 }  // namespace
 
 at::Tensor feature_spread(const at::Tensor& features) {
   const torch::NoGradGuard no_grad;
   const at::Tensor x = features.detach().to(torch::kFloat32);
-  const at::Tensor mean = (x / x.norm(2, 1, /*keepdim=*/true).clamp_min(kUnitEps)).mean(0);
+  const at::Tensor mean = unit_length(x).mean(0);
   return (1 - mean.square().sum()).clamp_min(0).sqrt();
 }
 
@@ -24,7 +26,7 @@ double effective_rank(const at::Tensor& features) {
   // The singular values' squares are the eigenvalues of the smaller product, which is cheaper.
   const at::Tensor gram = x.size(0) < x.size(1) ? x.mm(x.t()) : x.t().mm(x);
   const at::Tensor values = torch::linalg_eigvalsh(gram).clamp_min(0).sqrt();
-  const at::Tensor shares = values / values.sum().clamp_min(kUnitEps) + kShareEps;
+  const at::Tensor shares = values / values.sum().clamp_min(kSumEps) + kShareEps;
   return torch::special_entr(shares).sum().exp().item<double>();
 }
 

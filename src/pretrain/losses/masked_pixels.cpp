@@ -39,4 +39,12 @@ at::Tensor pixel_loss(const at::Tensor& prediction, const at::Tensor& target) {
   return torch::mse_loss(prediction.to(torch::kFloat32), target);
 }
 
+at::Tensor absolute_pixel_loss(const at::Tensor& prediction,
+                               const at::Tensor& target,
+                               int64_t channels) {
+  const double pixels = static_cast<double>(target.numel()) / static_cast<double>(channels);
+  return torch::l1_loss(prediction.to(torch::kFloat32), target, at::Reduction::Sum) /
+         ((pixels + 1e-5) * static_cast<double>(channels));
+}
+
 }  // namespace previt

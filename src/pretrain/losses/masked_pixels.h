@@ -35,4 +35,10 @@ at::Tensor normalize_patches(const at::Tensor& patches);
 /// and equally many of each image, this is MAE's sum over masked patches divided by their number.
 at::Tensor pixel_loss(const at::Tensor& prediction, const at::Tensor& target);
 
+/// SimMIM's: absolute errors of masked patches [R, P], summed, divided by their number of pixels +
+/// 1e-5 and by the channels (SimMIM:models/simmim.py).
+at::Tensor absolute_pixel_loss(const at::Tensor& prediction,
+                               const at::Tensor& target,
+                               int64_t channels);
+
 }  // namespace previt

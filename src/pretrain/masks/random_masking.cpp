@@ -2,14 +2,9 @@
 
 #include <torch/types.h>
 
-#include "random.h"
+#include "pretrain/masks/mask_stream.h"
 
 namespace previt {
-namespace {
-
-constexpr uint64_t kMaskStream = 0x6d61736b;  // apart from the augmentations of the same image
-
-}  // namespace
 
 int64_t kept_patches(int64_t patches, double mask_ratio) {
   return static_cast<int64_t>(static_cast<double>(patches) * (1 - mask_ratio));
@@ -27,14 +22,11 @@ at::Tensor RandomMask::binary() const {
 }
 
 at::Tensor mask_noise(const Batch& batch, int64_t patches, int64_t seed) {
-  const at::Tensor indices = batch.indices.to(torch::kCPU, torch::kInt64).contiguous();
-  const at::Tensor noise = torch::empty({indices.size(0), patches});
+  const int64_t images = batch.indices.size(0);
+  const at::Tensor noise = torch::empty({images, patches});
   float* value = noise.mutable_data_ptr<float>();
-  for (int64_t i = 0; i < indices.size(0); ++i) {
-    Random random(static_cast<uint64_t>(seed),
-                  {kMaskStream,
-                   static_cast<uint64_t>(batch.epoch),
-                   static_cast<uint64_t>(indices.const_data_ptr<int64_t>()[i])});
+  for (int64_t i = 0; i < images; ++i) {
+    Random random = mask_stream(batch, i, seed);
     for (int64_t j = 0; j < patches; ++j) *value++ = static_cast<float>(random.uniform(0, 1));
   }
   return noise.to(batch.views.front().device());

@@ -1,15 +1,11 @@
 #include "pretrain/objectives/dino.h"
 
-#include <ATen/ops/_foreach_lerp.h>
-
 #include "error.h"
 #include "models/multi_crop.h"
 #include "models/vit.h"
 #include "models/vit_products.h"
-#include "models/weights.h"
 #include "pretrain/attention_picture.h"
 #include "pretrain/collapse.h"
-#include "pretrain/losses/feature_statistics.h"
 #include "pretrain/losses/koleo.h"
 #include "pretrain/losses/sinkhorn.h"
 #include "pretrain/registry.h"
@@ -17,40 +13,6 @@
 
 namespace previt {
 namespace {
-
-constexpr double kLocalShare = 3.0 / 7;  // 96 of 224
-
-VitOptions without_drop_path(VitOptions model) {
-  model.drop_path = 0;
-  return model;
-}
-
-void fill_size(ViewSpec& view, const VitOptions& model, double share) {
-  const auto size = [&](int64_t whole) {
-    const double patches = share * static_cast<double>(whole / model.patch_size);
-    return std::max<int64_t>(std::llround(patches), 1) * model.patch_size;
-  };
-  if (view.height == 0) view.height = size(model.image_height());
-  if (view.width == 0) view.width = size(model.image_width());
-  if (view.height % model.patch_size != 0 || view.width % model.patch_size != 0) {
-    fail_usage("augment.{}: {} x {} is not a whole number of patches of {}",
-               view.name,
-               view.height,
-               view.width,
-               model.patch_size);
-  }
-}
-
-DinoAugmentOptions resolved(DinoAugmentOptions augment,
-                            const DinoMethodOptions& method,
-                            const VitOptions& model) {
-  augment.global_2.count = method.global_crops - 1;
-  augment.local.count = method.local_crops;
-  fill_size(augment.global_1, model, 1);
-  fill_size(augment.global_2, model, 1);
-  fill_size(augment.local, model, kLocalShare);
-  return augment;
-}
 
 void check(const DinoMethodOptions& o, const VitOptions& model, const TrainOptions& train) {
   if (o.global_crops + o.local_crops < 2) {
@@ -92,26 +54,6 @@ void visit(FieldVisitor& v, DinoMethodOptions& o) {
           at_least(0));
 }
 
-DinoAugmentOptions::DinoAugmentOptions() {
-  global_1 = {.name = "global_1", .height = 0, .width = 0, .scale = {0.4, 1}};
-  global_1.jitter = 0.8;
-  global_1.greyscale = 0.2;
-  global_2 = local = global_1;
-  global_1.blur = 1;
-  global_2.name = "global_2";
-  global_2.blur = 0.1;
-  global_2.solarize = 0.2;
-  local.name = "local";
-  local.scale = {0.05, 0.4};
-  local.blur = 0.5;
-}
-
-void visit(FieldVisitor& v, DinoAugmentOptions& o) {
-  v.section("global_1", o.global_1);
-  v.section("global_2", o.global_2);
-  v.section("local", o.local);
-}
-
 void visit(FieldVisitor& v, DinoOptions& o) {
   v.section("dino", o.dino);
   v.section("augment", o.augment);
@@ -142,7 +84,7 @@ DinoNetwork::DinoNetwork(const VitOptions& model, const DinoHeadOptions& head_op
 Dino::Dino(const DinoOptions& options, const RunOptions& run)
     : options_(options.dino),
       model_(resolve(run.model)),
-      augment_(resolved(options.augment, options_, model_)),
+      augment_(resolve(options.augment, options_.global_crops, options_.local_crops, model_)),
       warmup_epochs_(run.schedule.warmup_epochs),
       log_steps_(run.output.log_steps) {
   check(options_, model_, run.train);
@@ -150,32 +92,16 @@ Dino::Dino(const DinoOptions& options, const RunOptions& run)
   teacher_ = register_module(
       "teacher", std::make_shared<DinoNetwork>(without_drop_path(model_), options_.head));
   center_ = register_buffer("center", torch::zeros({1, options_.head.out_dim}));
-  load_into(*teacher_, named_tensors(*student_));
-  student_parameters_ = student_->parameters();
-  teacher_parameters_ = teacher_->parameters();
-  for (auto& parameter : teacher_parameters_) parameter.set_requires_grad(false);
+  average_ = TeacherAverage(*teacher_, *student_);
 }
 
-std::vector<ViewSpec> Dino::views() const {
-  std::vector<ViewSpec> all = {augment_.global_1, augment_.global_2, augment_.local};
-  std::erase_if(all, [](const ViewSpec& view) { return view.count == 0; });
-  return all;
-}
-
-void Dino::check_views(const Batch& batch) const {
-  const auto wanted = static_cast<size_t>(options_.global_crops + options_.local_crops);
-  require(batch.views.size() == wanted,
-          "dino: takes {} crops of each image, not {}",
-          wanted,
-          batch.views.size());
-}
+std::vector<ViewSpec> Dino::views() const { return augment_.views(); }
 
 double Dino::teacher_temperature(const StepInfo& info) const {
-  const int64_t epoch = info.whole_epoch(), warmup = options_.warmup_teacher_temp_epochs;
-  if (epoch >= warmup) return options_.teacher_temp;
-  const auto gaps = static_cast<double>(std::max<int64_t>(warmup - 1, 1));
-  return options_.warmup_teacher_temp + static_cast<double>(epoch) / gaps *
-                                            (options_.teacher_temp - options_.warmup_teacher_temp);
+  const TeacherTemperature temperature{.warmup = options_.warmup_teacher_temp,
+                                       .value = options_.teacher_temp,
+                                       .warmup_epochs = options_.warmup_teacher_temp_epochs};
+  return temperature.at(info);
 }
 
 double Dino::teacher_momentum(const StepInfo& info) const {
@@ -198,7 +124,7 @@ at::Tensor Dino::koleo(const at::Tensor& features) const {
 }
 
 StepResult Dino::step(const Batch& batch, const StepInfo& info) {
-  check_views(batch);
+  require_crops(batch, options_.global_crops + options_.local_crops, "dino");
   if (info.micro_step == 0) logit_mean_.reset();
   const int64_t teacher_rows = options_.global_crops * batch.views.front().size(0);
   at::Tensor teacher_features, answers;
@@ -214,33 +140,18 @@ StepResult Dino::step(const Batch& batch, const StepInfo& info) {
   const at::Tensor logits = student_->head->forward(features);
   const at::Tensor loss =
       cross_view_loss(logits, answers, options_.global_crops, options_.student_temp);
-  StepResult result{loss, metrics(loss, answers, teacher_features, info)};
+  StepResult result{
+      loss, distillation_metrics(loss, answers, teacher_features, info, log_steps_)};
+  result.metrics.insert(result.metrics.end(),
+                        {{"center_norm", center_.norm()},
+                         {"teacher_temp", torch::tensor(teacher_temperature(info))},
+                         {"teacher_momentum", torch::tensor(teacher_momentum(info))}});
   if (options_.koleo_weight > 0) {
     const at::Tensor spread = koleo(features.narrow(0, 0, teacher_rows));
     result.loss = loss + spread;
     result.metrics.emplace_back("koleo", spread.detach());
   }
   return result;
-}
-
-Metrics Dino::metrics(const at::Tensor& loss,
-                      const at::Tensor& targets,
-                      const at::Tensor& teacher_features,
-                      const StepInfo& info) const {
-  const torch::NoGradGuard no_grad;
-  const TargetStatistics statistics = target_statistics(targets);
-  Metrics metrics = {{"teacher_entropy", statistics.entropy},
-                     // a cross-entropy is the targets' entropy and the divergence from them
-                     {"student_kl", loss.detach() - statistics.entropy},
-                     {"top_prototype", statistics.top_share},
-                     {"feature_spread", feature_spread(teacher_features)},
-                     {"center_norm", center_.norm()},
-                     {"teacher_temp", torch::tensor(teacher_temperature(info))},
-                     {"teacher_momentum", torch::tensor(teacher_momentum(info))}};
-  if (info.step % log_steps_ == 0 && info.micro_step == 0) {
-    metrics.emplace_back("feature_rank", torch::tensor(effective_rank(teacher_features)));
-  }
-  return metrics;
 }
 
 // The official loop removes these gradients rather than zeroing them, so that the optimizer neither
@@ -253,22 +164,14 @@ void Dino::before_optimizer_step(const StepInfo& info) {
 
 void Dino::after_optimizer_step(const StepInfo& info) {
   const torch::NoGradGuard no_grad;
-  at::_foreach_lerp_(teacher_parameters_, student_parameters_, 1 - teacher_momentum(info));
+  average_.move(teacher_momentum(info));
   if (logit_mean_.empty()) return;
   center_.lerp_(logit_mean_.mean(), 1 - options_.center_momentum);
   logit_mean_.reset();
 }
 
 double Dino::flops_per_image() const {
-  const auto head = [this] {
-    const DinoHeadOptions& h = options_.head;
-    const int64_t first = h.layers == 1 ? h.bottleneck_dim : h.hidden_dim;
-    int64_t products = model_.embed_dim * first + h.bottleneck_dim * h.out_dim;
-    if (h.layers > 1) {
-      products += h.hidden_dim * (h.hidden_dim * (h.layers - 2) + h.bottleneck_dim);
-    }
-    return static_cast<double>(products);
-  }();
+  const double head = DinoHead::products(model_.embed_dim, options_.head);
   double of_teacher = 0, of_student = 0;
   for (const auto& view : views()) {
     const double products = static_cast<double>(view.count) *
@@ -285,7 +188,10 @@ std::vector<Picture> Dino::previews(const Batch& batch, const NormalizeOptions& 
 
 std::string Dino::diagnose(const std::map<std::string, double>& means, const StepInfo& info) const {
   const double warmup = std::min(warmup_epochs_, 0.1 * static_cast<double>(info.epochs));
-  return info.epoch() < warmup ? "" : describe_collapse(means, options_.head.out_dim);
+  if (info.epoch() < warmup) return "";
+  return describe_collapse(means,
+                           options_.head.out_dim,
+                           {.section = "dino", .other = " or use dino.centering: sinkhorn_knopp"});
 }
 
 void register_dino(ObjectiveRegistry& registry) { registry.add<Dino, DinoOptions>("dino"); }

@@ -6,8 +6,10 @@
 
 #include "models/dino_head.h"
 #include "pretrain/losses/dino_loss.h"
+#include "pretrain/multi_crop_views.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
+#include "pretrain/teacher.h"
 
 namespace previt {
 
@@ -30,18 +32,10 @@ struct DinoMethodOptions {
 };
 void visit(FieldVisitor& v, DinoMethodOptions& o);
 
-/// Crops: the first global one, the other global ones, and the local ones. Sizes of 0: global crops
-/// as model.image_size, local ones 3/7 of it (96 of 224) to whole patches.
-struct DinoAugmentOptions {
-  ViewSpec global_1, global_2, local;
-  DinoAugmentOptions();
-};
-void visit(FieldVisitor& v, DinoAugmentOptions& o);
-
 /// The sections `dino:` and `augment:` of a recipe; the defaults are dino:main_dino.py's.
 struct DinoOptions {
   DinoMethodOptions dino;
-  DinoAugmentOptions augment;
+  MultiCropOptions augment;
 
   static void set_defaults(RunOptions& run);
 };
@@ -83,21 +77,16 @@ class Dino final : public Objective {
   double teacher_momentum(const StepInfo& info) const;
 
  private:
-  void check_views(const Batch& batch) const;
   at::Tensor targets(const at::Tensor& teacher_logits, double temperature) const;
   at::Tensor koleo(const at::Tensor& features) const;
-  Metrics metrics(const at::Tensor& loss,
-                  const at::Tensor& targets,
-                  const at::Tensor& teacher_features,
-                  const StepInfo& info) const;
 
   DinoMethodOptions options_;
   VitOptions model_;
-  DinoAugmentOptions augment_;
+  MultiCropOptions augment_;
   double warmup_epochs_;
   int64_t log_steps_;
   std::shared_ptr<DinoNetwork> student_, teacher_;
-  std::vector<at::Tensor> student_parameters_, teacher_parameters_;
+  TeacherAverage average_;
   at::Tensor center_;
   LogitMean logit_mean_;
 };

@@ -10,26 +10,14 @@
 #include "models/layers/linear.h"
 #include "models/layers/pos_embed.h"
 #include "models/vit_products.h"
-#include "pretrain/contact_sheet.h"
+#include "pretrain/model_view.h"
+#include "pretrain/reconstruction_picture.h"
 #include "pretrain/registry.h"
 
 namespace previt {
 namespace {
 
 constexpr uint64_t kPreviewSeed = 20220621;  // the same patches are masked in every preview
-
-ViewSpec view_of(ViewSpec view, const VitOptions& model) {
-  if (view.height == 0) view.height = model.image_height();
-  if (view.width == 0) view.width = model.image_width();
-  if (view.height != model.image_height() || view.width != model.image_width()) {
-    fail_usage("augment.height, augment.width: {} x {} is not model.image_size {} x {}",
-               view.height,
-               view.width,
-               model.image_height(),
-               model.image_width());
-  }
-  return view;
-}
 
 void check(const MaeMethodOptions& o, const VitOptions& model) {
   if (model.rel_pos_bias != "none") {
@@ -56,15 +44,6 @@ void check(const MaeMethodOptions& o, const VitOptions& model) {
   if (!d.project && d.embed_dim != model.embed_dim) {
     fail_usage("mae.decoder.project: false needs mae.decoder.embed_dim = model.embed_dim");
   }
-}
-
-// Every linear layer as PyTorch's own modules start.
-void init_framework(torch::nn::Module& module) {
-  module.apply([](torch::nn::Module& part) {
-    if (auto* linear = part.as<Linear>()) {
-      conv_default_(linear->weight, linear->bias.defined() ? linear->bias : torch::empty({0}));
-    }
-  });
 }
 
 }  // namespace
@@ -101,7 +80,7 @@ Mae::Mae(const MaeOptions& options, const RunOptions& run)
     : options_(options.mae),
       model_(resolve(run.model)),
       seed_(run.train.seed),
-      view_(view_of(options.augment, model_)),
+      view_(model_view(options.augment, model_)),
       pixel_order_(options_.pixel_order == "channel_last" ? PixelOrder::channel_last
                                                           : PixelOrder::channel_first) {
   check(options_, model_);
@@ -154,7 +133,7 @@ void Mae::init_weights() {
                                 model_.grid_width(),
                                 /*cls_row=*/false));
   }
-  if (options_.init == "framework") init_framework(*this);
+  if (options_.init == "framework") init_linears_framework(*this);
 }
 
 RandomMask Mae::mask_of(const at::Tensor& noise) const {
@@ -216,14 +195,7 @@ at::Tensor Mae::loss(const at::Tensor& images, const RandomMask& mask) {
 }
 
 StepResult Mae::step(const Batch& batch, const StepInfo&) {
-  require(batch.views.size() == 1, "mae: takes 1 view of each image, not {}", batch.views.size());
-  const at::Tensor& images = batch.views.front();
-  require(images.size(2) == view_.height && images.size(3) == view_.width,
-          "mae: images are {} x {} instead of {} x {}",
-          images.size(2),
-          images.size(3),
-          view_.height,
-          view_.width);
+  const at::Tensor& images = only_view(batch, view_, "mae");
   return {loss(images, mask_of(mask_noise(batch, model_.num_patches(), seed_))), {}};
 }
 
@@ -258,29 +230,16 @@ std::vector<Picture> Mae::previews(const Batch& batch, const NormalizeOptions& n
     const PatchStatistics true_statistics = patch_statistics(pixels);
     predicted = predicted * true_statistics.deviation + true_statistics.mean;
   }
-  const at::Tensor hidden = mask.binary().unsqueeze(2);
-  const auto shown = [&](const at::Tensor& patches) {
-    return denormalize(
-        unpatchify(
-            patches, model_.grid_height(), model_.grid_width(), model_.patch_size, pixel_order_),
-        normalize);
-  };
-  const ContactSheet sheet{
-      .columns = {{"input", shown(pixels)},
-                  {"masked", shown(pixels * (1 - hidden))},
-                  {"reconstruction", shown(predicted)},
-                  {"+ visible patches", shown(predicted * hidden + pixels * (1 - hidden))}},
-      .note = options_.norm_pix_loss ? "the model predicts normalised patches. for these pictures "
-                                       "each predicted patch got "
-                                       "the mean and the deviation of the true one."
-                                     : "pixels as predicted."};
-  return {
-      {"reconstruction",
-       fmt::format("Input, {:.0f}% of its patches masked, reconstruction, and reconstruction with "
-                   "the visible patches put back. {}",
-                   100 * options_.mask_ratio,
-                   sheet.note),
-       sheet.draw()}};
+  const int64_t rows = model_.grid_height(), columns = model_.grid_width();
+  return {reconstruction_picture(
+      {.images = images,
+       .predicted = unpatchify(predicted, rows, columns, model_.patch_size, pixel_order_),
+       .hidden = mask.binary().view({-1, 1, rows, columns}),
+       .note = options_.norm_pix_loss
+                   ? "the model predicts normalised patches. for these pictures each predicted "
+                     "patch got the mean and the deviation of the true one."
+                   : "pixels as predicted."},
+      normalize)};
 }
 
 void register_mae(ObjectiveRegistry& registry) { registry.add<Mae, MaeOptions>("mae"); }

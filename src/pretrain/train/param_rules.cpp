@@ -22,7 +22,7 @@ ParamRules decay_matrices_except(std::vector<std::string> names) {
 
 int64_t vit_layer_id(const std::string& name, int64_t depth) {
   static const std::vector<std::string> inputs = {
-      "cls_token", "mask_token", "pos_embed", "reg_token", "patch_embed."};
+      "cls_token", "dist_token", "mask_token", "pos_embed", "reg_token", "patch_embed."};
   for (const auto& input : inputs) {
     if (name.starts_with(input)) return 0;
   }

@@ -26,7 +26,7 @@ ParamRules decay_all();
 ParamRules decay_matrices();
 
 /// As decay_matrices, also exempting these names: fine-tuning and BEiT exempt pos_embed and
-/// cls_token.
+/// cls_token, distillation dist_token too.
 ParamRules decay_matrices_except(std::vector<std::string> names);
 
 /// 0: tokens, positions and patch embedding; i + 1: block i; depth + 1: everything after the blocks

@@ -14,7 +14,7 @@ namespace previt {
 /// How a run went, beside its metrics.
 struct RunSummary {
   std::string title;
-  std::string diagnosis;  ///< what is wrong with the run, in words; "": nothing
+  std::string diagnosis = {};  ///< what is wrong with the run, in words; "": nothing
   bool finished = false;
   double epochs_done = 0;
   int64_t epochs = 0;

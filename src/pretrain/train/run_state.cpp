@@ -14,10 +14,10 @@ const std::string kObjective = "objective.";
 const std::string kAverage = "average.";
 const std::string kOptimizer = "optimizer.";
 
-/// The objective's names → the backbone's, for the tensors that are both's.
+/// The objective's names → the kept model's, for the tensors that are both's.
 std::map<std::string, std::string> backbone_names(Objective& objective) {
   std::map<const void*, std::string> by_tensor;
-  for (const auto& [name, tensor] : named_tensors(*objective.backbone())) {
+  for (const auto& [name, tensor] : named_tensors(*objective.kept_model().network)) {
     by_tensor[tensor.unsafeGetTensorImpl()] = name;
   }
   std::map<std::string, std::string> names;

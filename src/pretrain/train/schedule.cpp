@@ -60,6 +60,30 @@ Schedule timm_schedule(
   };
 }
 
+Schedule deit_schedule(double base, double end, double start, double warmup_epochs) {
+  return [=](const StepInfo& info) {
+    const auto epoch = static_cast<double>(std::max<int64_t>(info.whole_epoch() - 1, 0));
+    if (epoch < warmup_epochs) return start + epoch * (base - start) / warmup_epochs;
+    return half_cosine(base, end, epoch / static_cast<double>(info.epochs));
+  };
+}
+
+Schedule steps_schedule(double base,
+                        double start,
+                        double warmup_epochs,
+                        int64_t warmup_steps,
+                        std::vector<double> epochs,
+                        double decay) {
+  return [=, epochs = std::move(epochs)](const StepInfo& info) {
+    const auto warmup = static_cast<double>(steps_of(warmup_epochs, warmup_steps, info));
+    const auto step = static_cast<double>(info.step);
+    if (step < warmup) return start + step * (base - start) / warmup;
+    const auto past = std::count_if(
+        epochs.begin(), epochs.end(), [&](double epoch) { return info.epoch() >= epoch; });
+    return base * std::pow(decay, static_cast<double>(past));
+  };
+}
+
 Schedule per_epoch_schedule(double base, double warmup_epochs) {
   return [=](const StepInfo& info) {
     const auto epoch = static_cast<double>(info.whole_epoch());
@@ -85,6 +109,12 @@ Schedule lr_schedule(const RunOptions& options) {
        }},
       {"timm",
        [=] { return timm_schedule(peak, s.min_lr, s.warmup_lr, s.warmup_epochs, s.warmup_steps); }},
+      {"deit", [=] { return deit_schedule(peak, s.min_lr, s.warmup_lr, s.warmup_epochs); }},
+      {"steps",
+       [=] {
+         return steps_schedule(
+             peak, s.warmup_lr, s.warmup_epochs, s.warmup_steps, s.decay_epochs, s.decay_rate);
+       }},
       {"per_epoch", [=] { return per_epoch_schedule(peak, s.warmup_epochs); }},
       {"constant", [=] { return constant_schedule(peak); }},
   };

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
@@ -32,6 +33,19 @@ Schedule table_schedule(
 /// step number, as if there had been no warm-up.
 Schedule timm_schedule(
     double base, double end, double start, double warmup_epochs, int64_t warmup_steps = 0);
+
+/// timm's CosineLRScheduler as DeiT steps it: after epoch e, with e. So epoch e trains at the rate
+/// of e - 1, and the first two at `start` (deit:main.py).
+Schedule deit_schedule(double base, double end, double start, double warmup_epochs);
+
+/// Linear from start over the warm-up, then base · decay ^ (how many of `epochs` are past): timm's
+/// MultiStepLRScheduler per update (SimMIM).
+Schedule steps_schedule(double base,
+                        double start,
+                        double warmup_epochs,
+                        int64_t warmup_steps,
+                        std::vector<double> epochs,
+                        double decay);
 
 /// Per whole epoch e: base · min((e + 1) / warmup, ½ (1 + cos(π e / epochs))) (IcarusWizard/MAE).
 Schedule per_epoch_schedule(double base, double warmup_epochs);

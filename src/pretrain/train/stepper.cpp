@@ -75,13 +75,18 @@ at::Tensor Stepper::accumulate(StepInfo& info,
   const int64_t micro = options_.train.micro();
   info.accumulation = (images + micro - 1) / micro;
   at::Tensor total;
+  // The sum of all weights is known only at the end: until then as if all were like the first.
+  double expected = 0, weights = 0;
   for (info.micro_step = 0; outcome.images < images; ++info.micro_step) {
     const Batch batch = on_device(next());
     const int64_t count = batch.views.front().size(0);
-    const double share = static_cast<double>(count) / static_cast<double>(images);
     seed_torch(options_.train.seed,
                {static_cast<uint64_t>(info.step), static_cast<uint64_t>(info.micro_step)});
     const StepResult result = objective_.step(batch, info);
+    const double weight = result.weight > 0 ? result.weight : static_cast<double>(count);
+    if (expected == 0) expected = weight * static_cast<double>(images) / static_cast<double>(count);
+    const double share = weight / expected;
+    weights += weight;
     const at::Tensor scaled = share == 1 ? result.loss : result.loss * share;
     scaled.backward();
     total = total.defined() ? total + scaled.detach() : scaled.detach();
@@ -89,7 +94,14 @@ at::Tensor Stepper::accumulate(StepInfo& info,
     outcome.images += count;
   }
   info.micro_step = 0;
-  return total;
+  return weights == expected ? total : rescaled(total, expected / weights);
+}
+
+at::Tensor Stepper::rescaled(const at::Tensor& loss, double factor) const {
+  for (const auto& parameter : optimizer_->parameters()) {
+    if (parameter.tensor.grad().defined()) parameter.tensor.grad().mul_(factor);
+  }
+  return loss * factor;
 }
 
 void Stepper::clip_and_update(const StepInfo& info, Gradients& gradients, StepOutcome& outcome) {

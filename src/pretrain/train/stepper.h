@@ -46,6 +46,8 @@ class Stepper {
                         int64_t images,
                         const std::function<Batch()>& next,
                         StepOutcome& outcome);
+  // Multiplies all gradients by `factor`, and returns the loss times it.
+  at::Tensor rescaled(const at::Tensor& loss, double factor) const;
   void clip_and_update(const StepInfo& info, class Gradients& gradients, StepOutcome& outcome);
 
   Objective& objective_;

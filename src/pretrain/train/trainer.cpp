@@ -117,6 +117,7 @@ int Run::run() {
   }
   plan_.seek(source_, at_.steps_done);
   objective_.train();
+  if (done()) evaluate();  // a finished run that is resumed: its caller still wants the result
   while (!done()) {
     make_step();
     show_progress();
@@ -252,7 +253,7 @@ void Run::make_previews() {
 
 Checkpoint Run::checkpoint() {
   Checkpoint saved = collect(objective_, stepper_);
-  saved.backbone_metadata = model_metadata(objective_.backbone()->options(),
+  saved.backbone_metadata = model_metadata(objective_.kept_model().description,
                                            options_.normalize,
                                            hooks_.class_names,
                                            hooks_.crop_pct);

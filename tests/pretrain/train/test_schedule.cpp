@@ -48,6 +48,24 @@ TEST_CASE("every kind of schedule has its shape") {
   CHECK(lr_schedule(options)(at_step(9)) == Approx(0.1));
   CHECK(lr_schedule(options)(at_step(559)) == Approx(0.5 * (1 + std::cos(M_PI * 0.55))));
 
+  // Stepped after the epoch: two epochs at warmup_lr, and the peak's cosine one epoch late.
+  options.schedule.kind = "deit";
+  options.schedule.warmup_lr = 0.05;
+  CHECK(lr_schedule(options)(at_step(0)) == 0.05);
+  CHECK(lr_schedule(options)(at_step(19)) == 0.05);
+  CHECK(lr_schedule(options)(at_step(20)) == Approx(0.05 + 0.95 / 10));
+  CHECK(lr_schedule(options)(at_step(109)) == Approx(0.05 + 9 * 0.95 / 10));
+  CHECK(lr_schedule(options)(at_step(560)) ==
+        Approx(0.1 + 0.9 * 0.5 * (1 + std::cos(M_PI * 0.55))));
+
+  options.schedule.kind = "steps";
+  options.schedule.decay_epochs = {40, 70};
+  options.schedule.warmup_lr = 0.2;
+  CHECK(lr_schedule(options)(at_step(50)) == Approx(0.6));
+  CHECK(lr_schedule(options)(at_step(399)) == 1);
+  CHECK(lr_schedule(options)(at_step(400)) == Approx(0.1));
+  CHECK(lr_schedule(options)(at_step(999)) == Approx(0.01));
+
   options.schedule.kind = "constant";
   CHECK(lr_schedule(options)(at_step(999)) == 1);
 }

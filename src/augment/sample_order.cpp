@@ -1,0 +1,36 @@
+#include "augment/sample_order.h"
+
+#include <numeric>
+
+#include "random.h"
+
+namespace previt {
+namespace {
+
+constexpr int64_t kRounding = 256;
+
+}  // namespace
+
+int64_t SampleOrder::size() const {
+  const int64_t all = images * repeats;
+  return copies > 1 && all >= kRounding ? all / kRounding * kRounding : all;
+}
+
+std::vector<int64_t> SampleOrder::of_epoch(int64_t epoch) const {
+  const int64_t all = images * repeats;
+  std::vector<int64_t> order(static_cast<size_t>(all));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  if (shuffle) {
+    Random random(seed, {kOrderStream, static_cast<uint64_t>(epoch)});
+    order = random_permutation(all, random);
+  }
+  if (copies == 1) return order;
+  std::vector<int64_t> repeated(static_cast<size_t>(size()));
+  for (int64_t i = 0; i < size(); ++i) {
+    repeated[static_cast<size_t>(i)] =
+        order[static_cast<size_t>(i / copies)] + i % copies * all;
+  }
+  return repeated;
+}
+
+}  // namespace previt

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "finetune/teacher.h"
+#include "options.h"
+
+namespace previt {
+
+/// The `distillation:` section. Defaults are DeiT's (deit:main.py).
+struct DistillationOptions {
+  std::string kind = "none";  ///< none | hard | soft
+  std::string teacher;        ///< checkpoint with a classifier of the same classes
+  double alpha = 0.5;         ///< the teacher's share of the loss
+  double temperature = 1;     ///< soft: divides the logits of both
+  bool on() const { return kind != "none"; }
+};
+void visit(FieldVisitor& v, DistillationOptions& o);
+
+/// What a student's distillation head learns from a teacher (arXiv:2012.12877, deit:losses.py). The
+/// teacher sees the same images as the student, mixed ones too.
+class Distillation {
+ public:
+  /// options.kind is hard or soft.
+  Distillation(const DistillationOptions& options, Teacher teacher);
+
+  /// How far `logits` [B, C] of the distillation head are from the teacher's for these images;
+  /// scalar.
+  at::Tensor distance(const at::Tensor& logits, const at::Tensor& images) const;
+
+  /// (1 - alpha) · base + alpha · distance.
+  at::Tensor loss(const at::Tensor& base, const at::Tensor& distance) const;
+
+ private:
+  double alpha_;
+  Teacher teacher_;
+  std::function<at::Tensor(const at::Tensor& student, const at::Tensor& teacher)> compare_;
+};
+
+}  // namespace previt

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+
+#include "models/load_model.h"
+#include "models/vit.h"
+#include "pretrain/run_options.h"
+
+namespace previt {
+
+/// A classifier that a student learns from. It is frozen and in eval mode, belongs to no module (so
+/// no checkpoint of the student holds it), and sees the student's images in its own normalisation
+/// and at its own size.
+class Teacher {
+ public:
+  /// Throws Error led by the checkpoint when it holds no classifier, or one of other classes or
+  /// other images than the student's.
+  Teacher(const LoadedModel& loaded, const RunOptions& student);
+
+  void to(at::Device device) { vit_->to(device); }
+
+  /// images [B, C, H, W] as the student sees them → logits [B, classes], float32, without gradient.
+  at::Tensor logits(const at::Tensor& images) const;
+
+ private:
+  NormalizeOptions own_, students_;
+  std::shared_ptr<Vit> vit_;
+};
+
+}  // namespace previt

@@ -1,0 +1,10 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace previt {
+
+/// x / max(‖x‖, 1e-12) over the last dimension.
+at::Tensor unit_length(const at::Tensor& x);
+
+}  // namespace previt

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "options.h"
+
+namespace previt {
+
+struct CodebookOptions {
+  int64_t codes = 8192;
+  int64_t dim = 32;          ///< of a code
+  bool normalize = true;     ///< latents and codes of length 1 (BEiT v2), or as they are (VQ-VAE)
+  double decay = 0.99;       ///< of the moving averages, per optimizer step
+  double commitment = 1;     ///< weight of the loss that draws latents to their codes
+  int64_t kmeans = 10;       ///< iterations that make the first codes from data; 0: random codes
+  double revive_below = 0;   ///< of an equal share of the words; 0: dead codes stay dead
+};
+void visit(FieldVisitor& v, CodebookOptions& o);
+
+/// Latents [..., D] in words of a codebook of K codes.
+struct Quantized {
+  at::Tensor values;      ///< [..., D]: the codes, with the latents' gradient (straight-through)
+  at::Tensor words;       ///< int64 [...]; undefined while there are no codes
+  at::Tensor commitment;  ///< scalar loss, weighted
+  at::Tensor latents;     ///< [R, D]: what was quantized, without gradient
+};
+
+/// Vector quantization with a codebook that follows moving averages instead of gradients. With
+/// `normalize` that of BEiT v2 (beit2:norm_ema_quantizer.py): a code moves towards the mean
+/// direction of its latents, and one without latents stays. Without, that of VQ-VAE (van den Oord
+/// et al. 2017, appendix A.1): averages of counts and sums, whose quotient is the code.
+///
+/// Training: forward() and collect() for each micro-batch, then once per optimizer step update(),
+/// so that the codebook sees the whole batch however it is cut. While there are no codes (the first
+/// step, with k-means), latents pass through as they are, and update() makes the first codes from
+/// all latents of the batch.
+class VectorQuantizer : public torch::nn::Module {
+ public:
+  explicit VectorQuantizer(const CodebookOptions& options);
+
+  Quantized forward(const at::Tensor& latents);
+  at::Tensor words(const at::Tensor& latents) const;  ///< [..., D] → int64 [...]
+
+  void collect(const Quantized& quantized);
+  /// What is random (where k-means and revived codes start) follows from the run's seed and step.
+  void update(uint64_t seed, int64_t step);
+  void forget();  ///< what was collected
+
+  /// Moves the averaged counts by those of a batch, float32 [K].
+  void count(const at::Tensor& counts);
+
+  bool has_codes() const;
+  const CodebookOptions& options() const { return options_; }
+
+  at::Tensor codebook;      ///< [K, D]
+  at::Tensor cluster_size;  ///< [K], averaged latents a step of each code
+
+ private:
+  at::Tensor prepared(const at::Tensor& latents) const;
+  at::Tensor collected_latents() const;
+  void make_codes(uint64_t seed);
+  void move_codes();
+  void revive(uint64_t seed);
+
+  CodebookOptions options_;
+  at::Tensor sums_;               // [K, D], averaged; only without normalize
+  at::Tensor started_;            // [1], 1 once there are codes
+  mutable bool known_ = false;    // started_ was seen to be 1: reading it waits for the device
+  at::Tensor step_sums_, step_counts_;
+  std::vector<at::Tensor> step_latents_;  // only where update() needs them
+};
+
+/// Share of the words that were seen within the last 1 / (1 - decay) steps, from counts averaged
+/// with that decay [K]; scalar.
+at::Tensor code_usage(const at::Tensor& averaged_counts, double decay);
+/// exp of the entropy of the words' shares: between 1 (one word takes all) and K; scalar.
+at::Tensor code_perplexity(const at::Tensor& counts);
+
+}  // namespace previt

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <memory>
+#include <string>
+
+#include "batch.h"
+#include "models/vit.h"
+
+namespace previt {
+
+/// A frozen network whose features of patches another one learns to predict: any checkpoint that
+/// load_model reads. It sees the pictures at the size that gives it the wanted grid, normalised as
+/// it was trained.
+class FeatureTeacher : public torch::nn::Module {
+ public:
+  /// `heads`: attention heads, for files that do not say; 0: as the file says.
+  explicit FeatureTeacher(const std::string& checkpoint, int64_t heads = 0);
+
+  int64_t dim() const { return vit_->options().embed_dim; }
+
+  /// pixels in [0, 1] [B, C, H, W] → float32 [B, rows · columns, dim].
+  at::Tensor features(const at::Tensor& pixels, int64_t rows, int64_t columns);
+
+  /// Multiply-adds for one image seen so.
+  double products(int64_t rows, int64_t columns) const;
+
+ private:
+  std::shared_ptr<Vit> vit_;
+  NormalizeOptions normalize_;
+};
+
+}  // namespace previt

@@ -1,0 +1,25 @@
+#include "pretrain/masks/patch_mask.h"
+
+#include <torch/types.h>
+
+namespace previt {
+
+// The numbers are found on the host: on another device their count would have to be waited for.
+PatchMask::PatchMask(const at::Tensor& mask, at::Device device)
+    : masked(mask.to(device)), patches(mask.flatten().nonzero().flatten().to(device)) {}
+
+at::Tensor PatchMask::token_rows(int64_t prefix) const {
+  return patches + (patches.div(masked.size(1), "floor") + 1) * prefix;
+}
+
+at::Tensor PatchMask::weights() const {
+  const at::Tensor counts = masked.sum(1).clamp_min(1);
+  const at::Tensor of_image = (counts * masked.size(0)).to(torch::kFloat32).reciprocal();
+  return of_image.index_select(0, patches.div(masked.size(1), "floor"));
+}
+
+at::Tensor PatchMask::select(const at::Tensor& values) const {
+  return values.flatten(0, 1).index_select(0, patches);
+}
+
+}  // namespace previt

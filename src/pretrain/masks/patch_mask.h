@@ -1,0 +1,26 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace previt {
+
+/// Which patches of a batch are masked, as many of each image as its mask says. B images, L patches
+/// of each, R masked ones in all.
+struct PatchMask {
+  PatchMask(const at::Tensor& mask, at::Device device);  ///< mask: bool [B, L] on the host
+
+  at::Tensor masked;   ///< [B, L] bool
+  at::Tensor patches;  ///< [R] int64: their numbers through the batch, of B·L
+
+  int64_t count() const { return patches.size(0); }
+  /// [R]: the same among B·(prefix + L) tokens.
+  at::Tensor token_rows(int64_t prefix) const;
+  /// [R]: 1 / (B · masked patches of the same image), so that every image counts alike in a sum.
+  at::Tensor weights() const;
+  /// Rows [R, …] of per-patch values [B, L, …].
+  at::Tensor select(const at::Tensor& values) const;
+};
+
+}  // namespace previt

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "options.h"
+#include "random.h"
+
+namespace previt {
+
+/// How much of a picture is masked, when that differs from one to the next (ibot:loader.py): one of
+/// `ratio` is chosen after each was drawn within its `spread`. {0, 0.3} with {0, 0.2} masks half of
+/// the pictures, by a tenth to a half.
+struct ShareMaskOptions {
+  std::string shape = "block";  ///< block | random
+  std::vector<double> ratio = {0.3};
+  std::vector<double> spread = {0};  ///< to both sides, uniform
+  double min_aspect = 0.3;           ///< of a block
+};
+void visit(FieldVisitor& v, ShareMaskOptions& o);
+
+/// bool [height · width]. Blocks are block_mask's, of at least a ninth of the shorter side's
+/// square.
+at::Tensor share_mask(int64_t height, int64_t width, const ShareMaskOptions& options, Draws& draws);
+
+}  // namespace previt

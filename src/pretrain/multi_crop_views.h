@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "batch.h"
+#include "models/vit_options.h"
+
+namespace previt {
+
+/// Crops of DINO and iBOT: the first global one, the other global ones, and the local ones. Sizes
+/// of 0: global crops as model.image_size, local ones 3/7 of it (96 of 224) to whole patches. The
+/// defaults are dino:main_dino.py's.
+struct MultiCropOptions {
+  ViewSpec global_1, global_2, local;
+  MultiCropOptions();
+
+  std::vector<ViewSpec> views() const;  ///< those with crops
+};
+void visit(FieldVisitor& v, MultiCropOptions& o);
+
+/// The options with numbers and sizes filled in. Throws UsageError for a size that isn't a whole
+/// number of patches.
+MultiCropOptions resolve(MultiCropOptions crops,
+                         int64_t global_crops,
+                         int64_t local_crops,
+                         const VitOptions& model);
+
+/// Throws Error, led by `method`, unless the batch has one view for each of these crops.
+void require_crops(const Batch& batch, int64_t crops, const std::string& method);
+
+}  // namespace previt

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "pretrain/masks/patch_mask.h"
+#include "pretrain/objective.h"
+#include "pretrain/run_options.h"
+
+namespace previt {
+
+class Linear;
+
+struct SimMimMethodOptions {
+  int64_t mask_unit = 32;  ///< pixels: side of the squares that are masked as one
+  double mask_ratio = 0.6;
+};
+void visit(FieldVisitor& v, SimMimMethodOptions& o);
+
+/// The sections `simmim:` and `augment:` of a recipe; the defaults are those of
+/// microsoft/SimMIM configs/vit_base__800ep.
+struct SimMimOptions {
+  SimMimMethodOptions simmim;
+  ViewSpec augment;
+
+  SimMimOptions();
+  static void set_defaults(RunOptions& run);
+};
+void visit(FieldVisitor& v, SimMimOptions& o);
+
+/// SimMIM (Xie et al. 2022; microsoft/SimMIM models/simmim.py): mask tokens in place of the masked
+/// patches' embeddings, one linear layer from each masked token to its pixels, and their mean
+/// absolute error. Parameters: the encoder's under `encoder.`, `mask_token`, `decoder` [P, D],
+/// whose rows are those of the official 1 × 1 convolution.
+///
+/// Training computes the last block's projection and MLP, the final norm and the decoder for masked
+/// patches only; predict_all() is the plain computation.
+///
+/// Legend: B images, L patches, R masked ones of the batch, P = C·p·p pixels of a patch (channel,
+/// row, column), D width.
+class SimMim final : public Objective {
+ public:
+  SimMim(const SimMimOptions& options, const RunOptions& run);
+
+  std::vector<ViewSpec> views() const override { return {view_}; }
+  StepResult step(const Batch& batch, const StepInfo& info) override;
+  std::shared_ptr<Vit> backbone() override { return encoder_; }
+  double flops_per_image() const override;
+  std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
+
+  /// The mask that the images' indices give, bool [B, L] on the host: equally many units of each.
+  at::Tensor mask_of(const Batch& batch) const;
+  /// Normed tokens of all patches, [B, L, D].
+  at::Tensor encode(const at::Tensor& images, const PatchMask& mask);
+  /// Pixels of all patches, [B, L, P].
+  at::Tensor predict_all(const at::Tensor& images, const PatchMask& mask);
+  at::Tensor loss(const at::Tensor& images, const PatchMask& mask);
+
+ private:
+  SimMimMethodOptions options_;
+  VitOptions model_;
+  int64_t seed_;
+  ViewSpec view_;
+  std::shared_ptr<Vit> encoder_;
+  std::shared_ptr<Linear> decoder_;
+  at::Tensor mask_token_;
+};
+
+}  // namespace previt

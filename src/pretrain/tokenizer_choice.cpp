@@ -1,0 +1,29 @@
+#include "pretrain/tokenizer_choice.h"
+
+#include <charconv>
+
+#include "error.h"
+#include "models/color_tokenizer.h"
+
+namespace previt {
+
+std::shared_ptr<Tokenizer> choose_tokenizer(const std::string& name, const VitOptions& model) {
+  if (name.empty()) {
+    fail_usage("beit.tokenizer: give a run of train_tokenizer, or colors:8192 to try without one");
+  }
+  const std::string colors = "colors:";
+  if (!name.starts_with(colors)) return load_tokenizer(name);
+  int64_t words = 0;
+  const char* end = name.data() + name.size();
+  const auto parsed = std::from_chars(name.data() + colors.size(), end, words);
+  if (parsed.ec != std::errc() || parsed.ptr != end) {
+    fail_usage("beit.tokenizer: {}: give a number of words, as in colors:8192", name);
+  }
+  return std::make_shared<ColorTokenizer>(
+      words,
+      std::vector<int64_t>{model.image_height(), model.image_width()},
+      std::vector<int64_t>{model.grid_height(), model.grid_width()},
+      model.in_channels);
+}
+
+}  // namespace previt

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "models/tokenizer.h"
+#include "models/vit_options.h"
+
+namespace previt {
+
+/// What a recipe names as its tokenizer: a path for load_tokenizer, or "colors:WORDS" for a
+/// ColorTokenizer that fits the model. UsageError for neither.
+std::shared_ptr<Tokenizer> choose_tokenizer(const std::string& name, const VitOptions& model);
+
+}  // namespace previt

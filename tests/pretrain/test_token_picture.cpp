@@ -1,0 +1,27 @@
+#include "pretrain/token_picture.h"
+
+#include "support/catch.h"
+
+using namespace previt;
+
+TEST_CASE("a token map shows each word as a cell of its colour, row by row") {
+  const at::Tensor words = torch::tensor({{0, 1, 2, 3, 4, 0}});  // a grid of 2 x 3
+  const at::Tensor map = token_map(words, 2, 3, 8, 12);
+  CHECK(map.sizes() == at::IntArrayRef{1, 3, 8, 12});
+  CHECK(map.min().item<float>() >= 0);
+  CHECK(map.max().item<float>() <= 1);
+  const auto colour = [&](int64_t y, int64_t x) { return map[0].select(1, y).select(1, x); };
+  CHECK(torch::equal(colour(0, 0), colour(3, 3)));    // within the first cell
+  CHECK(torch::equal(colour(0, 0), colour(7, 11)));   // the same word in the last cell
+  CHECK_FALSE(torch::equal(colour(0, 4), colour(0, 8)));
+  CHECK_FALSE(torch::equal(colour(0, 4), colour(4, 0)));
+}
+
+TEST_CASE("words that are neighbours in number are far apart in colour") {
+  const at::Tensor map = token_map(torch::arange(512).view({1, 512}), 16, 32, 16, 32);
+  const at::Tensor colours = map[0].flatten(1).t();  // [512, 3]
+  const at::Tensor steps = (colours.slice(0, 1) - colours.slice(0, 0, 511)).norm(2, 1);
+  CHECK(steps.min().item<float>() > 0.2F);
+  const at::Tensor distances = torch::cdist(colours, colours) + 10 * torch::eye(512);
+  CHECK(distances.min().item<float>() > 0);
+}
