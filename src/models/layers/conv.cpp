@@ -1,10 +1,8 @@
 #include "models/layers/conv.h"
 
 #include <torch/types.h>
-#include <torch/utils.h>
 
-#include <cmath>
-
+#include "models/layers/init.h"
 #include "models/layers/precision.h"
 
 namespace previt {
@@ -12,9 +10,7 @@ namespace previt {
 Conv::Conv(int64_t in, int64_t out, int64_t kernel, int64_t stride) : stride_(stride) {
   weight = register_parameter("weight", torch::zeros({out, in, kernel, kernel}));
   bias = register_parameter("bias", torch::zeros({out}));
-  const torch::NoGradGuard no_grad;
-  const double bound = std::sqrt(6 / static_cast<double>(in * kernel * kernel));
-  weight.uniform_(-bound, bound);
+  conv_default_(weight, bias);
 }
 
 at::Tensor Conv::forward(const at::Tensor& x) const {
