@@ -7,8 +7,11 @@ usage: peer_beit_step.py MODEL BATCH DTYPE [--img N] [--patch N] [--masked N] [-
 MODEL: ti, s, b or l. DTYPE: bf16 (autocast) or fp32.
 """
 import argparse
+import contextlib
 import time
 
+with contextlib.suppress(ImportError):
+    import tvshim  # noqa: F401  where torchvision is another build than torch (the folder of the other peers has it)
 import torch
 from transformers import BeitConfig, BeitForMaskedImageModeling
 
