@@ -5,7 +5,8 @@
 namespace previt {
 
 /// Makes the C library keep freed memory instead of giving it back to the system, whose fresh pages
-/// cost several times the arithmetic of an elementwise operation. Call it first thing in a program.
+/// cost several times the arithmetic of an elementwise operation, and to take it in huge pages. Call
+/// it first thing in a program.
 void tune_allocator();
 
 /// The most memory that this process has had resident so far, in bytes (VmHWM); 0 where the system
