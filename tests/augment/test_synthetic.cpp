@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <array>
+
 #include "augment/dataset/shapes.h"
 #include "augment/dataset/synthetic.h"
 #include "augment/open_dataset.h"
@@ -63,6 +66,31 @@ TEST_CASE("classes are balanced and the mask shows the object") {
     CHECK(area < 0.5);
   }
   CHECK(counts == std::vector<int64_t>(10, 4));
+}
+
+TEST_CASE("the hue of an object tells its species, but not its shape") {
+  // The colour channel that is weakest on the object, over many scenes of one class.
+  const auto weakest = [](const Dataset& data, int64_t label) {
+    std::array<int, 3> times{};
+    const auto reader = data.reader();
+    for (int64_t i = label; i < data.size(); i += 10) {
+      const Image image = read_image(*reader, i), mask = *data.mask(i);
+      std::array<int64_t, 3> sum{};
+      for (size_t p = 0; p < mask.pixels.size(); ++p) {
+        for (size_t c = 0; c < 3; ++c) sum[c] += mask.pixels[p] != 0 ? image.pixels[3 * p + c] : 0;
+      }
+      ++times[static_cast<size_t>(std::min_element(sum.begin(), sum.end()) - sum.begin())];
+    }
+    return times;
+  };
+  const auto species = open_dataset("synthetic:species,size=32,count=400");
+  const auto shapes = open_dataset("synthetic:shapes,size=32,count=400");
+  const auto most = [](const std::array<int, 3>& times) {
+    return *std::max_element(times.begin(), times.end());
+  };
+  CHECK(weakest(*species, 0)[0] >= 39);
+  CHECK(weakest(*species, 5)[0] <= 1);
+  CHECK(most(weakest(*shapes, 0)) < 30);
 }
 
 TEST_CASE("an outline covers its area") {

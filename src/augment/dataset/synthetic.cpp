@@ -87,9 +87,22 @@ Outline fragment(Draws& draws, double size) {
                 draws.uniform(0, size));
 }
 
-Scene draw_scene(size_t shape, int64_t size, Random draws) {
-  const double unit = static_cast<double>(size);
-  Painter painter(static_cast<int>(size));
+/// The pattern and the hue of a class; how light or strong the colour is differs from one to another.
+TextureChoice coat_of_species(size_t shape) {
+  constexpr double kHueSpread = 0.03;
+  constexpr size_t kPatterns = 5;  // each one fine and coarse
+  const double hue = static_cast<double>(shape) / static_cast<double>(shape_names().size());
+  return {.pattern = static_cast<int64_t>(shape % kPatterns),
+          .wavelength = shape < kPatterns ? Span{0.08, 0.14} : Span{0.2, 0.3},
+          .hue = Span{hue - kHueSpread, hue + kHueSpread},
+          .saturation = {0.6, 1},
+          .value = {0.5, 1}};
+}
+
+Scene draw_scene(size_t shape, const SyntheticOptions& options, Random draws) {
+  const TextureChoice coat = options.kind == "species" ? coat_of_species(shape) : TextureChoice{};
+  const double unit = static_cast<double>(options.size);
+  Painter painter(static_cast<int>(options.size));
   const Texture ground(draws, unit);
   painter.background(ground);
   const int64_t fragments = draws.integer(3, 8);
@@ -100,8 +113,8 @@ Scene draw_scene(size_t shape, int64_t size, Random draws) {
   const double radius = unit * draws.uniform(0.25, 0.42);
   const double x = draws.uniform(radius, unit - radius), y = draws.uniform(radius, unit - radius);
   const double angle = draws.uniform(-kTilt, kTilt);
-  Texture texture(draws, unit);
-  while (texture.colour_distance(ground) < kStandsOut) texture = Texture(draws, unit);
+  Texture texture(draws, unit, coat);
+  while (texture.colour_distance(ground) < kStandsOut) texture = Texture(draws, unit, coat);
   painter.paint(placed(shape_outline(shape), angle, radius, x, y), texture);
   const auto salt = static_cast<uint32_t>(draws.integer(0, int64_t{1} << 32));
   return {painter.picture(salt, static_cast<float>(draws.uniform(0, 16))), painter.mask()};
@@ -128,7 +141,7 @@ class Synthetic final : public Dataset {
   Scene scene(int64_t index) const {
     const auto sample = static_cast<uint64_t>(number(index));
     return draw_scene(static_cast<size_t>(label(index)),
-                      options_.size,
+                      options_,
                       Random(static_cast<uint64_t>(options_.seed), {sample}));
   }
 
@@ -194,8 +207,10 @@ SyntheticOptions parse_synthetic(const std::string& spec) {
     const std::string part = spec.substr(from, comma - from);
     const size_t equals = part.find('=');
     if (from == 0) {
-      if (part != "shapes")
-        fail_usage("synthetic: {} is not a kind of scene; there is shapes", part);
+      if (part != "shapes" && part != "species") {
+        fail_usage("synthetic: {} is not a kind of scene; there are shapes and species", part);
+      }
+      options.kind = part;
     } else {
       const std::string key = part.substr(0, equals);
       const auto it = fields.find(key);

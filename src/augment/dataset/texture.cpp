@@ -34,20 +34,39 @@ float hash01(int x, int y, uint32_t salt) {
   return static_cast<float>((h ^ (h >> 15)) >> 8) * 0x1.0p-24f;
 }
 
-Texture::Texture(Draws& draws, double unit) {
-  kind_ = draws.integer(0, kKinds);
-  for (int c = 0; c < 3; ++c) {
-    base_[c] = static_cast<float>(draws.uniform(0, 255));
-    difference_[c] = static_cast<float>(draws.uniform(-kContrast, kContrast));
-  }
+Texture::Texture(Draws& draws, double unit, const TextureChoice& choice) {
+  kind_ = choice.pattern ? *choice.pattern : draws.integer(0, kKinds);
+  draw_colours(draws, choice);
   const double angle = draws.uniform(0, 2 * std::numbers::pi);
   cos_ = static_cast<float>(std::cos(angle));
   sin_ = static_cast<float>(std::sin(angle));
-  frequency_ = static_cast<float>(1 / (unit * draws.uniform(0.06, 0.3)));
+  const Span& wavelength = choice.wavelength;
+  frequency_ = static_cast<float>(1 / (unit * draws.uniform(wavelength.low, wavelength.high)));
   offset_u_ = static_cast<float>(draws.uniform(0, 1));
   offset_v_ = static_cast<float>(draws.uniform(0, 1));
   sharpness_ = static_cast<float>(draws.uniform(1, 6));
   salt_ = static_cast<uint32_t>(draws.integer(0, int64_t{1} << 32));
+}
+
+void Texture::draw_colours(Draws& draws, const TextureChoice& choice) {
+  if (!choice.hue) {
+    for (int c = 0; c < 3; ++c) {
+      base_[c] = static_cast<float>(draws.uniform(0, 255));
+      difference_[c] = static_cast<float>(draws.uniform(-kContrast, kContrast));
+    }
+    return;
+  }
+  const auto from = [&](const Span& span) {
+    return static_cast<float>(draws.uniform(span.low, span.high));
+  };
+  const float hue = from(*choice.hue), saturation = from(choice.saturation);
+  const float value = 255 * from(choice.value);
+  const auto lighter = static_cast<float>(draws.uniform(-kContrast, kContrast));
+  for (int c = 0; c < 3; ++c) {
+    const float wave = 3 * triangle_wave(hue + static_cast<float>(c) / 3) - 1;
+    base_[c] = value * (1 - saturation * std::clamp(wave, 0.0f, 1.0f));
+    difference_[c] = lighter;
+  }
 }
 
 float Texture::pattern(float u, float v) const {
