@@ -91,6 +91,8 @@ Backbone load_backbone(const po::variables_map& args) {
   return backbone;
 }
 
+at::Device Backbone::device() const { return vit->parameters().front().device(); }
+
 ViewSpec Backbone::view() const {
   const int64_t patch = vit->options().patch_size;
   if (height % patch != 0) {
