@@ -13,11 +13,14 @@ constexpr double kSumEps = 1e-12;
 
 }  // namespace
 
+at::Tensor spread_around(const at::Tensor& mean) {
+  const torch::NoGradGuard no_grad;
+  return (1 - mean.square().sum()).clamp_min(0).sqrt();
+}
+
 at::Tensor feature_spread(const at::Tensor& features) {
   const torch::NoGradGuard no_grad;
-  const at::Tensor x = features.detach().to(torch::kFloat32);
-  const at::Tensor mean = unit_length(x).mean(0);
-  return (1 - mean.square().sum()).clamp_min(0).sqrt();
+  return spread_around(unit_length(features.detach().to(torch::kFloat32)).mean(0));
 }
 
 double effective_rank(const at::Tensor& features) {

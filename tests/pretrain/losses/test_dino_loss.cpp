@@ -69,7 +69,7 @@ TEST_CASE("the loss refuses views that do not fit together") {
 
 TEST_CASE("the mean of logits does not depend on how the rows were cut") {
   const at::Tensor logits = torch::randn({12, 7});
-  LogitMean mean;
+  RowMean mean;
   CHECK(mean.empty());
   for (const auto& part : {logits.slice(0, 0, 8), logits.slice(0, 8, 12)}) mean.add(part);
   CHECK(torch::allclose(mean.mean(), logits.mean(0, true), 1e-5, 1e-6));
@@ -104,9 +104,8 @@ TEST_CASE("spread and effective rank tell one feature from many") {
 
 TEST_CASE("a collapse is named, with its remedy") {
   const auto words_for = [](const at::Tensor& targets, double spread) {
-    const TargetStatistics statistics = target_statistics(targets);
-    return describe_collapse({{"teacher_entropy", statistics.entropy.item<double>()},
-                              {"top_prototype", statistics.top_share.item<double>()},
+    return describe_collapse({{"teacher_entropy", target_entropy(targets).item<double>()},
+                              {"top_prototype", targets.mean(0).max().item<double>()},
                               {"feature_spread", spread}},
                              targets.size(1));
   };
