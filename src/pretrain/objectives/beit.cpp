@@ -10,6 +10,7 @@
 #include "models/layers/linear.h"
 #include "models/layers/patch_embed.h"
 #include "models/vit_products.h"
+#include "models/weights.h"
 #include "pretrain/losses/masked_words.h"
 #include "pretrain/model_view.h"
 #include "pretrain/registry.h"
@@ -167,6 +168,10 @@ void Beit::init_weights() {
 
 ParamRules Beit::param_rules() const {
   return decay_matrices_except({"encoder.pos_embed", "encoder.cls_token"});
+}
+
+Settings Beit::frozen_parts() const {
+  return {{"checksum of beit.tokenizer", weights_checksum(*tokenizer_)}};
 }
 
 std::vector<ViewSpec> Beit::views() const {

@@ -68,6 +68,7 @@ class Beit : public Objective {
   StepResult step(const Batch& batch, const StepInfo& info) override;
   std::shared_ptr<Vit> backbone() override { return encoder_; }
   ParamRules param_rules() const override;
+  Settings frozen_parts() const override;
   /// Without the tokenizer's.
   double flops_per_image() const override;
   std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
