@@ -82,6 +82,9 @@ FinetuneRun finetune_defaults(const VitOptions& model, bool pretrained) {
   // A classifier keeps its own; a distillation token goes with a class token.
   if (run.model.num_classes == 0 && !run.model.dist_token) run.model.pool = "avg";
   if (pretrained && run.model.pos_embed == "sincos") run.model.pos_embed = "learned";
+  // BEiT and SimMIM pretrain with one table, and give each block its own copy of it.
+  const bool one_table = run.model.rel_pos_bias == "shared" && run.model.num_classes == 0;
+  if (pretrained && one_table) run.model.rel_pos_bias = "per_block";
   run.model.drop_path = huge ? 0.3 : large ? 0.2 : 0.1;
   run.optimizer.base_lr = large ? 1e-3 : 5e-4;
   run.optimizer.betas = {0.9, 0.999};
