@@ -9,6 +9,7 @@
 #include "augment/encode_png.h"
 #include "augment/loader.h"
 #include "augment/open_dataset.h"
+#include "augment/open_tensor_file.h"
 #include "cli/device.h"
 #include "cli/knn_score.h"
 #include "log.h"
@@ -91,6 +92,7 @@ PretrainRun read_pretrain_run(const po::variables_map& args) {
   }
   PretrainRun run = PretrainRun::read(recipe);
   if (args.count("data") != 0) run.options.data.path = args["data"].as<std::string>();
+  run.options.open_tensors = open_tensor_file;
   return run;
 }
 
