@@ -11,13 +11,6 @@
 #include "pretrain/losses/feature_statistics.h"
 
 namespace previt {
-namespace {
-
-double rank_of(const std::vector<at::Tensor>& features) {
-  return effective_rank(torch::cat(features));
-}
-
-}  // namespace
 
 double TeacherTemperature::at(const StepInfo& info) const {
   const int64_t epoch = info.whole_epoch();
@@ -66,7 +59,9 @@ Metrics DistillationMetrics::add(const at::Tensor& loss,
   if (info.micro_step + 1 < info.accumulation) return metrics;
   metrics.emplace_back("top_prototype", targets_.mean().max());
   metrics.emplace_back("feature_spread", spread_around(unit_features_.mean()));
-  if (ranked) metrics.emplace_back("feature_rank", torch::tensor(rank_of(features_)));
+  if (ranked) {
+    metrics.emplace_back("feature_rank", torch::tensor(effective_rank(torch::cat(features_))));
+  }
   return metrics;
 }
 

@@ -3,8 +3,6 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
-#include "models/layers/unit_length.h"
-
 namespace previt {
 namespace {
 
@@ -16,11 +14,6 @@ constexpr double kSumEps = 1e-12;
 at::Tensor spread_around(const at::Tensor& mean) {
   const torch::NoGradGuard no_grad;
   return (1 - mean.square().sum()).clamp_min(0).sqrt();
-}
-
-at::Tensor feature_spread(const at::Tensor& features) {
-  const torch::NoGradGuard no_grad;
-  return spread_around(unit_length(features.detach().to(torch::kFloat32)).mean(0));
 }
 
 double effective_rank(const at::Tensor& features) {

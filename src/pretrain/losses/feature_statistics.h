@@ -9,8 +9,6 @@ namespace previt {
 /// √(1 - ‖mean‖²), a scalar tensor, of the mean [1, D] of rows at length 1: 0 where all point one
 /// way, 1 where they point all ways.
 at::Tensor spread_around(const at::Tensor& mean);
-/// The same of features' rows, whatever their length.
-at::Tensor feature_spread(const at::Tensor& features);
 
 /// RankMe (Garrido et al. 2023): exp of the entropy of the singular values' shares, between 1 and
 /// the smaller of R and D.

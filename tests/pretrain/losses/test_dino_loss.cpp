@@ -92,8 +92,10 @@ TEST_CASE("KoLeo is the mean log distance to the nearest other row") {
 }
 
 TEST_CASE("spread and effective rank tell one feature from many") {
-  CHECK(feature_spread(torch::ones({5, 4})).item<double>() == Approx(0).margin(1e-3));
-  CHECK(feature_spread(torch::cat({torch::eye(4), -torch::eye(4)})).item<double>() == Approx(1));
+  const at::Tensor one_way = torch::full({5, 4}, 0.5);
+  const at::Tensor all_ways = torch::cat({torch::eye(4), -torch::eye(4)});
+  CHECK(spread_around(one_way.mean(0)).item<double>() == Approx(0).margin(1e-3));
+  CHECK(spread_around(all_ways.mean(0)).item<double>() == Approx(1));
   CHECK(effective_rank(torch::eye(6).slice(0, 0, 3)) == Approx(3).epsilon(1e-3));
   CHECK(effective_rank(torch::randn({50, 1}).mm(torch::randn({1, 8}))) == Approx(1).epsilon(1e-2));
   // two singular values, 3 and 1: exp of the entropy of (3/4, 1/4)
