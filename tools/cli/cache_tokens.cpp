@@ -11,6 +11,7 @@
 #include "augment/loader.h"
 #include "augment/open_dataset.h"
 #include "cli/device.h"
+#include "cli/main.h"
 #include "cli/pretrain.h"
 #include "error.h"
 #include "finetune/features.h"
@@ -101,7 +102,7 @@ int cache_tokens(const po::variables_map& args) {
   file.finish();
   const nlohmann::ordered_json line = {
       {"images", table.images}, {"words", table.words.size(1)}, {"out", out}};
-  fmt::print("{}\n", line.dump());
+  print(line.dump() + "\n");
   return 0;
 }
 

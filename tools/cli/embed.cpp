@@ -13,6 +13,7 @@
 #include "augment/io/tensor_file.h"
 #include "cli/backbone.h"
 #include "cli/frames.h"
+#include "cli/main.h"
 #include "error.h"
 #include "files.h"
 #include "finetune/heat_map.h"
@@ -205,7 +206,7 @@ int embed(const po::variables_map& args) {
                                        {"width", written.width},
                                        {"features", job.features.tokens},
                                        {"out", job.out}};
-  fmt::print("{}\n", line.dump());
+  print(line.dump() + "\n");
   return 0;
 }
 
