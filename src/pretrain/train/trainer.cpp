@@ -309,8 +309,11 @@ int Run::finish(int exit_code) {
   return exit_code;
 }
 
+// A start that failed at once leaves an empty metrics.jsonl, which is no run.
 bool holds_run(const std::string& folder) {
-  return std::filesystem::exists(folder + "/metrics.jsonl") || !list_checkpoints(folder).empty();
+  std::error_code missing;
+  const auto size = std::filesystem::file_size(folder + "/metrics.jsonl", missing);
+  return (!missing && size > 0) || !list_checkpoints(folder).empty();
 }
 
 }  // namespace
