@@ -1,10 +1,31 @@
 #include "batch.h"
 
+#include <fmt/ranges.h>
 #include <torch/types.h>
 
 #include "error.h"
+#include "rand_augment_policy.h"
 
 namespace previt {
+namespace {
+
+std::string wrong_bounds(const std::vector<double>& bounds) {
+  if (bounds.size() == 2 && bounds.front() <= bounds.back()) return "";
+  return fmt::format("[{}] is not the lowest and the highest, like [0.5, 1]",
+                     fmt::join(bounds, ", "));
+}
+
+std::string wrong_rand_augment(const std::string& policy) {
+  if (policy.empty()) return "";
+  try {
+    RandAugment::parse(policy);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
 
 void visit(FieldVisitor& v, ViewSpec& o) {
   v.field("height", o.height, "pixels; 0: as model.image_size", at_least(0));
@@ -27,6 +48,10 @@ void visit(FieldVisitor& v, ViewSpec& o) {
   v.field("solarize", o.solarize, "probability", between(0, 1));
   v.field("solarize_threshold", o.solarize_threshold, "", between(0, 256));
   v.field("rand_augment", o.rand_augment, "timm's config string, for example rand-m9-mstd0.5-inc1");
+  v.check("scale", wrong_bounds(o.scale));
+  v.check("ratio", wrong_bounds(o.ratio));
+  v.check("blur_sigma", wrong_bounds(o.blur_sigma));
+  v.check("rand_augment", wrong_rand_augment(o.rand_augment));
 }
 
 ViewSpec evaluation_view(int64_t height, int64_t width, double crop_pct,

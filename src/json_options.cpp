@@ -129,6 +129,10 @@ void JsonOptionsReader::field(const char* n, std::string& v, const char*, Choice
   v = std::move(word);
 }
 
+void JsonOptionsReader::check(const char* name, const std::string& problem) {
+  require(problem.empty(), "{}: {}: {}", place_, name, problem);
+}
+
 void JsonOptionsReader::enter(const char* name) {
   const json* section = take(name);
   require(section == nullptr || section->is_object(), "{}: {}: not a JSON object", place_, name);

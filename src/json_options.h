@@ -54,6 +54,7 @@ class JsonOptionsReader final : public FieldVisitor {
              std::vector<int64_t>& value,
              const char* help,
              Range range = {}) override;
+  void check(const char* name, const std::string& problem) override;
 
   void require_all_read() const;  ///< call at the end
 

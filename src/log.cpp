@@ -33,14 +33,18 @@ std::string now_text() {
   return {text, std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &local)};
 }
 
+// Not fmt::print, which throws where a file can't be written: a log is no reason to end a run.
+void put(std::FILE* file, const std::string& text) {
+  std::fputs(text.c_str(), file);
+  std::fflush(file);
+}
+
 void write_line(Output& out, const std::string& line, const std::string& coloured) {
-  if (!out.live.empty()) std::fputs(kEraseLine, stderr);
-  fmt::print(stderr, "{}\n", coloured);
-  std::fputs(out.live.c_str(), stderr);
-  std::fflush(stderr);
+  if (!out.live.empty()) put(stderr, kEraseLine);
+  put(stderr, coloured + "\n");
+  put(stderr, out.live);
   if (out.file != nullptr) {
-    fmt::print(out.file, "{} {}\n", now_text(), line);
-    std::fflush(out.file);
+    put(out.file, now_text() + " " + line + "\n");
   }
 }
 
@@ -74,8 +78,7 @@ void set_live_line(const std::string& text) {
   Output& out = output();
   const std::lock_guard lock(out.mutex);
   out.live = text;
-  fmt::print(stderr, "{}{}", kEraseLine, text);
-  std::fflush(stderr);
+  put(stderr, kEraseLine + text);
 }
 
 LogFile::LogFile(const std::string& path) {

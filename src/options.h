@@ -45,6 +45,10 @@ class FieldVisitor {
   virtual void field(const char* name, std::vector<double>& value, const char* help, Range range = {}) = 0;
   virtual void field(const char* name, std::vector<int64_t>& value, const char* help, Range range = {}) = 0;
 
+  /// What is wrong with a field that was visited before, where its range can't say it; "": nothing.
+  /// `name` may lie in a section: "normalize.mean". Readers fail with it at the field's place.
+  virtual void check(const char* /*name*/, const std::string& /*problem*/) {}
+
   /// A nested options struct under its own key.
   template <class Options>
   void section(const char* name, Options& options) {

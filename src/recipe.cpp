@@ -26,6 +26,16 @@ std::string join(const std::string& path, const std::string& name) {
   return path.empty() ? name : path + "." + name;
 }
 
+std::vector<std::string> words_of(const std::string& key) {
+  std::vector<std::string> words;
+  for (size_t begin = 0; begin <= key.size();) {
+    const size_t dot = std::min(key.find('.', begin), key.size());
+    words.push_back(key.substr(begin, dot - begin));
+    begin = dot + 1;
+  }
+  return words;
+}
+
 std::string place(const std::string& file, const YAML::Mark& mark) {
   return mark.line < 0 ? file : fmt::format("{}:{}", file, mark.line + 1);
 }
@@ -120,6 +130,19 @@ struct Recipe::Impl : FieldVisitor {
     return entry;
   }
 
+  // Where a key stands, or the section that it would stand in, or the recipe.
+  std::string place_of(const std::string& key) const {
+    const Entry* entry = &root;
+    std::string where = name;
+    for (const auto& word : words_of(key)) {
+      const auto it = entry->children.find(word);
+      if (it == entry->children.end()) break;
+      entry = &it->second;
+      where = entry->where;
+    }
+    return where;
+  }
+
   [[noreturn]] static void fail_at(const Entry& entry, const std::string& key, const std::string& message) {
     fail_usage("{}: {}: {}", entry.where, key, message);
   }
@@ -197,6 +220,11 @@ struct Recipe::Impl : FieldVisitor {
     });
   }
 
+  void check(const char* n, const std::string& problem) override {
+    const std::string key = join(section(), n);
+    if (!problem.empty()) fail_usage("{}: {}: {}", place_of(key), key, problem);
+  }
+
   void enter(const char* section_name) override {
     known[section()].insert(section_name);
     path.push_back(section_name);
@@ -248,46 +276,42 @@ void Recipe::set(const std::string& assignment) {
   if (equals == std::string::npos || equals == 0) fail_usage("{}: write it as key.path=value", where);
   YAML::Node value = parse_yaml(assignment.substr(equals + 1), where);
   Entry* entry = &impl_->root;
-  std::string key = assignment.substr(0, equals);
-  for (size_t begin = 0; begin <= key.size();) {
-    const size_t dot = std::min(key.find('.', begin), key.size());
+  for (const auto& word : words_of(assignment.substr(0, equals))) {
     entry->is_section = true;
-    entry = &entry->children[key.substr(begin, dot - begin)];
-    entry->where = where;
-    begin = dot + 1;
+    entry = &entry->children[word];
+    if (entry->where.empty()) entry->where = where;  // a section stays where its file has it
   }
+  entry->where = where;
   if (value.IsMap()) fail_usage("{}: set one value at a time", where);
   entry->is_section = false;
   entry->children.clear();
   entry->value.reset(value);
 }
 
-bool Recipe::has(const std::string& key) const {
-  std::vector<std::string> keys;
-  for (size_t begin = 0; begin <= key.size();) {
-    const size_t dot = std::min(key.find('.', begin), key.size());
-    keys.push_back(key.substr(begin, dot - begin));
-    begin = dot + 1;
-  }
-  return impl_->find(keys) != nullptr;
-}
+bool Recipe::has(const std::string& key) const { return impl_->find(words_of(key)) != nullptr; }
 
 FieldVisitor& Recipe::reader() { return *impl_; }
 
 void Recipe::require_all_read() const { impl_->require_all_read(impl_->root, ""); }
 
 void Recipe::fail_at(const std::string& key, const std::string& message) const {
-  const Entry* entry = &impl_->root;
-  std::string where = impl_->name;
-  for (size_t begin = 0; begin <= key.size();) {
-    const size_t dot = std::min(key.find('.', begin), key.size());
-    const auto it = entry->children.find(key.substr(begin, dot - begin));
-    if (it == entry->children.end()) break;
-    entry = &it->second;
-    where = entry->where;
-    begin = dot + 1;
+  fail_usage("{}: {}: {}", impl_->place_of(key), key, message);
+}
+
+KeyPlaces Recipe::places() const {
+  std::map<std::string, std::string> places;
+  for (const auto& [section, names] : impl_->known) {
+    for (const auto& name : names) {
+      const std::string key = join(section, name);
+      places[key] = impl_->place_of(key);
+    }
   }
-  fail_usage("{}: {}: {}", where, key, message);
+  return KeyPlaces(std::move(places));
+}
+
+std::string KeyPlaces::led(const std::string& message) const {
+  const auto place = places_.find(message.substr(0, message.find_first_of(":,")));
+  return place == places_.end() ? message : place->second + ": " + message;
 }
 
 void RecipeWriter::line(const char* name, const std::string& value, const char* help) {

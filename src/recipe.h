@@ -1,12 +1,37 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "error.h"
 #include "options.h"
 
 namespace previt {
+
+/// Where each key of a recipe stands, for what turns out to be wrong after it was read.
+class KeyPlaces {
+ public:
+  KeyPlaces() = default;
+  explicit KeyPlaces(std::map<std::string, std::string> places) : places_(std::move(places)) {}
+
+  /// Does `work`. A UsageError that begins with a key, as "model.pool: needs ...", comes out led by
+  /// the key's place.
+  template <class Work>
+  auto around(Work work) const {
+    try {
+      return work();
+    } catch (const UsageError& error) {
+      throw UsageError(led(error.what()));
+    }
+  }
+
+ private:
+  std::string led(const std::string& message) const;
+  std::map<std::string, std::string> places_;
+};
 
 /// A run described in YAML: nested keys, `base:` to inherit another file (relative to this one), and
 /// `--set a.b=value` on top. Every problem is a UsageError led by file, line and full key:
@@ -42,6 +67,9 @@ class Recipe {
 
   /// A UsageError about one key, led by where it stands in the recipe.
   [[noreturn]] void fail_at(const std::string& key, const std::string& message) const;
+
+  /// The places of the keys that were read so far.
+  KeyPlaces places() const;
 
  private:
   struct Impl;

@@ -20,6 +20,7 @@ struct Outer {
 void visit(FieldVisitor& v, Inner& o) {
   v.field("ratio", o.ratio, "share", inside(0, 1));
   v.field("size", o.size, "pixels", at_least(1));
+  v.check("size", o.size.size() > 2 ? "one side or two are needed" : "");
 }
 void visit(FieldVisitor& v, Outer& o) {
   v.field("kind", o.kind, "", {"a", "beta"});
@@ -69,6 +70,31 @@ TEST_CASE("a resolved recipe reads back to the same options") {
   CHECK(back.count == options.count);
   CHECK(back.inner.ratio == options.inner.ratio);
   CHECK(back.inner.size == options.inner.size);
+}
+
+TEST_CASE("what a range can't say, and what only a later check finds, comes with its place") {
+  CHECK(error_of("count: 3\ninner:\n  size: [1, 2, 3]\n") ==
+        "r.yaml:3: inner.size: one side or two are needed");
+
+  auto recipe = Recipe::parse("count: 3\ninner:\n  size: [1, 2]\n", "r.yaml");
+  recipe.set("inner.ratio=0.5");
+  Outer options;
+  recipe.read(options);
+  const auto later = [&](const std::string& message) {
+    try {
+      recipe.places().around([&] { fail_usage("{}", message); });
+    } catch (const UsageError& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  CHECK(later("count: too many") == "r.yaml:1: count: too many");
+  CHECK(later("inner.size, inner.ratio: differ") == "r.yaml:3: inner.size, inner.ratio: differ");
+  CHECK(later("inner.ratio: odd") == "--set inner.ratio=0.5: inner.ratio: odd");
+  CHECK(later("flag: needs count: 4") == "r.yaml: flag: needs count: 4");
+  CHECK(later("photos/a.jpg: damaged") == "photos/a.jpg: damaged");
+  CHECK_THROWS_AS(recipe.places().around([] { fail("count: not a usage error"); }), Error);
+  CHECK(recipe.places().around([] { return 5; }) == 5);
 }
 
 TEST_CASE("recipe errors say where and what") {

@@ -1,10 +1,10 @@
 // bench: how fast steps, loading and neighbour search are, one JSON line each.
-#include <cstring>
+#include <cstdio>
+#include <string>
 
 #include "cli/bench_knn.h"
 #include "cli/bench_loader.h"
 #include "cli/bench_step.h"
-#include "error.h"
 
 int main(int argc, char** argv) {
   const std::string command = argc > 1 ? argv[1] : "";
@@ -12,10 +12,10 @@ int main(int argc, char** argv) {
   if (command == "loader") return previt::cli::bench_loader(argc - 1, argv + 1);
   if (command == "knn") return previt::cli::bench_knn(argc - 1, argv + 1);
   const bool help = command == "--help" || command == "-h";
-  fmt::print(
-      help ? stdout : stderr,
+  std::fputs(
       "usage: bench step --recipe FILE [--batch N] [--steps N] [--set key.path=value]...\n"
       "       bench loader --recipe FILE --data PATH [--workers N] [--batch N] [--batches N]\n"
-      "       bench knn [--train N] [--queries N] [--width N] [--k N]\n");
+      "       bench knn [--train N] [--queries N] [--width N] [--k N]\n",
+      help ? stdout : stderr);
   return help ? 0 : 2;
 }

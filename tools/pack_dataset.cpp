@@ -81,11 +81,11 @@ int pack(const cli::po::variables_map& values) {
          report.inputs);
     return stop.exit_code();
   }
-  fmt::print("{}: {} images, {} skipped, {:.1f} MB\n",
-             options.out,
-             report.images,
-             report.skipped,
-             static_cast<double>(report.bytes) / 1e6);
+  cli::print(fmt::format("{}: {} images, {} skipped, {:.1f} MB\n",
+                         options.out,
+                         report.images,
+                         report.skipped,
+                         static_cast<double>(report.bytes) / 1e6));
   return 0;
 }
 

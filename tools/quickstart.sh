@@ -9,8 +9,9 @@ tools/setup.sh
 
 say() { printf '\n== %s\n' "$*"; }
 say "Building (a few minutes the first time)"
-cmake --preset release ${PREVIT_TORCH:+-DPREVIT_TORCH="$PREVIT_TORCH"} >/dev/null
-cmake --build --preset release --target pretrain finetune predict bench
+cmake --preset release ${PREVIT_TORCH:+-DPREVIT_TORCH="$PREVIT_TORCH"} \
+  ${PREVIT_PYTHON:+-DPREVIT_PYTHON="$(command -v "$PREVIT_PYTHON")"} >/dev/null
+cmake --build --preset release --target tools
 bin=build/release
 
 say "Pretraining on unlabelled scenes"

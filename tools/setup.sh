@@ -31,12 +31,18 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-has_torch() { [ -f "$1/lib/libtorch_cpu.so" ] && [ -d "$1/include/torch" ]; }
+# Whether the folder holds LibTorch 2.7 or later, from its headers: nothing of it is run.
+has_torch() {
+  [ -f "$1/lib/libtorch_cpu.so" ] || return 1
+  cat "$1"/include/torch/headeronly/version.h "$1"/include/torch/csrc/api/include/torch/version.h 2>/dev/null |
+    awk '$2 == "TORCH_VERSION_MAJOR" { major = $3 } $2 == "TORCH_VERSION_MINOR" { minor = $3 }
+         END { exit !(major * 1000 + minor >= 2007) }'
+}
 
 find_torch() {
   local folder
   if [ -n "${PREVIT_TORCH:-}" ]; then
-    has_torch "$PREVIT_TORCH" || die "PREVIT_TORCH=$PREVIT_TORCH: no lib/libtorch_cpu.so and include/torch there"
+    has_torch "$PREVIT_TORCH" || die "PREVIT_TORCH=$PREVIT_TORCH: no LibTorch 2.7 or later there (lib/libtorch_cpu.so and include/)"
     say "LibTorch: your own, $PREVIT_TORCH"
     return
   fi

@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools/setup.sh
-torch=(${PREVIT_TORCH:+-DPREVIT_TORCH="$PREVIT_TORCH"})
+torch=(${PREVIT_TORCH:+-DPREVIT_TORCH="$PREVIT_TORCH"}
+       ${PREVIT_PYTHON:+-DPREVIT_PYTHON="$(command -v "$PREVIT_PYTHON")"})
 
 printf '\n== Everything that parses, under the address and undefined-behaviour sanitizers\n'
 cmake --preset asan "${torch[@]}" >/dev/null

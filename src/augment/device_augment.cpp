@@ -96,6 +96,12 @@ void jitter(at::Tensor& images, const std::vector<ViewPlan>& plans) {
   }
 }
 
+// RandAugment needs 8-bit histograms.
+void require_available(const ViewSpec& spec) {
+  if (spec.rand_augment.empty()) return;
+  fail_usage("data.device_augment: rand_augment works on the host only (view {})", spec.name);
+}
+
 class DeviceAugmentSource final : public BatchSource {
  public:
   DeviceAugmentSource(std::unique_ptr<BatchSource> canvases,
@@ -153,8 +159,7 @@ at::Tensor device_views(const at::Tensor& canvases,
                         const ViewSpec& spec,
                         const std::vector<ViewPlan>& plans,
                         bool antialias) {
-  if (!spec.rand_augment.empty())
-    fail_usage("view {}: rand_augment is not available on the device", spec.name);
+  require_available(spec);
   TORCH_CHECK(canvases.size(0) == static_cast<int64_t>(plans.size()), "one plan per image");
   const torch::NoGradGuard no_grad;
   at::Tensor images = cut(canvases, spec, plans, antialias);
@@ -187,10 +192,7 @@ std::unique_ptr<BatchSource> make_device_augment(std::unique_ptr<BatchSource> ca
                                                  std::vector<ViewSpec> specs,
                                                  uint64_t seed,
                                                  at::Device device) {
-  for (const auto& spec : specs) {
-    if (!spec.rand_augment.empty())
-      fail_usage("view {}: rand_augment is not available on the device", spec.name);
-  }
+  for (const auto& spec : specs) require_available(spec);
   return std::make_unique<DeviceAugmentSource>(std::move(canvases), std::move(specs), seed, device);
 }
 

@@ -33,7 +33,7 @@ ViewPlan draw_plan(const ViewSpec& spec, int64_t image_height, int64_t image_wid
   plan.crop = plan_crop(spec, image_height, image_width, draws);
   plan.flip = happens(spec.flip);
   if (!spec.rand_augment.empty())
-    plan.rand_augment = RandAugment::parse(spec.rand_augment).draw(draws);
+    plan.rand_augment = draw_steps(RandAugment::parse(spec.rand_augment), draws);
   if (happens(spec.jitter)) plan.jitter = draw_jitter(spec, draws);
   plan.greyscale = happens(spec.greyscale);
   if (happens(spec.blur))

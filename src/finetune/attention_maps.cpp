@@ -53,11 +53,11 @@ at::Tensor attention_maps(Vit& vit, const at::Tensor& images, int64_t block) {
 at::Tensor attention_rollout(Vit& vit, const at::Tensor& images) {
   const torch::NoGradGuard no_grad;
   at::Tensor rolled;
-  for (int64_t block = 0; block < vit.options().depth; ++block) {
-    const at::Tensor mean = vit.attention(images, block).mean(1);
+  vit.each_attention(images, [&](const at::Tensor& weights) {
+    const at::Tensor mean = weights.mean(1);
     const at::Tensor mixed = 0.5 * (mean + torch::eye(mean.size(1), mean.options()));
     rolled = rolled.defined() ? torch::bmm(mixed, rolled) : mixed;
-  }
+  });
   return to_patches(vit, rolled.unsqueeze(1), images);
 }
 

@@ -43,7 +43,7 @@ void visit(FieldVisitor& v, FinetuneOptions& o) {
   v.field("smoothing", o.smoothing, "label smoothing", {0, 1, false, true});
   visit(v, o.mix);
   v.field("erasing", o.erasing, "share of images with an erased box", between(0, 1));
-  v.field("init", o.init, "of weights from no checkpoint", {"mae", "timm"});
+  v.field("init", o.init, "of weights from no checkpoint", {"mae", "timm", "framework"});
   v.field("head_std", o.head_std, "of the new head's weights", at_least(0));
   v.field("keep_head", o.keep_head, "go on with the checkpoint's head, of the same classes");
   v.field("repeated_augmentation",
@@ -82,6 +82,9 @@ FinetuneRun finetune_defaults(const VitOptions& model, bool pretrained) {
   // A classifier keeps its own; a distillation token goes with a class token.
   if (run.model.num_classes == 0 && !run.model.dist_token) run.model.pool = "avg";
   if (pretrained && run.model.pos_embed == "sincos") run.model.pos_embed = "learned";
+  // BEiT and SimMIM pretrain with one table, and give each block its own copy of it.
+  const bool one_table = run.model.rel_pos_bias == "shared" && run.model.num_classes == 0;
+  if (pretrained && one_table) run.model.rel_pos_bias = "per_block";
   run.model.drop_path = huge ? 0.3 : large ? 0.2 : 0.1;
   run.optimizer.base_lr = large ? 1e-3 : 5e-4;
   run.optimizer.betas = {0.9, 0.999};
@@ -102,8 +105,9 @@ FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
   ModelSection section;
   if (pretrained != nullptr) section.model = pretrained->options;
   recipe.read(section);
-  FinetuneRun whole = finetune_defaults(pretrained != nullptr ? pretrained->options : section.model,
-                                        pretrained != nullptr);
+  const VitOptions& model = pretrained != nullptr ? pretrained->options : section.model;
+  FinetuneRun whole =
+      recipe.places().around([&] { return finetune_defaults(model, pretrained != nullptr); });
   if (pretrained != nullptr) {
     whole.run.normalize = pretrained->normalize;
     whole.finetune.eval_crop_pct = pretrained->crop_pct;
@@ -115,9 +119,13 @@ FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
                    fmt::format("{} is for pretraining; this takes recipes for fine-tuning",
                                whole.run.objective));
   }
-  whole.run.model = resolve(whole.run.model);
+  whole.places = recipe.places();
+  whole.run.model = whole.places.around([&] { return resolve(whole.run.model); });
   set_view_size(recipe, whole.augment, whole.run.model);
   check_distillation(recipe, whole);
+  if (whole.run.data.device_augment) {
+    recipe.fail_at("data.device_augment", "is for pretraining; fine-tuning augments on the host");
+  }
   if (whole.finetune.keep_head && pretrained == nullptr) {
     recipe.fail_at("finetune.keep_head", "random weights have no head to keep");
   }

@@ -17,7 +17,8 @@ struct FinetuneOptions {
   double smoothing = 0.1;
   MixOptions mix;
   double erasing = 0.25;              ///< share of images with an erased box
-  std::string init = "mae";           ///< of --from none: mae (xavier) | timm (trunc_normal; DeiT)
+  /// Of --from none: mae (xavier) | timm (trunc_normal; DeiT) | framework (PyTorch's own for layers)
+  std::string init = "mae";
   double head_std = 2e-5;             ///< of the new head's weights; its bias is 0
   bool keep_head = false;             ///< go on with the checkpoint's head, of the same classes
   int64_t repeated_augmentation = 1;  ///< copies of an image in a row (SampleOrder); 1: off
@@ -38,7 +39,8 @@ struct FinetuneRun {
   RunOptions run;
   FinetuneOptions finetune;
   DistillationOptions distillation;
-  ViewSpec augment;  ///< the training view; its size is model.image_size
+  ViewSpec augment;       ///< the training view; its size is model.image_size
+  KeyPlaces places = {};  ///< of the recipe's keys, for what only a later check finds wrong
 
   /// Defaults for the model that is fine-tuned (the checkpoint's options) or trained from random
   /// weights (none: as `model:` in the recipe says), then the recipe's keys. UsageError led by its

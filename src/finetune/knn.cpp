@@ -14,7 +14,7 @@
 namespace previt {
 namespace {
 
-constexpr int64_t kDeviceQueryBlock = 1024, kDeviceTrainBlock = 65536;
+constexpr int64_t kQueryBlock = 1024, kTrainBlock = 65536;
 constexpr int64_t kQueryChunk = 4096;  // whose neighbours are held at a time
 
 void check_search(const at::Tensor& train, const at::Tensor& queries, int64_t k, int64_t excluded) {
@@ -27,15 +27,15 @@ void check_search(const at::Tensor& train, const at::Tensor& queries, int64_t k,
   require(train.size(0) <= std::numeric_limits<int32_t>::max(), "kNN: too many features");
 }
 
-// The neighbours of one block of queries with LibTorch's operators, for other devices.
-void search_block_on_device(const at::Tensor& train,
+// The neighbours of one block of queries.
+void search_block(const at::Tensor& train,
                             const at::Tensor& queries,
                             int64_t excluded,
                             Neighbours out) {
   const int64_t k = out.ids.size(1);
   at::Tensor values, ids;
-  for (int64_t first = 0; first < train.size(0); first += kDeviceTrainBlock) {
-    const at::Tensor rows = train.slice(0, first, first + kDeviceTrainBlock);
+  for (int64_t first = 0; first < train.size(0); first += kTrainBlock) {
+    const at::Tensor rows = train.slice(0, first, first + kTrainBlock);
     at::Tensor products = torch::mm(queries, rows.t());
     if (excluded >= 0) {
       const at::Tensor own =
@@ -55,6 +55,11 @@ void search_block_on_device(const at::Tensor& train,
   }
   out.similarities.copy_(values);
   out.ids.copy_(ids);
+}
+
+Neighbours room_for(const at::Tensor& queries, int64_t k) {
+  return {.similarities = torch::empty({queries.size(0), k}, queries.options()),
+          .ids = torch::empty({queries.size(0), k}, queries.options().dtype(torch::kLong))};
 }
 
 // Counts of right answers of one (k, temperature) over all queries.
@@ -92,20 +97,27 @@ Neighbours nearest(const at::Tensor& train,
                    int64_t k,
                    int64_t excluded) {
   const torch::NoGradGuard no_grad;
+  if (!train.device().is_cpu()) return nearest_by_blocks(train, queries, k, excluded);
   check_search(train, queries, k, excluded);
-  const at::Tensor rows = train.contiguous(), asked = queries.contiguous();
-  Neighbours found{.similarities = torch::empty({asked.size(0), k}, asked.options()),
-                   .ids = torch::empty({asked.size(0), k}, asked.options().dtype(torch::kLong))};
-  if (rows.device().is_cpu()) {
-    nearest_on_cpu(rows, asked, excluded, found.similarities, found.ids);
-    return found;
-  }
-  for (int64_t first = 0; first < asked.size(0); first += kDeviceQueryBlock) {
-    const int64_t end = first + kDeviceQueryBlock;
-    search_block_on_device(rows,
-                           asked.slice(0, first, end),
-                           excluded < 0 ? -1 : excluded + first,
-                           {found.similarities.slice(0, first, end), found.ids.slice(0, first, end)});
+  const Neighbours found = room_for(queries, k);
+  nearest_on_cpu(
+      train.contiguous(), queries.contiguous(), excluded, found.similarities, found.ids);
+  return found;
+}
+
+Neighbours nearest_by_blocks(const at::Tensor& train,
+                             const at::Tensor& queries,
+                             int64_t k,
+                             int64_t excluded) {
+  const torch::NoGradGuard no_grad;
+  check_search(train, queries, k, excluded);
+  const Neighbours found = room_for(queries, k);
+  for (int64_t first = 0; first < queries.size(0); first += kQueryBlock) {
+    const int64_t end = first + kQueryBlock;
+    search_block(train,
+                 queries.slice(0, first, end),
+                 excluded < 0 ? -1 : excluded + first,
+                 {found.similarities.slice(0, first, end), found.ids.slice(0, first, end)});
   }
   return found;
 }
@@ -130,8 +142,10 @@ std::vector<KnnScore> knn_classify(const LabelledFeatures& train,
   const torch::NoGradGuard no_grad;
   check_features(train, "training");
   if (test != nullptr) check_features(*test, "test");
-  const at::Tensor rows = unit_length(train.values.to(torch::kFloat32));
-  const at::Tensor queries = test == nullptr ? rows : unit_length(test->values.to(torch::kFloat32));
+  const auto rows_of = [&](const at::Tensor& values) {
+    return unit_length(values.to(options.device, torch::kFloat32));
+  };
+  const at::Tensor rows = rows_of(train.values);
   const at::Tensor& truth = test == nullptr ? train.labels : test->labels;
   const int64_t classes =
       1 + std::max(train.labels.max().item<int64_t>(), truth.max().item<int64_t>());
@@ -147,10 +161,13 @@ std::vector<KnnScore> knn_classify(const LabelledFeatures& train,
   std::vector<Count> counts(scores.size());
   int64_t largest = 1;
   for (const KnnScore& score : scores) largest = std::max(largest, score.k);
-  for (int64_t first = 0; first < queries.size(0); first += kQueryChunk) {
-    const at::Tensor chunk = queries.slice(0, first, first + kQueryChunk);
-    const Neighbours found = nearest(rows, chunk, largest, test == nullptr ? first : -1);
-    const at::Tensor labels = truth.slice(0, first, first + kQueryChunk);
+  for (int64_t first = 0; first < truth.size(0); first += kQueryChunk) {
+    const int64_t end = first + kQueryChunk;
+    const at::Tensor chunk =
+        test == nullptr ? rows.slice(0, first, end) : rows_of(test->values.slice(0, first, end));
+    Neighbours found = nearest(rows, chunk, largest, test == nullptr ? first : -1);
+    found = {found.similarities.cpu(), found.ids.cpu()};
+    const at::Tensor labels = truth.slice(0, first, end);
     for (size_t i = 0; i < scores.size(); ++i) {
       const KnnScore& score = scores[i];
       counts[i].add(knn_votes(found, train.labels, score.k, score.temperature, classes),
@@ -160,7 +177,7 @@ std::vector<KnnScore> knn_classify(const LabelledFeatures& train,
     if (done) done(first + chunk.size(0));
   }
   for (size_t i = 0; i < scores.size(); ++i) {
-    const double percent = 100.0 / static_cast<double>(queries.size(0));
+    const double percent = 100.0 / static_cast<double>(truth.size(0));
     scores[i].top1 = percent * static_cast<double>(counts[i].top1);
     scores[i].top5 = percent * static_cast<double>(counts[i].top5);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <cstdint>
 #include <functional>
@@ -28,6 +29,13 @@ Neighbours nearest(const at::Tensor& train,
                    int64_t k,
                    int64_t excluded = -1);
 
+/// The same of features on any device with LibTorch's operators, as `nearest` searches where it has
+/// no kernel of its own; which of equal similarities comes first is the device's choice.
+Neighbours nearest_by_blocks(const at::Tensor& train,
+                             const at::Tensor& queries,
+                             int64_t k,
+                             int64_t excluded = -1);
+
 /// Votes of the first k neighbours: Σ exp(similarity / temperature) over those of a class, divided
 /// by that of the nearest one so that nothing overflows. labels [N] int64 → float32 [Q, C].
 at::Tensor knn_votes(const Neighbours& neighbours,
@@ -39,6 +47,7 @@ at::Tensor knn_votes(const Neighbours& neighbours,
 struct KnnOptions {
   std::vector<int64_t> ks = {10, 20, 100, 200};
   std::vector<double> temperatures = {0.07};
+  at::Device device = at::kCPU;  ///< that searches, whatever device the features are on
 };
 
 /// One classifier's answers. As officially, a class without a vote may count among the five best

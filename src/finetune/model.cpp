@@ -31,6 +31,11 @@ bool starts_with_any(const std::string& name, std::initializer_list<const char*>
   });
 }
 
+// LayerScale's option is the value that its vectors start from, which no file of weights tells.
+bool same_start(const std::string& key, const nlohmann::json& want, const nlohmann::json& have) {
+  return key == "layer_scale" && (want.get<double>() > 0) == (have.get<double>() > 0);
+}
+
 // Tensors that a model with another pooling or a new head does not take over.
 NamedTensors without_unused(NamedTensors weights, const VitOptions& options, bool keep_head) {
   std::erase_if(weights, [&](const auto& entry) {
@@ -67,8 +72,9 @@ void require_same_architecture(const VitOptions& wanted, const LoadedModel& load
   const auto want = options_to_json(resolve(wanted));
   const auto have = options_to_json(loaded.options);
   for (const auto& [key, value] : want.items()) {
-    if (kFree.contains(key) || have.at(key) == value || (key == "num_heads" && have.at(key) == 0))
-      continue;
+    const bool unknown = key == "num_heads" && have.at(key) == 0;
+    if (kFree.contains(key) || have.at(key) == value || unknown) continue;
+    if (same_start(key, value, have.at(key))) continue;
     fail_usage(
         "model.{}: {}, but {} has {}", key, value.dump(), loaded.source, have.at(key).dump());
   }

@@ -3,6 +3,8 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include "models/layers/precision.h"
+
 namespace previt {
 
 void visit(FieldVisitor& v, DvaeNetworkOptions& o) {
@@ -41,6 +43,7 @@ at::Tensor Dvae::one_hot(const at::Tensor& words) const {
 
 at::Tensor Dvae::tokens(const at::Tensor& pixels) {
   const torch::NoGradGuard no_grad;
+  const ComputeTypeGuard exact(torch::kFloat32);  // a word doesn't depend on a run's precision
   return logits(pixels).argmax(1).flatten(1);
 }
 

@@ -252,6 +252,10 @@ at::Tensor Vit::norm(const at::Tensor& tokens) const {
   return norm_ ? norm_->forward(tokens) : tokens;
 }
 
+at::Tensor Vit::only_norm(const at::Tensor& tokens) const {
+  return (norm_ ? norm_ : fc_norm_)->forward(tokens);
+}
+
 at::Tensor Vit::forward_features(const at::Tensor& images) {
   const PatchGrid grid = patch_embed->grid(images);
   return norm(run_blocks(embed(images), grid.height, grid.width));
@@ -266,7 +270,7 @@ std::vector<at::Tensor> Vit::intermediate(const at::Tensor& images, int64_t n, b
   for (int64_t i = 0; i < depth; ++i) {
     const auto at = static_cast<size_t>(i);
     tokens = blocks_[at]->forward(tokens, biases[at]);
-    if (i >= depth - n) outputs.push_back(normed ? norm(tokens) : tokens);
+    if (i >= depth - n) outputs.push_back(normed ? only_norm(tokens) : tokens);
   }
   return outputs;
 }
@@ -282,6 +286,16 @@ at::Tensor Vit::attention(const at::Tensor& images, int64_t block) {
   }
   return blocks_[static_cast<size_t>(chosen)]->attention_weights(
       tokens, biases[static_cast<size_t>(chosen)]);
+}
+
+void Vit::each_attention(const at::Tensor& images,
+                         const std::function<void(const at::Tensor&)>& use) {
+  at::Tensor tokens = embed(images);
+  const auto biases = attention_biases(patch_embed->grid(images));
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    use(blocks_[i]->attention_weights(tokens, biases[i]));
+    if (i + 1 < blocks_.size()) tokens = blocks_[i]->forward(tokens, biases[i]);
+  }
 }
 
 at::Tensor Vit::pool(const at::Tensor& features) const {

@@ -2,6 +2,7 @@
 
 #include <torch/nn/module.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -69,7 +70,8 @@ class Vit : public torch::nn::Module {
   /// norm(run_blocks(embed(images))), [B, N, D]; with pool avg there is no final norm.
   at::Tensor forward_features(const at::Tensor& images);
 
-  /// Tokens after each of the last n blocks, earliest first; with `normed`, through the final norm.
+  /// Tokens after each of the last n blocks, earliest first; with `normed`, through the final norm,
+  /// or with pool avg through the one that follows the mean, which is the only one.
   std::vector<at::Tensor> intermediate(const at::Tensor& images, int64_t n, bool normed = true);
 
   /// [B, D] as options.pool says: norm(x)[:, cls], or fc_norm(mean of patch tokens).
@@ -87,6 +89,10 @@ class Vit : public torch::nn::Module {
   /// Attention of one block (negative counts from the end), float32 [B, H, N, N], whatever kernel
   /// the other blocks run.
   at::Tensor attention(const at::Tensor& images, int64_t block = -1);
+
+  /// That of every block from one pass, given to `use` first block first: for large images all of
+  /// them together are more than fits.
+  void each_attention(const at::Tensor& images, const std::function<void(const at::Tensor&)>& use);
 
   /// Positions for a grid, [1, rows, D], resized by options.pos_resize; undefined without
   /// positions.
@@ -110,6 +116,7 @@ class Vit : public torch::nn::Module {
   void register_blocks();
   void register_norms();
   void init_tokens();
+  at::Tensor only_norm(const at::Tensor& tokens) const;  // norm, or with pool avg fc_norm
   // The first `count` tokens after the final norm, [B, count, D].
   at::Tensor class_tokens(const at::Tensor& images, int64_t count);
 

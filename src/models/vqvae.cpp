@@ -3,6 +3,8 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include "models/layers/precision.h"
+
 namespace previt {
 
 void visit(FieldVisitor& v, VqvaeNetworkOptions& o) {
@@ -37,6 +39,7 @@ at::Tensor Vqvae::decode(const at::Tensor& codes) const {
 
 at::Tensor Vqvae::tokens(const at::Tensor& pixels) {
   const torch::NoGradGuard no_grad;
+  const ComputeTypeGuard exact(torch::kFloat32);  // a word doesn't depend on a run's precision
   return quantizer_->words(encode(pixels));
 }
 

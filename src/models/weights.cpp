@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "error.h"
+#include "files.h"
 #include "models/layers/pos_embed.h"
 #include "models/layers/rel_pos_bias.h"
 
@@ -80,6 +81,16 @@ NamedTensors named_tensors(const torch::nn::Module& module) {
   for (const auto& item : module.named_parameters()) tensors[item.key()] = item.value();
   for (const auto& item : module.named_buffers()) tensors[item.key()] = item.value();
   return tensors;
+}
+
+std::string weights_checksum(const torch::nn::Module& module) {
+  Checksum checksum;
+  for (const auto& [name, tensor] : named_tensors(module)) {
+    const at::Tensor bytes = tensor.detach().cpu().contiguous();
+    checksum.update(name.data(), name.size());
+    checksum.update(bytes.const_data_ptr(), bytes.nbytes());
+  }
+  return checksum.hex();
 }
 
 LoadReport load_into(torch::nn::Module& module, const NamedTensors& weights) {

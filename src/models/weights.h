@@ -15,6 +15,9 @@ namespace previt {
 /// The module's parameters and buffers by name. They share its memory.
 NamedTensors named_tensors(const torch::nn::Module& module);
 
+/// Of their names and bytes.
+std::string weights_checksum(const torch::nn::Module& module);
+
 struct LoadReport {
   std::vector<std::string>
       missing;  ///< the module's names that the weights lack; these keep their values

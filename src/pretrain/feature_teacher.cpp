@@ -32,7 +32,9 @@ FeatureTeacher::FeatureTeacher(const std::string& checkpoint, int64_t heads) {
   options.num_classes = 0;
   options.drop_path = 0;
   vit_ = register_module("vit", std::make_shared<Vit>(options));
-  std::erase_if(loaded.weights, [](const auto& item) { return item.first.starts_with("head."); });
+  std::erase_if(loaded.weights, [](const auto& item) {
+    return item.first.starts_with("head.") || item.first.starts_with("head_dist.");
+  });
   const LoadReport report = load_into(*vit_, loaded.weights);
   require(report.missing.empty() && report.unexpected.empty(),
           "{}: {} does not belong to its network, or is missing",
@@ -47,7 +49,7 @@ at::Tensor FeatureTeacher::features(const at::Tensor& pixels, int64_t rows, int6
   const int64_t patch = vit_->options().patch_size;
   const at::Tensor seen =
       normalize(resized(pixels, rows * patch, columns * patch), normalize_, pixels.device());
-  return vit_->forward_features(seen).slice(1, vit_->num_prefix_tokens()).to(torch::kFloat32);
+  return vit_->intermediate(seen, 1).front().slice(1, vit_->num_prefix_tokens()).to(torch::kFloat32);
 }
 
 double FeatureTeacher::products(int64_t rows, int64_t columns) const {

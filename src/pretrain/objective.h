@@ -11,6 +11,7 @@
 #include "batch.h"
 #include "models/vit.h"
 #include "pretrain/train/param_rules.h"
+#include "settings.h"
 
 namespace previt {
 
@@ -50,7 +51,8 @@ struct KeptModel {
 };
 
 /// A pretraining method. It is a module: all parameters and buffers registered in it, frozen ones
-/// too, are saved and restored; those that require a gradient are trained. One file under
+/// too, are saved and restored (what a file gives again need not be registered, see frozen_parts);
+/// those that require a gradient are trained. One file under
 /// objectives/ holds options, heads, masks, teacher and loss; the loop, precision, accumulation,
 /// clipping, schedules and checkpoints belong to the trainer. Random numbers come from torch's
 /// default generator, which the trainer seeds before each micro-step.
@@ -77,6 +79,10 @@ class Objective : public torch::nn::Module {
 
   /// What checkpoints keep: the backbone, unless the method says otherwise.
   virtual KeptModel kept_model();
+
+  /// What the loss depends on and checkpoints don't keep, as a name and its checksum: a run goes on
+  /// only with the same.
+  virtual Settings frozen_parts() const { return {}; }
 
   /// Weight decay and rate per parameter; the default is MAE's and DINO's.
   virtual ParamRules param_rules() const { return decay_matrices(); }

@@ -40,7 +40,8 @@ PretrainRun PretrainRun::read(Recipe& recipe) {
   recipe.reader().section("knn", run.knn);
   run.objective->visit_options(recipe.reader());
   recipe.require_all_read();
-  run.options.model = resolve(run.options.model);
+  run.places = recipe.places();
+  run.options.model = run.places.around([&] { return resolve(run.options.model); });
   return run;
 }
 

@@ -25,12 +25,16 @@ struct PretrainRun {
   RunOptions options;
   KnnScoreOptions knn;
   std::unique_ptr<ObjectiveRecipe> objective;
+  KeyPlaces places = {};  ///< of the recipe's keys, for what only a later check finds wrong
 
   /// The official defaults of the method under `objective:`, then the recipe's keys. A key that
   /// means nothing, a wrong type or value: UsageError led by its place.
   static PretrainRun read(Recipe& recipe);
 
-  std::shared_ptr<Objective> build() const { return objective->build(options); }
+  /// UsageError, led by its place, for keys that don't go together.
+  std::shared_ptr<Objective> build() const {
+    return places.around([&] { return objective->build(options); });
+  }
 
   /// Every option with its value, as YAML that reads back to the same run.
   std::string resolved() const;

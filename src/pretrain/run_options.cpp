@@ -1,6 +1,16 @@
 #include "pretrain/run_options.h"
 
+#include <fmt/format.h>
+
 namespace previt {
+namespace {
+
+std::string wrong_count(const std::vector<double>& numbers, int64_t wanted) {
+  if (static_cast<int64_t>(numbers.size()) == wanted) return "";
+  return fmt::format("{} numbers are needed, not {}", wanted, numbers.size());
+}
+
+}  // namespace
 
 void visit(FieldVisitor& v, DataOptions& o) {
   v.field("path", o.path, "image folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC");
@@ -8,6 +18,10 @@ void visit(FieldVisitor& v, DataOptions& o) {
   v.field("prefetch", o.prefetch, "batches made ahead", between(1, 1024));
   v.field("max_bad_fraction", o.max_bad_fraction, "share of unreadable images that ends the run", between(0, 1));
   v.field("device_augment", o.device_augment, "augment batch-wise on the device");
+  v.field("canvas",
+          o.canvas,
+          "device_augment: whole images are squeezed to so many pixels a side; 0: all have one size",
+          at_least(0));
 }
 
 void visit(FieldVisitor& v, OptimizerOptions& o) {
@@ -15,6 +29,7 @@ void visit(FieldVisitor& v, OptimizerOptions& o) {
   v.field("base_lr", o.base_lr, "per base_batch images", at_least(0));
   v.field("base_batch", o.base_batch, "lr = base_lr x batch / base_batch; 0: lr = base_lr", at_least(0));
   v.field("betas", o.betas, "adamw", {0, 1, false, true});
+  v.check("betas", wrong_count(o.betas, 2));
   v.field("eps", o.eps, "adamw", at_least(0));
   v.field("momentum", o.momentum, "lars, sgd", {0, 1, false, true});
   v.field("trust_coefficient", o.trust_coefficient, "lars", above(0));
@@ -67,6 +82,8 @@ void visit(FieldVisitor& v, RunOptions& o) {
   v.field("objective", o.objective, "the pretraining method");
   v.section("model", o.model);
   v.section("normalize", o.normalize);
+  v.check("normalize.mean", wrong_count(o.normalize.mean, o.model.in_channels));
+  v.check("normalize.std", wrong_count(o.normalize.std, o.model.in_channels));
   v.section("data", o.data);
   v.section("optimizer", o.optimizer);
   v.section("schedule", o.schedule);

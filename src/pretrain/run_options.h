@@ -7,6 +7,7 @@
 #include "batch.h"
 #include "models/vit_options.h"
 #include "options.h"
+#include "tensor_files.h"
 
 namespace previt {
 
@@ -16,6 +17,7 @@ struct DataOptions {
   int64_t prefetch = 4;                   ///< batches made ahead
   double max_bad_fraction = 0.1;          ///< share of unreadable images at which the run fails
   bool device_augment = false;  ///< crop, flip, jitter, blur, solarize batch-wise on the device
+  int64_t canvas = 0;  ///< pixels a side of the whole images that device_augment works on; 0: theirs
 };
 void visit(FieldVisitor& v, DataOptions& o);
 
@@ -86,6 +88,9 @@ struct RunOptions {
   ScheduleOptions schedule;
   TrainOptions train;
   OutputOptions output;
+
+  /// Not of the recipe: opens the tensor files that it names, given by programs that can.
+  TensorFileOpener open_tensors = {};
 };
 void visit(FieldVisitor& v, RunOptions& o);
 

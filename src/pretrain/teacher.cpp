@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "error.h"
+#include "models/layers/unit_length.h"
 #include "models/weights.h"
 #include "pretrain/losses/feature_statistics.h"
 
@@ -39,22 +41,50 @@ void TeacherAverage::move(double momentum) {
   at::_foreach_lerp_(teacher_, student_, 1 - momentum);
 }
 
-Metrics distillation_metrics(const at::Tensor& loss,
-                             const at::Tensor& targets,
-                             const at::Tensor& features,
-                             const StepInfo& info,
-                             int64_t log_steps) {
+Metrics DistillationMetrics::add(const at::Tensor& loss,
+                                 const at::Tensor& targets,
+                                 const at::Tensor& features,
+                                 const StepInfo& info) {
   const torch::NoGradGuard no_grad;
-  const TargetStatistics statistics = target_statistics(targets);
-  Metrics metrics = {{"teacher_entropy", statistics.entropy},
-                     // a cross-entropy is the targets' entropy and the divergence from them
-                     {"student_kl", loss.detach() - statistics.entropy},
-                     {"top_prototype", statistics.top_share},
-                     {"feature_spread", feature_spread(features)}};
-  if (info.step % log_steps == 0 && info.micro_step == 0) {
-    metrics.emplace_back("feature_rank", torch::tensor(effective_rank(features)));
+  if (info.micro_step == 0) reset();
+  const at::Tensor entropy = target_entropy(targets);
+  // A cross-entropy is the targets' entropy and the divergence from them.
+  Metrics metrics = {{"teacher_entropy", entropy}, {"student_kl", loss.detach() - entropy}};
+  const at::Tensor rows = features.detach().to(torch::kFloat32);
+  targets_.add(targets);
+  unit_features_.add(unit_length(rows));
+  // A line is written after a multiple of log_steps within the epoch: this is the next one's first.
+  const bool ranked = info.step % info.steps_per_epoch % log_steps_ == 0;
+  if (ranked) features_.push_back(rows);
+  if (info.micro_step + 1 < info.accumulation) return metrics;
+  metrics.emplace_back("top_prototype", targets_.mean().max());
+  metrics.emplace_back("feature_spread", spread_around(unit_features_.mean()));
+  if (ranked) {
+    metrics.emplace_back("feature_rank", torch::tensor(effective_rank(torch::cat(features_))));
   }
   return metrics;
+}
+
+void DistillationMetrics::reset() {
+  targets_.reset();
+  unit_features_.reset();
+  features_.clear();
+}
+
+void check_head(const std::string& section,
+                const DinoHeadOptions& head,
+                const TrainOptions& train) {
+  if (!head.use_bn) return;
+  if (head.layers == 1) {
+    fail_usage("{}.head.use_bn: a head of one layer has nothing to normalise; use layers: 2 or "
+               "more, or use_bn: false",
+               section);
+  }
+  if (train.micro() < train.batch) {
+    fail_usage("{}.head.use_bn: its statistics need the whole batch at once; set "
+               "train.micro_batch: 0, or use_bn: false",
+               section);
+  }
 }
 
 }  // namespace previt

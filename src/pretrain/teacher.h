@@ -2,11 +2,14 @@
 
 #include <torch/nn/module.h>
 
+#include <string>
 #include <vector>
 
+#include "models/dino_head.h"
 #include "models/vit_options.h"
 #include "pretrain/losses/dino_loss.h"
 #include "pretrain/objective.h"
+#include "pretrain/run_options.h"
 
 namespace previt {
 
@@ -38,13 +41,33 @@ class TeacherAverage {
   std::vector<at::Tensor> teacher_, student_;
 };
 
-/// Metrics that show a collapse: teacher_entropy, student_kl, top_prototype, feature_spread, and
-/// where the step's number is a multiple of log_steps feature_rank. `loss` is the cross-entropy
-/// with `targets` [R, K]; features [R, D] are the teacher's.
-Metrics distillation_metrics(const at::Tensor& loss,
-                             const at::Tensor& targets,
-                             const at::Tensor& features,
-                             const StepInfo& info,
-                             int64_t log_steps);
+/// Metrics that show a collapse: teacher_entropy, student_kl, top_prototype (the largest share of
+/// all targets that one prototype gets), feature_spread, feature_rank. What is said of all images of
+/// an optimizer step is collected over its micro-batches and told with the last one, so that it
+/// doesn't depend on how the batch is cut. feature_rank, which waits for the device, is of the first
+/// step of each metrics line.
+class DistillationMetrics {
+ public:
+  explicit DistillationMetrics(int64_t log_steps = 1) : log_steps_(log_steps) {}
+
+  /// `loss` is the cross-entropy with `targets` [R, K]; features [R, D] are the teacher's.
+  Metrics add(const at::Tensor& loss,
+              const at::Tensor& targets,
+              const at::Tensor& features,
+              const StepInfo& info);
+  /// Forgets a step that wasn't finished.
+  void reset();
+
+ private:
+  int64_t log_steps_;
+  RowMean targets_, unit_features_;
+  std::vector<at::Tensor> features_;  // where the rank is asked for
+};
+
+/// Refuses what the projection head would ignore, or do otherwise in micro-batches. `section` leads
+/// the message.
+void check_head(const std::string& section,
+                const DinoHeadOptions& head,
+                const TrainOptions& train);
 
 }  // namespace previt

@@ -1,6 +1,5 @@
 #include "pretrain/words_picture.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -9,23 +8,13 @@
 
 #include "pretrain/cells.h"
 #include "pretrain/contact_sheet.h"
+#include "pretrain/token_picture.h"
 
 namespace previt {
 namespace {
 
-constexpr uint64_t kPaletteSeed = 1729;  // a word has the same colour in every picture
 constexpr double kPale = 0.75;           // white in the colours of visible patches
 constexpr double kGrey = 0.5;
-
-// words [B, L] → their colours [B, 3, rows, columns].
-at::Tensor colors_of(const at::Tensor& words, int64_t rows, int64_t columns) {
-  const int64_t most = words.max().item<int64_t>() + 1;
-  const at::Tensor palette =
-      torch::rand({most, 3}, at::make_generator<at::CPUGeneratorImpl>(kPaletteSeed));
-  return palette.index_select(0, words.flatten())
-      .view({words.size(0), rows, columns, 3})
-      .permute({0, 3, 1, 2});
-}
 
 // Rows and columns of a grid of `patches` square patches of images [B, C, H, W].
 std::pair<int64_t, int64_t> grid_of(const at::Tensor& images, int64_t patches) {
@@ -48,9 +37,9 @@ Picture words_picture(const at::Tensor& images,
   };
   const at::Tensor hidden = masked.cpu().view({-1, 1, rows, columns});
   const at::Tensor pixels = denormalize(images, normalize).cpu();
-  const at::Tensor truth = colors_of(words.cpu(), rows, columns);
+  const at::Tensor truth = token_map(words, rows, columns, rows, columns);
   const at::Tensor pale = truth * (1 - kPale) + kPale;
-  const at::Tensor guess = colors_of(predicted.cpu(), rows, columns);
+  const at::Tensor guess = token_map(predicted, rows, columns, rows, columns);
   const ContactSheet sheet{
       .columns = {{"input", pixels},
                   {"masked", torch::where(spread(hidden), torch::full({}, kGrey), pixels)},

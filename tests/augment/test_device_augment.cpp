@@ -142,5 +142,5 @@ TEST_CASE("the device source draws by epoch and index, whatever the order of the
   std::vector<ViewSpec> unsupported = specs;
   unsupported[0].rand_augment = "rand-m9-inc1";
   CHECK_THROWS_WITH(make_device_augment(nullptr, unsupported, 5, torch::kCPU),
-                    "view a: rand_augment is not available on the device");
+                    "data.device_augment: rand_augment works on the host only (view a)");
 }

@@ -178,7 +178,7 @@ TEST_CASE("RandAugment reads timm's config strings") {
   CHECK(other.magnitude == 15);
   CHECK(!other.increasing);
   CHECK_THROWS_WITH(RandAugment::parse("augmix-m3"),
-                    "rand_augment: augmix-m3 does not begin with rand");
+                    "augmix-m3 does not begin with rand");
   CHECK_THROWS_AS(RandAugment::parse("rand-q3"), UsageError);
   CHECK_THROWS_AS(RandAugment::parse("rand-m"), UsageError);
   CHECK_THROWS_AS(RandAugment::parse("rand-m9x"), UsageError);
@@ -193,7 +193,7 @@ TEST_CASE(
   double degrees = 0;
   constexpr int draws = 15000;
   for (int i = 0; i < draws; ++i) {
-    for (const auto& step : policy.draw(random)) {
+    for (const auto& step : draw_steps(policy, random)) {
       ++steps;
       ++seen[static_cast<int>(step.op)];
       if (step.op != AugmentOp::rotate) continue;

@@ -1,6 +1,5 @@
 #ifdef PREVIT_WITH_IMAGE_IO
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "augment/encode_png.h"
 #include "augment/io/tensor_file.h"
@@ -11,22 +10,14 @@
 #include "files.h"
 #include "support/catch.h"
 #include "support/checkpoint_file.h"
+#include "support/command.h"
 #include "support/temp_folder.h"
 
 using namespace previt;
-using Words = std::vector<std::string>;
+using namespace previt::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-int call(const cli::po::options_description& options,
-         int (*tool)(const cli::po::variables_map&),
-         const Words& words) {
-  cli::po::variables_map args;
-  cli::po::store(cli::po::command_line_parser(words).options(options).run(), args);
-  cli::po::notify(args);
-  return tool(args);
-}
 
 int attention_maps(const Words& words) {
   return call(cli::attention_maps_options(), cli::attention_maps, words);
@@ -36,6 +27,16 @@ int embed(const Words& words) { return call(cli::embed_options(), cli::embed, wo
 
 int64_t files_in(const std::string& folder) {
   return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
+}
+
+// A mask of one value everywhere, to be known again.
+void write_mask(const std::string& path, int64_t height, int64_t width, int value) {
+  fs::create_directories(fs::path(path).parent_path());
+  write_whole_file(path, encode_png(torch::full({height, width, 3}, value, torch::kUInt8)));
+}
+
+int value_of(const std::optional<Image>& mask) {
+  return mask ? mask->pixels.front() : -1;
 }
 
 // A photograph of 20 × 30 pixels with a bright object, and its mask.
@@ -54,12 +55,12 @@ void write_photograph(const std::string& folder, const std::string& name) {
 
 TEST_CASE("attention_maps writes pictures, maps and scores of generated scenes") {
   const TempFolder temp;
-  const std::string from = test::tiny_checkpoint(temp.path()), out = temp.path() + "/out";
+  const std::string from = tiny_checkpoint(temp.path()), out = temp.path() + "/out";
   const std::string video = temp.path() + "/clip.avi";
   REQUIRE(attention_maps({"--from", from, "--images", "synthetic:shapes,size=32,count=6,val=0",
                           "--image-size", "32", "--out", out, "--pictures", "2", "--video",
                           video}) == 0);
-  const auto result = nlohmann::json::parse(read_whole_file(out + "/result.json"));
+  const auto result = result_in(out);
   CHECK(result["images"] == 6);
   CHECK(result["heads"] == 3);
   CHECK(result["attention"] == "block 1 of 2");
@@ -80,25 +81,27 @@ TEST_CASE("attention_maps writes pictures, maps and scores of generated scenes")
 
 TEST_CASE("attention_maps takes photographs of any shape, masks by name, rollout and one image") {
   const TempFolder temp;
-  const std::string from = test::tiny_checkpoint(temp.path()), out = temp.path() + "/out";
+  const std::string from = tiny_checkpoint(temp.path()), out = temp.path() + "/out";
   write_photograph(temp.path(), "b 1");
   write_photograph(temp.path(), "a");
   fs::remove(temp.path() + "/masks/a.png");
   write_whole_file(temp.path() + "/images/bad.png", "no image");
   REQUIRE(attention_maps({"--from", from, "--images", temp.path() + "/images", "--masks",
                           temp.path() + "/masks", "--out", out, "--block", "0"}) == 0);
-  auto result = nlohmann::json::parse(read_whole_file(out + "/result.json"));
+  auto result = result_in(out);
   CHECK(result["images"] == 2);
   CHECK(result["scored_images"] == 1);
   const TensorFileReader file(out + "/attention.h5");
   // The short side is 16, the long one 24, in patches of 8.
   CHECK(file.read("maps/000000").sizes().vec() == std::vector<int64_t>{3, 2, 3});
   CHECK(file.read_texts("names") == Words{"a.png", "b 1.png"});
-  CHECK(fs::exists(out + "/overlays/00001_b_1_head0.png"));
+  CHECK(fs::exists(out + "/overlays/000001_b_1_head0.png"));
+  CHECK(result["skipped_images"] == 1);
+  CHECK(result["skipped_masks"] == 0);
 
   REQUIRE(attention_maps({"--from", from, "--images", temp.path() + "/images/a.png", "--out",
                           temp.path() + "/one", "--rollout"}) == 0);
-  result = nlohmann::json::parse(read_whole_file(temp.path() + "/one/result.json"));
+  result = result_in(temp.path() + "/one");
   CHECK(result["images"] == 1);
   CHECK(result["heads"] == 1);
   CHECK_FALSE(result.contains("jaccard"));
@@ -111,7 +114,7 @@ TEST_CASE("a mask is cut as its image is") {
   cli::FrameReader reader(images, 40, 8);
   const at::Tensor picture = reader.read(0);
   CHECK(picture.sizes().vec() == std::vector<int64_t>{3, 40, 56});  // 60 wide, cut to patches
-  const auto mask = cli::MaskFolder(temp.path() + "/masks").find("elsewhere/a.jpg");
+  const auto mask = cli::MaskFolder(temp.path() + "/masks").read("elsewhere/a.jpg");
   REQUIRE(mask.has_value());
   const at::Tensor object = reader.mask_of(*mask);
   CHECK(object.sizes().vec() == std::vector<int64_t>{40, 56});
@@ -120,13 +123,69 @@ TEST_CASE("a mask is cut as its image is") {
   CHECK((bright == object).to(torch::kFloat).mean().item<double>() > 0.95);
 }
 
+TEST_CASE("a mask is the one of the same path, else the only one of the same name") {
+  const TempFolder temp;
+  const std::string folder = temp.path() + "/masks/";
+  write_mask(folder + "bear/00000.png", 4, 4, 10);
+  write_mask(folder + "bear/00001.png", 4, 4, 11);
+  write_mask(folder + "dog/00000.png", 4, 4, 20);
+  const cli::MaskFolder masks(folder);
+  CHECK(value_of(masks.read("bear/00000.jpg")) == 10);
+  CHECK(value_of(masks.read("dog/00000.jpg")) == 20);
+  CHECK(value_of(masks.read("clip/00001.jpg")) == 11);
+  CHECK_FALSE(masks.has("clip/00002.jpg"));
+  CHECK_THROWS_MATCHES(masks.has("cat/00000.jpg"),
+                       UsageError,
+                       Catch::Message(folder + ": bear/00000.png and dog/00000.png may both be the "
+                                               "mask of cat/00000.jpg; lay masks out in folders as "
+                                               "the images"));
+}
+
+TEST_CASE("a mask that can't be used is left out and counted, and the run goes on") {
+  const TempFolder temp;
+  const std::string from = tiny_checkpoint(temp.path()), out = temp.path() + "/out";
+  for (const char* name : {"a", "b", "c", "d"}) write_photograph(temp.path(), name);
+  write_whole_file(temp.path() + "/images/b.png", "no image");
+  write_whole_file(temp.path() + "/masks/c.png", "no mask");
+  write_mask(temp.path() + "/masks/d.png", 30, 20, 255);  // of an upright picture
+  REQUIRE(attention_maps({"--from", from, "--images", temp.path() + "/images", "--masks",
+                          temp.path() + "/masks", "--out", out}) == 0);
+  const auto result = result_in(out);
+  CHECK(result["images"] == 3);
+  CHECK(result["skipped_images"] == 1);
+  CHECK(result["skipped_masks"] == 2);
+  CHECK(result["scored_images"] == 1);
+  // Pictures have the numbers of the maps.
+  CHECK(TensorFileReader(out + "/attention.h5").read_texts("names") ==
+        Words{"a.png", "c.png", "d.png"});
+  CHECK(fs::exists(out + "/overlays/000001_c_mean.png"));
+  CHECK(fs::exists(out + "/overlays/000002_d_mean.png"));
+}
+
+TEST_CASE("frames are taken in the order in which people count, and a clip has all of them") {
+  const TempFolder temp;
+  const std::string from = tiny_checkpoint(temp.path()), out = temp.path() + "/out";
+  for (const char* name : {"frame_10", "frame_9", "frame_1", "frame_02", "frame_2"}) {
+    write_photograph(temp.path(), name);
+  }
+  const auto look = [&](const std::string& images, const Words& more) {
+    REQUIRE(attention_maps(Words{"--from", from, "--images", images, "--out", out} + more) == 0);
+  };
+  look(temp.path() + "/images", {});
+  CHECK(TensorFileReader(out + "/attention.h5").read_texts("names") ==
+        Words{"frame_1.png", "frame_02.png", "frame_2.png", "frame_9.png", "frame_10.png"});
+
+  look("synthetic:shapes,size=16,count=101,val=0", {"--video", temp.path() + "/clip.avi"});
+  CHECK(fs::exists(out + "/overlays/000100_100_mean.png"));
+}
+
 TEST_CASE("what attention_maps is asked wrongly is one line") {
   const TempFolder temp;
-  const std::string from = test::tiny_checkpoint(temp.path());
+  const std::string from = tiny_checkpoint(temp.path());
   const auto refuse = [&](const Words& more, const std::string& message) {
-    Words words = {"--from", from, "--images", "synthetic:shapes,count=2,val=0", "--out",
-                   temp.path() + "/out"};
-    words.insert(words.end(), more.begin(), more.end());
+    const Words words = Words{"--from", from, "--images", "synthetic:shapes,count=2,val=0", "--out",
+                              temp.path() + "/out"} +
+                        more;
     CHECK_THROWS_MATCHES(attention_maps(words), UsageError, Catch::Message(message));
   };
   refuse({"--threshold", "0"}, "--threshold: 0 is not in (0, 1]");
@@ -140,7 +199,7 @@ TEST_CASE("what attention_maps is asked wrongly is one line") {
 
 TEST_CASE("embed writes features with names, a plot and pictures of the patches") {
   const TempFolder temp;
-  const std::string from = test::tiny_checkpoint(temp.path());
+  const std::string from = tiny_checkpoint(temp.path());
   const std::string h5 = temp.path() + "/f.h5", data = "synthetic:shapes,size=16,count=40,val=5";
   REQUIRE(embed({"--from", from, "--images", data, "--out", h5, "--features", "cls+mean", "--plot",
                  temp.path() + "/plot.svg", "--patch-pca", temp.path() + "/pca"}) == 0);
@@ -157,8 +216,7 @@ TEST_CASE("embed writes features with names, a plot and pictures of the patches"
                  "patches"}) == 0);
   CHECK(TensorFileReader(h5).read("features").sizes().vec() == std::vector<int64_t>{5, 4, 24});
   const auto refuse = [&](const Words& more, const std::string& message) {
-    Words words = {"--from", from, "--images", data, "--out", h5};
-    words.insert(words.end(), more.begin(), more.end());
+    const Words words = Words{"--from", from, "--images", data, "--out", h5} + more;
     CHECK_THROWS_MATCHES(embed(words), UsageError, Catch::Message(message));
   };
   refuse({"--plot", "plot.png"}, "--plot: plot.png must end in .svg");

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <filesystem>
 
 #include "error.h"
@@ -83,10 +84,34 @@ TEST_CASE("what finetune is asked wrongly is a usage error of one line") {
   refuse(
       {"--from", "none", "--data", kData, "--set", "objective=mae"},
       "--set objective=mae: objective: mae is for pretraining; this takes recipes for fine-tuning");
+  refuse({"--from", "none", "--data", kData, "--set", "data.device_augment=true"},
+         "--set data.device_augment=true: data.device_augment: is for pretraining; fine-tuning "
+         "augments on the host");
+  refuse({"--from", "none", "--data", kData, "--set", "model.num_heads=7"},
+         "--set model.num_heads=7: model.embed_dim: 768 is not a multiple of num_heads 7");
   refuse({"--from", "none", "--data", kData, "--set", "augment.height=99"},
          "--set augment.height=99: augment.height: 99 is not that of model.image_size, 224");
   CHECK_THROWS_AS(cli::FinetuneJob::read(parse({"--from", "/no/such/checkpoint", "--data", kData})),
                   Error);
+}
+
+TEST_CASE("random weights start as the recipe says") {
+  const auto first_weights = [](const std::string& init) {
+    cli::FinetuneJob job = cli::FinetuneJob::read(parse(
+        Words{"--from", "none", "--data", kData, "--set", "finetune.init=" + init} + kTiny));
+    return job.build_model()->named_parameters();
+  };
+  const auto framework = first_weights("framework"), timm = first_weights("timm");
+  const double bound = 1 / std::sqrt(24.0);  // as torch.nn.Linear does
+  for (const char* name : {"blocks.0.mlp.fc1.weight", "blocks.0.mlp.fc1.bias"}) {
+    INFO(name);
+    const at::Tensor values = framework[name].detach().abs();
+    CHECK(values.max().item<double>() < bound);
+    CHECK(values.max().item<double>() > 0.9 * bound);
+    CHECK(values.mean().item<double>() == Approx(bound / 2).epsilon(0.2));
+  }
+  CHECK(timm["blocks.0.mlp.fc1.bias"].abs().max().item<double>() == 0);
+  CHECK(framework["cls_token"].std().item<double>() == Approx(0.02).epsilon(0.5));
 }
 
 TEST_CASE("every size of ViT gets its official settings") {

@@ -1,23 +1,16 @@
-#include <nlohmann/json.hpp>
-
 #include "cli/knn_probe.h"
 #include "error.h"
-#include "files.h"
 #include "support/catch.h"
 #include "support/checkpoint_file.h"
+#include "support/command.h"
 #include "support/temp_folder.h"
 
 using namespace previt;
-using Words = std::vector<std::string>;
+using namespace previt::test;
 
 namespace {
 
-int knn_probe(const Words& words) {
-  cli::po::variables_map args;
-  cli::po::store(cli::po::command_line_parser(words).options(cli::knn_probe_options()).run(), args);
-  cli::po::notify(args);
-  return cli::knn_probe(args);
-}
+int knn_probe(const Words& words) { return call(cli::knn_probe_options(), cli::knn_probe, words); }
 
 }  // namespace
 
@@ -43,19 +36,26 @@ TEST_CASE("the command line of knn_probe is frozen") {
 
 TEST_CASE("knn_probe judges a checkpoint by a data set") {
   const TempFolder temp;
-  const std::string from = test::tiny_checkpoint(temp.path());
+  const std::string from = tiny_checkpoint(temp.path());
   const std::string data = "synthetic:shapes,size=16,count=60,val=30";
   const auto result = [&](const Words& more) {
-    Words words = {"--from", from, "--data", data, "--out", temp.path(), "--workers", "1"};
-    words.insert(words.end(), more.begin(), more.end());
+    const Words words =
+        Words{"--from", from, "--data", data, "--out", temp.path(), "--workers", "1"} + more;
     REQUIRE(knn_probe(words) == 0);
-    return nlohmann::json::parse(read_whole_file(temp.path() + "/result.json"));
+    return result_in(temp.path());
   };
   const auto split = result({"--k", "5", "20", "--temperature", "0.07", "0.2"});
   CHECK(split["train_images"] == 60);
   CHECK(split["test_images"] == 30);
   CHECK(split["scores"].size() == 4);
   CHECK(split["top5"] >= split["top1"]);
+  // The result is of the first given; the best of all is told apart.
+  CHECK(split["k"] == 5);
+  CHECK(split["temperature"] == 0.07);
+  CHECK(split["top1"] == split["scores"][0]["top1"]);
+  double best = 0;
+  for (const auto& score : split["scores"]) best = std::max(best, score["top1"].get<double>());
+  CHECK(split["best"]["top1"] == best);
   const auto one_out = result({"--leave-one-out", "--features", "cls+mean", "--k", "1000"});
   CHECK(one_out["test_images"] == 90);
   CHECK(one_out["k"] == 89);
@@ -65,11 +65,10 @@ TEST_CASE("knn_probe judges a checkpoint by a data set") {
 
 TEST_CASE("what knn_probe is asked wrongly is one line") {
   const TempFolder temp;
-  const std::string from = test::tiny_checkpoint(temp.path());
+  const std::string from = tiny_checkpoint(temp.path());
   const std::string data = "synthetic:shapes,size=16,count=20,val=10";
   const auto refuse = [&](const Words& more, const std::string& message) {
-    Words words = {"--from", from, "--data", data};
-    words.insert(words.end(), more.begin(), more.end());
+    const Words words = Words{"--from", from, "--data", data} + more;
     CHECK_THROWS_MATCHES(knn_probe(words), UsageError, Catch::Message(message));
   };
   refuse({"--k", "0"}, "--k: 0 is not in [1, inf)");

@@ -1,13 +1,11 @@
 #include "cli/knn_score.h"
 
-#include <nlohmann/json.hpp>
-
 #include "cli/knn_probe.h"
-#include "files.h"
 #include "finetune/knn.h"
 #include "models/load_model.h"
 #include "models/weights.h"
 #include "support/catch.h"
+#include "support/command.h"
 #include "support/temp_folder.h"
 #include "support/tiny_run.h"
 
@@ -30,13 +28,10 @@ double probe(Objective& objective, const std::string& data) {
   const std::string from = temp.path() + "/model.safetensors";
   const Vit& vit = *objective.backbone();
   write_safetensors(from, named_tensors(vit), model_metadata(vit.options(), {}, {}));
-  cli::po::variables_map args;
-  const std::vector<std::string> words = {"--from", from, "--data", data, "--k", "5",
-                                          "--temperature", "0.1", "--out", temp.path()};
-  cli::po::store(cli::po::command_line_parser(words).options(cli::knn_probe_options()).run(), args);
-  cli::po::notify(args);
-  REQUIRE(cli::knn_probe(args) == 0);
-  return nlohmann::json::parse(read_whole_file(temp.path() + "/result.json"))["top1"];
+  const test::Words words = {"--from", from, "--data", data, "--k", "5", "--temperature", "0.1",
+                             "--out", temp.path()};
+  REQUIRE(test::call(cli::knn_probe_options(), cli::knn_probe, words) == 0);
+  return test::result_in(temp.path())["top1"];
 }
 
 }  // namespace
@@ -60,6 +55,16 @@ TEST_CASE("the kNN score takes no more images than it is given, evenly from all"
   run.knn.test_images = 8;
   const double share = cli::knn_score(run, objective, temp.path())(1).at("knn_top1") / 100 * 8;
   CHECK(share == std::round(share));
+}
+
+TEST_CASE("a kNN score that can't be made is left out, not the run") {
+  test::TinyObjective objective;
+  objective.eval();
+  const TempFolder temp;
+  const auto score =
+      cli::knn_score(run_on("synthetic:shapes,size=8,count=50,val=20"), objective, temp.path());
+  for (auto& parameter : objective.vit->parameters()) parameter.data().fill_(NAN);
+  CHECK(score(1).empty());
 }
 
 TEST_CASE("a run without kNN score has no hook") {

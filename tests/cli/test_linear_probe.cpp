@@ -1,38 +1,37 @@
+#include <chrono>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
+#include "augment/open_dataset.h"
+#include "cli/feature_cache.h"
 #include "cli/linear_probe.h"
 #include "error.h"
 #include "files.h"
 #include "support/catch.h"
 #include "support/checkpoint_file.h"
+#include "support/command.h"
 #include "support/temp_folder.h"
 
 using namespace previt;
-using Words = std::vector<std::string>;
+using namespace previt::test;
 
 namespace {
 
 const std::string kData = "synthetic:shapes,size=16,count=120,val=30";
 
 int linear_probe(const Words& words) {
-  cli::po::variables_map args;
-  cli::po::store(cli::po::command_line_parser(words).options(cli::linear_probe_options()).run(),
-                 args);
-  cli::po::notify(args);
-  return cli::linear_probe(args);
+  return call(cli::linear_probe_options(), cli::linear_probe, words);
 }
 
 }  // namespace
 
 TEST_CASE("linear_probe judges a checkpoint by each protocol") {
   const TempFolder temp;
-  const std::string from = test::tiny_checkpoint(temp.path()), out = temp.path() + "/out";
+  const std::string from = tiny_checkpoint(temp.path()), out = temp.path() + "/out";
   const auto result = [&](const Words& more) {
-    Words words = {"--from", from, "--data", kData, "--out", out, "--set", "epochs=2"};
-    words.insert(words.end(), more.begin(), more.end());
+    const Words words =
+        Words{"--from", from, "--data", kData, "--out", out, "--set", "epochs=2"} + more;
     REQUIRE(linear_probe(words) == 0);
-    return nlohmann::json::parse(read_whole_file(out + "/result.json"));
+    return result_in(out);
   };
   const auto dino = result({});
   CHECK(dino["images"] == 30);
@@ -50,11 +49,11 @@ TEST_CASE("linear_probe judges a checkpoint by each protocol") {
 #ifdef PREVIT_WITH_IMAGE_IO
 TEST_CASE("kept features are taken again, but only for the same network and setting") {
   const TempFolder temp;
-  const std::string from = test::tiny_checkpoint(temp.path()), cache = temp.path() + "/cache.h5";
+  const std::string from = tiny_checkpoint(temp.path()), cache = temp.path() + "/cache.h5";
   const auto run = [&](const Words& more) {
-    Words words = {"--from", from,  "--data", kData,    "--out",     temp.path(),
-                   "--set",  "epochs=2", "--cache", cache};
-    words.insert(words.end(), more.begin(), more.end());
+    const Words words = Words{"--from", from, "--data", kData, "--out", temp.path(), "--set",
+                              "epochs=2", "--cache", cache} +
+                        more;
     REQUIRE(linear_probe(words) == 0);
     return read_whole_file(temp.path() + "/result.json");
   };
@@ -72,12 +71,44 @@ TEST_CASE("kept features are taken again, but only for the same network and sett
 }
 #endif
 
+#ifdef PREVIT_WITH_IMAGE_IO
+TEST_CASE("what images are there is told by names, classes, sizes and times") {
+  const TempFolder temp;
+  const std::string root = temp.path() + "/data/";
+  const auto write = [&](const std::string& name, const std::string& bytes) {
+    std::filesystem::create_directories(std::filesystem::path(root + name).parent_path());
+    write_whole_file(root + name, bytes);
+  };
+  write("cat/1.png", "one");
+  write("dog/2.png", "two");
+  const auto identity = [&] { return cli::images_identity(root, *open_dataset(root, "all")); };
+  const std::string first = identity();
+  CHECK(identity() == first);
+  std::vector<std::string> seen = {first};
+  const auto changed = [&] {
+    const bool known = std::find(seen.begin(), seen.end(), identity()) != seen.end();
+    seen.push_back(identity());
+    return !known;
+  };
+  write("dog/2.png", "three");
+  CHECK(changed());
+  std::filesystem::last_write_time(root + "dog/2.png",
+                                   std::filesystem::file_time_type() + std::chrono::hours(1));
+  CHECK(changed());
+  std::filesystem::rename(root + "dog/2.png", root + "dog/3.png");
+  CHECK(changed());
+  std::filesystem::rename(root + "dog", root + "fox");
+  CHECK(changed());
+  CHECK(cli::images_identity("synthetic:a", *open_dataset("synthetic:shapes,count=9,val=0")) !=
+        cli::images_identity("synthetic:a", *open_dataset("synthetic:shapes,count=8,val=0")));
+}
+#endif
+
 TEST_CASE("what linear_probe is asked wrongly is one line") {
   const TempFolder temp;
-  const std::string from = test::tiny_checkpoint(temp.path());
+  const std::string from = tiny_checkpoint(temp.path());
   const auto refuse = [&](const Words& more, const std::string& message) {
-    Words words = {"--from", from, "--data", kData};
-    words.insert(words.end(), more.begin(), more.end());
+    const Words words = Words{"--from", from, "--data", kData} + more;
     CHECK_THROWS_MATCHES(linear_probe(words), UsageError, Catch::Message(message));
   };
   refuse({"--set", "epoch=3"}, "--set epoch=3: epoch: unknown key; did you mean epochs?");

@@ -5,22 +5,16 @@
 #include "error.h"
 #include "models/tokenizer.h"
 #include "support/catch.h"
+#include "support/command.h"
 #include "support/temp_folder.h"
 
 using namespace previt;
-using Words = std::vector<std::string>;
+using namespace previt::test;
 
 namespace {
 
 const std::string kRecipes = std::string(PREVIT_SOURCE_DIR) + "/recipes/quickstart/";
 const std::string kData = "synthetic:shapes,size=16,count=40";
-
-cli::po::variables_map parse(const Words& words, const cli::po::options_description& options) {
-  cli::po::variables_map args;
-  cli::po::store(cli::po::command_line_parser(words).options(options).run(), args);
-  cli::po::notify(args);
-  return args;
-}
 
 int train_run(const std::string& recipe, const std::string& out, cli::Product product) {
   Words words = {"--recipe", kRecipes + recipe, "--data", kData, "--out", out, "--device", "cpu"};
@@ -29,7 +23,7 @@ int train_run(const std::string& recipe, const std::string& out, cli::Product pr
     words.push_back("--set");
     words.push_back(change);
   }
-  return cli::pretrain(parse(words, cli::pretrain_options()), "train_tokenizer", product);
+  return cli::pretrain(parse(cli::pretrain_options(), words), "train_tokenizer", product);
 }
 
 }  // namespace
@@ -44,8 +38,9 @@ TEST_CASE("train_tokenizer leaves a run whose tokenizer can be read, and nothing
   const auto tokenizer = load_tokenizer(out);
   CHECK(tokenizer->tokens(torch::rand({2, 3, 16, 16})).sizes() == at::IntArrayRef{2, 4});
 
-  const auto args = parse({"--from", out, "--data", kData, "--out", folder.path() + "/classifier"},
-                          cli::finetune_options());
+  const auto args =
+      parse(cli::finetune_options(),
+            {"--from", out, "--data", kData, "--out", folder.path() + "/classifier"});
   CHECK_THROWS_WITH(cli::finetune(args, "finetune"),
                     ContainsSubstring("is an image tokenizer, not a backbone"));
 }

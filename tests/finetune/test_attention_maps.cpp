@@ -43,6 +43,11 @@ TEST_CASE("rollout multiplies half attention, half identity") {
   };
   const at::Tensor want = torch::mm(half(1), half(0))[0].slice(0, 1).view({1, 1, 2, 2});
   CHECK(torch::allclose(attention_rollout(vit, images), want, 0, 1e-6));
+  int64_t block = 0;
+  vit.each_attention(images, [&](const at::Tensor& weights) {
+    CHECK(torch::equal(weights, vit.attention(images, block++)));
+  });
+  CHECK(block == 2);
 }
 
 TEST_CASE("a mask keeps the fewest patches with the share of the mass") {

@@ -30,6 +30,17 @@ TEST_CASE("nearest neighbours across all blocks are those that sorting finds") {
   CHECK(torch::allclose(found.similarities, std::get<0>(products.topk(30, 1)), 0, 1e-6));
 }
 
+TEST_CASE("the search for other devices finds the same, in blocks of queries and of rows") {
+  torch::manual_seed(3);
+  const at::Tensor train = unit_length(torch::randn({70000, 6}));
+  const at::Tensor queries = train.slice(0, 64900, 66100);  // across the first block's end
+  const int64_t excluded = GENERATE(-1, 64900);
+  const Neighbours own = nearest(train, queries, 7, excluded);
+  const Neighbours other = nearest_by_blocks(train, queries, 7, excluded);
+  CHECK(torch::allclose(own.similarities, other.similarities, 0, 1e-6));
+  CHECK((own.ids == other.ids).to(torch::kFloat).mean().item<double>() > 0.999);
+}
+
 TEST_CASE("equal similarities come in the order of the rows") {
   const at::Tensor train = torch::ones({3000, 2});
   const Neighbours found = nearest(train, torch::ones({2, 2}), 5);

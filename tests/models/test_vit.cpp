@@ -263,6 +263,17 @@ TEST_CASE("pooling reads what the options say") {
   o.pool = "avg";
   const auto avg = random_vit(o);
   CHECK(close(avg->pooled(images), avg->pool(avg->forward_features(images))));
+  // The norm that follows the mean is the only one there is.
+  const at::Tensor last = avg->forward_features(images);
+  CHECK(torch::equal(avg->intermediate(images, 1, /*normed=*/false)[0], last));
+  const auto parameters = avg->named_parameters();
+  CHECK(close(avg->intermediate(images, 1)[0],
+              torch::layer_norm(last,
+                                {last.size(2)},
+                                parameters["fc_norm.weight"],
+                                parameters["fc_norm.bias"],
+                                o.norm_eps),
+              1e-4));
   const at::Tensor before = avg->pooled(images);
   {
     torch::NoGradGuard no_grad;

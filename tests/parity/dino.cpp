@@ -204,7 +204,7 @@ PARITY_CASE(dino_loss) {
     const at::Tensor loss =
         cross_view_loss(student, targets, teacher_views, fixture.number("student_temp"));
     loss.backward();
-    LogitMean mean;
+    RowMean mean;
     mean.add(teacher);
     center.lerp_(mean.mean(), 1 - fixture.number("center_momentum"));
     const auto key = [&](const char* name) { return fmt::format("{}_{}", name, i); };

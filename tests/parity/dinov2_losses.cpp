@@ -32,7 +32,7 @@ PARITY_CASE(dinov2_koleo) {
 PARITY_CASE(dinov2_losses) {
   const double temperature = fixture.number("student_temp");
   const auto moved = [&](const at::Tensor& center, const at::Tensor& logits) {
-    LogitMean mean;
+    RowMean mean;
     mean.add(logits);
     return torch::lerp(center, mean.mean().view(center.sizes()),
                        1 - fixture.number("center_momentum"));

@@ -184,7 +184,7 @@ PARITY_CASE(ibot_loss) {
     check.t2(key("grad cls"), cls.grad(), fixture.at(key("grad_input.student_cls")));
     check.t2(key("grad local"), local.grad(), fixture.at(key("grad_input.student_local_cls")));
     check.t2(key("grad patch"), patches.grad(), fixture.at(key("grad_input.student_patch")));
-    LogitMean mean, patch_mean;
+    RowMean mean, patch_mean;
     mean.add(given("input.teacher_cls"));
     patch_mean.add(given("input.teacher_patch").flatten(0, 1));
     center.lerp_(mean.mean(), 1 - fixture.number("cm"));

@@ -1,10 +1,15 @@
 #include "pretrain/objectives/dino.h"
 
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "files.h"
 #include "models/layers/block.h"
 #include "models/multi_crop.h"
 #include "models/weights.h"
 #include "pretrain/train/run_state.h"
 #include "pretrain/train/stepper.h"
+#include "pretrain/train/trainer.h"
 #include "support/catch.h"
 #include "support/temp_folder.h"
 
@@ -65,6 +70,20 @@ Batch crops(const Dino& dino, int64_t step, int64_t first, int64_t count) {
   }
   return batch;
 }
+
+// Random crops in whole batches.
+class CropSource final : public BatchSource {
+ public:
+  CropSource(const Dino& dino, int64_t samples) : dino_(dino), samples_(samples) {}
+  int64_t batches_per_epoch() const override { return samples_ / kBatch; }
+  int64_t samples_per_epoch() const override { return samples_; }
+  void seek(int64_t epoch, int64_t batch) override { at_ = epoch * batches_per_epoch() + batch; }
+  Batch next() override { return crops(dino_, at_++, 0, kBatch); }
+
+ private:
+  const Dino& dino_;
+  int64_t samples_, at_ = 0;
+};
 
 void make_steps(Dino& dino, Stepper& stepper, int64_t from, int64_t to, int64_t micro = kBatch) {
   for (int64_t step = from; step < to; ++step) {
@@ -250,6 +269,77 @@ TEST_CASE("dino: what needs the whole batch refuses to accumulate") {
   CHECK_THROWS_WITH(Dino(options, run), ContainsSubstring("dino.centering: sinkhorn_knopp"));
   options.dino.centering = "center";
   CHECK_THROWS_WITH(Dino(options, run), ContainsSubstring("dino.koleo_weight"));
+}
+
+TEST_CASE("dino: what shows a collapse does not depend on how the batch is cut") {
+  const auto shown = [](int64_t micro) {
+    RunOptions run = small_run();
+    run.train.micro_batch = micro;
+    DinoOptions options = small_dino();
+    options.dino.teacher_temp = options.dino.warmup_teacher_temp = 0.01;  // sharp: rows differ
+    const auto dino = build(options, run);
+    Stepper stepper(*dino, run);
+    int64_t first = 0;
+    return stepper.step(info_of(0), kBatch, [&] {
+      first += micro;
+      return crops(*dino, 0, first - micro, micro);
+    });
+  };
+  const auto whole = shown(kBatch).averages.means();
+  for (const int64_t micro : {1, 2, 4}) {
+    const auto means = shown(micro).averages.means();
+    REQUIRE(means.size() == whole.size());
+    for (size_t i = 0; i < means.size(); ++i) {
+      INFO(micro << " " << means[i].first);
+      CHECK(means[i].first == whole[i].first);
+      CHECK(means[i].second == Approx(whole[i].second).epsilon(1e-3).margin(1e-5));
+    }
+  }
+}
+
+TEST_CASE("dino: a collapse is warned of in the log and the report, and every line has the rank") {
+  const TempFolder folder;
+  RunOptions run = small_run();
+  run.train.epochs = 3;
+  run.output.log_steps = 2;
+  DinoOptions options = small_dino();
+  options.dino.teacher_temp = options.dino.warmup_teacher_temp = 1e3;  // targets are uniform
+  const auto dino = build(options, run);
+  CropSource source(*dino, 3 * kBatch);
+  REQUIRE(train(*dino, source, run, folder.path(), /*resume=*/false) == 0);
+  std::istringstream lines(read_whole_file(folder.path() + "/metrics.jsonl"));
+  int64_t count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    INFO(line);
+    const auto values = nlohmann::json::parse(line);
+    CHECK(values.contains("feature_rank"));
+    CHECK(values.at("teacher_entropy") == Approx(std::log(40.0)).epsilon(1e-3));
+  }
+  CHECK(count == 6);  // after steps 2 and 3 of each epoch
+  CHECK_THAT(read_whole_file(folder.path() + "/log.txt"),
+             ContainsSubstring("warning: step 2: uniform collapse"));
+  CHECK_THAT(read_whole_file(folder.path() + "/report.html"),
+             ContainsSubstring("uniform collapse: teacher entropy at ln K"));
+}
+
+TEST_CASE("a head that would be ignored, or depend on micro-batches, is refused") {
+  DinoHeadOptions head{.use_bn = true};
+  TrainOptions train{.batch = 8};
+  CHECK_NOTHROW(check_head("dino", head, train));
+  train.micro_batch = 4;
+  CHECK_THROWS_WITH(check_head("ibot", head, train),
+                    ContainsSubstring("ibot.head.use_bn: its statistics need the whole batch"));
+  train.micro_batch = 0;
+  head.layers = 1;
+  CHECK_THROWS_WITH(check_head("dino", head, train),
+                    ContainsSubstring("dino.head.use_bn: a head of one layer has nothing to"));
+  head.use_bn = false;
+  CHECK_NOTHROW(check_head("dino", head, train));
+  RunOptions run = small_run();
+  run.train.micro_batch = 2;
+  DinoOptions options = small_dino();
+  options.dino.head.use_bn = true;
+  CHECK_THROWS_WITH(Dino(options, run), ContainsSubstring("dino.head.use_bn"));
 }
 
 TEST_CASE("dino: a collapse is named after the warm-up only") {

@@ -1,31 +1,16 @@
 // What every registered objective must do. A new one is tested here without a line of its own; to
 // keep it fast it may have a reduced recipe in tests/pretrain/objectives/<name>.yaml.
-#include <filesystem>
-
 #include "models/tokenizer.h"
 #include "pretrain/pretrain_run.h"
 #include "support/catch.h"
+#include "support/reduced_recipe.h"
 
 using namespace previt;
 
 namespace {
 
-const std::vector<std::string> kSmall = {
-    "model.embed_dim=24",
-    "model.depth=2",
-    "model.num_heads=2",
-    "model.image_size=[16]",
-    "model.patch_size=4",
-    "train.epochs=2",
-    "train.batch=4",
-    "train.precision=fp32",
-    "schedule.warmup_epochs=1",
-};
-
-// Files that an objective can't be made without.
-const std::map<std::string, std::string> kFiles = {
-    {"vqkd", fmt::format("vqkd.teacher={}/tests/fixtures/timm_hub_a", PREVIT_SOURCE_DIR)},
-};
+const std::vector<std::string> kShort = {
+    "train.epochs=2", "train.batch=4", "train.precision=fp32", "schedule.warmup_epochs=1"};
 
 std::vector<std::string> objectives() {
   ObjectiveRegistry registry;
@@ -34,12 +19,8 @@ std::vector<std::string> objectives() {
 }
 
 PretrainRun small_run(const std::string& name) {
-  const std::string own =
-      fmt::format("{}/tests/pretrain/objectives/{}.yaml", PREVIT_SOURCE_DIR, name);
-  auto recipe = std::filesystem::exists(own) ? Recipe::load(own) : Recipe::parse("");
-  recipe.set("objective=" + name);
-  for (const auto& assignment : kSmall) recipe.set(assignment);
-  if (const auto file = kFiles.find(name); file != kFiles.end()) recipe.set(file->second);
+  auto recipe = test::reduced_recipe(name);
+  for (const auto& assignment : kShort) recipe.set(assignment);
   return PretrainRun::read(recipe);
 }
 

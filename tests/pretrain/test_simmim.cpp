@@ -94,6 +94,21 @@ TEST_CASE("simmim: accumulation equals the large batch") {
   }
 }
 
+TEST_CASE("simmim: tokens and positions are not decayed, the mask token is") {
+  RunOptions run = small_run();
+  run.model.pos_embed = "learned";
+  const auto simmim = build(run);
+  const auto rules = simmim->param_rules();
+  for (const auto& parameter : simmim->named_parameters()) {
+    const std::string& name = parameter.key();
+    INFO(name);
+    const bool exempt = name == "encoder.pos_embed" || name == "encoder.cls_token" ||
+                        parameter.value().dim() == 1;
+    CHECK(rules(name, parameter.value()).decay != exempt);
+  }
+  CHECK(simmim->named_parameters().contains("encoder.pos_embed"));
+}
+
 TEST_CASE("simmim: a unit that doesn't fit the image is refused") {
   SimMimOptions options;  // 32 pixels
   CHECK_THROWS_WITH(SimMim(options, small_run()),

@@ -1,5 +1,6 @@
 #include "pretrain/token_picture.h"
 
+#include "pretrain/words_picture.h"
 #include "support/catch.h"
 
 using namespace previt;
@@ -24,4 +25,18 @@ TEST_CASE("words that are neighbours in number are far apart in colour") {
   CHECK(steps.min().item<float>() > 0.2F);
   const at::Tensor distances = torch::cdist(colours, colours) + 10 * torch::eye(512);
   CHECK(distances.min().item<float>() > 0);
+}
+
+TEST_CASE("a word has the same colour in BEiT's pictures as in its tokenizer's") {
+  const at::Tensor words = torch::arange(4).view({1, 4});
+  const at::Tensor images = torch::zeros({1, 3, 8, 8});
+  const at::Tensor masked = torch::ones({1, 4}, torch::kBool);
+  const Picture shown = words_picture(images, masked, words, words, NormalizeOptions{});
+  // Each colour of the map is somewhere in the sheet.
+  const at::Tensor map = token_map(words, 2, 2, 2, 2)[0].flatten(1).t().mul(255).round();
+  const at::Tensor pixels = shown.pixels.flatten(0, 1).to(torch::kFloat32);
+  for (int64_t word = 0; word < 4; ++word) {
+    const at::Tensor away = std::get<0>((pixels - map[word]).abs().max(1));
+    CHECK(away.min().item<float>() <= 1);
+  }
 }

@@ -1,5 +1,6 @@
 #include <csignal>
 
+#include "models/layers/precision.h"
 #include "models/load_model.h"
 #include "models/weights.h"
 #include "pretrain/objectives/dvae.h"
@@ -219,6 +220,21 @@ TEST_CASE("a tokenizer's checkpoint gives the words that the run gave") {
   }
 }
 
+TEST_CASE("a pixel tokenizer's words don't depend on the precision of a run") {
+  for (const std::string kind : {"dvae", "vqvae"}) {
+    INFO(kind);
+    const RunOptions run = small_run();
+    const auto objective = build(kind, run);
+    Stepper stepper(*objective, run);
+    make_step(stepper, run, 0);
+    const auto tokenizer = std::dynamic_pointer_cast<Tokenizer>(objective->kept_model().network);
+    const at::Tensor pixels = torch::rand({64, 3, 16, 16});
+    const at::Tensor exact = tokenizer->tokens(pixels);
+    const ComputeTypeGuard half(torch::kBFloat16);
+    CHECK(torch::equal(tokenizer->tokens(pixels), exact));
+  }
+}
+
 TEST_CASE("tokenizers show the picture, what is drawn from its words, and the words") {
   for (const auto& [kind, maker] : kMakers) {
     INFO(kind);
@@ -263,6 +279,26 @@ TEST_CASE("vqkd: any teacher gives a feature for each of the encoder's patches")
   CHECK(features.sizes() == at::IntArrayRef{2, 48, 24});
   CHECK_FALSE(features.requires_grad());
   for (const auto& parameter : teacher.parameters()) CHECK_FALSE(parameter.requires_grad());
+}
+
+TEST_CASE("vqkd: distilled and mean-pooled classifiers teach with their patches, through their norm") {
+  const TempFolder folder;
+  VitOptions options = test::small_vit();
+  options.num_classes = 3;
+  const bool distilled = GENERATE(true, false);
+  options.dist_token = distilled;
+  if (!distilled) options.pool = "avg";
+  FeatureTeacher teacher(test::tiny_checkpoint(folder.path(), options));
+  const at::Tensor features = teacher.features(torch::rand({2, 3, 16, 16}), 2, 2);
+  CHECK(features.sizes() == at::IntArrayRef{2, 4, 24});
+  CHECK(features.mean(2).abs().max().item<double>() < 1e-5);
+  CHECK(features.var(2, /*unbiased=*/false).mean().item<double>() == Approx(1).epsilon(0.02));
+}
+
+TEST_CASE("vqkd: the teacher is no part of what is saved, but of what a run goes on with") {
+  const auto objective = build("vqkd", small_run());
+  for (const auto& item : named_tensors(*objective)) CHECK(item.first.starts_with("tokenizer."));
+  CHECK(objective->frozen_parts().at(0).first == "checksum of vqkd.teacher");
 }
 
 TEST_CASE("vqkd: the loss is one minus the cosine; without a teacher there is no run") {

@@ -2,48 +2,21 @@
 #include <filesystem>
 
 #include "finetune/classifier.h"
+#include "finetune/model.h"
 #include "models/vit.h"
 #include "models/weights.h"
 #include "pretrain/pretrain_run.h"
 #include "pretrain/train/schedule.h"
 #include "pretrain/train/stepper.h"
 #include "support/catch.h"
+#include "support/reduced_recipe.h"
 
 using namespace previt;
 
 namespace {
 
-// What makes any of our pretraining recipes small enough for a test; everything else stays.
-const std::vector<std::string> kReduced = {
-    "model.embed_dim=24",
-    "model.depth=2",
-    "model.num_heads=3",
-    "model.image_size=[32]",
-    "model.patch_size=8",
-    "train.batch=4",
-    "train.micro_batch=2",
-};
-const std::map<std::string, std::vector<std::string>> kReducedMethods = {
-    {"mae", {"mae.decoder.embed_dim=24", "mae.decoder.depth=2", "mae.decoder.num_heads=3"}},
-    {"dino", {"dino.head.out_dim=64", "dino.head.hidden_dim=32", "dino.head.bottleneck_dim=16"}},
-    {"dvae", {"dvae.vocabulary=32", "dvae.network.width=16", "dvae.network.blocks=1"}},
-    {"vqvae", {"vqvae.codebook.codes=32", "vqvae.network.width=16", "vqvae.network.blocks=1"}},
-    {"vqkd",
-     {"vqkd.codebook.codes=32",
-      "vqkd.decoder_depth=1",
-      fmt::format("vqkd.teacher={}/tests/fixtures/timm_hub_a", PREVIT_SOURCE_DIR)}},
-    {"beit",
-     {"beit.tokenizer=colors:64",
-      "beit.masked_patches=6",
-      "beit.block.min_patches=2",
-      "beit.cls_head.early_layers=1"}},
-    {"simmim", {"simmim.mask_unit=16"}},
-    {"ibot",
-     {"ibot.head.out_dim=64",
-      "ibot.head.hidden_dim=32",
-      "ibot.head.bottleneck_dim=16",
-      "ibot.patch_out_dim=64"}},
-};
+// Small steps of several micro-batches.
+const std::vector<std::string> kReduced = {"train.batch=4", "train.micro_batch=2"};
 
 std::string folder() { return std::string(PREVIT_SOURCE_DIR) + "/recipes/"; }
 
@@ -119,12 +92,9 @@ TEST_CASE("every recipe for pretraining loads and trains") {
     INFO(path);
     const PretrainRun whole = pretraining(path);
     CHECK(whole.options.train.epochs > 0);
-    std::vector<std::string> changes = kReduced;
-    const auto own = kReducedMethods.find(whole.options.objective);
-    if (own != kReducedMethods.end()) {
-      changes.insert(changes.end(), own->second.begin(), own->second.end());
-    }
-    const PretrainRun run = pretraining(path, changes);
+    auto recipe = test::reduced_recipe(whole.options.objective, path);
+    for (const auto& change : kReduced) recipe.set(change);
+    const PretrainRun run = PretrainRun::read(recipe);
     train_two_steps(*run.build(), run.options, 10);
   }
 }
@@ -134,7 +104,9 @@ TEST_CASE("every recipe for fine-tuning loads and trains") {
     if (!is_finetuning(path)) continue;
     INFO(path);
     CHECK(finetuning(path).run.train.epochs > 0);
-    FinetuneRun run = finetuning(path, kReduced);
+    std::vector<std::string> changes = test::kSmallModel;
+    changes.insert(changes.end(), kReduced.begin(), kReduced.end());
+    FinetuneRun run = finetuning(path, changes);
     run.run.model.num_classes = 10;
     Classifier classifier(std::make_shared<Vit>(run.run.model), run, distillation_for(run));
     train_two_steps(classifier, run.run, 10);
@@ -153,6 +125,46 @@ TEST_CASE("every recipe names its source or the recipe it follows, and its cost"
     CHECK_THAT(text, ContainsSubstring("# Cost: "));
     CHECK((text.find("# Source: ") != std::string::npos ||
            text.find("recipes/imagenet/") != std::string::npos));
+  }
+}
+
+TEST_CASE("no two recipes have the same run folder unless told so") {
+  std::map<std::string, std::string> of_name;
+  for (const auto& path : recipes()) {
+    const auto [known, is_new] = of_name.emplace(std::filesystem::path(path).stem(), path);
+    INFO(path << " and " << known->second);
+    CHECK(is_new);
+  }
+}
+
+TEST_CASE("the recipes for fine-tuning BEiT take the authors' weights") {
+  struct Want {
+    const char *name, *arch;
+    int64_t epochs;
+    double layer_scale, rate, layer_decay, drop_path;
+  };
+  for (const Want& want : {Want{"base", "vit_base", 100, 0.1, 4e-3, 0.65, 0.1},
+                           Want{"large", "vit_large", 50, 1e-5, 1e-3, 0.75, 0.2}}) {
+    INFO(want.name);
+    LoadedModel official;  // as files of weights tell it
+    VitOptions& options = official.options;
+    options.arch = want.arch;
+    options.pos_embed = "none";
+    options.rel_pos_bias = "shared";
+    options.qkv_bias = "qv";
+    options.layer_scale = 1e-5;
+    options = resolve(options);
+    official.source = "official";
+    auto recipe =
+        Recipe::load(folder() + "imagenet/finetune_beit_vit_" + want.name + std::string(".yaml"));
+    const RunOptions run = FinetuneRun::read(recipe, &official).run;
+    CHECK_NOTHROW(require_same_architecture(run.model, official));
+    CHECK(run.model.layer_scale == want.layer_scale);
+    CHECK(run.model.rel_pos_bias == "per_block");
+    CHECK(run.model.drop_path == want.drop_path);
+    CHECK(peak_lr(run) == want.rate);
+    CHECK(run.optimizer.layer_decay == want.layer_decay);
+    CHECK(run.train.epochs == want.epochs);
   }
 }
 
@@ -338,7 +350,7 @@ TEST_CASE("the ImageNet recipes hold the official numbers of SimMIM and iBOT") {
   const auto at_epoch = [&](int64_t epoch) {
     return rate({.step = epoch, .total_steps = 800, .steps_per_epoch = 1, .epochs = 800});
   };
-  CHECK(at_epoch(0) == 5e-7);
+  CHECK(at_epoch(0) == Approx(5e-7 * 2048 / 512));
   CHECK(at_epoch(699) == Approx(4e-4));
   CHECK(at_epoch(700) == Approx(4e-5));
 

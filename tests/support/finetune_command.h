@@ -1,22 +1,13 @@
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
-#include <vector>
 
 #include "cli/finetune.h"
 #include "error.h"
-#include "files.h"
+#include "support/command.h"
 #include "support/temp_folder.h"
 
 namespace previt::test {
-
-using Words = std::vector<std::string>;
-
-inline Words operator+(Words a, const Words& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
 
 /// A ViT of two blocks that learns in a second, without RandAugment.
 inline const Words kTiny = {
@@ -28,18 +19,11 @@ inline const Words kTiny = {
 inline const std::string kData = "synthetic:shapes,size=16,count=50,val=30";
 
 inline cli::po::variables_map parse(const Words& words) {
-  cli::po::variables_map args;
-  cli::po::store(cli::po::command_line_parser(words).options(cli::finetune_options()).run(), args);
-  cli::po::notify(args);
-  return args;
+  return parse(cli::finetune_options(), words);
 }
 
 /// The whole command; its exit code.
 inline int finetune(const Words& words) { return cli::finetune(parse(words), "finetune"); }
-
-inline nlohmann::json result_in(const std::string& folder) {
-  return nlohmann::json::parse(read_whole_file(folder + "/result.json"));
-}
 
 /// Trains from random weights on kData into `out`, which it returns.
 inline std::string trained(const std::string& out, const Words& more = {}) {

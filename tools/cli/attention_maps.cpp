@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -51,6 +52,10 @@ struct MapsJob {
     if (job.limit < 0) fail_usage("--limit: {} is not in [0, inf)", job.limit);
     if (job.pictures < 0) fail_usage("--pictures: {} is not in [0, inf)", job.pictures);
     if (!(job.rate > 0)) fail_usage("--fps: {} is not in (0, inf)", job.rate);
+    // The pictures of a clip's frames are for a clip too.
+    if (!job.video.empty() && args["pictures"].defaulted()) {
+      job.pictures = std::numeric_limits<int64_t>::max();
+    }
     if (job.rollout && !args["block"].defaulted()) {
       fail_usage("--block: --rollout goes through all blocks; give one of the two");
     }
@@ -99,20 +104,19 @@ class Tour {
   Tour(const MapsJob& job, const Backbone& backbone)
       : job_(job),
         backbone_(backbone),
-        dataset_(open_pictures(job.images, "all")),
+        dataset_(in_natural_order(open_pictures(job.images, "all"))),
         reader_(dataset_,
                 std::min(backbone.height, backbone.width),
                 backbone.vit->options().patch_size),
         file_((make_folders(job.out), job.out + "/attention.h5")) {
-    if (!job.masks.empty()) masks_.emplace(job.masks);
+    if (!job.masks.empty()) open_masks();
     if (!job.video.empty()) video_.emplace(job.video, job.rate);
     file_.describe("model", backbone.loaded.source);
     file_.describe("what", what());
   }
 
   void run() {
-    const int64_t count =
-        job_.limit > 0 ? std::min(job_.limit, dataset_->size()) : dataset_->size();
+    const int64_t count = images();
     Progress progress;
     const auto start = std::chrono::steady_clock::now();
     for (int64_t i = 0; i < count; ++i) {
@@ -123,9 +127,6 @@ class Tour {
                        .task = "attention"});
     }
     require(!names_.empty(), "{}: none of {} images can be read", job_.images, count);
-    if (scores_.images == 0 && masks_) {
-      fail("{}: has no mask named as any of the images", job_.masks);
-    }
     file_.write_texts("names", names_);
     file_.finish();
     if (video_) video_->finish();
@@ -137,6 +138,8 @@ class Tour {
 
   nlohmann::ordered_json result() const {
     nlohmann::ordered_json result = {{"images", names_.size()},
+                                     {"skipped_images", skipped_images_},
+                                     {"skipped_masks", skipped_masks_},
                                      {"heads", heads_},
                                      {"attention", what()},
                                      {"threshold", job_.threshold}};
@@ -160,9 +163,21 @@ class Tour {
                        scores["jaccard_centre_box"].get<double>());
   }
 
+  int64_t images() const {
+    return job_.limit > 0 ? std::min(job_.limit, dataset_->size()) : dataset_->size();
+  }
+
+  // Wrong names are found before anything is computed.
+  void open_masks() {
+    masks_.emplace(job_.masks);
+    int64_t found = 0;
+    for (int64_t i = 0; i < images(); ++i) found += masks_->has(dataset_->name(i)) ? 1 : 0;
+    if (found == 0) fail("{}: has no mask named as any of the images", job_.masks);
+  }
+
   std::optional<at::Tensor> truth_of(int64_t index) const {
     if (!masks_) return reader_.mask(index);
-    const auto image = masks_->find(dataset_->name(index));
+    const auto image = masks_->read(dataset_->name(index));
     if (!image) return std::nullopt;
     return reader_.mask_of(*image);
   }
@@ -174,33 +189,45 @@ class Tour {
       image.picture = reader_.read(index);
     } catch (const Error& error) {
       warn("{}: {}", name, error.what());
+      ++skipped_images_;
       return;
     }
     look(image);
-    image.name = picture_name(index, name);
-    file_.write(fmt::format("maps/{:06}", names_.size()), image.maps);
+    const auto number = static_cast<int64_t>(names_.size());
+    image.name = picture_name(number, name);
+    file_.write(fmt::format("maps/{:06}", number), image.maps);
     names_.push_back(name);
-    if (const auto truth = truth_of(index)) {
-      require(truth->sizes() == image.picture.sizes().slice(1),
-              "{}: its mask is not of the image's shape",
-              name);
-      image.truth = *truth;
-      scores_.add(score_masks(image.masks,
-                              image.truth,
-                              backbone_.vit->options().patch_size,
-                              static_cast<uint64_t>(index)));
-    }
-    if (static_cast<int64_t>(names_.size()) <= job_.pictures) write_pictures(job_.out, image);
+    score(image, index);
+    if (number < job_.pictures) write_pictures(job_.out, image);
     if (!sheet_.full()) sheet_.add(image);
     if (video_) video_->add(side_by_side(image));
+  }
+
+  // An image is looked at whatever its mask is.
+  void score(Attended& image, int64_t index) {
+    try {
+      const auto truth = truth_of(index);
+      if (!truth) return;
+      require(truth->sizes() == image.picture.sizes().slice(1),
+              "is {} x {} where the image is {} x {}",
+              truth->size(0),
+              truth->size(1),
+              image.picture.size(1),
+              image.picture.size(2));
+      scores_.add(score_masks(
+          image.masks, *truth, backbone_.vit->options().patch_size, static_cast<uint64_t>(index)));
+      image.truth = *truth;
+    } catch (const Error& error) {
+      warn("{}: its mask is left out: {}", dataset_->name(index), error.what());
+      ++skipped_masks_;
+    }
   }
 
   void look(Attended& image) {
     const ComputeTypeGuard compute(backbone_.type);
     Vit& vit = *backbone_.vit;
-    const at::Device device = vit.parameters().front().device();
     const at::Tensor input =
-        normalize(image.picture.unsqueeze(0), backbone_.loaded.normalize, device);
+        normalize(image.picture.unsqueeze(0), backbone_.loaded.normalize, backbone_.device());
     const at::Tensor maps = job_.rollout ? attention_rollout(vit, input)
                                          : previt::attention_maps(vit, input, job_.block);
     image.maps = maps[0].to(torch::kFloat32).cpu();
@@ -217,8 +244,8 @@ class Tour {
   std::optional<VideoWriter> video_;
   AttentionSheet sheet_;
   Scores scores_;
-  std::vector<std::string> names_;
-  int64_t heads_ = 0;
+  std::vector<std::string> names_;  // of what has maps; pictures and maps are numbered so
+  int64_t heads_ = 0, skipped_images_ = 0, skipped_masks_ = 0;
 };
 
 }  // namespace
@@ -239,9 +266,11 @@ po::options_description attention_maps_options() {
       "share of the attention that a mask keeps");
   add("masks",
       po::value<std::string>(),
-      "folder of object masks named as the images (not black: object), to score the heads against; "
-      "synthetic: scenes have their own");
-  add("pictures", po::value<int64_t>()->default_value(100), "images of which pictures are written");
+      "folder of object masks laid out or named as the images (not black: object), to score the "
+      "heads against; synthetic: scenes have their own");
+  add("pictures",
+      po::value<int64_t>()->default_value(100),
+      "images of which pictures are written; with --video all unless given");
   add("limit", po::value<int64_t>()->default_value(0), "images that are looked at; 0: all");
   add("video", po::value<std::string>(), "also the images in order as a video, .avi or .mp4");
   add("fps", po::value<double>()->default_value(25), "frames a second of the video");

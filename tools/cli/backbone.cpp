@@ -7,6 +7,7 @@
 
 #include "augment/loader.h"
 #include "cli/device.h"
+#include "cli/main.h"
 #include "error.h"
 #include "files.h"
 #include "finetune/finetune_options.h"
@@ -91,6 +92,8 @@ Backbone load_backbone(const po::variables_map& args) {
   return backbone;
 }
 
+at::Device Backbone::device() const { return vit->parameters().front().device(); }
+
 ViewSpec Backbone::view() const {
   const int64_t patch = vit->options().patch_size;
   if (height % patch != 0) {
@@ -131,7 +134,7 @@ void write_result(const po::variables_map& args, const nlohmann::ordered_json& r
     require(!error, "{}: can't be made: {}", out, error.message());
     write_whole_file(out + "/result.json", line + "\n");
   }
-  fmt::print("{}\n", line);
+  print(line + "\n");
 }
 
 }  // namespace previt::cli

@@ -31,6 +31,7 @@ struct Backbone {
   int64_t height = 0, width = 0;     ///< of the images it is given
   int64_t batch = 32, workers = 0;
 
+  at::Device device() const;
   /// Resize of the short side and centre crop, as evaluations do.
   ViewSpec view() const;
   /// All images of `dataset` once, in order, as view().

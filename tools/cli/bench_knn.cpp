@@ -65,7 +65,7 @@ int measure_knn(const po::variables_map& args) {
       {"width", width},
       {"k", k},
       {"repeats", repeats}};
-  fmt::print("{}\n", line.dump());
+  print(line.dump() + "\n");
   return 0;
 }
 

@@ -106,7 +106,7 @@ int measure_loader(const po::variables_map& args) {
       {"batches", batches},
       {"images", dataset->size()},
       {"unreadable", loader->bad_samples()}};
-  fmt::print("{}\n", line.dump());
+  print(line.dump() + "\n");
   return 0;
 }
 

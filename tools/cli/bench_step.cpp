@@ -98,7 +98,7 @@ int measure_step(const po::variables_map& args) {
   objective->to(choose_device(args["device"].as<std::string>()));
   objective->train();
   const Timing timing = time_steps(*objective, run.options, steps);
-  fmt::print("{}\n", describe(timing, run.options, objective->flops_per_image()).dump());
+  print(describe(timing, run.options, objective->flops_per_image()).dump() + "\n");
   return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "augment/io/tensor_file.h"
 #include "cli/backbone.h"
 #include "cli/frames.h"
+#include "cli/main.h"
 #include "error.h"
 #include "files.h"
 #include "finetune/heat_map.h"
@@ -69,7 +70,6 @@ Written write_features(const EmbedJob& job,
   const torch::NoGradGuard no_grad;
   const ComputeTypeGuard compute(backbone.type);
   const auto source = backbone.source(dataset);
-  const at::Device device = backbone.vit->parameters().front().device();
   TensorFileWriter file(job.out);
   at::Tensor seen = torch::zeros({dataset->size()}, torch::kBool);
   Written written;
@@ -79,7 +79,8 @@ Written write_features(const EmbedJob& job,
   for (int64_t i = 0; i < source->batches_per_epoch(); ++i) {
     const Batch batch = source->next();
     const at::Tensor rows = first_seen_rows(batch.indices, seen);
-    const at::Tensor images = normalize(batch.views.at(0), backbone.loaded.normalize, device);
+    const at::Tensor images =
+        normalize(batch.views.at(0), backbone.loaded.normalize, backbone.device());
     const at::Tensor values =
         features_of(*backbone.vit, images, job.features).cpu().index_select(0, rows);
     const at::Tensor labels = batch.labels.index_select(0, rows);
@@ -205,7 +206,7 @@ int embed(const po::variables_map& args) {
                                        {"width", written.width},
                                        {"features", job.features.tokens},
                                        {"out", job.out}};
-  fmt::print("{}\n", line.dump());
+  print(line.dump() + "\n");
   return 0;
 }
 

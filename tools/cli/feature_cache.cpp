@@ -15,6 +15,8 @@
 namespace previt::cli {
 namespace {
 
+namespace fs = std::filesystem;
+
 #ifdef PREVIT_WITH_IMAGE_IO
 
 void read_part(const TensorFileReader& file, const std::string& part, LabelledFeatures& features) {
@@ -28,7 +30,7 @@ void write_part(TensorFileWriter& file, const std::string& part, const LabelledF
 }
 
 bool read_cache(const std::string& cache, const std::string& identity, ProbeFeatures& features) {
-  if (!std::filesystem::exists(cache)) return false;
+  if (!fs::exists(cache)) return false;
   const TensorFileReader file(cache);
   if (file.description("identity") != identity) {
     info("{}: features of another network, data or setting; made anew", cache);
@@ -59,18 +61,40 @@ void write_cache(const std::string&, const std::string&, const ProbeFeatures&) {
 
 #endif
 
+void add_text(Checksum& checksum, const std::string& text) {
+  checksum.update(text.c_str(), text.size() + 1);  // with its end, so that texts don't run together
+}
+
+// Size and time of a file; nothing where there is none.
+void add_file(Checksum& checksum, const fs::path& file) {
+  std::error_code none;
+  if (!fs::is_regular_file(file, none)) return;
+  const auto size = fs::file_size(file, none);
+  const auto time = fs::last_write_time(file, none).time_since_epoch().count();
+  add_text(checksum, fmt::format("{} {}", size, time));
+}
+
 }  // namespace
+
+std::string images_identity(const std::string& path, const Dataset& images) {
+  Checksum checksum;
+  add_file(checksum, path);  // a pack
+  for (const char* batch : {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4",
+                            "data_batch_5", "test_batch"}) {
+    add_file(checksum, fs::path(path) / (std::string(batch) + ".bin"));  // CIFAR-10
+  }
+  for (int64_t i = 0; i < images.size(); ++i) {
+    const std::string name = images.name(i);
+    add_text(checksum, fmt::format("{} {}", name, images.label(i)));
+    add_file(checksum, fs::path(path) / name);
+  }
+  return fmt::format("{} images {}", images.size(), checksum.hex());
+}
 
 std::string feature_identity(const Backbone& backbone,
                              const FeatureOptions& options,
                              const std::string& data) {
-  Checksum checksum;
-  for (const auto& [name, tensor] : named_tensors(*backbone.vit)) {
-    const at::Tensor bytes = tensor.detach().cpu().contiguous();
-    checksum.update(name.data(), name.size());
-    checksum.update(bytes.const_data_ptr(), bytes.nbytes());
-  }
-  const nlohmann::json identity = {{"weights", checksum.hex()},
+  const nlohmann::json identity = {{"weights", weights_checksum(*backbone.vit)},
                                    {"features", options_to_json(options)},
                                    {"view", options_to_json(backbone.view())},
                                    {"normalize", options_to_json(backbone.loaded.normalize)},

@@ -20,6 +20,10 @@ std::string feature_identity(const Backbone& backbone,
                              const FeatureOptions& options,
                              const std::string& data);
 
+/// Which images of `path` these are, in which order: names and classes, and of files sizes and
+/// times, so that images put in the place of others are noticed.
+std::string images_identity(const std::string& path, const Dataset& images);
+
 /// The features kept in the HDF5 file `cache` where `identity` is that of the file; else those that
 /// `make` gives, which are then kept there. cache "": nothing is kept.
 ProbeFeatures cached_features(const std::string& cache,

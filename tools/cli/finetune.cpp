@@ -8,6 +8,7 @@
 
 #include "augment/encode_png.h"
 #include "cli/device.h"
+#include "cli/main.h"
 #include "files.h"
 #include "finetune/classifier.h"
 #include "finetune/evaluation.h"
@@ -23,7 +24,7 @@ int report_result(const FinetuneJob& job, const nlohmann::ordered_json& result) 
     std::filesystem::create_directories(job.out);
     write_whole_file(job.out + "/result.json", line + "\n");
   }
-  fmt::print("{}\n", line);
+  print(line + "\n");
   return 0;
 }
 
@@ -76,15 +77,7 @@ int train_and_evaluate(const FinetuneJob& job,
   return report_result(job, result);
 }
 
-}  // namespace
-
-int finetune(const po::variables_map& args, const std::string& command) {
-  FinetuneJob job = FinetuneJob::read(args);
-  if (args.count("print-recipe") > 0) {
-    fmt::print("{}", job.run.resolved());
-    return 0;
-  }
-  const at::Device device = choose_device(args["device"].as<std::string>());
+int run_job(FinetuneJob& job, at::Device device, const std::string& command) {
   const int64_t threads = job.run.run.train.threads;
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));
   job.open_data();
@@ -92,6 +85,18 @@ int finetune(const po::variables_map& args, const std::string& command) {
   vit->to(device);
   if (!job.eval_only) return train_and_evaluate(job, vit, command);
   return report_result(job, evaluate(job, *vit, *job.validation_source()).scores.json());
+}
+
+}  // namespace
+
+int finetune(const po::variables_map& args, const std::string& command) {
+  FinetuneJob job = FinetuneJob::read(args);
+  if (args.count("print-recipe") > 0) {
+    print(job.run.resolved());
+    return 0;
+  }
+  const at::Device device = choose_device(args["device"].as<std::string>());
+  return job.run.places.around([&] { return run_job(job, device, command); });
 }
 
 }  // namespace previt::cli

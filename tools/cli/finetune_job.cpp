@@ -10,6 +10,7 @@
 #include "error.h"
 #include "finetune/model.h"
 #include "log.h"
+#include "models/layers/init.h"
 
 namespace previt::cli {
 namespace {
@@ -160,6 +161,7 @@ std::shared_ptr<Vit> FinetuneJob::build_model() const {
   if (loaded) return vit_from_checkpoint(*loaded, model, head);
   auto vit = std::make_shared<Vit>(model);  // as timm initialises it
   if (run.finetune.init == "mae") vit->init_weights_mae();
+  if (run.finetune.init == "framework") init_linears_framework(*vit);
   vit->set_num_classes(model.num_classes, head.new_std);
   return vit;
 }

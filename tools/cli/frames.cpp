@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <set>
+#include <string_view>
 
 #include "augment/open_dataset.h"
 #include "augment/ops/resize.h"
@@ -42,6 +43,39 @@ at::Tensor nearest_cells(int64_t size, int64_t source) {
 
 std::string stem_of(const std::string& name) {
   return std::filesystem::path(name).stem().string();
+}
+
+std::string without_ending(const std::string& name) {
+  return (std::filesystem::path(name).parent_path() / stem_of(name)).string();
+}
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// Takes the number at the start of `text`, without leading zeros.
+std::string_view take_number(std::string_view& text) {
+  size_t end = 0;
+  while (end < text.size() && is_digit(text[end])) ++end;
+  std::string_view number = text.substr(0, end);
+  text.remove_prefix(end);
+  number.remove_prefix(std::min(number.find_first_not_of('0'), number.size()));
+  return number;
+}
+
+// Numbers in names by their value, everything else by its letters.
+bool natural_less(const std::string& a, const std::string& b) {
+  std::string_view left = a, right = b;
+  while (!left.empty() && !right.empty()) {
+    if (is_digit(left.front()) && is_digit(right.front())) {
+      const std::string_view x = take_number(left), y = take_number(right);
+      if (x.size() != y.size()) return x.size() < y.size();
+      if (x != y) return x < y;
+      continue;
+    }
+    if (left.front() != right.front()) return left.front() < right.front();
+    left.remove_prefix(1);
+    right.remove_prefix(1);
+  }
+  return left.empty() != right.empty() ? left.empty() : a < b;
 }
 
 }  // namespace
@@ -105,24 +139,60 @@ std::shared_ptr<Dataset> open_pictures(const std::string& path, const std::strin
   fail("{}: not found among the images of its folder", path);
 }
 
-std::string picture_name(int64_t index, const std::string& name) {
-  std::string safe = (std::filesystem::path(name).parent_path() / stem_of(name)).string();
+std::shared_ptr<Dataset> in_natural_order(std::shared_ptr<Dataset> images) {
+  std::vector<std::pair<std::string, int64_t>> names;
+  for (int64_t i = 0; i < images->size(); ++i) names.emplace_back(images->name(i), i);
+  std::stable_sort(names.begin(), names.end(), [](const auto& a, const auto& b) {
+    return natural_less(a.first, b.first);
+  });
+  std::vector<int64_t> order;
+  for (const auto& [name, index] : names) order.push_back(index);
+  return select(std::move(images), std::move(order));
+}
+
+std::string picture_name(int64_t number, const std::string& name) {
+  std::string safe = without_ending(name);
   for (char& c : safe) {
     if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '.') c = '_';
   }
-  return fmt::format("{:05}_{}", index, safe);
+  return fmt::format("{:06}_{}", number, safe);
 }
 
-MaskFolder::MaskFolder(const std::string& path) : masks_(open_dataset(path, "all")) {
-  for (int64_t i = 0; i < masks_->size(); ++i) stems_.emplace_back(stem_of(masks_->name(i)), i);
+MaskFolder::MaskFolder(const std::string& path) : path_(path), masks_(open_dataset(path, "all")) {
+  for (int64_t i = 0; i < masks_->size(); ++i) {
+    const std::string name = masks_->name(i);
+    paths_.emplace_back(without_ending(name), i);
+    stems_.emplace_back(stem_of(name), i);
+  }
+  std::sort(paths_.begin(), paths_.end());
   std::sort(stems_.begin(), stems_.end());
 }
 
-std::optional<Image> MaskFolder::find(const std::string& image_name) const {
-  const std::string stem = stem_of(image_name);
-  const auto at = std::lower_bound(stems_.begin(), stems_.end(), std::make_pair(stem, int64_t{0}));
-  if (at == stems_.end() || at->first != stem) return std::nullopt;
-  return read_image(*masks_->reader(), at->second);
+int64_t MaskFolder::only(const Names& names,
+                         const std::string& name,
+                         const std::string& image) const {
+  auto at = std::lower_bound(names.begin(), names.end(), std::make_pair(name, int64_t{0}));
+  if (at == names.end() || at->first != name) return -1;
+  const int64_t found = at->second;
+  if (++at != names.end() && at->first == name) {
+    fail_usage("{}: {} and {} may both be the mask of {}; lay masks out in folders as the images",
+               path_,
+               masks_->name(found),
+               masks_->name(at->second),
+               image);
+  }
+  return found;
+}
+
+int64_t MaskFolder::find(const std::string& image_name) const {
+  const int64_t same_path = only(paths_, without_ending(image_name), image_name);
+  return same_path >= 0 ? same_path : only(stems_, stem_of(image_name), image_name);
+}
+
+std::optional<Image> MaskFolder::read(const std::string& image_name) const {
+  const int64_t found = find(image_name);
+  if (found < 0) return std::nullopt;
+  return read_image(*masks_->reader(), found);
 }
 
 }  // namespace previt::cli

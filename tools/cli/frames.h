@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "augment/dataset/dataset.h"
@@ -37,19 +38,30 @@ class FrameReader {
 /// Images to look at: as open_dataset, or one image file.
 std::shared_ptr<Dataset> open_pictures(const std::string& path, const std::string& split);
 
-/// "train/dog/a b.jpg" of sample 12 → "00012_train_dog_a_b": a file name without ending.
-std::string picture_name(int64_t index, const std::string& name);
+/// The same images as people count them: frame_2 before frame_10.
+std::shared_ptr<Dataset> in_natural_order(std::shared_ptr<Dataset> images);
 
-/// The masks of a folder, found by the images' names without folders and endings.
+/// "train/dog/a b.jpg" as picture 12 → "000012_train_dog_a_b": a file name without ending.
+std::string picture_name(int64_t number, const std::string& name);
+
+/// The masks of a folder. An image's is the one of the same path inside its folder, else the only
+/// one of the same file name, endings left out. Throws UsageError where several have that name.
 class MaskFolder {
  public:
   explicit MaskFolder(const std::string& path);
-  /// Nothing where the folder has none for this image.
-  std::optional<Image> find(const std::string& image_name) const;
+  bool has(const std::string& image_name) const { return find(image_name) >= 0; }
+  /// Nothing where the folder has none for this image. Throws Error where it can't be read.
+  std::optional<Image> read(const std::string& image_name) const;
 
  private:
+  using Names = std::vector<std::pair<std::string, int64_t>>;  // sorted
+
+  int64_t find(const std::string& image_name) const;  // -1: none
+  int64_t only(const Names& names, const std::string& name, const std::string& image) const;
+
+  std::string path_;
   std::shared_ptr<Dataset> masks_;
-  std::vector<std::pair<std::string, int64_t>> stems_;  // sorted
+  Names paths_, stems_;
 };
 
 }  // namespace previt::cli

@@ -39,26 +39,28 @@ void note_large_k(const KnnOptions& options, int64_t images) {
   }
 }
 
+nlohmann::ordered_json json_of(const KnnScore& score) {
+  return {{"top1", score.top1},
+          {"top5", score.top5},
+          {"k", score.k},
+          {"temperature", score.temperature}};
+}
+
+// The result is of the first k and temperature given: the best of several, chosen on the very
+// images that it is tested on, would flatter.
 nlohmann::ordered_json result_of(const std::vector<KnnScore>& scores,
                                  int64_t train,
                                  int64_t test,
                                  bool leave_one_out) {
-  const KnnScore& best = best_of(scores);
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
-  for (const KnnScore& score : scores) {
-    all.push_back({{"k", score.k},
-                   {"temperature", score.temperature},
-                   {"top1", score.top1},
-                   {"top5", score.top5}});
-  }
-  return {{"top1", best.top1},
-          {"top5", best.top5},
-          {"k", best.k},
-          {"temperature", best.temperature},
-          {"train_images", train},
-          {"test_images", test},
-          {"leave_one_out", leave_one_out},
-          {"scores", all}};
+  for (const KnnScore& score : scores) all.push_back(json_of(score));
+  nlohmann::ordered_json result = json_of(scores.front());
+  result.update({{"train_images", train},
+                 {"test_images", test},
+                 {"leave_one_out", leave_one_out},
+                 {"best", json_of(best_of(scores))},
+                 {"scores", all}});
+  return result;
 }
 
 }  // namespace
@@ -71,7 +73,8 @@ po::options_description knn_probe_options() {
   add("out", po::value<std::string>(), "folder for result.json");
   add("k",
       po::value<std::vector<int64_t>>()->multitoken()->default_value({20}, "20"),
-      "neighbours that vote; several at once: --k 10 20 100");
+      "neighbours that vote; several at once: --k 20 10 100; the result is the first one's, and the "
+      "best is told too");
   add("temperature",
       po::value<std::vector<double>>()->multitoken()->default_value({0.07}, "0.07"),
       "of the votes exp(similarity / temperature); several at once");
@@ -84,7 +87,7 @@ po::options_description knn_probe_options() {
 }
 
 int knn_probe(const po::variables_map& args) {
-  const KnnOptions options = read_options(args);
+  KnnOptions options = read_options(args);
   FeatureOptions tokens{.tokens = args["features"].as<std::string>()};
   const std::set<std::string> valid = {"pooled", "cls", "mean", "cls+mean"};
   if (!valid.contains(tokens.tokens)) {
@@ -94,6 +97,7 @@ int knn_probe(const po::variables_map& args) {
   const bool leave_one_out = args.count("leave-one-out") > 0;
   const auto path = args["data"].as<std::string>();
   const Backbone backbone = load_backbone(args);
+  options.device = backbone.device();
 
   LabelledFeatures train, test;
   if (leave_one_out) {

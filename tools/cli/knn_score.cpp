@@ -1,5 +1,7 @@
 #include "cli/knn_score.h"
 
+#include <c10/util/Exception.h>
+
 #include <memory>
 #include <utility>
 
@@ -11,6 +13,8 @@
 
 namespace previt::cli {
 namespace {
+
+using Values = std::map<std::string, double>;
 
 // `count` of the samples, evenly from all of them, so that no class of a sorted folder is left out.
 std::shared_ptr<Dataset> evenly(std::shared_ptr<Dataset> images, int64_t count) {
@@ -47,20 +51,36 @@ Backbone view_of(Objective& objective, const RunOptions& run) {
   return backbone;
 }
 
+Values score(const KnnScoreOptions& options, const LabelledData& data, const Backbone& backbone) {
+  const LabelledFeatures train = labelled_features(backbone, {}, data.train, "kNN: to compare with");
+  const LabelledFeatures test = labelled_features(backbone, {}, data.val, "kNN: test images");
+  const auto scores = knn_classify(train,
+                                   &test,
+                                   {.ks = {options.k},
+                                    .temperatures = {options.temperature},
+                                    .device = backbone.device()});
+  return {{"knn_top1", scores.front().top1}};
+}
+
 }  // namespace
 
-std::function<std::map<std::string, double>(int64_t)> knn_score(const PretrainRun& run,
-                                                                 Objective& objective,
-                                                                 const std::string& cache_folder) {
+std::function<Values(int64_t)> knn_score(const PretrainRun& run,
+                                         Objective& objective,
+                                         const std::string& cache_folder) {
   if (run.knn.epochs == 0) return {};
   const LabelledData data = open(run, cache_folder);
   if (!data.train) return {};
-  return [knn = run.knn, data, backbone = view_of(objective, run.options)](int64_t) {
-    const LabelledFeatures train = labelled_features(backbone, {}, data.train, "kNN: to compare with");
-    const LabelledFeatures test = labelled_features(backbone, {}, data.val, "kNN: test images");
-    const auto scores =
-        knn_classify(train, &test, {.ks = {knn.k}, .temperatures = {knn.temperature}});
-    return std::map<std::string, double>{{"knn_top1", scores.front().top1}};
+  return [knn = run.knn, data, backbone = view_of(objective, run.options)](int64_t epochs_done) {
+    std::string why;
+    try {
+      return score(knn, data, backbone);
+    } catch (const Error& error) {
+      why = error.what();
+    } catch (const c10::Error& error) {  // too little memory on the device
+      why = error.what_without_backtrace();
+    }
+    warn("no kNN score after epoch {}: {}", epochs_done, why);
+    return Values();  // the run is worth more than its score
   };
 }
 

@@ -1,5 +1,7 @@
 #include "cli/labelled_data.h"
 
+#include <algorithm>
+
 #include "augment/open_dataset.h"
 #include "error.h"
 #include "finetune/split.h"
@@ -7,15 +9,12 @@
 namespace previt::cli {
 namespace {
 
-// The validation split, or nothing where the data isn't divided.
+// The validation split, or nothing where the data isn't divided. One that is there and can't be read
+// is an error: results on images held out instead would be taken for results on it.
 std::shared_ptr<Dataset> open_validation(const std::string& path, const std::string& cache_folder) {
-  try {
-    return open_dataset(path, "val", cache_folder);
-  } catch (const UsageError&) {
-    throw;
-  } catch (const Error&) {
-    return nullptr;
-  }
+  const auto splits = dataset_splits(path);
+  const bool divided = std::find(splits.begin(), splits.end(), "val") != splits.end();
+  return divided ? open_dataset(path, "val", cache_folder) : nullptr;
 }
 
 void hold_out(LabelledData& data, const std::string& path, const SplitOptions& options) {

@@ -153,11 +153,11 @@ LinearProbeOptions read_options(const po::variables_map& args, const VitOptions&
 std::string data_identity(const std::string& path,
                           const LinearProbeOptions& options,
                           const ProbeData& data) {
-  return fmt::format("{} {}+{}+{} images, seed {}, holdout {} {}{}",
+  return fmt::format("{}: {}, {}, {}, seed {}, holdout {} {}{}",
                      path,
-                     data.fit->size(),
-                     data.choose->size(),
-                     data.test->size(),
+                     images_identity(path, *data.fit),
+                     images_identity(path, *data.choose),
+                     images_identity(path, *data.test),
                      options.seed,
                      options.holdout,
                      options.test_holdout,
@@ -204,7 +204,9 @@ int linear_probe(const po::variables_map& args) {
   };
   const ProbeFeatures features = cached_features(
       cache,
-      cache.empty() ? "" : feature_identity(backbone, options.features, data_identity(path, options, data)),
+      cache.empty()
+          ? ""
+          : feature_identity(backbone, options.features, data_identity(path, options, data)),
       [&] {
         ProbeFeatures made;
         if (!options.augment) made.fit = part(data.fit, "training features");

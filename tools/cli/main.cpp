@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -23,7 +24,8 @@ std::string one_line(std::string message) {
 }
 
 int report(const std::string& message, int code) {
-  fmt::print(stderr, "{}\n", message);
+  // Not fmt::print, which throws where stderr can't be written.
+  std::fputs((message + "\n").c_str(), stderr);
   return code;
 }
 
@@ -34,6 +36,11 @@ std::vector<std::string> names(const po::options_description& options) {
 }
 
 }  // namespace
+
+void print(const std::string& text) {
+  const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+  require(written, "stdout: {}", std::strerror(errno));
+}
 
 int run(int argc, char** argv, const std::string& summary, po::options_description options,
         const std::function<int(const po::variables_map&)>& body) {
@@ -50,11 +57,11 @@ int run(int argc, char** argv, const std::string& summary, po::options_descripti
     if (values.count("help") != 0) {
       std::ostringstream text;
       text << options;
-      fmt::print("{}\n\n{}", summary, text.str());
+      print(fmt::format("{}\n\n{}", summary, text.str()));
       return 0;
     }
     if (values.count("version") != 0) {
-      fmt::print("PreViT {}\n", PREVIT_VERSION);
+      print(fmt::format("PreViT {}\n", PREVIT_VERSION));
       return 0;
     }
     po::notify(values);

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "augment/encode_png.h"
-#include "augment/loader.h"
-#include "augment/open_dataset.h"
+#include "augment/open_tensor_file.h"
 #include "cli/device.h"
 #include "cli/knn_score.h"
-#include "log.h"
+#include "cli/main.h"
+#include "cli/training_data.h"
 #include "pretrain/train/trainer.h"
 
 namespace previt::cli {
@@ -23,22 +23,6 @@ std::string quoted(const std::string& word) {
   std::string safe = "'";
   for (const char c : word) safe += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return safe + "'";
-}
-
-std::unique_ptr<BatchSource> open_data(const RunOptions& run,
-                                       const Objective& objective,
-                                       const std::string& folder) {
-  const DataOptions& data = run.data;
-  const LoaderOptions options{.batch = run.train.micro(),
-                              .shuffle = true,
-                              .drop_last = run.train.drop_last,
-                              .workers = data.workers,
-                              .prefetch = data.prefetch,
-                              .seed = static_cast<uint64_t>(run.train.seed),
-                              .max_bad_fraction = data.max_bad_fraction};
-  auto images = open_dataset(data.path, "train", folder);
-  info("{}: {} images", data.path, images->size());
-  return make_loader(std::move(images), objective.views(), options, log_warning);
 }
 
 void require_product(Objective& objective, const std::string& name, Product product) {
@@ -61,6 +45,27 @@ RunHooks hooks_of(const PretrainRun& run, const std::string& command, Product pr
   hooks.recipe = run.resolved();
   hooks.settings = run.settings();
   return hooks;
+}
+
+int train_run(const PretrainRun& run,
+              const po::variables_map& args,
+              const std::string& command,
+              Product product) {
+  const RunOptions& options = run.options;
+  const std::string folder = run_folder(args);
+  const at::Device device = choose_device(args["device"].as<std::string>());
+  if (options.train.threads > 0) at::set_num_threads(static_cast<int>(options.train.threads));
+  torch::manual_seed(static_cast<uint64_t>(options.train.seed));
+  const auto objective = run.build();
+  require_product(*objective, options.objective, product);
+  objective->to(device);
+  const auto source = open_training_data(options, objective->views(), device, folder);
+  RunHooks hooks = hooks_of(run, command, product);
+  if (product == Product::backbone) {
+    hooks.evaluate = knn_score(run, *objective, folder);
+    hooks.evaluate_epochs = run.knn.epochs;
+  }
+  return train(*objective, *source, options, folder, args.count("resume") != 0, hooks);
 }
 
 }  // namespace
@@ -91,6 +96,7 @@ PretrainRun read_pretrain_run(const po::variables_map& args) {
   }
   PretrainRun run = PretrainRun::read(recipe);
   if (args.count("data") != 0) run.options.data.path = args["data"].as<std::string>();
+  run.options.open_tensors = open_tensor_file;
   return run;
 }
 
@@ -102,24 +108,10 @@ std::string run_folder(const po::variables_map& args) {
 int pretrain(const po::variables_map& args, const std::string& command, Product product) {
   const PretrainRun run = read_pretrain_run(args);
   if (args.count("print-recipe") != 0) {
-    fmt::print("{}", run.resolved());
+    print(run.resolved());
     return 0;
   }
-  const RunOptions& options = run.options;
-  const std::string folder = run_folder(args);
-  const at::Device device = choose_device(args["device"].as<std::string>());
-  if (options.train.threads > 0) at::set_num_threads(static_cast<int>(options.train.threads));
-  torch::manual_seed(static_cast<uint64_t>(options.train.seed));
-  const auto objective = run.build();
-  require_product(*objective, options.objective, product);
-  objective->to(device);
-  const auto source = open_data(options, *objective, folder);
-  RunHooks hooks = hooks_of(run, command, product);
-  if (product == Product::backbone) {
-    hooks.evaluate = knn_score(run, *objective, folder);
-    hooks.evaluate_epochs = run.knn.epochs;
-  }
-  return train(*objective, *source, options, folder, args.count("resume") != 0, hooks);
+  return run.places.around([&] { return train_run(run, args, command, product); });
 }
 
 std::string command_line(int argc, char** argv) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tensor_files.h"
+
 namespace previt {
 
 /// Writes named tensors and lists of texts into one HDF5 file, which h5py and other tools read:
@@ -33,14 +35,14 @@ class TensorFileWriter {
 };
 
 /// Reads such a file. Throws Error led by the path.
-class TensorFileReader {
+class TensorFileReader final : public TensorFile {
  public:
   explicit TensorFileReader(const std::string& path);
-  ~TensorFileReader();
+  ~TensorFileReader() override;
 
-  at::Tensor read(const std::string& name) const;
+  at::Tensor read(const std::string& name) const override;
   std::vector<std::string> read_texts(const std::string& name) const;
-  std::string description(const std::string& name) const;
+  std::string description(const std::string& name) const override;
 
  private:
   struct Impl;

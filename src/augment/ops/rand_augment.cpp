@@ -54,32 +54,6 @@ double negated(AugmentOp op, double argument) {
   return blends(op) ? std::max(0.1, 2 - argument) : -argument;
 }
 
-double number_after(const std::string& part, size_t letters, const std::string& config) {
-  const std::string digits = part.substr(letters);
-  size_t used = 0;
-  double value = 0;
-  try {
-    value = std::stod(digits, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  if (digits.empty() || used != digits.size())
-    fail_usage("rand_augment: {}: {} needs a number", config, part);
-  return value;
-}
-
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts(1);
-  for (const char c : text) {
-    if (c == separator) {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
-  return parts;
-}
-
 }  // namespace
 
 AugmentOp augment_op(const std::string& name) {
@@ -121,52 +95,24 @@ double augment_argument(AugmentOp op, double magnitude, bool increasing) {
   }
 }
 
-RandAugment RandAugment::parse(const std::string& config) {
-  const auto parts = split(config, '-');
-  if (parts.front() != "rand") fail_usage("rand_augment: {} does not begin with rand", config);
-  RandAugment policy;
-  for (size_t i = 1; i < parts.size(); ++i) {
-    const std::string& part = parts[i];
-    const size_t letters = std::min(part.find_first_of("0123456789"), part.size());
-    const std::string key = part.substr(0, letters);
-    if (key == "m") {
-      policy.magnitude = number_after(part, letters, config);
-    } else if (key == "n") {
-      policy.operations = static_cast<int64_t>(number_after(part, letters, config));
-    } else if (key == "p") {
-      policy.probability = number_after(part, letters, config);
-    } else if (key == "mstd") {
-      policy.deviation = number_after(part, letters, config);
-    } else if (key == "mmax") {
-      policy.limit = number_after(part, letters, config);
-    } else if (key == "inc") {
-      policy.increasing = number_after(part, letters, config) != 0;
-    } else {
-      fail_usage("rand_augment: {}: {} is not one of m, n, p, mstd, mmax, inc with a number",
-                 config,
-                 part);
-    }
-  }
-  return policy;
-}
-
-std::vector<AugmentStep> RandAugment::draw(Draws& draws) const {
+std::vector<AugmentStep> draw_steps(const RandAugment& policy, Draws& draws) {
   constexpr double kUniformAbove = 100;
   std::vector<AugmentOp> chosen;
-  for (int64_t i = 0; i < operations; ++i) {
+  for (int64_t i = 0; i < policy.operations; ++i) {
     chosen.push_back(static_cast<AugmentOp>(draws.integer(0, static_cast<int64_t>(kNames.size()))));
   }
   std::vector<AugmentStep> steps;
   for (const AugmentOp op : chosen) {
-    if (probability < 1 && !draws.chance(probability)) continue;
-    double drawn = magnitude;
-    if (deviation > kUniformAbove) {
-      drawn = draws.uniform(0, magnitude);
-    } else if (deviation > 0) {
-      drawn = draws.normal(magnitude, deviation);
+    if (policy.probability < 1 && !draws.chance(policy.probability)) continue;
+    double drawn = policy.magnitude;
+    if (policy.deviation > kUniformAbove) {
+      drawn = draws.uniform(0, policy.magnitude);
+    } else if (policy.deviation > 0) {
+      drawn = draws.normal(policy.magnitude, policy.deviation);
     }
-    double argument = augment_argument(op, std::clamp(drawn, 0.0, limit), increasing);
-    if (has_random_sign(op, increasing) && draws.chance(0.5)) argument = negated(op, argument);
+    double argument = augment_argument(op, std::clamp(drawn, 0.0, policy.limit), policy.increasing);
+    const bool turns = has_random_sign(op, policy.increasing) && draws.chance(0.5);
+    if (turns) argument = negated(op, argument);
     steps.push_back({op, argument});
   }
   return steps;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "augment/image.h"
+#include "rand_augment_policy.h"
 #include "random.h"
 
 namespace previt {
@@ -45,22 +46,9 @@ void apply(const AugmentStep& step,
            const std::string& interpolation,
            const Fill& fill = kImageNetFill);
 
-/// A policy from timm's config string: "rand" followed by -m<magnitude> -n<operations>
-/// -p<probability> -mstd<deviation> (over 100: uniform in [0, m]) -mmax<limit> -inc1.
-struct RandAugment {
-  double magnitude = 10;
-  int64_t operations = 2;
-  double probability = 0.5;  ///< of each operation
-  double deviation = 0;
-  double limit = 10;
-  bool increasing = false;  ///< every operation gets stronger with the magnitude
-
-  static RandAugment parse(const std::string& config);  ///< throws UsageError
-
-  /// Operations are drawn with replacement, first all of them; then for each: whether, magnitude,
-  /// sign.
-  std::vector<AugmentStep> draw(Draws& draws) const;
-};
+/// What a policy does to one image. Operations are drawn with replacement, first all of them; then
+/// for each: whether, magnitude, sign.
+std::vector<AugmentStep> draw_steps(const RandAugment& policy, Draws& draws);
 
 /// The argument of an operation at a magnitude in [0, 10], before the random sign.
 double augment_argument(AugmentOp op, double magnitude, bool increasing);

@@ -73,20 +73,19 @@ at::Tensor cross_view_loss(const at::Tensor& logits,
                            temperature);
 }
 
-TargetStatistics target_statistics(const at::Tensor& targets) {
+at::Tensor target_entropy(const at::Tensor& targets) {
   // entr is -q ln q, with 0 at 0.
-  const at::Tensor entropy = torch::special_entr(targets).sum() / targets.size(0);
-  return {entropy, targets.mean(0).max()};
+  return torch::special_entr(targets).sum() / targets.size(0);
 }
 
-void LogitMean::add(const at::Tensor& logits) {
-  const at::Tensor sum = logits.detach().sum(0, /*keepdim=*/true, torch::kFloat32);
+void RowMean::add(const at::Tensor& rows) {
+  const at::Tensor sum = rows.detach().sum(0, /*keepdim=*/true, torch::kFloat32);
   sum_ = rows_ == 0 ? sum : sum_ + sum;
-  rows_ += logits.size(0);
+  rows_ += rows.size(0);
 }
 
-void LogitMean::reset() { *this = {}; }
+void RowMean::reset() { *this = {}; }
 
-at::Tensor LogitMean::mean() const { return sum_ / rows_; }
+at::Tensor RowMean::mean() const { return sum_ / rows_; }
 
 }  // namespace previt

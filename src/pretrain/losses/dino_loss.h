@@ -24,17 +24,13 @@ at::Tensor cross_view_loss(const at::Tensor& logits,
                            int64_t teacher_views,
                            double temperature);
 
-/// What shows a collapse, scalars: mean entropy of the targets' rows in nats (ln K where they are
-/// uniform), and the largest share of all targets that one prototype gets (1: it takes all).
-struct TargetStatistics {
-  at::Tensor entropy, top_share;
-};
-TargetStatistics target_statistics(const at::Tensor& targets);
+/// Mean entropy of the targets' rows [R, K] in nats, a scalar: ln K where they are uniform.
+at::Tensor target_entropy(const at::Tensor& targets);
 
-/// Mean of the teacher's logits over the micro-batches of an optimizer step, for the center.
-class LogitMean {
+/// Mean of rows over the micro-batches of an optimizer step.
+class RowMean {
  public:
-  void add(const at::Tensor& logits);  ///< [R, K]
+  void add(const at::Tensor& rows);  ///< [R, K]
   void reset();
   bool empty() const { return rows_ == 0; }
   at::Tensor mean() const;  ///< float32 [1, K]

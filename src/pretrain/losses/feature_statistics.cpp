@@ -3,8 +3,6 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
-#include "models/layers/unit_length.h"
-
 namespace previt {
 namespace {
 
@@ -13,10 +11,8 @@ constexpr double kSumEps = 1e-12;
 
 }  // namespace
 
-at::Tensor feature_spread(const at::Tensor& features) {
+at::Tensor spread_around(const at::Tensor& mean) {
   const torch::NoGradGuard no_grad;
-  const at::Tensor x = features.detach().to(torch::kFloat32);
-  const at::Tensor mean = unit_length(x).mean(0);
   return (1 - mean.square().sum()).clamp_min(0).sqrt();
 }
 

@@ -6,9 +6,9 @@ namespace previt {
 
 // How much of their space features use. features [R, D], float.
 
-/// √(1 - ‖mean of the rows at length 1‖²), a scalar tensor: 0 where all rows point one way, 1 where
-/// they point all ways.
-at::Tensor feature_spread(const at::Tensor& features);
+/// √(1 - ‖mean‖²), a scalar tensor, of the mean [1, D] of rows at length 1: 0 where all point one
+/// way, 1 where they point all ways.
+at::Tensor spread_around(const at::Tensor& mean);
 
 /// RankMe (Garrido et al. 2023): exp of the entropy of the singular values' shares, between 1 and
 /// the smaller of R and D.

@@ -3,6 +3,7 @@
 #include <torch/nn/modules/container/modulelist.h>
 
 #include "error.h"
+#include "json_options.h"
 #include "models/layers/block.h"
 #include "models/layers/drop_path.h"
 #include "models/layers/init.h"
@@ -10,6 +11,7 @@
 #include "models/layers/linear.h"
 #include "models/layers/patch_embed.h"
 #include "models/vit_products.h"
+#include "models/weights.h"
 #include "pretrain/losses/masked_words.h"
 #include "pretrain/model_view.h"
 #include "pretrain/registry.h"
@@ -69,6 +71,7 @@ void visit(FieldVisitor& v, BeitMethodOptions& o) {
           o.tokenizer_interpolation,
           "of the tokenizer's view of the crop",
           {"lanczos", "bicubic", "bilinear"});
+  v.field("tokens", o.tokens, "file of cache_tokens, where augment draws nothing; \"\": made anew");
   v.field("masked_patches", o.masked_patches, "at most, of each image", at_least(1));
   v.section("block", o.block);
   v.section("cls_head", o.cls_head);
@@ -118,6 +121,7 @@ Beit::Beit(const BeitOptions& options, const RunOptions& run, std::shared_ptr<To
   tokenizer_view_.height = tokenizer_->image_height();
   tokenizer_view_.width = tokenizer_->image_width();
   tokenizer_view_.interpolation = options_.tokenizer_interpolation;
+  if (!options_.tokens.empty()) open_word_table(run.open_tensors);
   encoder_ = register_module("encoder", std::make_shared<Vit>(model_));
   mask_token_ = register_parameter("mask_token", torch::zeros({1, 1, model_.embed_dim}));
   lm_head_ = register_module(
@@ -169,8 +173,12 @@ ParamRules Beit::param_rules() const {
   return decay_matrices_except({"encoder.pos_embed", "encoder.cls_token"});
 }
 
+Settings Beit::frozen_parts() const {
+  return {{"checksum of beit.tokenizer", weights_checksum(*tokenizer_)}};
+}
+
 std::vector<ViewSpec> Beit::views() const {
-  if (same_picture(view_, tokenizer_view_)) return {view_};
+  if (words_ || same_picture(view_, tokenizer_view_)) return {view_};
   return {view_, tokenizer_view_};
 }
 
@@ -190,9 +198,35 @@ at::Tensor Beit::mask_of(const Batch& batch) const {
                      seed_);
 }
 
+at::Tensor Beit::pictures_of(const Batch& batch) const {
+  return denormalize(batch.views.front(), normalize_).clamp_(0, 1);
+}
+
+WordOrigin Beit::word_origin() const {
+  require_fixed_view(view_);
+  const nlohmann::json views = {{"model", options_to_json(view_)},
+                                {"tokenizer", options_to_json(tokenizer_view_)}};
+  return {fmt::format("{} of {} words", weights_checksum(*tokenizer_), tokenizer_->vocabulary()),
+          views.dump()};
+}
+
+void Beit::open_word_table(const TensorFileOpener& open) {
+  const WordOrigin origin = word_origin();
+  require(open != nullptr, "beit.tokens: {}: this program reads no such files", options_.tokens);
+  words_ = std::make_unique<WordTable>(*open(options_.tokens), options_.tokens, origin);
+  require(words_->words_per_image() == model_.num_patches(),
+          "beit.tokens: {} has {} words of an image, the model has {} patches",
+          options_.tokens,
+          words_->words_per_image(),
+          model_.num_patches());
+}
+
 at::Tensor Beit::words_of(const Batch& batch) {
   const torch::NoGradGuard no_grad;
   const at::Tensor& view = batch.views.back();
+  if (words_) {
+    return words_->words(batch.indices, [&] { return pictures_of(batch); }).to(view.device());
+  }
   tokenizer_->to(view.device());
   return tokenizer_->tokens(denormalize(view, normalize_).clamp_(0, 1));
 }

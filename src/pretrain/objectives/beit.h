@@ -9,6 +9,7 @@
 #include "pretrain/masks/patch_mask.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
+#include "pretrain/word_table.h"
 
 namespace previt {
 
@@ -28,6 +29,7 @@ void visit(FieldVisitor& v, BeitClsHeadOptions& o);
 struct BeitMethodOptions {
   std::string tokenizer;  ///< a run of train_tokenizer, or colors:N (color_tokenizer.h)
   std::string tokenizer_interpolation = "lanczos";  ///< of the tokenizer's view
+  std::string tokens;                               ///< of cache_tokens: the words of all images
   int64_t masked_patches = 75;                      ///< at most, of each image
   BlockMaskOptions block;
   BeitClsHeadOptions cls_head;
@@ -63,11 +65,13 @@ class Beit : public Objective {
        const RunOptions& run,
        std::shared_ptr<Tokenizer> tokenizer = nullptr);
 
-  /// The model's view, then the tokenizer's picture of the same crop unless it is the same picture.
+  /// The model's view, then the tokenizer's picture of the same crop unless it is the same picture
+  /// or its words are there already.
   std::vector<ViewSpec> views() const override;
   StepResult step(const Batch& batch, const StepInfo& info) override;
   std::shared_ptr<Vit> backbone() override { return encoder_; }
   ParamRules param_rules() const override;
+  Settings frozen_parts() const override;
   /// Without the tokenizer's.
   double flops_per_image() const override;
   std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
@@ -78,6 +82,11 @@ class Beit : public Objective {
   at::Tensor mask_of(const Batch& batch) const;
   /// The words of a batch's pictures, int64 [B, L].
   at::Tensor words_of(const Batch& batch);
+  /// What the model sees of a batch, [B, C, H, W] in [0, 1].
+  at::Tensor pictures_of(const Batch& batch) const;
+
+  /// What a table of all images' words depends on. Throws UsageError where augment draws.
+  WordOrigin word_origin() const;
 
   /// Logits of the masked patches' words, [R, V]; `cls` from the class token head, if there is one.
   struct Prediction {
@@ -95,6 +104,7 @@ class Beit : public Objective {
   void add_cls_head();
   void init_weights();
   void check_views(const Batch& batch) const;
+  void open_word_table(const TensorFileOpener& open);
   at::Tensor predict_from_cls(const at::Tensor& cls,
                               const at::Tensor& early,
                               const PatchMask& mask);
@@ -104,6 +114,7 @@ class Beit : public Objective {
   int64_t seed_;
   NormalizeOptions normalize_;
   std::shared_ptr<Tokenizer> tokenizer_;  // not registered: it isn't trained nor saved
+  std::unique_ptr<WordTable> words_;      // null: the tokenizer makes them
   ViewSpec view_, tokenizer_view_;
   std::shared_ptr<Vit> encoder_;
   std::shared_ptr<Linear> lm_head_, cls_lm_head_;

@@ -21,6 +21,7 @@ void check(const DinoMethodOptions& o, const VitOptions& model, const TrainOptio
   if (model.pool != "cls" || !model.cls_token) {
     fail_usage("model.pool: dino compares class tokens; use pool: cls with cls_token: true");
   }
+  check_head("dino", o.head, train);
   if (train.micro() == train.batch) return;
   // What compares the images of a whole batch can't be done a part at a time.
   if (o.centering == "sinkhorn_knopp") {
@@ -86,7 +87,7 @@ Dino::Dino(const DinoOptions& options, const RunOptions& run)
       model_(resolve(run.model)),
       augment_(resolve(options.augment, options_.global_crops, options_.local_crops, model_)),
       warmup_epochs_(run.schedule.warmup_epochs),
-      log_steps_(run.output.log_steps) {
+      collapse_(run.output.log_steps) {
   check(options_, model_, run.train);
   student_ = register_module("student", std::make_shared<DinoNetwork>(model_, options_.head));
   teacher_ = register_module(
@@ -125,7 +126,7 @@ at::Tensor Dino::koleo(const at::Tensor& features) const {
 
 StepResult Dino::step(const Batch& batch, const StepInfo& info) {
   require_crops(batch, options_.global_crops + options_.local_crops, "dino");
-  if (info.micro_step == 0) logit_mean_.reset();
+  if (info.micro_step == 0) forget();
   const int64_t teacher_rows = options_.global_crops * batch.views.front().size(0);
   at::Tensor teacher_features, answers;
   {
@@ -140,8 +141,7 @@ StepResult Dino::step(const Batch& batch, const StepInfo& info) {
   const at::Tensor logits = student_->head->forward(features);
   const at::Tensor loss =
       cross_view_loss(logits, answers, options_.global_crops, options_.student_temp);
-  StepResult result{
-      loss, distillation_metrics(loss, answers, teacher_features, info, log_steps_)};
+  StepResult result{loss, collapse_.add(loss, answers, teacher_features, info)};
   result.metrics.insert(result.metrics.end(),
                         {{"center_norm", center_.norm()},
                          {"teacher_temp", torch::tensor(teacher_temperature(info))},
@@ -165,9 +165,13 @@ void Dino::before_optimizer_step(const StepInfo& info) {
 void Dino::after_optimizer_step(const StepInfo& info) {
   const torch::NoGradGuard no_grad;
   average_.move(teacher_momentum(info));
-  if (logit_mean_.empty()) return;
-  center_.lerp_(logit_mean_.mean(), 1 - options_.center_momentum);
+  if (!logit_mean_.empty()) center_.lerp_(logit_mean_.mean(), 1 - options_.center_momentum);
+  forget();
+}
+
+void Dino::forget() {
   logit_mean_.reset();
+  collapse_.reset();
 }
 
 double Dino::flops_per_image() const {

@@ -64,7 +64,7 @@ class Dino final : public Objective {
   StepResult step(const Batch& batch, const StepInfo& info) override;
   void before_optimizer_step(const StepInfo& info) override;
   void after_optimizer_step(const StepInfo& info) override;
-  void skipped_optimizer_step(const StepInfo&) override { logit_mean_.reset(); }
+  void skipped_optimizer_step(const StepInfo&) override { forget(); }
   std::shared_ptr<Vit> backbone() override { return teacher_->backbone; }
   double flops_per_image() const override;
   std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
@@ -79,16 +79,17 @@ class Dino final : public Objective {
  private:
   at::Tensor targets(const at::Tensor& teacher_logits, double temperature) const;
   at::Tensor koleo(const at::Tensor& features) const;
+  void forget();
 
   DinoMethodOptions options_;
   VitOptions model_;
   MultiCropOptions augment_;
   double warmup_epochs_;
-  int64_t log_steps_;
   std::shared_ptr<DinoNetwork> student_, teacher_;
   TeacherAverage average_;
   at::Tensor center_;
-  LogitMean logit_mean_;
+  RowMean logit_mean_;
+  DistillationMetrics collapse_;
 };
 
 }  // namespace previt

@@ -113,8 +113,9 @@ Ibot::Ibot(const IbotOptions& options, const RunOptions& run)
       augment_(resolve(options.augment, options_.global_crops, options_.local_crops, model_)),
       seed_(run.train.seed),
       warmup_epochs_(run.schedule.warmup_epochs),
-      log_steps_(run.output.log_steps) {
+      collapse_(run.output.log_steps) {
   check(options_, model_, augment_);
+  check_head("ibot", options_.head, run.train);
   student_ = register_module("student", std::make_shared<IbotNetwork>(model_, options_, true));
   teacher_ = register_module(
       "teacher", std::make_shared<IbotNetwork>(without_drop_path(model_), options_, false));
@@ -223,7 +224,7 @@ StepResult Ibot::step(const Batch& batch, const PatchMask& mask, const StepInfo&
   const at::Tensor patch = weighted_cross_entropy(
       student.patches, patch_answers, mask.weights(), options_.student_temp);
   StepResult result{options_.cls_weight * cls + options_.patch_weight * patch,
-                    distillation_metrics(cls, answers, taught.features, info, log_steps_)};
+                    collapse_.add(cls, answers, taught.features, info)};
   result.metrics.insert(result.metrics.end(),
                         {{"cls_loss", cls.detach()},
                          {"patch_loss", patch.detach()},
@@ -258,6 +259,7 @@ void Ibot::after_optimizer_step(const StepInfo& info) {
 void Ibot::forget() {
   cls_mean_.reset();
   bottleneck_mean_.reset();
+  collapse_.reset();
 }
 
 double Ibot::flops_per_image() const {

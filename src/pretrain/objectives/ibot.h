@@ -111,12 +111,12 @@ class Ibot final : public Objective {
   MultiCropOptions augment_;
   int64_t seed_;
   double warmup_epochs_;
-  int64_t log_steps_;
   std::shared_ptr<IbotNetwork> student_, teacher_;
   TeacherAverage average_;
   at::Tensor center_, patch_center_;
-  LogitMean cls_mean_;         // of logits
-  LogitMean bottleneck_mean_;  // of all patches' rows before the last layer
+  RowMean cls_mean_;         // of logits
+  RowMean bottleneck_mean_;  // of all patches' rows before the last layer
+  DistillationMetrics collapse_;
 };
 
 }  // namespace previt

@@ -3,6 +3,7 @@
 #include "error.h"
 #include "models/layers/unit_length.h"
 #include "models/vit_products.h"
+#include "models/weights.h"
 #include "pretrain/codebook_health.h"
 #include "pretrain/model_view.h"
 #include "pretrain/registry.h"
@@ -55,7 +56,7 @@ VqkdTraining::VqkdTraining(const VqkdOptions& options, const RunOptions& run)
     : view_(model_view(options.augment, run.model)),
       normalize_(run.normalize),
       seed_(static_cast<uint64_t>(run.train.seed)),
-      teacher_(register_module("teacher", load_teacher(options.vqkd))) {
+      teacher_(load_teacher(options.vqkd)) {
   network_ = {.encoder = resolve(run.model),
               .decoder_depth = options.vqkd.decoder_depth,
               .teacher_dim = teacher_->dim(),
@@ -67,6 +68,7 @@ StepResult VqkdTraining::step(const Batch& batch, const StepInfo& info) {
   const at::Tensor pixels = denormalize(only_view(batch, view_, "vqkd"), normalize_);
   VectorQuantizer& quantizer = tokenizer_->quantizer();
   if (info.micro_step == 0) quantizer.forget();
+  teacher_->to(pixels.device());
   const at::Tensor wanted =
       teacher_->features(pixels, tokenizer_->grid_height(), tokenizer_->grid_width());
   const Quantized quantized = quantizer.forward(tokenizer_->encode(pixels));
@@ -81,6 +83,10 @@ StepResult VqkdTraining::step(const Batch& batch, const StepInfo& info) {
 
 void VqkdTraining::after_optimizer_step(const StepInfo& info) {
   tokenizer_->quantizer().update(seed_, info.step);
+}
+
+Settings VqkdTraining::frozen_parts() const {
+  return {{"checksum of vqkd.teacher", weights_checksum(*teacher_)}};
 }
 
 KeptModel VqkdTraining::kept_model() { return {tokenizer_, describe_tokenizer<Vqkd>(network_)}; }

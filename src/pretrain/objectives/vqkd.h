@@ -41,6 +41,7 @@ class VqkdTraining final : public Objective {
   StepResult step(const Batch& batch, const StepInfo& info) override;
   void after_optimizer_step(const StepInfo& info) override;
   void skipped_optimizer_step(const StepInfo&) override { tokenizer_->quantizer().forget(); }
+  Settings frozen_parts() const override;
   KeptModel kept_model() override;
   ParamRules param_rules() const override;
   double flops_per_image() const override;
@@ -55,7 +56,7 @@ class VqkdTraining final : public Objective {
   ViewSpec view_;
   NormalizeOptions normalize_;
   uint64_t seed_;
-  std::shared_ptr<FeatureTeacher> teacher_;
+  std::shared_ptr<FeatureTeacher> teacher_;  // not registered: it isn't trained nor saved
   std::shared_ptr<Vqkd> tokenizer_;
 };
 

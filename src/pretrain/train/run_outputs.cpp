@@ -1,7 +1,7 @@
 #include "pretrain/train/run_outputs.h"
 
 #include <filesystem>
-#include <fstream>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "error.h"
@@ -25,6 +25,23 @@ void replace_file(const std::string& path, const std::string& content) {
   std::filesystem::rename(temporary, path);
 }
 
+// Names and captions of the newest pictures, in previews/.
+constexpr const char* kNewest = "newest.json";
+
+// Those of an earlier part of the run, for its reports until there are new ones.
+std::vector<Report::PngPicture> newest_previews(const std::string& folder) {
+  std::vector<Report::PngPicture> pictures;
+  if (!std::filesystem::exists(folder + kNewest)) return pictures;
+  const auto list = nlohmann::ordered_json::parse(
+      read_whole_file(folder + kNewest), nullptr, /*allow_exceptions=*/false);
+  if (!list.is_object()) return pictures;
+  for (const auto& [name, caption] : list.items()) {
+    if (!caption.is_string() || !std::filesystem::exists(folder + name)) continue;
+    pictures.push_back({caption, read_whole_file(folder + name)});
+  }
+  return pictures;
+}
+
 }  // namespace
 
 RunOutputs::RunOutputs(std::string folder, const RunHooks& hooks, int64_t first_step)
@@ -33,6 +50,7 @@ RunOutputs::RunOutputs(std::string folder, const RunHooks& hooks, int64_t first_
       log_(folder_ + "/log.txt"),
       metrics_(folder_ + "/metrics.jsonl", first_step),
       events_(folder_, first_step) {
+  if (first_step > 0) previews_ = newest_previews(previews_folder());
   if (!hooks.recipe.empty()) replace_file(folder_ + "/recipe.yaml", hooks.recipe);
 }
 
@@ -42,15 +60,19 @@ void RunOutputs::write(const MetricsLine& line) {
 }
 
 void RunOutputs::add_previews(const std::vector<Picture>& pictures, double epochs_done) {
-  made(folder_ + "/previews");
+  const std::string folder = made(previews_folder());
   previews_.clear();
+  nlohmann::ordered_json captions = nlohmann::ordered_json::object();
   for (const auto& picture : pictures) {
     const std::string png = hooks_.encode_png(picture.pixels);
-    replace_file(
-        fmt::format("{}/previews/epoch_{:06.1f}_{}.png", folder_, epochs_done, picture.name), png);
-    previews_.push_back(
-        {fmt::format("{} (after {:.4g} epochs)", picture.caption, epochs_done), png});
+    const std::string name = fmt::format("epoch_{:06.1f}_{}.png", epochs_done, picture.name);
+    const std::string caption =
+        fmt::format("{} (after {:.4g} epochs)", picture.caption, epochs_done);
+    replace_file(folder + name, png);
+    captions[name] = caption;
+    previews_.push_back({caption, png});
   }
+  replace_file(folder + kNewest, captions.dump(1) + "\n");
 }
 
 void RunOutputs::write_report(const RunSummary& summary) const {

@@ -20,11 +20,14 @@ class RunOutputs {
   RunOutputs(std::string folder, const RunHooks& hooks, int64_t first_step);
 
   void write(const MetricsLine& line);
-  /// Pictures after so many epochs, into previews/ and the next report. Needs hooks.encode_png.
+  /// Pictures after so many epochs, into previews/ and the reports until the next ones, a resumed
+  /// run's too. Needs hooks.encode_png.
   void add_previews(const std::vector<Picture>& pictures, double epochs_done);
   void write_report(const RunSummary& summary) const;
 
  private:
+  std::string previews_folder() const { return folder_ + "/previews/"; }
+
   std::string folder_;
   const RunHooks& hooks_;
   LogFile log_;

@@ -4,21 +4,26 @@
 
 namespace previt {
 
+int64_t steps_in_epoch(const TrainOptions& options, int64_t samples) {
+  const int64_t extra = options.drop_last ? 0 : options.batch - 1;
+  const int64_t steps = (samples + extra) / options.batch;
+  if (steps == 0) {
+    fail_usage(
+        "train.batch: {} is more than the {} images of the data; make it smaller or set "
+        "train.drop_last=false",
+        options.batch,
+        samples);
+  }
+  return steps;
+}
+
 RunPlan RunPlan::make(const TrainOptions& options, const BatchSource& source) {
   RunPlan plan;
   plan.samples = source.samples_per_epoch();
   plan.batch = options.batch;
   plan.micro = options.micro();
   plan.epochs = options.epochs;
-  const int64_t whole = plan.samples / plan.batch;
-  plan.steps_per_epoch = options.drop_last ? whole : (plan.samples + plan.batch - 1) / plan.batch;
-  if (plan.steps_per_epoch == 0) {
-    fail_usage(
-        "train.batch: {} is more than the {} images of the data; make it smaller or set "
-        "train.drop_last=false",
-        plan.batch,
-        plan.samples);
-  }
+  plan.steps_per_epoch = steps_in_epoch(options, plan.samples);
   return plan;
 }
 

@@ -10,6 +10,9 @@
 
 namespace previt {
 
+/// Optimizer steps that so many images make. Throws UsageError when it is none.
+int64_t steps_in_epoch(const TrainOptions& options, int64_t samples);
+
 /// The steps of a run: how epochs of a source are cut into optimizer steps.
 struct RunPlan {
   int64_t samples = 0;  ///< per epoch

@@ -25,6 +25,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+Settings with(Settings settings, const Settings& more) {
+  settings.insert(settings.end(), more.begin(), more.end());
+  return settings;
+}
+
 class Run {
  public:
   Run(Objective& objective,
@@ -37,6 +42,7 @@ class Run {
         options_(options),
         folder_(folder),
         hooks_(hooks),
+        settings_(with(hooks.settings, objective.frozen_parts())),
         plan_(RunPlan::make(options.train, source)),
         stepper_(objective, options) {}
 
@@ -69,6 +75,7 @@ class Run {
   const RunOptions& options_;
   const std::string folder_;
   const RunHooks& hooks_;
+  const Settings settings_;  // compared on resume
   RunPlan plan_;
   Stepper stepper_;
   std::optional<RunOutputs> outputs_;
@@ -96,7 +103,7 @@ void Run::resume() {
   const Checkpoint saved = load_latest(folder_, warnings);
   for (const auto& warning : warnings) log_warning(warning);
   const auto& meta = saved.meta;
-  require_resumable(meta.at("settings"), hooks_.settings);
+  require_resumable(meta.at("settings"), settings_);
   if (meta.at("samples") != plan_.samples) {
     fail_usage("--resume: the data has {} images and had {} in the run",
                plan_.samples,
@@ -260,7 +267,7 @@ Checkpoint Run::checkpoint() {
   saved.meta = at_.save();
   saved.meta["samples"] = plan_.samples;
   saved.meta["epoch"] = epochs_done();
-  saved.meta["settings"] = settings_json(hooks_.settings);
+  saved.meta["settings"] = settings_json(settings_);
   return saved;
 }
 
@@ -302,8 +309,11 @@ int Run::finish(int exit_code) {
   return exit_code;
 }
 
+// A start that failed at once leaves an empty metrics.jsonl, which is no run.
 bool holds_run(const std::string& folder) {
-  return std::filesystem::exists(folder + "/metrics.jsonl") || !list_checkpoints(folder).empty();
+  std::error_code missing;
+  const auto size = std::filesystem::file_size(folder + "/metrics.jsonl", missing);
+  return (!missing && size > 0) || !list_checkpoints(folder).empty();
 }
 
 }  // namespace

@@ -69,7 +69,7 @@ TEST_CASE("the loss refuses views that do not fit together") {
 
 TEST_CASE("the mean of logits does not depend on how the rows were cut") {
   const at::Tensor logits = torch::randn({12, 7});
-  LogitMean mean;
+  RowMean mean;
   CHECK(mean.empty());
   for (const auto& part : {logits.slice(0, 0, 8), logits.slice(0, 8, 12)}) mean.add(part);
   CHECK(torch::allclose(mean.mean(), logits.mean(0, true), 1e-5, 1e-6));
@@ -92,8 +92,10 @@ TEST_CASE("KoLeo is the mean log distance to the nearest other row") {
 }
 
 TEST_CASE("spread and effective rank tell one feature from many") {
-  CHECK(feature_spread(torch::ones({5, 4})).item<double>() == Approx(0).margin(1e-3));
-  CHECK(feature_spread(torch::cat({torch::eye(4), -torch::eye(4)})).item<double>() == Approx(1));
+  const at::Tensor one_way = torch::full({5, 4}, 0.5);
+  const at::Tensor all_ways = torch::cat({torch::eye(4), -torch::eye(4)});
+  CHECK(spread_around(one_way.mean(0)).item<double>() == Approx(0).margin(1e-3));
+  CHECK(spread_around(all_ways.mean(0)).item<double>() == Approx(1));
   CHECK(effective_rank(torch::eye(6).slice(0, 0, 3)) == Approx(3).epsilon(1e-3));
   CHECK(effective_rank(torch::randn({50, 1}).mm(torch::randn({1, 8}))) == Approx(1).epsilon(1e-2));
   // two singular values, 3 and 1: exp of the entropy of (3/4, 1/4)
@@ -104,9 +106,8 @@ TEST_CASE("spread and effective rank tell one feature from many") {
 
 TEST_CASE("a collapse is named, with its remedy") {
   const auto words_for = [](const at::Tensor& targets, double spread) {
-    const TargetStatistics statistics = target_statistics(targets);
-    return describe_collapse({{"teacher_entropy", statistics.entropy.item<double>()},
-                              {"top_prototype", statistics.top_share.item<double>()},
+    return describe_collapse({{"teacher_entropy", target_entropy(targets).item<double>()},
+                              {"top_prototype", targets.mean(0).max().item<double>()},
                               {"feature_spread", spread}},
                              targets.size(1));
   };

@@ -1,0 +1,78 @@
+#include <filesystem>
+#include <fstream>
+
+#include "error.h"
+#include "files.h"
+#include "pretrain/train/report.h"
+#include "pretrain/train/trainer.h"
+#include "support/catch.h"
+#include "support/temp_folder.h"
+#include "support/tiny_run.h"
+
+using namespace previt;
+using namespace previt::test;
+
+namespace {
+
+class DrawingObjective final : public TinyObjective {
+ public:
+  std::vector<Picture> previews(const Batch&, const NormalizeOptions&) override {
+    return {{"scene", "what it sees", torch::zeros({2, 2, 3}, torch::kUInt8)}};
+  }
+};
+
+int run(const std::string& folder, bool resume, int64_t epochs, double preview_epochs) {
+  DrawingObjective objective;
+  MemorySource source(24, 8);
+  RunOptions options = tiny_options();
+  options.train.epochs = epochs;
+  options.output.preview_epochs = preview_epochs;
+  options.output.checkpoint_epochs = 1;
+  RunHooks hooks;
+  hooks.encode_png = [](const at::Tensor&) { return std::string("png of the scene"); };
+  // Fails after the first report of the resumed part.
+  if (epochs > 2) hooks.evaluate = [](int64_t epoch) -> std::map<std::string, double> {
+    require(epoch < 4, "stopped");
+    return {};
+  };
+  return train(objective, source, options, folder, resume, hooks);
+}
+
+std::string report(const std::string& folder) { return read_whole_file(folder + "/report.html"); }
+
+}  // namespace
+
+TEST_CASE("reports of a resumed run show the newest pictures of the part before") {
+  const TempFolder temp;
+  const std::string picture = base64("png of the scene"), caption = "what it sees (after 2 epochs)";
+  REQUIRE(run(temp.path(), false, 2, 1) == 0);
+  CHECK_THAT(report(temp.path()), ContainsSubstring(picture) && ContainsSubstring(caption));
+  std::filesystem::remove(temp.path() + "/report.html");
+
+  SECTION("a finished run that is resumed") {
+    REQUIRE(run(temp.path(), true, 2, 1) == 0);
+    CHECK_THAT(report(temp.path()), ContainsSubstring(picture) && ContainsSubstring(caption));
+  }
+  SECTION("a run that goes on, before it has new pictures") {
+    CHECK_THROWS_WITH(run(temp.path(), true, 5, 9), "stopped");
+    CHECK_THAT(report(temp.path()), ContainsSubstring(picture) && ContainsSubstring(caption));
+  }
+  SECTION("pictures or their list that are gone or damaged are left out") {
+    const bool list = GENERATE(true, false);
+    const std::string name = list ? "newest.json" : "epoch_0002.0_scene.png";
+    if (list) {
+      std::ofstream(temp.path() + "/previews/" + name) << "{\"epo";
+    } else {
+      REQUIRE(std::filesystem::remove(temp.path() + "/previews/" + name));
+    }
+    REQUIRE(run(temp.path(), true, 2, 1) == 0);
+    CHECK_THAT(report(temp.path()), !ContainsSubstring(picture));
+  }
+}
+
+TEST_CASE("a start that failed at once doesn't stand in the way of the corrected one") {
+  const TempFolder temp;
+  std::ofstream(temp.path() + "/metrics.jsonl").close();
+  CHECK(run(temp.path(), false, 1, 1) == 0);
+  CHECK_THROWS_AS(run(temp.path(), false, 1, 1), UsageError);
+}

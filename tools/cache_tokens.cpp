@@ -1,0 +1,14 @@
+// cache_tokens: the words of all images once, for BEiT on pictures that are always the same.
+#include "cli/cache_tokens.h"
+
+#include "cli/main.h"
+
+int main(int argc, char** argv) {
+  using namespace previt;
+  return cli::run(argc,
+                  argv,
+                  "cache_tokens: makes the words of all images of a BEiT recipe, whose views must "
+                  "draw nothing (augment.crop: resize, flip: 0, jitter: 0), for its beit.tokens",
+                  cli::cache_tokens_options(),
+                  cli::cache_tokens);
+}
