@@ -94,6 +94,8 @@ TEST_CASE("every recipe for pretraining loads and trains") {
     CHECK(whole.options.train.epochs > 0);
     auto recipe = test::reduced_recipe(whole.options.objective, path);
     for (const auto& change : kReduced) recipe.set(change);
+    // What a recipe does at once may not be possible in parts.
+    if (whole.options.train.micro_batch == 0) recipe.set("train.micro_batch=0");
     const PretrainRun run = PretrainRun::read(recipe);
     train_two_steps(*run.build(), run.options, 10);
   }
