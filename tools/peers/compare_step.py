@@ -23,14 +23,16 @@ RECIPES = HERE.parents[1] / "recipes/imagenet"
 GIVEN_TOKENS = ["beit.tokenizer=colors:8192", "beit.tokenizer_interpolation=bicubic"]
 TINY = ["model.arch=vit_tiny", "model.image_size=[32]", "model.patch_size=4", "mae.decoder.embed_dim=128",
         "mae.decoder.depth=2", "mae.decoder.num_heads=4"]
+# The peer's step is one of its first epoch: the prototypes get no gradient.
+DINO = ["dino.freeze_last_layer=100"]
 # name: (recipe, batch, precision, changes to the recipe, the peer's arguments)
 CASES = {
     "base_bf16": ("mae_vit_base", 16, "bf16", [], ["b", "16", "bf16"]),
     "base_fp32": ("mae_vit_base", 16, "fp32", [], ["b", "16", "fp32"]),
     "tiny_bf16": ("mae_vit_base", 64, "bf16", TINY, ["ti", "64", "bf16", "--img", "32", "--patch", "4"]),
     "tiny_fp32": ("mae_vit_base", 64, "fp32", TINY, ["ti", "64", "fp32", "--img", "32", "--patch", "4"]),
-    "dino_bf16": ("dino_vit_small", 8, "bf16", [], ["s", "8", "bf16"]),
-    "dino_fp32": ("dino_vit_small", 8, "fp32", [], ["s", "8", "fp32"]),
+    "dino_bf16": ("dino_vit_small", 8, "bf16", DINO, ["s", "8", "bf16"]),
+    "dino_fp32": ("dino_vit_small", 8, "fp32", DINO, ["s", "8", "fp32"]),
     "beit_bf16": ("beit_vit_base", 16, "bf16", GIVEN_TOKENS, ["b", "16", "bf16"]),
     "beit_fp32": ("beit_vit_base", 16, "fp32", GIVEN_TOKENS, ["b", "16", "fp32"]),
 }
