@@ -17,7 +17,7 @@ struct FinetuneOptions {
   double smoothing = 0.1;
   MixOptions mix;
   double erasing = 0.25;              ///< share of images with an erased box
-  /// Of --from none: mae (xavier) | timm (trunc_normal; DeiT) | framework (PyTorch's own for layers)
+  /// Of --from none: mae (xavier) | timm (trunc_normal; DeiT) | framework (PyTorch's own layers)
   std::string init = "mae";
   double head_std = 2e-5;             ///< of the new head's weights; its bias is 0
   bool keep_head = false;             ///< go on with the checkpoint's head, of the same classes

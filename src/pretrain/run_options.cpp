@@ -20,7 +20,7 @@ void visit(FieldVisitor& v, DataOptions& o) {
   v.field("device_augment", o.device_augment, "augment batch-wise on the device");
   v.field("canvas",
           o.canvas,
-          "device_augment: whole images are squeezed to so many pixels a side; 0: all have one size",
+          "device_augment: pixels a side to which whole images are squeezed; 0: all have one size",
           at_least(0));
 }
 

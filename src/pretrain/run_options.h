@@ -17,7 +17,7 @@ struct DataOptions {
   int64_t prefetch = 4;                   ///< batches made ahead
   double max_bad_fraction = 0.1;          ///< share of unreadable images at which the run fails
   bool device_augment = false;  ///< crop, flip, jitter, blur, solarize batch-wise on the device
-  int64_t canvas = 0;  ///< pixels a side of the whole images that device_augment works on; 0: theirs
+  int64_t canvas = 0;  ///< device_augment: pixels a side that images are squeezed to; 0: no
 };
 void visit(FieldVisitor& v, DataOptions& o);
 

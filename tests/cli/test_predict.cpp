@@ -48,10 +48,12 @@ std::string output_of(const Words& words) {
 
 Table predict(const Words& words) { return table_of(output_of(words)); }
 
+#ifdef PREVIT_WITH_IMAGE_IO
 void write_picture(const std::string& path) {
   std::ofstream(path, std::ios::binary)
       << encode_png(torch::randint(256, {20, 24, 3}, torch::kUInt8));
 }
+#endif
 
 }  // namespace
 

@@ -9,8 +9,8 @@
 namespace previt::cli {
 namespace {
 
-// The validation split, or nothing where the data isn't divided. One that is there and can't be read
-// is an error: results on images held out instead would be taken for results on it.
+// The validation split, or nothing where the data isn't divided. One that is there and can't be
+// read is an error: results on images held out instead would be taken for results on it.
 std::shared_ptr<Dataset> open_validation(const std::string& path, const std::string& cache_folder) {
   const auto splits = dataset_splits(path);
   const bool divided = std::find(splits.begin(), splits.end(), "val") != splits.end();

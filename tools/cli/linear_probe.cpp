@@ -9,6 +9,7 @@
 #include "cli/backbone.h"
 #include "cli/feature_cache.h"
 #include "cli/labelled_data.h"
+#include "cli/main.h"
 #include "error.h"
 #include "finetune/linear_probe.h"
 #include "finetune/split.h"
@@ -191,7 +192,7 @@ int linear_probe(const po::variables_map& args) {
     RecipeWriter writer;
     LinearProbeOptions all = options;
     visit(writer, all);
-    fmt::print("{}", writer.text());
+    print(writer.text());
     return 0;
   }
   const std::string cache = args.count("cache") > 0 ? args["cache"].as<std::string>() : "";

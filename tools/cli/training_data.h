@@ -12,8 +12,8 @@
 namespace previt::cli {
 
 /// The images of a pretraining run, cut into `views` by the loader's threads, or batch-wise on
-/// `device` with data.device_augment. Throws UsageError where the device can't make a view, or where
-/// the images have several sizes and data.canvas says none.
+/// `device` with data.device_augment. Throws UsageError where the device can't make a view, where
+/// the images have several sizes and data.canvas says none, or where they are less than a batch.
 std::unique_ptr<BatchSource> open_training_data(const RunOptions& run,
                                                 const std::vector<ViewSpec>& views,
                                                 at::Device device,

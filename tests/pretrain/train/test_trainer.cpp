@@ -5,10 +5,10 @@
 
 #include "error.h"
 #include "files.h"
-#include "models/checkpoint.h"
 #include "pretrain/train/report.h"
 #include "pretrain/train/trainer.h"
 #include "support/catch.h"
+#include "support/same_checkpoint.h"
 #include "support/temp_folder.h"
 #include "support/tiny_run.h"
 
@@ -46,20 +46,6 @@ std::vector<nlohmann::json> timeless(std::vector<nlohmann::json> lines) {
   return lines;
 }
 
-bool same_checkpoint(const Checkpoint& a, const Checkpoint& b) {
-  const auto equal = [](const NamedTensors& x, const NamedTensors& y) {
-    return x.size() == y.size() && std::all_of(x.begin(), x.end(), [&](const auto& item) {
-             return y.contains(item.first) && torch::equal(item.second, y.at(item.first));
-           });
-  };
-  return equal(a.backbone, b.backbone) && equal(a.training, b.training);
-}
-
-Checkpoint latest(const std::string& folder) {
-  std::vector<std::string> warnings;
-  return load_latest(folder, warnings);
-}
-
 /// Trains with noise on 26 images (3 steps of 8 an epoch, 2 images left out); a signal comes with
 /// the micro-batch `stop_at`, if not negative.
 int run(const std::string& folder, bool resume, int64_t stop_at = -1, int signal = SIGTERM) {
@@ -90,7 +76,7 @@ TEST_CASE("a run leaves metrics, events, checkpoints and a report") {
   CHECK_THAT(read_whole_file(folder.path() + "/report.html"), ContainsSubstring("<svg"));
   CHECK_THAT(read_whole_file(folder.path() + "/log.txt"),
              ContainsSubstring("done after step 9 of 9"));
-  const Checkpoint saved = latest(folder.path());
+  const Checkpoint saved = newest_checkpoint(folder.path());
   CHECK(saved.backbone.contains("blocks.0.attn.qkv.weight"));
   CHECK(saved.training.at("objective.moves").item<double>() == 9);
   CHECK(saved.backbone_metadata.contains("arch"));
@@ -107,7 +93,7 @@ TEST_CASE("a stopped and resumed run ends as an undisturbed one, bit for bit") {
   CHECK(list_checkpoints(stopped.path()).front().ends_with("step_00000004"));
   CHECK(run(stopped.path(), true, 3, SIGINT) == 130);
   CHECK(run(stopped.path(), true) == 0);
-  CHECK(same_checkpoint(latest(whole.path()), latest(stopped.path())));
+  CHECK(same_checkpoint(newest_checkpoint(whole.path()), newest_checkpoint(stopped.path())));
   CHECK(timeless(metrics(whole.path())) == timeless(metrics(stopped.path())));
 }
 
@@ -118,7 +104,7 @@ TEST_CASE("a run killed after its last checkpoint does the lost steps again") {
   REQUIRE(run(killed.path(), false) == 0);
   fs::remove_all(list_checkpoints(killed.path()).front());  // back at step 6, metrics are at 9
   CHECK(run(killed.path(), true) == 0);
-  CHECK(same_checkpoint(latest(whole.path()), latest(killed.path())));
+  CHECK(same_checkpoint(newest_checkpoint(whole.path()), newest_checkpoint(killed.path())));
   CHECK(timeless(metrics(whole.path())) == timeless(metrics(killed.path())));
 }
 
@@ -184,7 +170,7 @@ TEST_CASE("evaluation joins the epoch's line, and the best epoch is kept") {
   const auto lines = metrics(folder.path());
   CHECK_FALSE(lines[0].contains("top1"));
   CHECK(lines[3]["top1"] == 0.9);
-  CHECK(latest(folder.path() + "/best").meta.at("step") == 6);
+  CHECK(newest_checkpoint(folder.path() + "/best").meta.at("step") == 6);
   CHECK_THAT(read_whole_file(folder.path() + "/report.html"), ContainsSubstring("1 &lt; 2"));
 }
 
