@@ -62,6 +62,7 @@ class Dino final : public Objective {
 
   std::vector<ViewSpec> views() const override;
   StepResult step(const Batch& batch, const StepInfo& info) override;
+  void before_optimizer_step(const StepInfo& info) override;
   void after_optimizer_step(const StepInfo& info) override;
   void skipped_optimizer_step(const StepInfo&) override { forget(); }
   std::shared_ptr<Vit> backbone() override { return teacher_->backbone; }
@@ -76,7 +77,6 @@ class Dino final : public Objective {
   double teacher_momentum(const StepInfo& info) const;
 
  private:
-  void freeze_prototypes(bool frozen);
   at::Tensor targets(const at::Tensor& teacher_logits, double temperature) const;
   at::Tensor koleo(const at::Tensor& features) const;
   void forget();
