@@ -1,7 +1,6 @@
 #include "models/layers/block.h"
 
 #include "models/layers/attention.h"
-#include "models/layers/drop_path.h"
 #include "models/layers/kernels.h"
 #include "models/layers/layer_norm.h"
 #include "models/layers/layer_scale.h"
@@ -23,17 +22,26 @@ Block::Block(const BlockOptions& o) : drop_path_(o.drop_path) {
   }
 }
 
+DropPath Block::draw(const at::Tensor& x) const {
+  return is_training() && drop_path_ > 0 ? draw_drop_path(x, drop_path_) : DropPath{};
+}
+
+DropPath Block::draw_rows(const at::Tensor& x, const at::Tensor& image_of_row) const {
+  if (!is_training() || drop_path_ == 0) return {};
+  const at::Tensor factors = drop_path_factors(x.size(0), drop_path_, x.device());
+  return {factors.flatten(1).index_select(0, image_of_row), {}, 1};
+}
+
 at::Tensor Block::add(const at::Tensor& x,
                       const at::Tensor& branch,
                       const std::shared_ptr<LayerScale>& scale,
-                      int64_t batch,
-                      const at::Tensor& image_of_row) const {
-  at::Tensor factors = scale ? scale->gamma : at::Tensor();
-  if (is_training() && drop_path_ > 0) {
-    at::Tensor kept = drop_path_factors(batch, drop_path_, x.device());
-    if (image_of_row.defined()) kept = kept.flatten(1).index_select(0, image_of_row);
-    factors = factors.defined() ? factors * kept : kept;
+                      const DropPath& drop) {
+  if (drop.kept.defined()) {
+    const at::Tensor scaled = scale ? branch.to(x.scalar_type()) * scale->gamma : branch;
+    return add_residual(x, scaled, drop.kept, drop.scale);
   }
+  at::Tensor factors = scale ? scale->gamma : at::Tensor();
+  if (drop.factors.defined()) factors = factors.defined() ? factors * drop.factors : drop.factors;
   if (!factors.defined()) return add_residual(x, branch);
   return torch::addcmul(x, branch.to(x.scalar_type()), factors);
 }
@@ -42,11 +50,17 @@ at::Tensor Block::forward(const at::Tensor& x,
                           const at::Tensor& bias,
                           int64_t first_query,
                           int64_t end_query) {
-  const at::Tensor attended = attn_->forward(norm1_->forward(x), bias, first_query, end_query);
+  const DropPath first = draw(x);
+  const bool bias_per_image = bias.defined() && bias.dim() == 4 && bias.size(0) > 1;
+  const at::Tensor own_bias =
+      bias_per_image && first.kept.defined() ? bias.index_select(0, first.kept) : bias;
+  const at::Tensor attended =
+      attn_->forward(norm1_->forward(x, first.kept), own_bias, first_query, end_query);
   const bool whole = first_query == 0 && end_query >= x.size(1);
-  const int64_t batch = x.size(0);
-  const at::Tensor out = add(whole ? x : x.slice(1, first_query, end_query), attended, ls1_, batch);
-  return add(out, mlp_->forward(norm2_->forward(out)), ls2_, batch);
+  const at::Tensor out =
+      add(whole ? x : x.slice(1, first_query, end_query), attended, ls1_, first);
+  const DropPath second = draw(x);
+  return add(out, mlp_->forward(norm2_->forward(out, second.kept)), ls2_, second);
 }
 
 at::Tensor Block::forward_rows(const at::Tensor& x,
@@ -54,10 +68,9 @@ at::Tensor Block::forward_rows(const at::Tensor& x,
                                const at::Tensor& rows) {
   const at::Tensor attended = attn_->forward_rows(norm1_->forward(x), bias, rows);
   const at::Tensor image = rows.div(x.size(1), "floor");
-  const int64_t batch = x.size(0);
-  const at::Tensor out =
-      add(x.flatten(0, 1).index_select(0, rows), attended, ls1_, batch, image);
-  return add(out, mlp_->forward(norm2_->forward(out)), ls2_, batch, image);
+  const at::Tensor out = add(
+      x.flatten(0, 1).index_select(0, rows), attended, ls1_, draw_rows(x, image));
+  return add(out, mlp_->forward(norm2_->forward(out)), ls2_, draw_rows(x, image));
 }
 
 at::Tensor Block::attention_weights(const at::Tensor& x, const at::Tensor& bias) const {

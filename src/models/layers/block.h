@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "models/layers/drop_path.h"
+
 namespace previt {
 
 class Attention;
@@ -51,13 +53,18 @@ class Block : public torch::nn::Module {
   double drop_path_rate() const { return drop_path_; }
 
  private:
-  // x plus the branch times its LayerScale and, in training, what DropPath draws for `batch`
-  // images; with image_of_row [R], x has rows of these images instead of a dimension for images.
-  at::Tensor add(const at::Tensor& x,
-                 const at::Tensor& branch,
-                 const std::shared_ptr<LayerScale>& scale,
-                 int64_t batch,
-                 const at::Tensor& image_of_row = {}) const;
+  // For a branch of x [B, ...].
+  DropPath draw(const at::Tensor& x) const;
+
+  // x plus the branch times its LayerScale and the factors of its images; with drop.kept, the
+  // branch is of these images only.
+  static at::Tensor add(const at::Tensor& x,
+                        const at::Tensor& branch,
+                        const std::shared_ptr<LayerScale>& scale,
+                        const DropPath& drop);
+
+  // Factors for rows of images instead of whole images.
+  DropPath draw_rows(const at::Tensor& x, const at::Tensor& image_of_row) const;
 
   double drop_path_;
   std::shared_ptr<LayerNorm> norm1_, norm2_;

@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include "error.h"
+#include "models/layers/precision.h"
 
 namespace previt {
 
@@ -10,6 +11,14 @@ at::Tensor drop_path_factors(int64_t batch, double rate, at::Device device) {
   const double keep = 1 - rate;
   const at::Tensor kept = torch::empty({batch, 1, 1}, device).bernoulli_(keep);
   return keep > 0 ? kept.div_(keep) : kept;
+}
+
+DropPath draw_drop_path(const at::Tensor& x, double rate) {
+  DropPath drawn{drop_path_factors(x.size(0), rate, x.device()), {}, 1 / (1 - rate)};
+  if (!use_cpu_kernels(x)) return drawn;
+  const at::Tensor kept = drawn.factors.flatten().nonzero().flatten();
+  if (kept.numel() > 0) drawn.kept = kept;
+  return drawn;
 }
 
 std::vector<double> drop_path_rates(double rate, const std::string& mode, int64_t depth) {

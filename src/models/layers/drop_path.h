@@ -11,6 +11,17 @@ namespace previt {
 /// `rate` and else 1 / (1 - rate). Draws from the default generator of the device.
 at::Tensor drop_path_factors(int64_t batch, double rate, at::Device device);
 
+/// What stochastic depth leaves of a residual branch.
+struct DropPath {
+  at::Tensor factors;  ///< of the branch, see drop_path_factors; undefined: nothing is dropped
+  at::Tensor kept;     ///< images that the branch is to be computed for, [K] int64; undefined: all
+  double scale = 1;    ///< the factor of those
+};
+
+/// Draws for x [B, ...]. The images are told where skipping the others pays: on the CPU, unless
+/// there is no other.
+DropPath draw_drop_path(const at::Tensor& x, double rate);
+
 /// Rate of every block: "linear" rises from 0 to `rate` over the depth, "uniform" is the same for
 /// all.
 std::vector<double> drop_path_rates(double rate, const std::string& mode, int64_t depth);

@@ -19,11 +19,20 @@ at::Tensor linear_gelu(const at::Tensor& x, const at::Tensor& weight, const at::
 /// x + branch in x's type, for one shape.
 at::Tensor add_residual(const at::Tensor& x, const at::Tensor& branch);
 
-/// LayerNorm over the last dimension, statistics in float32.
+/// x [B, ...] float32 with factor·branch added to its images `kept` [K] (int64, rising); branch
+/// [K, ...].
+at::Tensor add_residual(const at::Tensor& x,
+                        const at::Tensor& branch,
+                        const at::Tensor& kept,
+                        double factor);
+
+/// LayerNorm over the last dimension, statistics in float32; of the images `kept` [K] (int64,
+/// rising) of x [B, ...] alone, when given: [K, ...].
 at::Tensor layer_norm(const at::Tensor& x,
                       const at::Tensor& weight,
                       const at::Tensor& bias,
-                      double eps);
+                      double eps,
+                      const at::Tensor& kept = {});
 
 /// softmax(q kᵀ / √d + bias) v for qkv [B, N, 3·H·d] (rows q, k, v, each H heads) → [B, N, H·d].
 /// bias: undefined, or added to the logits, broadcastable to [B, H, N, N].

@@ -5,6 +5,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -151,6 +152,27 @@ PREVIT_CLONES void add_widened(const float* x, const Bf16* branch, float* y, int
   }
 }
 
+#define PREVIT_SCALED(T)                                                                \
+  PREVIT_CLONES void add_scaled_span(                                                   \
+      const float* x, const T* branch, float factor, float* y, int64_t count) {         \
+    for (int64_t i = 0; i < count; i += kLanes) {                                       \
+      Vec v, w;                                                                         \
+      load_some(x + i, count - i, v);                                                   \
+      load_some(branch + i, count - i, w);                                              \
+      store_some(y + i, count - i, v + w * factor);                                     \
+    }                                                                                   \
+  }                                                                                     \
+  PREVIT_CLONES void scaled_span(const float* x, float factor, T* y, int64_t count) {   \
+    for (int64_t i = 0; i < count; i += kLanes) {                                       \
+      Vec v;                                                                            \
+      load_some(x + i, count - i, v);                                                   \
+      store_some(y + i, count - i, v * factor);                                         \
+    }                                                                                   \
+  }
+PREVIT_SCALED(float)
+PREVIT_SCALED(Bf16)
+#undef PREVIT_SCALED
+
 // A bfloat16 has 65536 values: gelu (low half) and its derivative (high half) are looked up.
 uint16_t to_bf16(double x) { return c10::BFloat16(static_cast<float>(x)).x; }
 
@@ -213,6 +235,53 @@ at::Tensor add_widening(const at::Tensor& x, const at::Tensor& branch) {
                 pointer<Bf16>(branch) + begin,
                 pointer<float>(y) + begin,
                 end - begin);
+  });
+  return y;
+}
+
+at::Tensor add_scaled(const at::Tensor& x,
+                      const at::Tensor& branch,
+                      const at::Tensor& kept,
+                      float factor) {
+  at::Tensor y = at::empty_like(x);
+  const int64_t images = x.size(0), size = x.numel() / images;
+  const auto* begin_of_kept = kept.const_data_ptr<int64_t>();
+  const auto* end_of_kept = begin_of_kept + kept.numel();
+  for_type(branch, [&](auto tag) {
+    using T = decltype(tag);
+    at::parallel_for(0, images, grain(size), [&](int64_t begin, int64_t end) {
+      const auto* next = std::lower_bound(begin_of_kept, end_of_kept, begin);
+      for (int64_t i = begin; i < end; ++i) {
+        const float* from = pointer<float>(x) + i * size;
+        float* to = pointer<float>(y) + i * size;
+        if (next != end_of_kept && *next == i) {
+          const T* own = pointer<T>(branch) + (next++ - begin_of_kept) * size;
+          add_scaled_span(from, own, factor, to, size);
+        } else {
+          std::copy_n(from, size, to);
+        }
+      }
+    });
+  });
+  return y;
+}
+
+at::Tensor take_scaled(const at::Tensor& x,
+                       const at::Tensor& kept,
+                       float factor,
+                       at::ScalarType type) {
+  std::vector<int64_t> shape = x.sizes().vec();
+  shape[0] = kept.numel();
+  at::Tensor y = at::empty(shape, x.options().dtype(type));
+  const int64_t size = x.numel() / x.size(0);
+  const auto* images = kept.const_data_ptr<int64_t>();
+  for_type(y, [&](auto tag) {
+    using T = decltype(tag);
+    at::parallel_for(0, shape[0], grain(size), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        scaled_span(pointer<float>(x) + images[i] * size, factor, pointer<T>(y) + i * size, size);
+      }
+    });
   });
   return y;
 }

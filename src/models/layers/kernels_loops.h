@@ -15,6 +15,19 @@ void add_bias(at::Tensor& y, const at::Tensor& bias);
 /// x + branch for float32 x and bfloat16 branch of one shape, float32.
 at::Tensor add_widening(const at::Tensor& x, const at::Tensor& branch);
 
+/// x [B, ...] with factor·branch [K, ...] added to its images `kept` [K] (int64, rising), float32;
+/// branch float32 or bfloat16.
+at::Tensor add_scaled(const at::Tensor& x,
+                      const at::Tensor& branch,
+                      const at::Tensor& kept,
+                      float factor);
+
+/// factor·x of the images `kept` of float32 x [B, ...], [K, ...] in `type`.
+at::Tensor take_scaled(const at::Tensor& x,
+                       const at::Tensor& kept,
+                       float factor,
+                       at::ScalarType type);
+
 /// Sum over rows of y [M, O], float32 [O].
 at::Tensor column_sums(const at::Tensor& y);
 

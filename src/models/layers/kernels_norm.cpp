@@ -2,7 +2,9 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/layer_norm.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
@@ -141,40 +143,71 @@ void with_types(const at::Tensor& x, const at::Tensor& y, const F& body) {
   }
 }
 
+// The rows of x that y's rows come from: those of the images `kept`, or all.
+struct Source {
+  Source(const at::Tensor& x, const at::Tensor& kept)
+      : images(kept.defined() ? kept.const_data_ptr<int64_t>() : nullptr),
+        count(kept.defined() ? kept.numel() : x.size(0)),
+        rows_per_image(x.numel() / std::max<int64_t>(1, x.size(0) * x.size(-1))) {}
+
+  int64_t rows() const { return count * rows_per_image; }
+
+  // Calls body(row of x, row of y, rows) for each stretch of neighbours in y's rows begin to end.
+  template <class F>
+  void each_stretch(int64_t begin, int64_t end, const F& body) const {
+    if (images == nullptr) return body(begin, begin, end - begin);
+    for (int64_t row = begin, next; row < end; row = next) {
+      const int64_t image = row / rows_per_image;
+      next = std::min(end, (image + 1) * rows_per_image);
+      body(images[image] * rows_per_image + row % rows_per_image, row, next - row);
+    }
+  }
+
+  const int64_t* images;
+  int64_t count, rows_per_image;
+};
+
 struct LayerNormCpu : torch::autograd::Function<LayerNormCpu> {
   static at::Tensor forward(AutogradContext* ctx,
                             const at::Tensor& given,
                             const at::Tensor& weight,
                             const at::Tensor& bias,
-                            double eps) {
-    const at::Tensor x = given.contiguous();
-    const int64_t n = x.size(-1), rows = x.numel() / std::max<int64_t>(n, 1);
-    const at::Tensor y = at::empty(x.sizes(), x.options().dtype(compute_type()));
+                            double eps,
+                            const std::optional<at::Tensor>& given_kept) {
+    const at::Tensor x = given.contiguous(), kept = given_kept.value_or(at::Tensor());
+    const Source source(x, kept);
+    const int64_t n = x.size(-1), rows = source.rows();
+    std::vector<int64_t> shape = x.sizes().vec();
+    shape[0] = source.count;
+    const at::Tensor y = at::empty(shape, x.options().dtype(compute_type()));
     const at::Tensor moments = at::empty({rows, 2}, x.options().dtype(at::kFloat));
     const auto *w = weight.const_data_ptr<float>(), *b = bias.const_data_ptr<float>();
     with_types(x, y, [&](auto* px, auto* py) {
       at::parallel_for(0, rows, 16, [&](int64_t begin, int64_t end) {
-        forward_rows(px + begin * n,
-                     w,
-                     b,
-                     static_cast<float>(eps),
-                     end - begin,
-                     n,
-                     py + begin * n,
-                     moments.mutable_data_ptr<float>() + 2 * begin);
+        source.each_stretch(begin, end, [&](int64_t from, int64_t to, int64_t count) {
+          forward_rows(px + from * n,
+                       w,
+                       b,
+                       static_cast<float>(eps),
+                       count,
+                       n,
+                       py + to * n,
+                       moments.mutable_data_ptr<float>() + 2 * to);
+        });
       });
     });
-    ctx->save_for_backward({x, weight, moments});
+    ctx->save_for_backward({x, weight, moments, kept});
     ctx->saved_data["type"] = y.scalar_type();
     return y;
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[1], &moments = saved[2];
+    const at::Tensor &x = saved[0], &weight = saved[1], &moments = saved[2], &kept = saved[3];
     const at::Tensor dy = grads[0].to(ctx->saved_data["type"].toScalarType()).contiguous();
     const int64_t n = x.size(-1), rows = moments.size(0);
-    const at::Tensor dx = at::empty_like(x);
+    const Source source(x, kept);
+    const at::Tensor dx = kept.defined() ? at::zeros_like(x) : at::empty_like(x);
     const int64_t parts = std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows / 16));
     const at::Tensor sums = at::zeros({parts, 2, n}, moments.options());
     with_types(x, dy, [&](auto* px, auto* pdy) {
@@ -182,19 +215,21 @@ struct LayerNormCpu : torch::autograd::Function<LayerNormCpu> {
       at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
         for (int64_t part = first; part < last; ++part) {
           const int64_t begin = rows * part / parts, end = rows * (part + 1) / parts;
-          backward_rows(px + begin * n,
-                        pdy + begin * n,
-                        weight.const_data_ptr<float>(),
-                        moments.const_data_ptr<float>() + 2 * begin,
-                        end - begin,
-                        n,
-                        static_cast<X*>(dx.data_ptr()) + begin * n,
-                        sums.mutable_data_ptr<float>() + part * 2 * n);
+          source.each_stretch(begin, end, [&](int64_t from, int64_t to, int64_t count) {
+            backward_rows(px + from * n,
+                          pdy + to * n,
+                          weight.const_data_ptr<float>(),
+                          moments.const_data_ptr<float>() + 2 * to,
+                          count,
+                          n,
+                          static_cast<X*>(dx.data_ptr()) + from * n,
+                          sums.mutable_data_ptr<float>() + part * 2 * n);
+          });
         }
       });
     });
     const at::Tensor whole = parts == 1 ? sums[0] : sums.sum(0);
-    return {dx, whole[0], whole[1], at::Tensor()};
+    return {dx, whole[0], whole[1], at::Tensor(), at::Tensor()};
   }
 };
 
@@ -203,11 +238,14 @@ struct LayerNormCpu : torch::autograd::Function<LayerNormCpu> {
 at::Tensor layer_norm(const at::Tensor& x,
                       const at::Tensor& weight,
                       const at::Tensor& bias,
-                      double eps) {
+                      double eps,
+                      const at::Tensor& kept) {
   const bool floats = weight.scalar_type() == at::kFloat && bias.scalar_type() == at::kFloat;
   if (use_cpu_kernels(x) && floats && weight.is_contiguous() && bias.is_contiguous()) {
-    return LayerNormCpu::apply(x, weight, bias, eps);
+    return LayerNormCpu::apply(
+        x, weight, bias, eps, kept.defined() ? std::optional(kept) : std::nullopt);
   }
+  if (kept.defined()) return layer_norm(x.index_select(0, kept), weight, bias, eps);
   return at::layer_norm(x.to(at::kFloat), {x.size(-1)}, weight, bias, eps).to(compute_type());
 }
 

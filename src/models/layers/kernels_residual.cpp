@@ -19,7 +19,38 @@ struct WideningAdd : torch::autograd::Function<WideningAdd> {
   }
 };
 
+struct ScaledAdd : torch::autograd::Function<ScaledAdd> {
+  static at::Tensor forward(AutogradContext* ctx,
+                            const at::Tensor& x,
+                            const at::Tensor& branch,
+                            const at::Tensor& kept,
+                            double factor) {
+    ctx->save_for_backward({kept});
+    ctx->saved_data["factor"] = factor;
+    ctx->saved_data["type"] = branch.scalar_type();
+    return loops::add_scaled(
+        x.contiguous(), branch.contiguous(), kept, static_cast<float>(factor));
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const at::Tensor branch = loops::take_scaled(grads[0].contiguous(),
+                                                 ctx->get_saved_variables()[0],
+                                                 static_cast<float>(ctx->saved_data["factor"].toDouble()),
+                                                 ctx->saved_data["type"].toScalarType());
+    return {grads[0], branch, at::Tensor(), at::Tensor()};
+  }
+};
+
 }  // namespace
+
+at::Tensor add_residual(const at::Tensor& x,
+                        const at::Tensor& branch,
+                        const at::Tensor& kept,
+                        double factor) {
+  if (use_cpu_kernels(x) && x.scalar_type() == at::kFloat) {
+    return ScaledAdd::apply(x, branch, kept, factor);
+  }
+  return x.index_add(0, kept, branch.to(x.scalar_type()), factor);
+}
 
 at::Tensor add_residual(const at::Tensor& x, const at::Tensor& branch) {
   if (x.scalar_type() == branch.scalar_type()) return x.add(branch);

@@ -9,8 +9,8 @@ LayerNorm::LayerNorm(int64_t dim, double eps) : eps_(eps) {
   bias = register_parameter("bias", torch::zeros({dim}));
 }
 
-at::Tensor LayerNorm::forward(const at::Tensor& x) const {
-  return layer_norm(x, weight, bias, eps_);
+at::Tensor LayerNorm::forward(const at::Tensor& x, const at::Tensor& kept) const {
+  return layer_norm(x, weight, bias, eps_, kept);
 }
 
 void LayerNorm::reset() {

@@ -10,7 +10,8 @@ class LayerNorm : public torch::nn::Module {
  public:
   LayerNorm(int64_t dim, double eps);
 
-  at::Tensor forward(const at::Tensor& x) const;
+  /// Of the images `kept` of x alone, when given.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& kept = {}) const;
   void reset();
 
   at::Tensor weight, bias;

@@ -3,6 +3,7 @@
 #include "models/layers/block.h"
 #include "models/layers/drop_path.h"
 #include "models/layers/mlp.h"
+#include "models/layers/precision.h"
 #include "support/catch.h"
 
 using namespace previt;
@@ -73,6 +74,38 @@ TEST_CASE("drop path acts in training only, on both branches by themselves") {
   const at::Tensor out = block->forward(x);
   const at::Tensor unchanged = (out - x).abs().amax({1, 2}) < 1e-6;  // both branches dropped
   CHECK(unchanged.to(torch::kDouble).mean().item<double>() == Approx(0.25).margin(0.08));
+}
+
+TEST_CASE("a block skips the images that drop path drops, with the same result and gradients") {
+  BlockOptions options = small();
+  options.layer_scale = GENERATE(0.0, 0.5);
+  options.drop_path = 0.4;
+  const auto block = random_block(options);
+  block->train();
+  const auto type = GENERATE(torch::kFloat, torch::kBFloat16);
+  const ComputeTypeGuard guard(type);
+  const int64_t end = GENERATE(7, 1);
+  const at::Tensor x = torch::randn({9, 7, 12}).requires_grad_();
+  const at::Tensor gain = torch::randn({9, end, 12});
+  const auto run = [&] {
+    torch::manual_seed(5);
+    const at::Tensor out = block->forward(x, {}, 0, end);
+    std::vector<at::Tensor> inputs = block->parameters();
+    inputs.push_back(x);
+    std::vector<at::Tensor> results = torch::autograd::grad({(out * gain).sum()}, inputs);
+    results.push_back(out);
+    return results;
+  };
+  torch::manual_seed(5);
+  REQUIRE(draw_drop_path(x, options.drop_path).kept.numel() < x.size(0));
+  const auto got = run();
+  const PlainKernelsGuard plain;
+  const auto want = run();
+  const double tolerance = type == torch::kFloat ? 1e-5 : 3e-2;
+  for (size_t i = 0; i < want.size(); ++i) {
+    CHECK((got[i] - want[i]).norm().item<double>() <=
+          tolerance * (want[i].norm().item<double>() + 1e-3));
+  }
 }
 
 TEST_CASE("drop path rates over the depth") {
