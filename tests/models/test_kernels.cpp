@@ -108,7 +108,7 @@ TEST_CASE("attention equals the plain formula with gradients") {
     int64_t batch, tokens, heads, width;
   };
   for (const auto& [batch, tokens, heads, width] :
-       {Shape{2, 1, 1, 8}, {3, 17, 3, 64}, {2, 50, 2, 24}, {1, 65, 4, 40}, {2, 197, 2, 32}}) {
+       {Shape{2, 1, 1, 8}, {3, 17, 3, 64}, {2, 50, 2, 24}, {1, 65, 4, 40}, {2, 11, 2, 7}, {2, 197, 2, 32}}) {
     const at::Tensor qkv = torch::randn({batch, tokens, 3 * heads * width});
     INFO(tokens << " tokens, " << heads << " heads of " << width);
     const auto self = [heads = heads](const auto& t) {
@@ -138,13 +138,19 @@ TEST_CASE("attention leaves out what a bias of -inf masks") {
 
 TEST_CASE("small products agree on all levels of this machine") {
   torch::manual_seed(4);
-  for (const auto& [m, n, k] :
-       {std::tuple{16, 16, 32}, {32, 48, 64}, {48, 224, 32}, {64, 32, 224}}) {
+  for (const auto& [m, n, k] : {std::tuple{16, 16, 32},
+                                {32, 48, 64},
+                                {48, 224, 32},
+                                {64, 32, 224},
+                                {8, 16, 2},
+                                {40, 112, 38}}) {
     const at::Tensor a = torch::randn({m, k}).to(torch::kBFloat16);
     const at::Tensor b = torch::randn({k, n}).to(torch::kBFloat16);
     const at::Tensor pairs = b.view({k / 2, 2, n}).transpose(1, 2).contiguous();
     const at::Tensor expected = a.to(torch::kFloat).matmul(b.to(torch::kFloat));
     for (int level = 0; level <= static_cast<int>(best_gemm_level()); ++level) {
+      const GemmSteps steps = gemm_steps(static_cast<GemmLevel>(level));
+      if (m % steps.rows != 0 || k % steps.inner != 0) continue;
       const at::Tensor c = torch::full({m, n}, NAN);
       const GemmScope scope(static_cast<GemmLevel>(level));
       small_gemm(static_cast<GemmLevel>(level))(static_cast<const simd::Bf16*>(a.data_ptr()),

@@ -204,6 +204,10 @@ SmallGemm small_gemm(GemmLevel level) {
   return generic_gemm;
 }
 
+GemmSteps gemm_steps(GemmLevel level) {
+  return level == GemmLevel::kAmx ? GemmSteps{16, 32} : GemmSteps{8, 2};
+}
+
 GemmScope::GemmScope(GemmLevel level) : level_(level) {
 #ifdef PREVIT_X86
   if (level_ == GemmLevel::kAmx) configure_tiles();

@@ -34,6 +34,9 @@ void pack_down(const Bf16* x, int64_t ldx, int64_t rows, int64_t width, uint32_t
     for (int64_t c = 0; c < width; ++c)
       out[j * ld + c] = first[c].bits | uint32_t{second[c].bits} << 16;
   }
+  if (rows % 2 == 0) return;
+  const Bf16* last = x + (rows - 1) * ldx;
+  for (int64_t c = 0; c < width; ++c) out[rows / 2 * ld + c] = last[c].bits;
 }
 
 PREVIT_CLONES float softmax_row(const float* logits,

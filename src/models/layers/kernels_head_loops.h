@@ -9,7 +9,7 @@ namespace previt::loops {
 // NOTE [Layouts] The second operand of a product (kernels_gemm.h) holds in one dword two values
 // that are neighbours along the summed index. Rows X [n, width] are needed in four layouts:
 //
-//   - rows: the first operand of a sum over width, copied into padding;
+//   - rows: the first operand of a sum over width, where they are or copied into padding;
 //   - across: the second operand of a sum over width, dword (j, r) = X[r][2j, 2j+1];
 //   - down: the second operand of a sum over n, dword (j, c) = X[2j][c], X[2j+1][c];
 //   - columns: the first operand of a sum over n, Xᵀ, which is `down` with its dwords transposed.
@@ -24,7 +24,8 @@ void copy_rows(
 void transpose_dwords(
     const uint32_t* x, int64_t ldx, int64_t rows, int64_t columns, uint32_t* out, int64_t ld);
 
-/// Pairs of rows of x [rows, width] into the dwords of `down`; an odd last row is left out.
+/// Pairs of rows of x [rows, width] into the dwords of `down`; an odd last row is
+/// paired with zeros.
 void pack_down(
     const simd::Bf16* x, int64_t ldx, int64_t rows, int64_t width, uint32_t* out, int64_t ld);
 

@@ -35,14 +35,69 @@ class Buffer {  // zeroed, on cache lines
 };
 
 uint32_t* dwords(Bf16* p) { return reinterpret_cast<uint32_t*>(p); }
+const uint32_t* dwords(const Bf16* p) { return reinterpret_cast<const uint32_t*>(p); }
 
 struct Sizes {
-  explicit Sizes(const HeadAttention& a)
-      : queries(up(a.queries, kRows)),
-        keys(up(a.keys, 32)),
+  explicit Sizes(const HeadAttention& a) : Sizes(a, gemm_steps(a.level)) {}
+  Sizes(const HeadAttention& a, GemmSteps steps)
+      : row_step(steps.rows),
+        queries(up(a.queries, std::max(steps.rows, steps.inner))),
+        keys(up(a.keys, std::max(kLanes, steps.inner))),
         width(up(a.width, 32)),
-        columns(up(a.width, 16)) {}
-  int64_t queries, keys, width, columns;
+        columns(up(a.width, kLanes)) {}
+  int64_t row_step, queries, keys, width, columns;
+};
+
+/// The rows of one head as operands of products.
+class Operands {
+ public:
+  Operands(const HeadAttention& a, const Sizes& s)
+      : width_(a.width), padded_(s.width), rows_(kRows * s.width), down_(s.queries / 2 * s.width) {}
+
+  struct Rows {
+    const Bf16* data;
+    int64_t stride;
+  };
+
+  /// Left operand: n rows from x on, `count` of them readable: those beyond n are of no use. Where
+  /// they are until the next call.
+  Rows left(const Bf16* x, int64_t stride, int64_t n, int64_t count) const {
+    if (n == count && width_ == padded_) return {x, stride};
+    copy_rows(x, stride, n, width_, rows_.get(), padded_);
+    return {rows_.get(), padded_};
+  }
+
+  /// Right operand of a product with the rows' transpose.
+  void across(
+      const Bf16* x, int64_t stride, int64_t n, const Buffer<uint32_t>& out, int64_t ld) const {
+    if (width_ % 2 == 0) {
+      transpose_dwords(dwords(x), stride / 2, n, width_ / 2, out.get(), ld);
+      return;
+    }
+    for (int64_t first = 0; first < n; first += kRows) {
+      const int64_t count = std::min(kRows, n - first);
+      copy_rows(x + first * stride, stride, count, width_, rows_.get(), padded_);
+      transpose_dwords(dwords(rows_.get()), padded_ / 2, count, padded_ / 2, out.get() + first, ld);
+    }
+  }
+
+  /// Right operand of a product with the rows themselves.
+  void down(
+      const Bf16* x, int64_t stride, int64_t n, const Buffer<uint32_t>& out, int64_t ld) const {
+    pack_down(x, stride, n, width_, out.get(), ld);
+  }
+
+  /// Left operand that is the rows' transpose, [width, ld].
+  void columns(
+      const Bf16* x, int64_t stride, int64_t n, const Buffer<Bf16>& out, int64_t ld) const {
+    down(x, stride, n, down_, padded_);
+    transpose_dwords(down_.get(), padded_, ld / 2, padded_, dwords(out.get()), ld / 2);
+  }
+
+ private:
+  int64_t width_, padded_;
+  Buffer<Bf16> rows_;
+  Buffer<uint32_t> down_;
 };
 
 class ForwardHead {
@@ -51,9 +106,7 @@ class ForwardHead {
       : a_(a),
         s_(a),
         multiply_(small_gemm(a.level)),
-        q_(s_.queries * s_.width),
-        k_(s_.keys * s_.width),
-        v_(s_.keys * s_.width),
+        operands_(a, s_),
         k_across_(s_.width / 2 * s_.keys),
         v_down_(s_.keys / 2 * s_.columns),
         logits_(kRows * s_.keys),
@@ -62,20 +115,17 @@ class ForwardHead {
         out_(kRows * s_.columns) {}
 
   void run(int64_t b, int64_t h, const HeadRows<Bf16>& out) const {
-    copy_rows(a_.q.at(b, h), a_.q.row, a_.queries, a_.width, q_.get(), s_.width);
-    copy_rows(a_.k.at(b, h), a_.k.row, a_.keys, a_.width, k_.get(), s_.width);
-    copy_rows(a_.v.at(b, h), a_.v.row, a_.keys, a_.width, v_.get(), s_.width);
-    transpose_dwords(
-        dwords(k_.get()), s_.width / 2, a_.keys, s_.width / 2, k_across_.get(), s_.keys);
-    pack_down(v_.get(), s_.width, s_.keys, a_.width, v_down_.get(), s_.columns);
+    operands_.across(a_.k.at(b, h), a_.k.row, a_.keys, k_across_, s_.keys);
+    operands_.down(a_.v.at(b, h), a_.v.row, a_.keys, v_down_, s_.columns);
     for (int64_t first = 0; first < a_.queries; first += kRows) rows(b, h, first, out);
   }
 
  private:
   void rows(int64_t b, int64_t h, int64_t first, const HeadRows<Bf16>& out) const {
-    const int64_t n = std::min(kRows, a_.queries - first), padded = up(n, 16);
-    multiply_(q_.get() + first * s_.width,
-              s_.width,
+    const int64_t n = std::min(kRows, a_.queries - first), padded = up(n, s_.row_step);
+    const auto q = operands_.left(a_.q.at(b, h) + first * a_.q.row, a_.q.row, n, padded);
+    multiply_(q.data,
+              q.stride,
               k_across_.get(),
               s_.keys,
               logits_.get(),
@@ -115,7 +165,7 @@ class ForwardHead {
   const HeadAttention& a_;
   Sizes s_;
   SmallGemm multiply_;
-  Buffer<Bf16> q_, k_, v_;
+  Operands operands_;
   Buffer<uint32_t> k_across_, v_down_;
   Buffer<float> logits_, row_;
   Buffer<Bf16> p_;
@@ -128,14 +178,10 @@ class BackwardHead {
       : a_(a),
         s_(a),
         multiply_(small_gemm(a.level)),
-        q_(s_.queries * s_.width),
-        k_(s_.keys * s_.width),
-        v_(s_.keys * s_.width),
-        dout_(s_.queries * s_.width),
+        operands_(a, s_),
         k_across_(s_.width / 2 * s_.keys),
         v_across_(s_.width / 2 * s_.keys),
         k_down_(s_.keys / 2 * s_.columns),
-        rows_down_(s_.queries / 2 * s_.width),
         q_columns_(s_.width * s_.queries),
         dout_columns_(s_.width * s_.queries),
         logits_(kRows * s_.keys),
@@ -155,52 +201,44 @@ class BackwardHead {
            const HeadRows<Bf16>& dv,
            float* dbias) const {
     pack(b, h, dout);
-    for (int64_t first = 0; first < a_.queries; first += kRows) rows(b, h, first, dq, dbias);
+    for (int64_t first = 0; first < a_.queries; first += kRows) {
+      rows(b, h, first, dout, dq, dbias);
+    }
     sum_over_queries(dout_columns_, p_down_, 1, dv.at(b, h), dv.row);
     sum_over_queries(q_columns_, ds_down_, a_.scale, dk.at(b, h), dk.row);
   }
 
  private:
   void pack(int64_t b, int64_t h, const HeadRows<const Bf16>& dout) const {
-    copy_rows(a_.q.at(b, h), a_.q.row, a_.queries, a_.width, q_.get(), s_.width);
-    copy_rows(a_.k.at(b, h), a_.k.row, a_.keys, a_.width, k_.get(), s_.width);
-    copy_rows(a_.v.at(b, h), a_.v.row, a_.keys, a_.width, v_.get(), s_.width);
-    copy_rows(dout.at(b, h), dout.row, a_.queries, a_.width, dout_.get(), s_.width);
-    transpose_dwords(
-        dwords(k_.get()), s_.width / 2, a_.keys, s_.width / 2, k_across_.get(), s_.keys);
-    transpose_dwords(
-        dwords(v_.get()), s_.width / 2, a_.keys, s_.width / 2, v_across_.get(), s_.keys);
-    pack_down(k_.get(), s_.width, s_.keys, a_.width, k_down_.get(), s_.columns);
-    pack_columns(q_, q_columns_);
-    pack_columns(dout_, dout_columns_);
+    const Bf16 *q = a_.q.at(b, h), *k = a_.k.at(b, h), *v = a_.v.at(b, h);
+    operands_.across(k, a_.k.row, a_.keys, k_across_, s_.keys);
+    operands_.across(v, a_.v.row, a_.keys, v_across_, s_.keys);
+    operands_.down(k, a_.k.row, a_.keys, k_down_, s_.columns);
+    operands_.columns(q, a_.q.row, a_.queries, q_columns_, s_.queries);
+    operands_.columns(dout.at(b, h), dout.row, a_.queries, dout_columns_, s_.queries);
   }
 
-  void pack_columns(const Buffer<Bf16>& x, const Buffer<Bf16>& out) const {
-    pack_down(x.get(), s_.width, s_.queries, s_.width, rows_down_.get(), s_.width);
-    transpose_dwords(
-        rows_down_.get(), s_.width, s_.queries / 2, s_.width, dwords(out.get()), s_.queries / 2);
-  }
-
-  void rows(int64_t b, int64_t h, int64_t first, const HeadRows<Bf16>& dq, float* dbias) const {
+  void rows(int64_t b,
+            int64_t h,
+            int64_t first,
+            const HeadRows<const Bf16>& dout,
+            const HeadRows<Bf16>& dq,
+            float* dbias) const {
     const int64_t n = std::min(kRows, a_.queries - first);
-    multiply_(q_.get() + first * s_.width,
-              s_.width,
+    const int64_t padded = std::min(kRows, s_.queries - first);
+    const auto q = operands_.left(a_.q.at(b, h) + first * a_.q.row, a_.q.row, n, padded);
+    multiply_(q.data,
+              q.stride,
               k_across_.get(),
               s_.keys,
               logits_.get(),
               s_.keys,
-              kRows,
+              padded,
               s_.keys,
               s_.width);
-    multiply_(dout_.get() + first * s_.width,
-              s_.width,
-              v_across_.get(),
-              s_.keys,
-              dp_.get(),
-              s_.keys,
-              kRows,
-              s_.keys,
-              s_.width);
+    const auto g = operands_.left(dout.at(b, h) + first * dout.row, dout.row, n, padded);
+    multiply_(
+        g.data, g.stride, v_across_.get(), s_.keys, dp_.get(), s_.keys, padded, s_.keys, s_.width);
     const float* log_sums = a_.log_sums + (b * a_.heads + h) * a_.queries + first;
     for (int64_t r = 0; r < n; ++r) {
       const float* bias = a_.bias.data ? a_.bias.at(b, h) + (first + r) * a_.bias.row : nullptr;
@@ -212,8 +250,10 @@ class BackwardHead {
                            dp_.get() + r * s_.keys,
                            dbias ? dbias + (first + r) * a_.keys : nullptr);
     }
-    std::memset(logits_.get() + n * s_.keys, 0, (kRows - n) * s_.keys * sizeof(float));
-    for (int64_t r = 0; r < kRows; r += 2) {
+    for (const Buffer<float>* unused : {&logits_, &dp_}) {
+      std::memset(unused->get() + n * s_.keys, 0, (padded - n) * s_.keys * sizeof(float));
+    }
+    for (int64_t r = 0; r < padded; r += 2) {
       const int64_t pair = (first + r) / 2 * s_.keys, row = r * s_.keys;
       store_pairs(logits_.get() + row,
                   logits_.get() + row + s_.keys,
@@ -234,7 +274,7 @@ class BackwardHead {
               s_.columns,
               dq_.get(),
               s_.columns,
-              kRows,
+              padded,
               s_.columns,
               s_.keys);
     for (int64_t r = 0; r < n; ++r) {
@@ -263,8 +303,8 @@ class BackwardHead {
   const HeadAttention& a_;
   Sizes s_;
   SmallGemm multiply_;
-  Buffer<Bf16> q_, k_, v_, dout_;
-  Buffer<uint32_t> k_across_, v_across_, k_down_, rows_down_;
+  Operands operands_;
+  Buffer<uint32_t> k_across_, v_across_, k_down_;
   Buffer<Bf16> q_columns_, dout_columns_;
   Buffer<float> logits_, dp_;
   Buffer<Bf16> ds_;
