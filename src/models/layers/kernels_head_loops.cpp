@@ -19,16 +19,27 @@ void copy_rows(const Bf16* x, int64_t stride, int64_t n, int64_t width, Bf16* ou
   }
 }
 
-void transpose_dwords(
+PREVIT_CLONES void transpose_dwords(
     const uint32_t* x, int64_t ldx, int64_t rows, int64_t columns, uint32_t* out, int64_t ld) {
-  for (int64_t c0 = 0; c0 < columns; c0 += 16) {
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t c = c0; c < std::min(c0 + 16, columns); ++c) out[c * ld + r] = x[r * ldx + c];
+  const int64_t whole = columns / kLanes * kLanes;
+  for (int64_t r0 = 0; r0 < rows; r0 += kLanes) {
+    const int64_t count = std::min(kLanes, rows - r0);
+    for (int64_t c0 = 0; c0 < whole; c0 += kLanes) {
+      VecUint block[kLanes] = {};
+      for (int64_t r = 0; r < count; ++r)
+        std::memcpy(&block[r], x + (r0 + r) * ldx + c0, sizeof block[r]);
+      transpose(block);
+      for (int64_t c = 0; c < kLanes; ++c)
+        std::memcpy(out + (c0 + c) * ld + r0, &block[c], sizeof block[c]);
+    }
+    for (int64_t c = whole; c < columns; ++c) {
+      for (int64_t r = 0; r < count; ++r) out[c * ld + r0 + r] = x[(r0 + r) * ldx + c];
     }
   }
 }
 
-void pack_down(const Bf16* x, int64_t ldx, int64_t rows, int64_t width, uint32_t* out, int64_t ld) {
+PREVIT_CLONES void pack_down(
+    const Bf16* x, int64_t ldx, int64_t rows, int64_t width, uint32_t* out, int64_t ld) {
   for (int64_t j = 0; j < rows / 2; ++j) {
     const Bf16 *first = x + 2 * j * ldx, *second = first + ldx;
     for (int64_t c = 0; c < width; ++c)
@@ -153,20 +164,16 @@ PREVIT_CLONES void store_transposed(const float* x,
                                     int64_t n,
                                     int64_t width,
                                     float factor,
-                                    float* scratch,
                                     Bf16* out,
                                     int64_t stride) {
   for (int64_t r0 = 0; r0 < n; r0 += kLanes) {
-    const int64_t rows = std::min(kLanes, n - r0), padded = (width + kLanes - 1) / kLanes * kLanes;
-    for (int64_t c = 0; c < width; ++c) {
-      for (int64_t r = 0; r < rows; ++r) scratch[r * padded + c] = x[c * ldx + r0 + r];
-    }
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t c = 0; c < width; c += kLanes) {
-        Vec v;
-        load(scratch + r * padded + c, v);
-        store_some(out + (r0 + r) * stride + c, width - c, v * factor);
-      }
+    const int64_t rows = std::min(kLanes, n - r0);
+    for (int64_t c0 = 0; c0 < width; c0 += kLanes) {
+      Vec block[kLanes];
+      for (int64_t c = 0; c < kLanes; ++c) load(x + (c0 + c) * ldx + r0, block[c]);
+      transpose(block);
+      for (int64_t r = 0; r < rows; ++r)
+        store_some(out + (r0 + r) * stride + c0, width - c0, block[r] * factor);
     }
   }
 }

@@ -14,13 +14,14 @@ namespace previt::loops {
 //   - down: the second operand of a sum over n, dword (j, c) = X[2j][c], X[2j+1][c];
 //   - columns: the first operand of a sum over n, Xᵀ, which is `down` with its dwords transposed.
 //
-// Padding is zeroed once and never written.
+// Padding is zeroed once and never written with anything else.
 
 /// x [n, width], its rows `stride` apart, to rows `ld` apart.
 void copy_rows(
     const simd::Bf16* x, int64_t stride, int64_t n, int64_t width, simd::Bf16* out, int64_t ld);
 
-/// out (c, r) = x (r, c), leading dimensions ldx and ld.
+/// out (c, r) = x (r, c), leading dimensions ldx and ld, which is a multiple of 16: r is padded
+/// with zeros to one.
 void transpose_dwords(
     const uint32_t* x, int64_t ldx, int64_t rows, int64_t columns, uint32_t* out, int64_t ld);
 
@@ -65,7 +66,6 @@ void store_transposed(const float* x,
                       int64_t n,
                       int64_t width,
                       float factor,
-                      float* scratch,
                       simd::Bf16* out,
                       int64_t stride);
 

@@ -42,17 +42,18 @@ struct Sizes {
   Sizes(const HeadAttention& a, GemmSteps steps)
       : row_step(steps.rows),
         queries(up(a.queries, std::max(steps.rows, steps.inner))),
+        query_lanes(up(a.queries, 2 * kLanes)),
         keys(up(a.keys, std::max(kLanes, steps.inner))),
         width(up(a.width, 32)),
         columns(up(a.width, kLanes)) {}
-  int64_t row_step, queries, keys, width, columns;
+  int64_t row_step, queries, query_lanes, keys, width, columns;
 };
 
 /// The rows of one head as operands of products.
 class Operands {
  public:
   Operands(const HeadAttention& a, const Sizes& s)
-      : width_(a.width), padded_(s.width), rows_(kRows * s.width), down_(s.queries / 2 * s.width) {}
+      : width_(a.width), s_(s), rows_(kRows * s.width), down_(s.queries / 2 * s.width) {}
 
   struct Rows {
     const Bf16* data;
@@ -62,9 +63,9 @@ class Operands {
   /// Left operand: n rows from x on, `count` of them readable: those beyond n are of no use. Where
   /// they are until the next call.
   Rows left(const Bf16* x, int64_t stride, int64_t n, int64_t count) const {
-    if (n == count && width_ == padded_) return {x, stride};
-    copy_rows(x, stride, n, width_, rows_.get(), padded_);
-    return {rows_.get(), padded_};
+    if (n == count && width_ == s_.width) return {x, stride};
+    copy_rows(x, stride, n, width_, rows_.get(), s_.width);
+    return {rows_.get(), s_.width};
   }
 
   /// Right operand of a product with the rows' transpose.
@@ -76,8 +77,9 @@ class Operands {
     }
     for (int64_t first = 0; first < n; first += kRows) {
       const int64_t count = std::min(kRows, n - first);
-      copy_rows(x + first * stride, stride, count, width_, rows_.get(), padded_);
-      transpose_dwords(dwords(rows_.get()), padded_ / 2, count, padded_ / 2, out.get() + first, ld);
+      copy_rows(x + first * stride, stride, count, width_, rows_.get(), s_.width);
+      transpose_dwords(
+          dwords(rows_.get()), s_.width / 2, count, s_.width / 2, out.get() + first, ld);
     }
   }
 
@@ -87,15 +89,16 @@ class Operands {
     pack_down(x, stride, n, width_, out.get(), ld);
   }
 
-  /// Left operand that is the rows' transpose, [width, ld].
-  void columns(
-      const Bf16* x, int64_t stride, int64_t n, const Buffer<Bf16>& out, int64_t ld) const {
-    down(x, stride, n, down_, padded_);
-    transpose_dwords(down_.get(), padded_, ld / 2, padded_, dwords(out.get()), ld / 2);
+  /// Left operand that is the rows' transpose, [width, query_lanes].
+  void columns(const Bf16* x, int64_t stride, int64_t n, const Buffer<Bf16>& out) const {
+    down(x, stride, n, down_, s_.width);
+    transpose_dwords(
+        down_.get(), s_.width, s_.queries / 2, s_.width, dwords(out.get()), s_.query_lanes / 2);
   }
 
  private:
-  int64_t width_, padded_;
+  int64_t width_;
+  const Sizes& s_;
   Buffer<Bf16> rows_;
   Buffer<uint32_t> down_;
 };
@@ -182,16 +185,15 @@ class BackwardHead {
         k_across_(s_.width / 2 * s_.keys),
         v_across_(s_.width / 2 * s_.keys),
         k_down_(s_.keys / 2 * s_.columns),
-        q_columns_(s_.width * s_.queries),
-        dout_columns_(s_.width * s_.queries),
+        q_columns_(s_.width * s_.query_lanes),
+        dout_columns_(s_.width * s_.query_lanes),
         logits_(kRows * s_.keys),
         dp_(kRows * s_.keys),
         ds_(kRows * s_.keys),
         p_down_(s_.queries / 2 * s_.keys),
         ds_down_(s_.queries / 2 * s_.keys),
         dq_(kRows * s_.columns),
-        transposed_(s_.columns * s_.keys),
-        scratch_(kLanes * s_.width) {}
+        transposed_(s_.columns * s_.keys) {}
 
   void run(int64_t b,
            int64_t h,
@@ -214,8 +216,8 @@ class BackwardHead {
     operands_.across(k, a_.k.row, a_.keys, k_across_, s_.keys);
     operands_.across(v, a_.v.row, a_.keys, v_across_, s_.keys);
     operands_.down(k, a_.k.row, a_.keys, k_down_, s_.columns);
-    operands_.columns(q, a_.q.row, a_.queries, q_columns_, s_.queries);
-    operands_.columns(dout.at(b, h), dout.row, a_.queries, dout_columns_, s_.queries);
+    operands_.columns(q, a_.q.row, a_.queries, q_columns_);
+    operands_.columns(dout.at(b, h), dout.row, a_.queries, dout_columns_);
   }
 
   void rows(int64_t b,
@@ -288,7 +290,7 @@ class BackwardHead {
                         Bf16* out,
                         int64_t stride) const {
     multiply_(columns.get(),
-              s_.queries,
+              s_.query_lanes,
               down.get(),
               s_.keys,
               transposed_.get(),
@@ -296,8 +298,7 @@ class BackwardHead {
               s_.columns,
               s_.keys,
               s_.queries);
-    store_transposed(
-        transposed_.get(), s_.keys, a_.keys, a_.width, factor, scratch_.get(), out, stride);
+    store_transposed(transposed_.get(), s_.keys, a_.keys, a_.width, factor, out, stride);
   }
 
   const HeadAttention& a_;
@@ -309,7 +310,7 @@ class BackwardHead {
   Buffer<float> logits_, dp_;
   Buffer<Bf16> ds_;
   Buffer<uint32_t> p_down_, ds_down_;
-  Buffer<float> dq_, transposed_, scratch_;
+  Buffer<float> dq_, transposed_;
 };
 
 }  // namespace

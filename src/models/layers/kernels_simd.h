@@ -86,6 +86,35 @@ PREVIT_INLINE void fill_from(int64_t n, float value, Vec& v) {
   v = lane < static_cast<int32_t>(n) ? v : Vec{} + value;
 }
 
+/// Of rows `a` and `b`, D apart, swaps a's lanes that have bit D with b's that don't.
+template <int D, class V>
+PREVIT_INLINE void swap_lanes(V& a, V& b) {
+  constexpr auto low = [](int lane) { return (lane & D) != 0 ? kLanes + lane - D : lane; };
+  constexpr auto high = [](int lane) { return (lane & D) != 0 ? kLanes + lane : lane + D; };
+#define PREVIT_LANES(of)                                                                        \
+  of(0), of(1), of(2), of(3), of(4), of(5), of(6), of(7), of(8), of(9), of(10), of(11), of(12), \
+      of(13), of(14), of(15)
+  const V first = __builtin_shufflevector(a, b, PREVIT_LANES(low));
+  b = __builtin_shufflevector(a, b, PREVIT_LANES(high));
+  a = first;
+#undef PREVIT_LANES
+}
+
+/// Lane c of row r becomes lane r of row c.
+template <class V>
+PREVIT_INLINE void transpose(V (&rows)[kLanes]) {
+  for (int r = 0; r < kLanes; ++r) {
+    if ((r & 8) == 0) swap_lanes<8>(rows[r], rows[r + 8]);
+  }
+  for (int r = 0; r < kLanes; ++r) {
+    if ((r & 4) == 0) swap_lanes<4>(rows[r], rows[r + 4]);
+  }
+  for (int r = 0; r < kLanes; ++r) {
+    if ((r & 2) == 0) swap_lanes<2>(rows[r], rows[r + 2]);
+  }
+  for (int r = 0; r < kLanes; r += 2) swap_lanes<1>(rows[r], rows[r + 1]);
+}
+
 // Halves folded onto each other until all lanes hold the result.
 #define PREVIT_FOLD(v, combine)                                                                   \
   do {                                                                                            \
