@@ -60,11 +60,12 @@ std::string cell_svg(const Layout& at,
       shade(share),
       title);
   if (at.counted && count > 0) {
-    svg += fmt::format("<text x='{:.1f}' y='{:.1f}' text-anchor='middle' style='fill:{}'>{}</text>\n",
-                       x + at.cell / 2,
-                       y + at.cell / 2 + 4,
-                       share > 0.5 ? "#fff" : "#222",
-                       count);
+    svg +=
+        fmt::format("<text x='{:.1f}' y='{:.1f}' text-anchor='middle' style='fill:{}'>{}</text>\n",
+                    x + at.cell / 2,
+                    y + at.cell / 2 + 4,
+                    share > 0.5 ? "#fff" : "#222",
+                    count);
   }
   return svg;
 }

@@ -1,6 +1,6 @@
 // Every kind of run, killed twice and taken up again, ends bit for bit as one that was left alone.
-#include <csignal>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <thread>
 
@@ -16,21 +16,29 @@ namespace {
 
 // Images of 16 pixels on one thread: 8 epochs of 8 steps, each with a checkpoint.
 Words small_run(const std::string& recipe, const Words& changes) {
-  Words words = {"--recipe", std::string(PREVIT_SOURCE_DIR) + "/recipes/" + recipe,
-                 "--device", "cpu",
-                 "--data",   "synthetic:species,size=16,count=64,val=20"};
-  const Words common = {"model.image_size=[16]",     "model.patch_size=4",
-                        "train.epochs=8",            "train.batch=8",
-                        "train.micro_batch=4",       "train.precision=fp32",
-                        "train.threads=1",           "schedule.warmup_epochs=1",
-                        "data.workers=1",            "output.checkpoint_epochs=1",
+  Words words = {"--recipe",
+                 std::string(PREVIT_SOURCE_DIR) + "/recipes/" + recipe,
+                 "--device",
+                 "cpu",
+                 "--data",
+                 "synthetic:species,size=16,count=64,val=20"};
+  const Words common = {"model.image_size=[16]",
+                        "model.patch_size=4",
+                        "train.epochs=8",
+                        "train.batch=8",
+                        "train.micro_batch=4",
+                        "train.precision=fp32",
+                        "train.threads=1",
+                        "schedule.warmup_epochs=1",
+                        "data.workers=1",
+                        "output.checkpoint_epochs=1",
                         "output.preview_images=0"};
   for (const std::string& change : common + changes) words = words + Words{"--set", change};
   return words;
 }
 
-const Words kSmallVit = {"model.embed_dim=24", "model.depth=2", "model.num_heads=2",
-                         "knn.epochs=0"};
+const Words kSmallVit = {
+    "model.embed_dim=24", "model.depth=2", "model.num_heads=2", "knn.epochs=0"};
 
 Outcome run(const std::string& name, const Words& words) {
   return run_program(std::string(PREVIT_PROGRAMS) + "/" + name, words);
@@ -65,19 +73,23 @@ void check_killed(const std::string& name, const Words& words, const std::string
 TEST_CASE("killed tokenizers, and a BEiT on one of them, end as undisturbed ones", "[programs]") {
   const TempFolder temp;
   const std::string words = temp.path() + "/vqvae";
-  check_killed("train_tokenizer",
-               small_run("quickstart/tokenizer.yaml",
-                         {"vqvae.network.width=16", "vqvae.codebook.codes=16"}),
-               words);
+  check_killed(
+      "train_tokenizer",
+      small_run("quickstart/tokenizer.yaml", {"vqvae.network.width=16", "vqvae.codebook.codes=16"}),
+      words);
   check_killed("train_tokenizer",
                small_run("imagenet/tokenizer_dvae.yaml",
-                         {"dvae.network.width=16", "dvae.network.blocks=1", "dvae.vocabulary=16",
+                         {"dvae.network.width=16",
+                          "dvae.network.blocks=1",
+                          "dvae.vocabulary=16",
                           "dvae.temperature_epochs=4"}),
                temp.path() + "/dvae");
   check_killed("pretrain",
                small_run("quickstart/beit.yaml",
-                         kSmallVit + Words{"beit.tokenizer=" + words, "beit.masked_patches=6",
-                                           "beit.block.min_patches=2", "model.drop_path=0.1"}),
+                         kSmallVit + Words{"beit.tokenizer=" + words,
+                                           "beit.masked_patches=6",
+                                           "beit.block.min_patches=2",
+                                           "model.drop_path=0.1"}),
                temp.path() + "/beit");
 }
 
@@ -86,14 +98,20 @@ TEST_CASE("a killed DINO, and a tokenizer taught by it, end as undisturbed ones"
   const std::string dino = temp.path() + "/dino";
   check_killed("pretrain",
                small_run("quickstart/dino.yaml",
-                         kSmallVit + Words{"dino.centering=center", "dino.head.out_dim=32",
-                                           "dino.head.hidden_dim=16", "dino.head.bottleneck_dim=8",
-                                           "augment.local.height=8", "augment.local.width=8",
+                         kSmallVit + Words{"dino.centering=center",
+                                           "dino.head.out_dim=32",
+                                           "dino.head.hidden_dim=16",
+                                           "dino.head.bottleneck_dim=8",
+                                           "augment.local.height=8",
+                                           "augment.local.width=8",
                                            "model.drop_path=0.1"}),
                dino);
   check_killed("train_tokenizer",
                small_run("small/tokenizer_vqkd_128.yaml",
-                         Words{"model.embed_dim=24", "model.depth=2", "model.num_heads=2",
-                               "vqkd.teacher=" + dino, "vqkd.codebook.codes=16"}),
+                         Words{"model.embed_dim=24",
+                               "model.depth=2",
+                               "model.num_heads=2",
+                               "vqkd.teacher=" + dino,
+                               "vqkd.codebook.codes=16"}),
                temp.path() + "/vqkd");
 }

@@ -107,8 +107,12 @@ TEST_CASE("attention equals the plain formula with gradients") {
   struct Shape {
     int64_t batch, tokens, heads, width;
   };
-  for (const auto& [batch, tokens, heads, width] :
-       {Shape{2, 1, 1, 8}, {3, 17, 3, 64}, {2, 50, 2, 24}, {1, 65, 4, 40}, {2, 11, 2, 7}, {2, 197, 2, 32}}) {
+  for (const auto& [batch, tokens, heads, width] : {Shape{2, 1, 1, 8},
+                                                    {3, 17, 3, 64},
+                                                    {2, 50, 2, 24},
+                                                    {1, 65, 4, 40},
+                                                    {2, 11, 2, 7},
+                                                    {2, 197, 2, 32}}) {
     const at::Tensor qkv = torch::randn({batch, tokens, 3 * heads * width});
     INFO(tokens << " tokens, " << heads << " heads of " << width);
     const auto self = [heads = heads](const auto& t) {
