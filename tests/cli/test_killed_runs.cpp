@@ -1,12 +1,10 @@
 // Every kind of run, killed twice and taken up again, ends bit for bit as one that was left alone.
-#include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <thread>
 
 #include "support/catch.h"
 #include "support/pretrain_command.h"
-#include "support/program.h"
+#include "support/previt_program.h"
 #include "support/same_checkpoint.h"
 
 using namespace previt;
@@ -40,28 +38,20 @@ Words small_run(const std::string& recipe, const Words& changes) {
 const Words kSmallVit = {
     "model.embed_dim=24", "model.depth=2", "model.num_heads=2", "knn.epochs=0"};
 
-Outcome run(const std::string& name, const Words& words) {
-  return run_program(std::string(PREVIT_PROGRAMS) + "/" + name, words);
-}
-
 void check_killed(const std::string& name, const Words& words, const std::string& whole) {
   const TempFolder temp;
   const std::string killed = temp.path() + "/killed";
-  const Outcome undisturbed = run(name, words + Words{"--out", whole});
+  const Outcome undisturbed = run_program(program(name), words + Words{"--out", whole});
   INFO(undisturbed.errors);
   REQUIRE(undisturbed.code == 0);
   const Words going_on = words + Words{"--out", killed, "--resume"};
   for (const int64_t step : {8, 32}) {
-    const std::string checkpoint = fmt::format("{}/checkpoints/step_{:08}", killed, step);
-    Program program(std::string(PREVIT_PROGRAMS) + "/" + name, going_on);
-    while (!std::filesystem::exists(checkpoint)) {
-      REQUIRE(program.runs());
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    program.send(SIGKILL);
-    REQUIRE(program.wait().code == 137);
+    Program run(program(name), going_on);
+    wait_until(run, [&] { return std::filesystem::exists(step_folder(killed, step)); });
+    run.send(SIGKILL);
+    REQUIRE(run.wait().code == 137);
   }
-  const Outcome end = run(name, going_on);
+  const Outcome end = run_program(program(name), going_on);
   CHECK(end.code == 0);
   CHECK_THAT(end.errors, ContainsSubstring("going on after step"));
   CHECK(newest_checkpoint(whole).meta.at("step") == 64);

@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "augment/encode_png.h"
 #include "error.h"
@@ -11,7 +10,7 @@
 #include "support/catch.h"
 #include "support/finetune_command.h"
 #include "support/pretrain_command.h"
-#include "support/program.h"
+#include "support/previt_program.h"
 #include "support/same_checkpoint.h"
 
 using namespace previt;
@@ -19,8 +18,6 @@ using namespace previt::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-std::string program(const std::string& name) { return fmt::format("{}/{}", PREVIT_PROGRAMS, name); }
 
 // The command line of a small MAE run.
 Words mae(const std::string& out, int64_t epochs, const std::string& data = kScenes) {
@@ -32,17 +29,8 @@ Outcome pretrained(const Words& words, const Surroundings& surroundings = {}) {
   return run_program(program("pretrain"), words, surroundings);
 }
 
-// Waits until `there`; a run that ends before is a failed test.
-template <class Condition>
-void wait_until(Program& run, Condition there) {
-  while (!there()) {
-    REQUIRE(run.runs());
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-}
-
 bool has_checkpoint(const std::string& run, int64_t step) {
-  return fs::exists(fmt::format("{}/checkpoints/step_{:08}", run, step));
+  return fs::exists(step_folder(run, step));
 }
 
 bool saves(const std::string& run) {

@@ -10,9 +10,12 @@
 #include "files.h"
 #include "models/checkpoint.h"
 #include "support/catch.h"
+#include "support/same_checkpoint.h"
 #include "support/temp_folder.h"
 
 namespace previt {
+using test::step_folder;
+
 namespace {
 namespace fs = std::filesystem;
 
@@ -24,10 +27,6 @@ Checkpoint example(double value) {
   checkpoint.backbone_metadata = {{"arch", "{}"}};
   checkpoint.meta = {{"epoch", 1.5}, {"rng", "0123"}};
   return checkpoint;
-}
-
-std::string step_folder(const std::string& run, int64_t step) {
-  return fmt::format("{}/checkpoints/step_{:08}", run, step);
 }
 
 void flip_bit(const std::string& path, uint64_t offset) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -19,6 +20,10 @@ inline bool same_tensors(const NamedTensors& a, const NamedTensors& b) {
   return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&](const auto& item) {
            return b.contains(item.first) && torch::equal(item.second, b.at(item.first));
          });
+}
+
+inline std::string step_folder(const std::string& run, int64_t step) {
+  return fmt::format("{}/checkpoints/step_{:08}", run, step);
 }
 
 /// Bit for bit: the kept model, the rest of the objective, the optimizer and the averages.

@@ -57,8 +57,7 @@ at::Tensor Block::forward(const at::Tensor& x,
   const at::Tensor attended =
       attn_->forward(norm1_->forward(x, first.kept), own_bias, first_query, end_query);
   const bool whole = first_query == 0 && end_query >= x.size(1);
-  const at::Tensor out =
-      add(whole ? x : x.slice(1, first_query, end_query), attended, ls1_, first);
+  const at::Tensor out = add(whole ? x : x.slice(1, first_query, end_query), attended, ls1_, first);
   const DropPath second = draw(x);
   return add(out, mlp_->forward(norm2_->forward(out, second.kept)), ls2_, second);
 }
@@ -68,8 +67,8 @@ at::Tensor Block::forward_rows(const at::Tensor& x,
                                const at::Tensor& rows) {
   const at::Tensor attended = attn_->forward_rows(norm1_->forward(x), bias, rows);
   const at::Tensor image = rows.div(x.size(1), "floor");
-  const at::Tensor out = add(
-      x.flatten(0, 1).index_select(0, rows), attended, ls1_, draw_rows(x, image));
+  const at::Tensor out =
+      add(x.flatten(0, 1).index_select(0, rows), attended, ls1_, draw_rows(x, image));
   return add(out, mlp_->forward(norm2_->forward(out)), ls2_, draw_rows(x, image));
 }
 

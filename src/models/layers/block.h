@@ -53,8 +53,9 @@ class Block : public torch::nn::Module {
   double drop_path_rate() const { return drop_path_; }
 
  private:
-  // For a branch of x [B, ...].
+  // What DropPath leaves of a branch of x [B, ...], and of one of single rows of its images.
   DropPath draw(const at::Tensor& x) const;
+  DropPath draw_rows(const at::Tensor& x, const at::Tensor& image_of_row) const;
 
   // x plus the branch times its LayerScale and the factors of its images; with drop.kept, the
   // branch is of these images only.
@@ -62,9 +63,6 @@ class Block : public torch::nn::Module {
                         const at::Tensor& branch,
                         const std::shared_ptr<LayerScale>& scale,
                         const DropPath& drop);
-
-  // Factors for rows of images instead of whole images.
-  DropPath draw_rows(const at::Tensor& x, const at::Tensor& image_of_row) const;
 
   double drop_path_;
   std::shared_ptr<LayerNorm> norm1_, norm2_;

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <memory>
@@ -60,10 +61,10 @@ class Operands {
     int64_t stride;
   };
 
-  /// Left operand: n rows from x on, `count` of them readable: those beyond n are of no use. Where
-  /// they are until the next call.
-  Rows left(const Bf16* x, int64_t stride, int64_t n, int64_t count) const {
-    if (n == count && width_ == s_.width) return {x, stride};
+  /// Left operand of `padded` rows, of which the first n are x's and the others of no use. In place
+  /// where x has them all, else a copy that lasts until the next call.
+  Rows left(const Bf16* x, int64_t stride, int64_t n, int64_t padded) const {
+    if (n == padded && width_ == s_.width) return {x, stride};
     copy_rows(x, stride, n, width_, rows_.get(), s_.width);
     return {rows_.get(), s_.width};
   }
@@ -226,8 +227,7 @@ class BackwardHead {
             const HeadRows<const Bf16>& dout,
             const HeadRows<Bf16>& dq,
             float* dbias) const {
-    const int64_t n = std::min(kRows, a_.queries - first);
-    const int64_t padded = std::min(kRows, s_.queries - first);
+    const int64_t n = std::min(kRows, a_.queries - first), padded = up(n, s_.row_step);
     const auto q = operands_.left(a_.q.at(b, h) + first * a_.q.row, a_.q.row, n, padded);
     multiply_(q.data,
               q.stride,

@@ -10,6 +10,7 @@
 #include "models/layers/kernels_loops.h"
 #include "models/layers/kernels_products.h"
 #include "models/layers/kernels_weights.h"
+#include "models/layers/optional_tensor.h"
 #include "models/layers/precision.h"
 
 namespace previt {
@@ -121,11 +122,6 @@ at::Tensor plain_linear(const at::Tensor& x, const at::Tensor& weight, const at:
   const at::Tensor w =
       weight.scalar_type() == type ? weight : WeightCopy::apply(weight, static_cast<int64_t>(type));
   return at::linear(x.to(type), w, bias.defined() ? bias.to(type) : bias);
-}
-
-// Functions take an undefined tensor only as an empty optional.
-std::optional<at::Tensor> maybe(const at::Tensor& t) {
-  return t.defined() ? std::optional(t) : std::nullopt;
 }
 
 }  // namespace

@@ -143,35 +143,39 @@ PREVIT_CLONES void gelu_rows(
   }
 }
 
-PREVIT_CLONES void add_widened(const float* x, const Bf16* branch, float* y, int64_t count) {
+template <class T>
+PREVIT_INLINE void add_scaled_body(
+    const float* x, const T* branch, float factor, float* y, int64_t count) {
   for (int64_t i = 0; i < count; i += kLanes) {
     Vec v, w;
     load_some(x + i, count - i, v);
     load_some(branch + i, count - i, w);
-    store_some(y + i, count - i, v + w);
+    store_some(y + i, count - i, v + w * factor);
   }
 }
+PREVIT_CLONES void add_scaled_span(
+    const float* x, const Bf16* branch, float factor, float* y, int64_t count) {
+  add_scaled_body(x, branch, factor, y, count);
+}
+PREVIT_CLONES void add_scaled_span(
+    const float* x, const float* branch, float factor, float* y, int64_t count) {
+  add_scaled_body(x, branch, factor, y, count);
+}
 
-#define PREVIT_SCALED(T)                                                                \
-  PREVIT_CLONES void add_scaled_span(                                                   \
-      const float* x, const T* branch, float factor, float* y, int64_t count) {         \
-    for (int64_t i = 0; i < count; i += kLanes) {                                       \
-      Vec v, w;                                                                         \
-      load_some(x + i, count - i, v);                                                   \
-      load_some(branch + i, count - i, w);                                              \
-      store_some(y + i, count - i, v + w * factor);                                     \
-    }                                                                                   \
-  }                                                                                     \
-  PREVIT_CLONES void scaled_span(const float* x, float factor, T* y, int64_t count) {   \
-    for (int64_t i = 0; i < count; i += kLanes) {                                       \
-      Vec v;                                                                            \
-      load_some(x + i, count - i, v);                                                   \
-      store_some(y + i, count - i, v * factor);                                         \
-    }                                                                                   \
+template <class T>
+PREVIT_INLINE void scaled_body(const float* x, float factor, T* y, int64_t count) {
+  for (int64_t i = 0; i < count; i += kLanes) {
+    Vec v;
+    load_some(x + i, count - i, v);
+    store_some(y + i, count - i, v * factor);
   }
-PREVIT_SCALED(float)
-PREVIT_SCALED(Bf16)
-#undef PREVIT_SCALED
+}
+PREVIT_CLONES void scaled_span(const float* x, float factor, Bf16* y, int64_t count) {
+  scaled_body(x, factor, y, count);
+}
+PREVIT_CLONES void scaled_span(const float* x, float factor, float* y, int64_t count) {
+  scaled_body(x, factor, y, count);
+}
 
 // A bfloat16 has 65536 values: gelu (low half) and its derivative (high half) are looked up.
 uint16_t to_bf16(double x) { return c10::BFloat16(static_cast<float>(x)).x; }
@@ -231,10 +235,11 @@ void add_bias(at::Tensor& y, const at::Tensor& bias) {
 at::Tensor add_widening(const at::Tensor& x, const at::Tensor& branch) {
   at::Tensor y = at::empty_like(x);
   at::parallel_for(0, x.numel(), grain(1), [&](int64_t begin, int64_t end) {
-    add_widened(pointer<float>(x) + begin,
-                pointer<Bf16>(branch) + begin,
-                pointer<float>(y) + begin,
-                end - begin);
+    add_scaled_span(pointer<float>(x) + begin,
+                    pointer<Bf16>(branch) + begin,
+                    1,
+                    pointer<float>(y) + begin,
+                    end - begin);
   });
   return y;
 }

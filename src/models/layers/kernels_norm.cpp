@@ -1,8 +1,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/index_select.h>
+#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -11,6 +11,7 @@
 
 #include "models/layers/kernels.h"
 #include "models/layers/kernels_simd.h"
+#include "models/layers/optional_tensor.h"
 #include "models/layers/precision.h"
 
 namespace previt {
@@ -242,8 +243,7 @@ at::Tensor layer_norm(const at::Tensor& x,
                       const at::Tensor& kept) {
   const bool floats = weight.scalar_type() == at::kFloat && bias.scalar_type() == at::kFloat;
   if (use_cpu_kernels(x) && floats && weight.is_contiguous() && bias.is_contiguous()) {
-    return LayerNormCpu::apply(
-        x, weight, bias, eps, kept.defined() ? std::optional(kept) : std::nullopt);
+    return LayerNormCpu::apply(x, weight, bias, eps, maybe(kept));
   }
   if (kept.defined()) return layer_norm(x.index_select(0, kept), weight, bias, eps);
   return at::layer_norm(x.to(at::kFloat), {x.size(-1)}, weight, bias, eps).to(compute_type());

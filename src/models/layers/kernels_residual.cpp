@@ -28,14 +28,14 @@ struct ScaledAdd : torch::autograd::Function<ScaledAdd> {
     ctx->save_for_backward({kept});
     ctx->saved_data["factor"] = factor;
     ctx->saved_data["type"] = branch.scalar_type();
-    return loops::add_scaled(
-        x.contiguous(), branch.contiguous(), kept, static_cast<float>(factor));
+    return loops::add_scaled(x.contiguous(), branch.contiguous(), kept, static_cast<float>(factor));
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    const at::Tensor branch = loops::take_scaled(grads[0].contiguous(),
-                                                 ctx->get_saved_variables()[0],
-                                                 static_cast<float>(ctx->saved_data["factor"].toDouble()),
-                                                 ctx->saved_data["type"].toScalarType());
+    const at::Tensor branch =
+        loops::take_scaled(grads[0].contiguous(),
+                           ctx->get_saved_variables()[0],
+                           static_cast<float>(ctx->saved_data["factor"].toDouble()),
+                           ctx->saved_data["type"].toScalarType());
     return {grads[0], branch, at::Tensor(), at::Tensor()};
   }
 };

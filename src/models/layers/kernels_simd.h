@@ -100,19 +100,21 @@ PREVIT_INLINE void swap_lanes(V& a, V& b) {
 #undef PREVIT_LANES
 }
 
+/// swap_lanes for all pairs of rows that are D apart.
+template <int D, class V>
+PREVIT_INLINE void swap_lanes(V (&rows)[kLanes]) {
+  for (int r = 0; r < kLanes; ++r) {
+    if ((r & D) == 0) swap_lanes<D>(rows[r], rows[r + D]);
+  }
+}
+
 /// Lane c of row r becomes lane r of row c.
 template <class V>
 PREVIT_INLINE void transpose(V (&rows)[kLanes]) {
-  for (int r = 0; r < kLanes; ++r) {
-    if ((r & 8) == 0) swap_lanes<8>(rows[r], rows[r + 8]);
-  }
-  for (int r = 0; r < kLanes; ++r) {
-    if ((r & 4) == 0) swap_lanes<4>(rows[r], rows[r + 4]);
-  }
-  for (int r = 0; r < kLanes; ++r) {
-    if ((r & 2) == 0) swap_lanes<2>(rows[r], rows[r + 2]);
-  }
-  for (int r = 0; r < kLanes; r += 2) swap_lanes<1>(rows[r], rows[r + 1]);
+  swap_lanes<8>(rows);
+  swap_lanes<4>(rows);
+  swap_lanes<2>(rows);
+  swap_lanes<1>(rows);
 }
 
 // Halves folded onto each other until all lanes hold the result.
