@@ -14,6 +14,11 @@ struct Kept {
   const void* data;
   uint32_t version;
   at::Tensor copy;
+
+  bool fits_alone(const at::Tensor& weight, at::ScalarType type) const {
+    return copy.scalar_type() == type && copy.sizes() == weight.sizes() && copy.use_count() == 1 &&
+           copy.storage().use_count() == 1;
+  }
 };
 
 class WeightCopies {
@@ -25,8 +30,10 @@ class WeightCopies {
       Kept& kept = it->second;
       if (kept.version == version(weight) && kept.data == weight.const_data_ptr()) return kept.copy;
     }
-    // A new tensor, not the old one overwritten: a graph may still hold that.
-    at::Tensor copy = weight.detach().to(type).contiguous();
+    // The old one is overwritten where nobody else holds it: a graph may still need its values.
+    at::Tensor copy = it != kept_.end() && it->second.fits_alone(weight, type)
+                          ? it->second.copy.copy_(weight.detach())
+                          : weight.detach().to(type).contiguous();
     if (it == kept_.end()) drop_expired();
     kept_.insert_or_assign(weight.unsafeGetTensorImpl(),
                            Kept{c10::weak_intrusive_ptr<c10::TensorImpl>(weight.getIntrusivePtr()),
