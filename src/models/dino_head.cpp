@@ -20,13 +20,15 @@ struct WeightNormedLinear : torch::autograd::Function<WeightNormedLinear> {
   static at::Tensor forward(AutogradContext* ctx,
                             const at::Tensor& x,
                             const at::Tensor& v,
-                            const at::Tensor& g) {
+                            const at::Tensor& g,
+                            bool frozen) {
     const at::ScalarType type = compute_type();
     const at::Tensor rows = x.to(type), product = at::mm(rows, weight_as(v, type).t());
     const at::Tensor length = v.norm(2, 1);  // [K]
     const at::Tensor scale = g.flatten() / length;
     ctx->save_for_backward({rows, v, product, length, scale});
     ctx->saved_data["type"] = x.scalar_type();
+    ctx->saved_data["frozen"] = frozen;
     return product.to(at::kFloat) * scale;
   }
 
@@ -37,18 +39,19 @@ struct WeightNormedLinear : torch::autograd::Function<WeightNormedLinear> {
     const at::Tensor &rows = saved[0], &v = saved[1], &product = saved[2];
     const at::Tensor &length = saved[3], &scale = saved[4], &dy = grads[0];
     const at::Tensor scaled = (dy * scale).to(rows.scalar_type());
-    const at::Tensor ds = (dy * product.to(at::kFloat)).sum(0);
     at::Tensor dx, dv, dg;
     if (ctx->needs_input_grad(0)) {
       dx = at::mm(scaled, weight_as(v, rows.scalar_type()))
                .to(ctx->saved_data["type"].toScalarType());
     }
+    if (ctx->saved_data["frozen"].toBool()) return {dx, {}, {}, {}};
+    const at::Tensor ds = (dy * product.to(at::kFloat)).sum(0);
     if (ctx->needs_input_grad(1)) {
       dv = at::mm(scaled.t(), rows).to(at::kFloat);
       dv.addcmul_(v.detach(), (ds * scale / length.square()).unsqueeze(1), -1);
     }
     if (ctx->needs_input_grad(2)) dg = (ds / length).unsqueeze(1);
-    return {dx, dv, dg};
+    return {dx, dv, dg, {}};
   }
 };
 
@@ -63,8 +66,11 @@ void visit(FieldVisitor& v, DinoHeadOptions& o) {
   v.field("norm_last_layer", o.norm_last_layer, "keep the prototypes at length 1");
 }
 
-at::Tensor weight_normed_linear(const at::Tensor& x, const at::Tensor& v, const at::Tensor& g) {
-  return WeightNormedLinear::apply(x, v, g);
+at::Tensor weight_normed_linear(const at::Tensor& x,
+                                const at::Tensor& v,
+                                const at::Tensor& g,
+                                bool frozen) {
+  return WeightNormedLinear::apply(x, v, g, frozen);
 }
 
 DinoHead::DinoHead(int64_t in_dim, const DinoHeadOptions& options) {
@@ -87,18 +93,17 @@ double DinoHead::products(int64_t in_dim, const DinoHeadOptions& o) {
 // Names as in the official Sequential, whose GELUs count too; a single layer is no Sequential.
 void DinoHead::add_mlp(int64_t in_dim, const DinoHeadOptions& o) {
   if (o.layers == 1) {
-    linears_.push_back(
-        register_module("mlp", std::make_shared<Linear>(in_dim, o.bottleneck_dim)));
+    linears_.push_back(register_module("mlp", std::make_shared<Linear>(in_dim, o.bottleneck_dim)));
     return;
   }
   const auto mlp = register_module("mlp", std::make_shared<torch::nn::Module>());
   int64_t place = 0;
   for (int64_t i = 0; i < o.layers; ++i) {
     const bool last = i + 1 == o.layers;
-    linears_.push_back(mlp->register_module(
-        std::to_string(place++),
-        std::make_shared<Linear>(i == 0 ? in_dim : o.hidden_dim,
-                                 last ? o.bottleneck_dim : o.hidden_dim)));
+    linears_.push_back(
+        mlp->register_module(std::to_string(place++),
+                             std::make_shared<Linear>(i == 0 ? in_dim : o.hidden_dim,
+                                                      last ? o.bottleneck_dim : o.hidden_dim)));
     if (last) break;
     if (o.use_bn) {
       norms_.push_back(
@@ -121,6 +126,12 @@ DinoHead::Prototypes DinoHead::add_prototypes(const std::string& name,
   return made;
 }
 
+at::Tensor DinoHead::compare(const at::Tensor& rows,
+                             const at::Tensor& v,
+                             const at::Tensor& g) const {
+  return weight_normed_linear(rows, v, g, frozen_);
+}
+
 at::Tensor DinoHead::bottleneck(const at::Tensor& features) {
   at::Tensor x = features;
   for (size_t i = 0; i + 1 < linears_.size(); ++i) {
@@ -131,7 +142,7 @@ at::Tensor DinoHead::bottleneck(const at::Tensor& features) {
 }
 
 at::Tensor DinoHead::forward(const at::Tensor& features) {
-  return weight_normed_linear(bottleneck(features), weight_v, weight_g);
+  return compare(bottleneck(features), weight_v, weight_g);
 }
 
 }  // namespace previt

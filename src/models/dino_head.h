@@ -43,15 +43,22 @@ class DinoHead : public torch::nn::Module {
   /// [R, D] → logits, float32 [R, K].
   at::Tensor forward(const at::Tensor& features);
 
+  /// While frozen, prototypes get no gradients at all, so that the optimizer neither decays them
+  /// nor counts the step (dino:utils.py cancel_gradients_last_layer, which drops them once made).
+  void freeze_prototypes(bool frozen) { frozen_ = frozen; }
+
   at::Tensor weight_g, weight_v;
 
  protected:
   struct Prototypes {
     at::Tensor g, v;
   };
+  // Logits of rows [R, C].
+  at::Tensor compare(const at::Tensor& rows, const at::Tensor& v, const at::Tensor& g) const;
   Prototypes add_prototypes(const std::string& name, int64_t count, const DinoHeadOptions& options);
 
  private:
+  bool frozen_ = false;
   void add_mlp(int64_t in_dim, const DinoHeadOptions& options);
 
   std::vector<std::shared_ptr<Linear>> linears_;
@@ -60,7 +67,10 @@ class DinoHead : public torch::nn::Module {
 
 /// x Wᵀ with W = g · v / ‖v‖ by rows (weight normalisation): x [R, C], v [K, C], g [K, 1] →
 /// float32 [R, K]. The product with v is in compute_type(); W itself is never made, the lengths of
-/// its rows scale the product.
-at::Tensor weight_normed_linear(const at::Tensor& x, const at::Tensor& v, const at::Tensor& g);
+/// its rows scale the product. When frozen, v and g get no gradient.
+at::Tensor weight_normed_linear(const at::Tensor& x,
+                                const at::Tensor& v,
+                                const at::Tensor& g,
+                                bool frozen = false);
 
 }  // namespace previt

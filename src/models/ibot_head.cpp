@@ -14,11 +14,11 @@ IbotHead::IbotHead(int64_t in_dim,
 }
 
 at::Tensor IbotHead::cls_logits(const at::Tensor& rows) const {
-  return weight_normed_linear(rows, weight_v, weight_g);
+  return compare(rows, weight_v, weight_g);
 }
 
 at::Tensor IbotHead::patch_logits(const at::Tensor& rows) const {
-  return weight_normed_linear(rows, patch_v, patch_g);
+  return compare(rows, patch_v, patch_g);
 }
 
 }  // namespace previt

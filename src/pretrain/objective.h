@@ -65,8 +65,6 @@ class Objective : public torch::nn::Module {
   /// it.
   virtual StepResult step(const Batch& batch, const StepInfo& info) = 0;
 
-  /// After backward (gradients complete, unclipped) and before clipping and the optimizer.
-  virtual void before_optimizer_step(const StepInfo&) {}
   /// Moves teachers and centers, once per optimizer step whatever the accumulation.
   virtual void after_optimizer_step(const StepInfo&) {}
 

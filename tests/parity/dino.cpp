@@ -142,10 +142,15 @@ StepInfo Steps::info(int64_t i) const {
           .epochs = epochs};
 }
 
-// Raw gradients of step i, which are then forgotten.
-void check_gradients(const Steps& steps, Dino& dino, int64_t i, Check& check) {
+// Raw gradients of step i: the prototypes' too, which the run itself doesn't make while it freezes
+// them.
+void check_gradients(const Steps& steps, const Dino& run, int64_t i, Check& check) {
   const Fixture& fixture = steps.fixture;
-  dino.zero_grad();  // those of the step before are still there
+  DinoOptions options = steps.options;
+  options.dino.freeze_last_layer = 0;
+  Dino dino(options, steps.run);
+  load_into(dino, named_tensors(run));
+  dino.train();
   dino.step(steps.batch(i), steps.info(i)).loss.backward();
   const auto student = named_tensors(dino.student());
   if (i == 0) {
@@ -160,7 +165,6 @@ void check_gradients(const Steps& steps, Dino& dino, int64_t i, Check& check) {
   const std::string key = fmt::format("output.grad_norm_{}", i);
   const at::Tensor want = fixture.at(key);
   check.absolute(key, torch::stack(norms), want, 1e-4 * want.max().item<double>());
-  dino.zero_grad();
 }
 
 void check_weights(const Fixture& fixture,
@@ -169,9 +173,8 @@ void check_weights(const Fixture& fixture,
                    Check& check) {
   const auto own = named_tensors(module);
   for (const auto& [name, want] : fixture.group(group)) {
-    check.t3(group + name,
-             without_key_bias(name, own.at(name).detach()),
-             without_key_bias(name, want));
+    check.t3(
+        group + name, without_key_bias(name, own.at(name).detach()), without_key_bias(name, want));
   }
 }
 
@@ -228,9 +231,8 @@ PARITY_CASE(dino_steps) {
     const auto logits = [](DinoNetwork& network, const std::vector<at::Tensor>& views) {
       return network.head->forward(multi_crop_features(*network.backbone, views));
     };
-    check.t1("student_out_0",
-             logits(dino.student(), first.views),
-             fixture.at("output.student_out_0"));
+    check.t1(
+        "student_out_0", logits(dino.student(), first.views), fixture.at("output.student_out_0"));
     check.t1("teacher_out_0",
              logits(dino.teacher(), {first.views.begin(), globals_end}),
              fixture.at("output.teacher_out_0"));
@@ -241,8 +243,8 @@ PARITY_CASE(dino_steps) {
   std::vector<double> losses, rates, decays, momenta;
   for (int64_t i = 0; i < fixture.integer("steps"); ++i) {
     check_gradients(steps, dino, i, check);
-    const StepOutcome outcome = stepper.step(
-        steps.info(i), steps.run.train.batch, [&] { return steps.batch(i); });
+    const StepOutcome outcome =
+        stepper.step(steps.info(i), steps.run.train.batch, [&] { return steps.batch(i); });
     losses.push_back(outcome.loss);
     rates.push_back(outcome.lr);
     decays.push_back(decay(steps.info(i)));

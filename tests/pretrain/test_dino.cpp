@@ -176,6 +176,7 @@ TEST_CASE("dino: the prototypes are left alone while they are frozen") {
   const at::Tensor other = dino->student().backbone->cls_token.detach().clone();
   Stepper stepper(*dino, small_run());
   make_steps(*dino, stepper, 0, 2);
+  CHECK(!dino->student().head->weight_v.grad().defined());
   CHECK(torch::equal(dino->student().head->weight_v, first));
   CHECK(!torch::equal(dino->student().backbone->cls_token, other));
   CHECK(!stepper.optimizer().state().contains("step.student.head.last_layer.weight_v"));

@@ -45,11 +45,12 @@ Batch random_batch(const Objective& objective, const RunOptions& options) {
   return batch;
 }
 
-StepInfo first_step() { return {.step = 0, .total_steps = 4, .steps_per_epoch = 2, .epochs = 2}; }
+// In the first epoch some objectives leave parts alone.
+StepInfo second_epoch() { return {.step = 2, .total_steps = 4, .steps_per_epoch = 2, .epochs = 2}; }
 
 at::Tensor loss_of(Objective& objective, const Batch& batch) {
   torch::manual_seed(13);
-  return objective.step(batch, first_step()).loss;
+  return objective.step(batch, second_epoch()).loss;
 }
 
 void copy_state(const Objective& from, Objective& to) {
@@ -101,7 +102,7 @@ TEST_CASE("an objective's state decides its next loss") {
         if (p.grad().defined()) p.sub_(0.1 * p.grad());
       }
     }
-    trained->after_optimizer_step(first_step());
+    trained->after_optimizer_step(second_epoch());
     const double next = loss_of(*trained, batch).item<double>();
 
     torch::manual_seed(99);

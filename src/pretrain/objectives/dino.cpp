@@ -127,6 +127,7 @@ at::Tensor Dino::koleo(const at::Tensor& features) const {
 StepResult Dino::step(const Batch& batch, const StepInfo& info) {
   require_crops(batch, options_.global_crops + options_.local_crops, "dino");
   if (info.micro_step == 0) forget();
+  student_->head->freeze_prototypes(info.whole_epoch() < options_.freeze_last_layer);
   const int64_t teacher_rows = options_.global_crops * batch.views.front().size(0);
   at::Tensor teacher_features, answers;
   {
@@ -152,14 +153,6 @@ StepResult Dino::step(const Batch& batch, const StepInfo& info) {
     result.metrics.emplace_back("koleo", spread.detach());
   }
   return result;
-}
-
-// The official loop removes these gradients rather than zeroing them, so that the optimizer neither
-// decays the prototypes nor counts the step.
-void Dino::before_optimizer_step(const StepInfo& info) {
-  if (info.whole_epoch() >= options_.freeze_last_layer) return;
-  student_->head->weight_v.mutable_grad().reset();
-  student_->head->weight_g.mutable_grad().reset();
 }
 
 void Dino::after_optimizer_step(const StepInfo& info) {

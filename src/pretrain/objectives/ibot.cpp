@@ -210,6 +210,7 @@ StepResult Ibot::step(const Batch& batch, const StepInfo& info) {
 
 StepResult Ibot::step(const Batch& batch, const PatchMask& mask, const StepInfo& info) {
   if (info.micro_step == 0) forget();
+  student_->head->freeze_prototypes(info.whole_epoch() < options_.freeze_last_layer);
   const auto globals_end = batch.views.begin() + options_.global_crops;
   const Teaching taught =
       teach(torch::cat(std::vector<at::Tensor>(batch.views.begin(), globals_end)), mask);
@@ -233,15 +234,6 @@ StepResult Ibot::step(const Batch& batch, const PatchMask& mask, const StepInfo&
                          {"teacher_temp", torch::tensor(teacher_temperature(info))},
                          {"teacher_momentum", torch::tensor(teacher_momentum(info))}});
   return result;
-}
-
-// As in DINO: removed, not zeroed.
-void Ibot::before_optimizer_step(const StepInfo& info) {
-  if (info.whole_epoch() >= options_.freeze_last_layer) return;
-  const IbotHead& head = *student_->head;
-  for (const at::Tensor& parameter : {head.weight_g, head.weight_v, head.patch_g, head.patch_v}) {
-    parameter.mutable_grad().reset();
-  }
 }
 
 void Ibot::after_optimizer_step(const StepInfo& info) {

@@ -74,7 +74,6 @@ class Ibot final : public Objective {
 
   std::vector<ViewSpec> views() const override { return augment_.views(); }
   StepResult step(const Batch& batch, const StepInfo& info) override;
-  void before_optimizer_step(const StepInfo& info) override;
   void after_optimizer_step(const StepInfo& info) override;
   void skipped_optimizer_step(const StepInfo&) override { forget(); }
   std::shared_ptr<Vit> backbone() override { return teacher_->backbone; }

@@ -52,7 +52,6 @@ StepOutcome Stepper::step(StepInfo info, int64_t images, const std::function<Bat
   outcome.lr = lr_(info);
   optimizer_->zero_grad();
   const at::Tensor loss = accumulate(info, images, next, outcome);
-  objective_.before_optimizer_step(info);
 
   Gradients gradients(optimizer_->parameters());
   // The step's only wait for the device: both numbers at once.
