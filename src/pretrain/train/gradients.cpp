@@ -1,10 +1,7 @@
 #include "pretrain/train/gradients.h"
 
-#include <ATen/ops/_foreach_add.h>
-#include <ATen/ops/_foreach_clamp_max.h>
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
-#include <ATen/ops/_foreach_reciprocal.h>
 #include <torch/types.h>
 
 namespace previt {
@@ -36,11 +33,16 @@ void Gradients::clip_global(double norm, double max_norm) {
 void Gradients::clip_per_parameter(double max_norm) {
   const torch::NoGradGuard no_grad;
   if (gradients_.empty()) return;
-  std::vector<at::Tensor> factors = at::_foreach_add(norms_, kClipEps);
-  at::_foreach_reciprocal_(factors);
-  at::_foreach_mul_(factors, max_norm);
-  at::_foreach_clamp_max_(factors, 1);
-  at::_foreach_mul_(gradients_, factors);
+  const at::Tensor norms = torch::stack(norms_).to(torch::kDouble).cpu();
+  std::vector<at::Tensor> longer;
+  std::vector<at::Scalar> factors;
+  for (size_t i = 0; i < gradients_.size(); ++i) {
+    const double factor = max_norm / (norms.const_data_ptr<double>()[i] + kClipEps);
+    if (factor >= 1) continue;
+    longer.push_back(gradients_[i]);
+    factors.emplace_back(factor);
+  }
+  if (!longer.empty()) at::_foreach_mul_(longer, factors);
 }
 
 }  // namespace previt
