@@ -1,9 +1,12 @@
+#include <torch/autograd.h>
+
 #include <cmath>
 #include <functional>
 #include <memory>
 
 #include "models/layers/kernels.h"
 #include "models/layers/kernels_gemm.h"
+#include "models/layers/kernels_products.h"
 #include "models/layers/kernels_weights.h"
 #include "models/layers/precision.h"
 #include "support/catch.h"
@@ -185,4 +188,75 @@ TEST_CASE("weight copies follow the weight") {
   CHECK(torch::equal(fresh, weight.detach().to(torch::kBFloat16)));
   weight.set_data(torch::ones({4, 6}));
   CHECK(torch::equal(weight_as(weight, torch::kBFloat16), torch::ones({4, 6}, torch::kBFloat16)));
+}
+
+TEST_CASE("a weight copy is overwritten only where nobody else holds it") {
+  at::Tensor weight = torch::randn({4, 6}).requires_grad_();
+  const auto scale = [&weight](double factor) {
+    torch::NoGradGuard no_grad;
+    weight.mul_(factor);
+  };
+  const void* place = weight_as(weight, torch::kBFloat16).data_ptr();
+  scale(2);
+  CHECK(weight_as(weight, torch::kBFloat16).data_ptr() == place);
+  CHECK(torch::equal(weight_as(weight, torch::kBFloat16), weight.detach().to(torch::kBFloat16)));
+
+  const at::Tensor before = weight.detach().to(torch::kBFloat16);
+  const at::Tensor alias = weight_as(weight, torch::kBFloat16).alias();  // what plain graphs hold
+  scale(2);
+  CHECK(torch::equal(weight_as(weight, torch::kBFloat16), weight.detach().to(torch::kBFloat16)));
+  CHECK(torch::equal(alias, before));
+}
+
+TEST_CASE("a product is the same with and without room behind its rows") {
+  torch::manual_seed(8);
+  const at::Tensor b = torch::randn({48, 40}).to(torch::kBFloat16), bias = torch::randn({48});
+  for (const int64_t rows : {7, 512, 601, 640}) {
+    INFO(rows << " rows");
+    const at::Tensor plain = torch::randn({rows, 40}).to(torch::kBFloat16);
+    at::Tensor roomy = empty_rows({rows, 40}, plain.options());
+    roomy.copy_(plain);
+    for (const at::Tensor& given : {at::Tensor(), bias}) {
+      at::Tensor want = plain.to(torch::kDouble).matmul(b.to(torch::kDouble).t());
+      if (given.defined()) want = want + given;
+      for (const at::Tensor& a : {plain, roomy}) {
+        const at::Tensor got = product_with_transposed(a, b, given).to(torch::kDouble);
+        REQUIRE(got.sizes() == want.sizes());
+        CHECK((got - want).norm().item<double>() < 4e-3 * want.norm().item<double>());
+      }
+    }
+  }
+}
+
+TEST_CASE("gelu without gradients is the same as with them") {
+  torch::manual_seed(9);
+  const at::Tensor x = torch::randn({33, 20}).requires_grad_(), weight = torch::randn({70, 20});
+  const at::Tensor bias = torch::randn({70});
+  for (const auto type : {torch::kFloat, torch::kBFloat16}) {
+    const ComputeTypeGuard guard(type);
+    const at::Tensor with = linear_gelu(x, weight, bias);
+    const torch::NoGradGuard no_grad;
+    CHECK(torch::equal(linear_gelu(x, weight, bias), with));
+  }
+}
+
+TEST_CASE("the stream that leaves a LayerNorm carries its own gradient too") {
+  torch::manual_seed(10);
+  const at::Tensor weight = torch::randn({20}), bias = torch::randn({20});
+  const at::Tensor x = torch::randn({6, 5, 20}).requires_grad_();
+  const at::Tensor of_stream = torch::randn({6, 5, 20});
+  for (const at::Tensor& kept : {at::Tensor(), torch::tensor({1, 2, 5}), torch::tensor({0, 3})}) {
+    const auto gradient = [&](bool stream, bool normed) {
+      const Forked forked = fork_layer_norm(x, weight, bias, 1e-6, kept);
+      at::Tensor sum = torch::zeros({});
+      if (stream) sum = sum + (forked.x * of_stream).sum();
+      if (normed) sum = sum + forked.normed.pow(3).sum();
+      return torch::autograd::grad({sum}, {x})[0];
+    };
+    CHECK(torch::equal(gradient(true, false), of_stream));
+    const at::Tensor both = gradient(true, true), apart = gradient(false, true) + of_stream;
+    CHECK(torch::allclose(both, apart, 1e-5, 1e-5));
+    const PlainKernelsGuard plain;
+    CHECK(torch::allclose(both, gradient(true, true), 1e-4, 1e-4));
+  }
 }

@@ -54,22 +54,27 @@ at::Tensor Block::forward(const at::Tensor& x,
   const bool bias_per_image = bias.defined() && bias.dim() == 4 && bias.size(0) > 1;
   const at::Tensor own_bias =
       bias_per_image && first.kept.defined() ? bias.index_select(0, first.kept) : bias;
-  const at::Tensor attended =
-      attn_->forward(norm1_->forward(x, first.kept), own_bias, first_query, end_query);
+  const auto [stream, normed] = norm1_->fork(x, first.kept);
+  const at::Tensor attended = attn_->forward(normed, own_bias, first_query, end_query);
   const bool whole = first_query == 0 && end_query >= x.size(1);
-  const at::Tensor out = add(whole ? x : x.slice(1, first_query, end_query), attended, ls1_, first);
-  const DropPath second = draw(x);
-  return add(out, mlp_->forward(norm2_->forward(out, second.kept)), ls2_, second);
+  const at::Tensor own = whole ? stream : stream.slice(1, first_query, end_query);
+  return add_mlp(add(own, attended, ls1_, first), draw(x));
 }
 
 at::Tensor Block::forward_rows(const at::Tensor& x,
                                const at::Tensor& bias,
                                const at::Tensor& rows) {
-  const at::Tensor attended = attn_->forward_rows(norm1_->forward(x), bias, rows);
+  const auto [stream, normed] = norm1_->fork(x);
+  const at::Tensor attended = attn_->forward_rows(normed, bias, rows);
   const at::Tensor image = rows.div(x.size(1), "floor");
-  const at::Tensor out =
-      add(x.flatten(0, 1).index_select(0, rows), attended, ls1_, draw_rows(x, image));
-  return add(out, mlp_->forward(norm2_->forward(out)), ls2_, draw_rows(x, image));
+  const DropPath first = draw_rows(x, image), second = draw_rows(x, image);
+  const at::Tensor own = stream.flatten(0, 1).index_select(0, rows);
+  return add_mlp(add(own, attended, ls1_, first), second);
+}
+
+at::Tensor Block::add_mlp(const at::Tensor& x, const DropPath& drop) const {
+  const auto [stream, normed] = norm2_->fork(x, drop.kept);
+  return add(stream, mlp_->forward(normed), ls2_, drop);
 }
 
 at::Tensor Block::attention_weights(const at::Tensor& x, const at::Tensor& bias) const {

@@ -57,6 +57,9 @@ class Block : public torch::nn::Module {
   DropPath draw(const at::Tensor& x) const;
   DropPath draw_rows(const at::Tensor& x, const at::Tensor& image_of_row) const;
 
+  // The second half of the block.
+  at::Tensor add_mlp(const at::Tensor& x, const DropPath& drop) const;
+
   // x plus the branch times its LayerScale and the factors of its images; with drop.kept, the
   // branch is of these images only.
   static at::Tensor add(const at::Tensor& x,

@@ -26,13 +26,25 @@ at::Tensor add_residual(const at::Tensor& x,
                         const at::Tensor& kept,
                         double factor);
 
-/// LayerNorm over the last dimension, statistics in float32; of the images `kept` [K] (int64,
-/// rising) of x [B, ...] alone, when given: [K, ...].
+/// LayerNorm over the last dimension, statistics in float32.
 at::Tensor layer_norm(const at::Tensor& x,
                       const at::Tensor& weight,
                       const at::Tensor& bias,
-                      double eps,
-                      const at::Tensor& kept = {});
+                      double eps);
+
+/// Where a pre-norm branch leaves the residual stream.
+struct Forked {
+  at::Tensor x;       ///< the stream, which goes on from here
+  at::Tensor normed;  ///< what the branch begins with
+};
+
+/// x and its layer_norm, that of the images `kept` [K] (int64, rising) of x [B, ...] alone when
+/// given: [K, ...]. Both are to be used in place of x: their gradients are summed as they are made.
+Forked fork_layer_norm(const at::Tensor& x,
+                       const at::Tensor& weight,
+                       const at::Tensor& bias,
+                       double eps,
+                       const at::Tensor& kept = {});
 
 /// softmax(q kᵀ / √d + bias) v for qkv [B, N, 3·H·d] (rows q, k, v, each H heads) → [B, N, H·d].
 /// bias: undefined, or added to the logits, broadcastable to [B, H, N, N].

@@ -10,6 +10,7 @@
 
 #include "models/layers/kernels.h"
 #include "models/layers/kernels_heads.h"
+#include "models/layers/kernels_products.h"
 #include "models/layers/precision.h"
 
 namespace previt {
@@ -90,7 +91,7 @@ struct AttentionCpu : torch::autograd::Function<AttentionCpu> {
     const Packed x{q, kv, heads, parts};
     const at::Tensor log_sums =
         at::empty({q.size(0), heads, q.size(1)}, q.options().dtype(at::kFloat));
-    const at::Tensor out = at::empty({q.size(0), q.size(1), x.dim()}, q.options());
+    const at::Tensor out = empty_rows({q.size(0), q.size(1), x.dim()}, q.options());
     problem(x, bias, log_sums).forward(part_of<Bf16>(out, 1, 0, heads));
     ctx->save_for_backward({q, kv, bias, log_sums});
     ctx->saved_data["heads"] = heads;
@@ -103,7 +104,7 @@ struct AttentionCpu : torch::autograd::Function<AttentionCpu> {
     const Packed x{
         saved[0], saved[1], ctx->saved_data["heads"].toInt(), ctx->saved_data["parts"].toInt()};
     const at::Tensor dout = grads[0].to(at::kBFloat16).contiguous();
-    const at::Tensor dkv = at::empty_like(x.kv);
+    const at::Tensor dkv = empty_rows(x.kv.sizes(), x.kv.options());
     const bool shared = x.parts == 3;
     const at::Tensor dq = shared ? dkv : at::empty_like(x.q);
     at::Tensor dbias;

@@ -73,8 +73,7 @@ struct LinearCpu : torch::autograd::Function<LinearCpu> {
     const at::Tensor bias = given_bias.value_or(at::Tensor());
     const at::ScalarType type = compute_type();
     const at::Tensor rows = rows_of(x, type);
-    at::Tensor y = product_with_transposed(rows, weight_as(weight, type));
-    if (bias.defined()) loops::add_bias(y, float_bias(bias, weight));
+    const at::Tensor y = product_with_transposed(rows, weight_as(weight, type), bias);
     keep(ctx, x, rows, weight, bias, {});
     return y.view(with_last(x, y.size(1)));
   }
@@ -84,6 +83,15 @@ struct LinearCpu : torch::autograd::Function<LinearCpu> {
         ctx, dy, ctx->saved_data["bias"].toBool() ? loops::column_sums(dy) : at::Tensor());
   }
 };
+
+at::Tensor linear_gelu_without_gradient(const at::Tensor& x,
+                                        const at::Tensor& weight,
+                                        const at::Tensor& bias) {
+  const at::ScalarType type = compute_type();
+  at::Tensor y = product_with_transposed(rows_of(x, type), weight_as(weight, type));
+  loops::gelu_(y, float_bias(bias, weight));
+  return y.view(with_last(x, y.size(1)));
+}
 
 struct LinearGeluCpu : torch::autograd::Function<LinearGeluCpu> {
   static at::Tensor forward(AutogradContext* ctx,
@@ -132,8 +140,9 @@ at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
 }
 
 at::Tensor linear_gelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return use_cpu_kernels(x) ? LinearGeluCpu::apply(x, weight, maybe(bias))
-                            : at::gelu(plain_linear(x, weight, bias));
+  if (!use_cpu_kernels(x)) return at::gelu(plain_linear(x, weight, bias));
+  return at::GradMode::is_enabled() ? LinearGeluCpu::apply(x, weight, maybe(bias))
+                                    : linear_gelu_without_gradient(x, weight, bias);
 }
 
 }  // namespace previt

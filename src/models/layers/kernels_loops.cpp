@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
+#include "models/layers/kernels_products.h"
 #include "models/layers/kernels_simd.h"
 
 namespace previt::loops {
@@ -127,9 +129,10 @@ PREVIT_CLONES void columns(const float* a,
   columns_body(a, b, out, sums, rows, stride, begin, end);
 }
 
+// The derivative goes to d, unless that is null.
 PREVIT_CLONES void gelu_rows(
     const float* x, const float* bias, float* y, float* d, int64_t rows, int64_t columns) {
-  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns, d += columns) {
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
     for (int64_t c = 0; c < columns; c += kLanes) {
       Vec v, b, e, cdf;
       load_some(x + c, columns - c, v);
@@ -138,8 +141,9 @@ PREVIT_CLONES void gelu_rows(
       simd::exp(v * v * -0.5f, e);
       normal_cdf(v, e, cdf);
       store_some(y + c, columns - c, v * cdf);
-      store_some(d + c, columns - c, cdf + v * e * 0.39894228f);
+      if (d != nullptr) store_some(d + c, columns - c, cdf + v * e * 0.39894228f);
     }
+    if (d != nullptr) d += columns;
   }
 }
 
@@ -202,7 +206,7 @@ PREVIT_CLONES void gelu_lookup_rows(const uint32_t* table,
                                     int64_t columns) {
   constexpr int64_t kChunk = 256;
   Bf16 index[kChunk];
-  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns, d += columns) {
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
     for (int64_t begin = 0; begin < columns; begin += kChunk) {
       const int64_t n = std::min(kChunk, columns - begin);
       for (int64_t c = 0; c < n; c += kLanes) {
@@ -211,13 +215,40 @@ PREVIT_CLONES void gelu_lookup_rows(const uint32_t* table,
         load_some(bias + begin + c, n - c, b);
         store(index + c, v + b);
       }
+      if (d == nullptr) {
+        for (int64_t c = 0; c < n; ++c) {
+          y[begin + c].bits = static_cast<uint16_t>(table[index[c].bits]);
+        }
+        continue;
+      }
       for (int64_t c = 0; c < n; ++c) {
         const uint32_t both = table[index[c].bits];
         y[begin + c].bits = static_cast<uint16_t>(both);
         d[begin + c].bits = static_cast<uint16_t>(both >> 16);
       }
     }
+    if (d != nullptr) d += columns;
   }
+}
+
+// gelu(x + bias) to y, its derivative to `derivative` in the same type, unless that is null.
+void gelu_to(const at::Tensor& x, const at::Tensor& bias, at::Tensor& y, void* derivative) {
+  static const std::vector<uint32_t> table = make_gelu_table();
+  const int64_t width = x.size(1);
+  const auto* b = pointer<float>(bias);
+  for_type(x, [&](auto tag) {
+    using T = decltype(tag);
+    at::parallel_for(0, x.size(0), grain(width), [&](int64_t begin, int64_t end) {
+      const int64_t first = begin * width, rows = end - begin;
+      T* d = derivative == nullptr ? nullptr : static_cast<T*>(derivative) + first;
+      if constexpr (std::is_same_v<T, float>) {
+        gelu_rows(pointer<T>(x) + first, b, pointer<T>(y) + first, d, rows, width);
+      } else {
+        gelu_lookup_rows(
+            table.data(), pointer<T>(x) + first, b, pointer<T>(y) + first, d, rows, width);
+      }
+    });
+  });
 }
 
 }  // namespace
@@ -277,7 +308,7 @@ at::Tensor take_scaled(const at::Tensor& x,
                        at::ScalarType type) {
   std::vector<int64_t> shape = x.sizes().vec();
   shape[0] = kept.numel();
-  at::Tensor y = at::empty(shape, x.options().dtype(type));
+  at::Tensor y = empty_rows(shape, x.options().dtype(type));
   const int64_t size = x.numel() / x.size(0);
   const auto* images = kept.const_data_ptr<int64_t>();
   for_type(y, [&](auto tag) {
@@ -312,7 +343,8 @@ at::Tensor column_sums(const at::Tensor& y) {
 
 std::pair<at::Tensor, at::Tensor> multiply_with_sums(const at::Tensor& a, const at::Tensor& b) {
   const int64_t rows = a.size(0), width = a.size(1);
-  at::Tensor out = at::empty_like(a), sums = at::zeros({width}, a.options().dtype(at::kFloat));
+  at::Tensor out = empty_rows(a.sizes(), a.options()),
+             sums = at::zeros({width}, a.options().dtype(at::kFloat));
   for_type(a, [&](auto tag) {
     using T = decltype(tag);
     for_columns(rows, width, [&](int64_t begin, int64_t end) {
@@ -329,31 +361,12 @@ std::pair<at::Tensor, at::Tensor> multiply_with_sums(const at::Tensor& a, const 
   return {out, sums};
 }
 
+void gelu_(at::Tensor& x, const at::Tensor& bias) { gelu_to(x, bias, x, nullptr); }
+
 std::pair<at::Tensor, at::Tensor> gelu_with_derivative(const at::Tensor& x,
                                                        const at::Tensor& bias) {
-  const int64_t width = x.size(1);
-  at::Tensor y = at::empty_like(x), d = at::empty_like(x);
-  static const std::vector<uint32_t> table = make_gelu_table();
-  at::parallel_for(0, x.size(0), grain(width), [&](int64_t begin, int64_t end) {
-    const int64_t at = begin * width;
-    const auto* b = pointer<float>(bias);
-    if (x.scalar_type() == at::kFloat) {
-      gelu_rows(pointer<float>(x) + at,
-                b,
-                pointer<float>(y) + at,
-                pointer<float>(d) + at,
-                end - begin,
-                width);
-    } else {
-      gelu_lookup_rows(table.data(),
-                       pointer<Bf16>(x) + at,
-                       b,
-                       pointer<Bf16>(y) + at,
-                       pointer<Bf16>(d) + at,
-                       end - begin,
-                       width);
-    }
-  });
+  at::Tensor y = empty_rows(x.sizes(), x.options()), d = at::empty_like(x);
+  gelu_to(x, bias, y, d.data_ptr());
   return {y, d};
 }
 

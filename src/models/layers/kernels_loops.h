@@ -34,6 +34,9 @@ at::Tensor column_sums(const at::Tensor& y);
 /// x [M, O] → gelu(x + bias) and its derivative at x + bias, both in x's type.
 std::pair<at::Tensor, at::Tensor> gelu_with_derivative(const at::Tensor& x, const at::Tensor& bias);
 
+/// gelu(x + bias) of x [M, O], in place.
+void gelu_(at::Tensor& x, const at::Tensor& bias);
+
 /// a·b and its column sums, float32 [O].
 std::pair<at::Tensor, at::Tensor> multiply_with_sums(const at::Tensor& a, const at::Tensor& b);
 

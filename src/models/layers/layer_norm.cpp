@@ -1,7 +1,5 @@
 #include "models/layers/layer_norm.h"
 
-#include "models/layers/kernels.h"
-
 namespace previt {
 
 LayerNorm::LayerNorm(int64_t dim, double eps) : eps_(eps) {
@@ -9,8 +7,12 @@ LayerNorm::LayerNorm(int64_t dim, double eps) : eps_(eps) {
   bias = register_parameter("bias", torch::zeros({dim}));
 }
 
-at::Tensor LayerNorm::forward(const at::Tensor& x, const at::Tensor& kept) const {
-  return layer_norm(x, weight, bias, eps_, kept);
+at::Tensor LayerNorm::forward(const at::Tensor& x) const {
+  return layer_norm(x, weight, bias, eps_);
+}
+
+Forked LayerNorm::fork(const at::Tensor& x, const at::Tensor& kept) const {
+  return fork_layer_norm(x, weight, bias, eps_, kept);
 }
 
 void LayerNorm::reset() {

@@ -2,6 +2,8 @@
 
 #include <torch/nn/module.h>
 
+#include "models/layers/kernels.h"
+
 namespace previt {
 
 /// LayerNorm over the last dimension on kernels.h: float32 statistics, result in compute_type().
@@ -10,8 +12,9 @@ class LayerNorm : public torch::nn::Module {
  public:
   LayerNorm(int64_t dim, double eps);
 
-  /// Of the images `kept` of x alone, when given.
-  at::Tensor forward(const at::Tensor& x, const at::Tensor& kept = {}) const;
+  at::Tensor forward(const at::Tensor& x) const;
+  /// x and its norm, for a branch that is added to x; see fork_layer_norm.
+  Forked fork(const at::Tensor& x, const at::Tensor& kept = {}) const;
   void reset();
 
   at::Tensor weight, bias;
