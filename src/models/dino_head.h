@@ -58,9 +58,9 @@ class DinoHead : public torch::nn::Module {
   Prototypes add_prototypes(const std::string& name, int64_t count, const DinoHeadOptions& options);
 
  private:
-  bool frozen_ = false;
   void add_mlp(int64_t in_dim, const DinoHeadOptions& options);
 
+  bool frozen_ = false;
   std::vector<std::shared_ptr<Linear>> linears_;
   std::vector<std::shared_ptr<BatchNorm>> norms_;  // after each linear layer but the last; or none
 };

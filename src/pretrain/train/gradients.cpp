@@ -7,7 +7,7 @@
 namespace previt {
 namespace {
 
-constexpr double kClipEps = 1e-6;
+double clip_factor(double norm, double max_norm) { return max_norm / (norm + 1e-6); }
 
 }  // namespace
 
@@ -20,24 +20,24 @@ Gradients::Gradients(const std::vector<TrainedParameter>& parameters) {
     norm_ = torch::zeros({});
     return;
   }
-  norms_ = at::_foreach_norm(gradients_, 2);
-  norm_ = torch::stack(norms_).norm();
+  norms_ = torch::stack(at::_foreach_norm(gradients_, 2));
+  norm_ = norms_.norm();
 }
 
 void Gradients::clip_global(double norm, double max_norm) {
   const torch::NoGradGuard no_grad;
-  const double factor = max_norm / (norm + kClipEps);
+  const double factor = clip_factor(norm, max_norm);
   if (factor < 1) at::_foreach_mul_(gradients_, factor);
 }
 
 void Gradients::clip_per_parameter(double max_norm) {
   const torch::NoGradGuard no_grad;
   if (gradients_.empty()) return;
-  const at::Tensor norms = torch::stack(norms_).to(torch::kDouble).cpu();
+  const at::Tensor norms = norms_.to(torch::kDouble).cpu();
   std::vector<at::Tensor> longer;
   std::vector<at::Scalar> factors;
   for (size_t i = 0; i < gradients_.size(); ++i) {
-    const double factor = max_norm / (norms.const_data_ptr<double>()[i] + kClipEps);
+    const double factor = clip_factor(norms.const_data_ptr<double>()[i], max_norm);
     if (factor >= 1) continue;
     longer.push_back(gradients_[i]);
     factors.emplace_back(factor);

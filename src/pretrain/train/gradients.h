@@ -23,7 +23,7 @@ class Gradients {
 
  private:
   std::vector<at::Tensor> gradients_;
-  std::vector<at::Tensor> norms_;  // per tensor
+  at::Tensor norms_;  // [tensors]
   at::Tensor norm_;
 };
 

@@ -54,7 +54,7 @@ StepOutcome Stepper::step(StepInfo info, int64_t images, const std::function<Bat
   const at::Tensor loss = accumulate(info, images, next, outcome);
 
   Gradients gradients(optimizer_->parameters());
-  // The step's only wait for the device: both numbers at once.
+  // One wait for the device for both numbers; clipping by parameter waits for the single norms too.
   const at::Tensor numbers = torch::stack({loss, gradients.norm().to(loss)}).cpu();
   outcome.loss = numbers[0].item<double>();
   outcome.gradient_norm = numbers[1].item<double>();
