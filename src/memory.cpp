@@ -1,5 +1,10 @@
 #include "memory.h"
 
+#include <c10/core/CPUAllocator.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -9,12 +14,48 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <vector>
 #endif
 
 namespace previt {
 namespace {
+
+// Activations differ in size from step to step (drop path, masks), and a heap of blocks that nearly
+// fit falls to pieces. Tensors get blocks of few sizes instead, at most a sixteenth too large.
+class RoundingAllocator final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) override {
+    const c10::Device cpu(c10::DeviceType::CPU);
+    if (bytes == 0) return {nullptr, cpu};
+    void* block = std::malloc(rounded(bytes) + kAlignment);
+    TORCH_CHECK_WITH(OutOfMemoryError,
+                     block != nullptr,
+                     "memory: the system gives no ",
+                     bytes / 1000000,
+                     " MB more; a smaller train.micro_batch or model needs less");
+    const uintptr_t next = reinterpret_cast<uintptr_t>(block) + kAlignment;
+    void* data = reinterpret_cast<void*>(next / kAlignment * kAlignment);
+    block_of(data) = block;
+    return {data, data, &release, cpu};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
+  void copy_data(void* to, const void* from, size_t bytes) const override {
+    default_copy_data(to, from, bytes);
+  }
+
+ private:
+  static constexpr size_t kAlignment = 64;  // what LibTorch promises its kernels
+
+  static size_t rounded(size_t bytes) {
+    const size_t step = std::max(kAlignment, std::bit_floor(bytes) / 16);
+    return (bytes + step - 1) / step * step;
+  }
+  // malloc aligns to 16 bytes: there is room for a pointer in front of the data.
+  static void*& block_of(void* data) { return static_cast<void**>(data)[-1]; }
+  static void release(void* data) {
+    if (data != nullptr) std::free(block_of(data));
+  }
+};
 
 #ifdef __GLIBC__
 
@@ -42,6 +83,8 @@ void reserve_heap() {
 }  // namespace
 
 void tune_allocator() {
+  static RoundingAllocator allocator;
+  c10::SetCPUAllocator(&allocator);
 #ifdef __GLIBC__
   // Above M_MMAP_THRESHOLD every allocation is a mapping of its own, fresh each time.
   constexpr int kOldLimit = 32 << 20;  // the most that glibc before 2.35 takes

@@ -5,7 +5,8 @@
 namespace previt {
 
 /// Makes the C library keep freed memory instead of giving it back to the system, whose fresh pages
-/// cost several times the arithmetic of an elementwise operation, and to take it in huge pages. Call
+/// cost several times the arithmetic of an elementwise operation, and to take it in huge pages;
+/// tensors get memory of few different sizes, and c10::OutOfMemoryError where there is none. Call
 /// it first thing in a program.
 void tune_allocator();
 

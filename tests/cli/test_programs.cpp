@@ -112,6 +112,7 @@ TEST_CASE("only PREVIT_DEBUG shows where in LibTorch a failure came from", "[pro
   const Outcome plain = pretrained(words);
   CHECK(plain.code == 1);
   CHECK(plain.error_lines().size() == 1);
+  CHECK(plain.errors.starts_with("memory: the system gives no "));
   const Outcome traced = pretrained(words, {.environment = {{"PREVIT_DEBUG", "1"}}});
   CHECK(traced.code == 1);
   CHECK(traced.error_lines().size() > 1);
