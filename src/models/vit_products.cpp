@@ -1,6 +1,16 @@
 #include "models/vit_products.h"
 
 namespace previt {
+namespace {
+
+// The last block for the class token alone, which needs no keys and values (Attention::forward).
+double class_block_products(const VitOptions& o, int64_t tokens) {
+  const auto n = static_cast<double>(tokens), h = static_cast<double>(o.num_heads);
+  const auto d = static_cast<double>(o.embed_dim);
+  return (4 + 2 * o.mlp_ratio) * d * d + 2 * h * n * d;
+}
+
+}  // namespace
 
 double block_products(int64_t tokens, int64_t queries, int64_t dim, double mlp_ratio) {
   const auto n = static_cast<double>(tokens), m = static_cast<double>(queries);
@@ -21,12 +31,11 @@ double blocks_rows_products(const VitOptions& o, int64_t rows) {
 double pooled_products(const VitOptions& o, int64_t height, int64_t width) {
   const int64_t patches = (height / o.patch_size) * (width / o.patch_size);
   const int64_t tokens = patches + o.num_prefix_tokens();
-  const auto block = [&](int64_t queries) {
-    return block_products(tokens, queries, o.embed_dim, o.mlp_ratio);
-  };
+  const double block = block_products(tokens, tokens, o.embed_dim, o.mlp_ratio);
   const int64_t pixels = o.patch_size * o.patch_size * o.in_channels;
   return static_cast<double>(patches * pixels * o.embed_dim) +
-         static_cast<double>(o.depth - 1) * block(tokens) + block(o.pool == "cls" ? 1 : tokens);
+         static_cast<double>(o.depth - 1) * block +
+         (o.pool == "cls" ? class_block_products(o, tokens) : block);
 }
 
 }  // namespace previt

@@ -1,10 +1,57 @@
 #include "models/layers/attention.h"
 
+#include <cmath>
+
 #include "error.h"
 #include "models/layers/kernels.h"
 #include "models/layers/linear.h"
 
 namespace previt {
+namespace {
+
+// [B, M, H·w] → [H, B·M, w] and back.
+at::Tensor by_head(const at::Tensor& x, int64_t heads) {
+  return x.reshape({-1, heads, x.size(2) / heads}).transpose(0, 1);
+}
+at::Tensor by_token(const at::Tensor& x, int64_t batch) {
+  return x.transpose(0, 1).reshape({batch, -1, x.size(0) * x.size(2)});
+}
+
+// The keys and values of all tokens cost 2·N·D² multiply-adds, what follows 2·M·H·N·D, in products
+// too narrow to be fast.
+bool are_few(int64_t queries, int64_t heads, int64_t dim) { return 4 * queries * heads <= dim; }
+
+// With k = x Wkᵀ and v = x Wvᵀ + b, q kᵀ is (q Wk) xᵀ and p v is (p x) Wvᵀ + b: few queries q
+// [B, M, D] need no keys and values of all tokens x [B, N, D]. A bias of the keys adds the same to
+// all logits of a query, which changes nothing.
+at::Tensor attention_of_few(const at::Tensor& q,
+                            const at::Tensor& x,
+                            const at::Tensor& key_weight,
+                            const at::Tensor& value_weight,
+                            const at::Tensor& value_bias,
+                            const at::Tensor& bias,
+                            int64_t heads) {
+  const at::ScalarType type = q.scalar_type();
+  const int64_t batch = x.size(0), count = q.size(1), dim = x.size(2);
+  const double scale = 1 / std::sqrt(static_cast<double>(dim / heads));
+  const auto of_heads = [&](const at::Tensor& w) { return w.to(type).view({heads, -1, dim}); };
+  const at::Tensor tokens = x.to(type);
+
+  const at::Tensor keyed = by_token(by_head(q * scale, heads).bmm(of_heads(key_weight)), batch);
+  at::Tensor logits =
+      keyed.view({batch, count * heads, dim}).bmm(tokens.transpose(1, 2));  // [B, M·H, N]
+  logits = logits.view({batch, count, heads, -1}).transpose(1, 2);
+  if (bias.defined()) logits = logits + bias;
+  const at::Tensor p = logits.softmax(-1, at::kFloat).to(type).transpose(1, 2);  // [B, M, H, N]
+
+  const at::Tensor mixed = p.reshape({batch, count * heads, -1}).bmm(tokens);
+  const at::Tensor out =
+      by_head(mixed.view({batch, count, -1}), heads).bmm(of_heads(value_weight).transpose(1, 2));
+  const at::Tensor rows = by_token(out, batch);
+  return value_bias.defined() ? rows + value_bias.to(type) : rows;
+}
+
+}  // namespace
 
 Attention::Attention(int64_t dim, int64_t heads, const std::string& qkv_bias, int64_t relative_rows)
     : heads_(heads) {
@@ -41,9 +88,21 @@ at::Tensor Attention::forward(const at::Tensor& x,
   };
   const at::Tensor q =
       linear(x.slice(1, first_query, end_query), rows(qkv_->weight, 0, dim), rows(b, 0, dim));
-  const at::Tensor kv = linear(x, rows(qkv_->weight, dim, 3 * dim), rows(b, dim, 3 * dim));
   const at::Tensor query_bias = bias.defined() ? bias.slice(-2, first_query, end_query) : bias;
-  return proj_->forward(cross_attention(q, kv, heads_, query_bias));
+  const at::Tensor own = [&] {
+    if (!are_few(q.size(1), heads_, dim)) {
+      const at::Tensor kv = linear(x, rows(qkv_->weight, dim, 3 * dim), rows(b, dim, 3 * dim));
+      return cross_attention(q, kv, heads_, query_bias);
+    }
+    return attention_of_few(q,
+                            x,
+                            rows(qkv_->weight, dim, 2 * dim),
+                            rows(qkv_->weight, 2 * dim, 3 * dim),
+                            rows(b, 2 * dim, 3 * dim),
+                            query_bias,
+                            heads_);
+  }();
+  return proj_->forward(own);
 }
 
 at::Tensor Attention::forward_rows(const at::Tensor& x,

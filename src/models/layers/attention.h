@@ -18,7 +18,8 @@ class Attention : public torch::nn::Module {
   Attention(int64_t dim, int64_t heads, const std::string& qkv_bias, int64_t relative_rows);
 
   /// x [B, N, D] → [B, M, D]: the outputs of the tokens from first_query to before end_query, which
-  /// attend to all. bias: undefined or broadcastable to [B, H, N, N].
+  /// attend to all, few of them without making keys and values. bias: undefined or broadcastable to
+  /// [B, H, N, N].
   at::Tensor forward(const at::Tensor& x,
                      const at::Tensor& bias,
                      int64_t first_query,
