@@ -228,6 +228,20 @@ TEST_CASE("a product is the same with and without room behind its rows") {
   }
 }
 
+TEST_CASE("a sum over rows is the same on any number of threads") {
+  torch::manual_seed(4);
+  const auto type = GENERATE(torch::kFloat, torch::kBFloat16);
+  const int64_t rows = GENERATE(1, 700, 1537, 2049);
+  const at::Tensor a = torch::randn({rows, 24}).to(type), b = torch::randn({rows, 35}).to(type);
+  const int before = torch::get_num_threads();
+  torch::set_num_threads(GENERATE(1, 2, 3, 5));
+  const at::Tensor got = product_over_rows(a, b);
+  torch::set_num_threads(before);
+  CHECK(got.scalar_type() == torch::kFloat);
+  const at::Tensor want = a.to(torch::kDouble).t().mm(b.to(torch::kDouble));
+  CHECK(distance(got, want) < (type == torch::kFloat ? 1e-6 : 3e-3));
+}
+
 TEST_CASE("gelu without gradients is the same as with them") {
   torch::manual_seed(9);
   const at::Tensor x = torch::randn({33, 20}).requires_grad_(), weight = torch::randn({70, 20});

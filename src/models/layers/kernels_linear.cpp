@@ -2,7 +2,6 @@
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/gelu_backward.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -60,7 +59,7 @@ variable_list gradients(AutogradContext* ctx,
              .view(ctx->saved_data["shape"].toIntVector())
              .to(ctx->saved_data["type"].toScalarType());
   }
-  if (ctx->needs_input_grad(1)) dw = at::mm(dy.t(), rows).to(weight.scalar_type());
+  if (ctx->needs_input_grad(1)) dw = product_over_rows(dy, rows);
   if (ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(2)) db = bias_gradient;
   return {dx, dw, db};
 }

@@ -166,6 +166,19 @@ PREVIT_CLONES void add_scaled_span(
   add_scaled_body(x, branch, factor, y, count);
 }
 
+// Elements [begin, end) of y = the sum of `count` parts, `stride` apart.
+PREVIT_CLONES void sum_spans(
+    const Bf16* parts, int64_t count, int64_t stride, float* y, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; i += kLanes) {
+    Vec sum = {}, v;
+    for (int64_t p = 0; p < count; ++p) {
+      load_some(parts + p * stride + i, end - i, v);
+      sum += v;
+    }
+    store_some(y + i, end - i, sum);
+  }
+}
+
 template <class T>
 PREVIT_INLINE void scaled_body(const float* x, float factor, T* y, int64_t count) {
   for (int64_t i = 0; i < count; i += kLanes) {
@@ -271,6 +284,14 @@ at::Tensor add_widening(const at::Tensor& x, const at::Tensor& branch) {
                     1,
                     pointer<float>(y) + begin,
                     end - begin);
+  });
+  return y;
+}
+
+at::Tensor sum_widened(const at::Tensor& parts) {
+  at::Tensor y = at::empty(parts.sizes().slice(1), parts.options().dtype(at::kFloat));
+  at::parallel_for(0, y.numel(), grain(parts.size(0)), [&](int64_t begin, int64_t end) {
+    sum_spans(pointer<Bf16>(parts), parts.size(0), y.numel(), pointer<float>(y), begin, end);
   });
   return y;
 }

@@ -15,6 +15,9 @@ void add_bias(at::Tensor& y, const at::Tensor& bias);
 /// x + branch for float32 x and bfloat16 branch of one shape, float32.
 at::Tensor add_widening(const at::Tensor& x, const at::Tensor& branch);
 
+/// Sum of bfloat16 parts [P, ...] over their first dimension, float32 [...].
+at::Tensor sum_widened(const at::Tensor& parts);
+
 /// x [B, ...] with factor·branch [K, ...] added to its images `kept` [K] (int64, rising), float32;
 /// branch float32 or bfloat16.
 at::Tensor add_scaled(const at::Tensor& x,

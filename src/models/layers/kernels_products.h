@@ -11,6 +11,9 @@ at::Tensor product_with_transposed(const at::Tensor& a,
                                    const at::Tensor& b,
                                    const at::Tensor& bias = {});
 
+/// aᵀ b for a [M, K] and b [M, N] of one type on the CPU, float32 [K, N].
+at::Tensor product_over_rows(const at::Tensor& a, const at::Tensor& b);
+
 /// Uninitialised, [..., K] with room behind: products of its rows may run over a few more, so that
 /// their number suits oneDNN. It is up to a tenth slower with others.
 at::Tensor empty_rows(at::IntArrayRef shape, const at::TensorOptions& options);
