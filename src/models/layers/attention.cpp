@@ -89,19 +89,19 @@ at::Tensor Attention::forward(const at::Tensor& x,
   const at::Tensor q =
       linear(x.slice(1, first_query, end_query), rows(qkv_->weight, 0, dim), rows(b, 0, dim));
   const at::Tensor query_bias = bias.defined() ? bias.slice(-2, first_query, end_query) : bias;
-  const at::Tensor own = [&] {
-    if (!are_few(q.size(1), heads_, dim)) {
-      const at::Tensor kv = linear(x, rows(qkv_->weight, dim, 3 * dim), rows(b, dim, 3 * dim));
-      return cross_attention(q, kv, heads_, query_bias);
-    }
-    return attention_of_few(q,
-                            x,
-                            rows(qkv_->weight, dim, 2 * dim),
-                            rows(qkv_->weight, 2 * dim, 3 * dim),
-                            rows(b, 2 * dim, 3 * dim),
-                            query_bias,
-                            heads_);
-  }();
+  at::Tensor own;
+  if (are_few(q.size(1), heads_, dim)) {
+    own = attention_of_few(q,
+                           x,
+                           rows(qkv_->weight, dim, 2 * dim),
+                           rows(qkv_->weight, 2 * dim, 3 * dim),
+                           rows(b, 2 * dim, 3 * dim),
+                           query_bias,
+                           heads_);
+  } else {
+    const at::Tensor kv = linear(x, rows(qkv_->weight, dim, 3 * dim), rows(b, dim, 3 * dim));
+    own = cross_attention(q, kv, heads_, query_bias);
+  }
   return proj_->forward(own);
 }
 

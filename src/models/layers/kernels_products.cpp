@@ -60,10 +60,12 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& b
 // of rows than oneDNN's division of one product. With many threads there would be many sums to add.
 constexpr int64_t kFewThreads = 4;
 
-bool summed_by_threads(const at::Tensor& a) {
+// How many threads sum for themselves; 1: the product is not divided here.
+int64_t summing_threads(const at::Tensor& a) {
   const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
-  return a.scalar_type() == at::kBFloat16 && threads > 1 && threads <= kFewThreads &&
-         a.size(0) >= threads * kManyRows;
+  const bool pays = a.scalar_type() == at::kBFloat16 && threads <= kFewThreads &&
+                    a.size(0) >= threads * kManyRows;
+  return pays ? threads : 1;
 }
 
 }  // namespace
@@ -75,8 +77,8 @@ at::Tensor product_with_transposed(const at::Tensor& a,
 }
 
 at::Tensor product_over_rows(const at::Tensor& a, const at::Tensor& b) {
-  if (!summed_by_threads(a)) return at::mm(a.t(), b).to(at::kFloat);
-  const int64_t rows = a.size(0), threads = at::get_num_threads();
+  const int64_t rows = a.size(0), threads = summing_threads(a);
+  if (threads == 1) return at::mm(a.t(), b).to(at::kFloat);
   const at::Tensor sums = at::empty({threads, a.size(1), b.size(1)}, a.options());
   at::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
     const at::AutoDispatchBelowADInplaceOrView no_autograd;
