@@ -2,11 +2,9 @@
 #include "cli/attention_maps.h"
 
 #include "cli/main.h"
-#include "memory.h"
 
 int main(int argc, char** argv) {
   using namespace previt;
-  tune_allocator();
   return cli::run(argc,
                   argv,
                   "attention_maps: the class token's attention to the patches of images, head by "

@@ -2,11 +2,9 @@
 #include "cli/embed.h"
 
 #include "cli/main.h"
-#include "memory.h"
 
 int main(int argc, char** argv) {
   using namespace previt;
-  tune_allocator();
   return cli::run(argc,
                   argv,
                   "embed: writes the features that a network gives to images",

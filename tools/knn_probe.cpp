@@ -2,11 +2,9 @@
 #include "cli/knn_probe.h"
 
 #include "cli/main.h"
-#include "memory.h"
 
 int main(int argc, char** argv) {
   using namespace previt;
-  tune_allocator();
   return cli::run(argc,
                   argv,
                   "knn_probe: classifies images by their nearest neighbours among a frozen "

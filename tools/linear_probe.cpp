@@ -2,11 +2,9 @@
 #include "cli/linear_probe.h"
 
 #include "cli/main.h"
-#include "memory.h"
 
 int main(int argc, char** argv) {
   using namespace previt;
-  tune_allocator();
   return cli::run(argc,
                   argv,
                   "linear_probe: trains linear classifiers on a frozen network's features",
