@@ -1,0 +1,20 @@
+#include "augment/open_dataset.h"
+#include "fuzz/target.h"
+
+namespace previt::fuzz {
+namespace {
+
+const bool added = add(
+    {.name = "cifar10",
+     .seeds = [] { return std::vector{std::string(3 * 3073, '\3'), std::string(3073, '\7')}; },
+     .parse =
+         [](const std::string& bytes) {
+           static const TempFolder folder;
+           put(folder.path() + "/test_batch.bin", bytes);
+           put(folder.path() + "/batches.meta.txt", bytes);
+           const auto data = open_dataset(folder.path(), "val");
+           read_image(*data->reader(), data->size() - 1);
+         }});
+
+}  // namespace
+}  // namespace previt::fuzz
