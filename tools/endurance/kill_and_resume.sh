@@ -66,6 +66,8 @@ same_run() {
   [[ -z $(find "$2" -name '*.tmp' -o -name '.tmp_*') ]] || { echo "$2: leftovers"; return 1; }
 }
 
+milliseconds() { local now=${EPOCHREALTIME/[.,]/}; echo $((now / 1000)); }
+
 # --- killing ---------------------------------------------------------------------------------------------------
 
 # What the run was doing, by what it left behind. `log` is the inode of metrics.jsonl when it was started.
@@ -88,7 +90,12 @@ phase_of() {
   fi
 }
 
-milliseconds() { local now=${EPOCHREALTIME/[.,]/}; echo $((now / 1000)); }
+# Every third kill waits for a file that is there only while something is being written.
+await_writing() {
+  local names=("checkpoints/.tmp_*" "report.html.tmp" "best/checkpoints/.tmp_*" "*.tmp" "previews/*.tmp")
+  local name=${names[RANDOM % ${#names[@]}]} last=$(($(milliseconds) + 500))
+  until compgen -G "$1/$name" >/dev/null || (($(milliseconds) > last)); do :; done
+}
 
 # kill_once RUN LONGEST: starts the run and kills it within so many milliseconds. False where it ended before.
 kill_once() {
@@ -98,8 +105,9 @@ kill_once() {
   "${words[@]}" --out "$run" --resume >>"$run.out" 2>&1 &
   pid=$!
   sleep "$((wait / 1000)).$(printf %03d $((wait % 1000)))"
+  ((RANDOM % 3 > 0)) || await_writing "$run"
   kill -KILL "$pid" 2>/dev/null || true
-  wait "$pid" || code=$?
+  { wait "$pid" || code=$?; } 2>/dev/null
   ((code == 137)) && { phase_of "$run" "$log" >>"$run.phases"; return 0; }
   ((code == 0)) || { echo "$run: exit code $code, $(tail -n 1 "$run.out")"; exit 1; }
   return 1
