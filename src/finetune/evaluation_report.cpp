@@ -96,7 +96,9 @@ BestEpoch best_epoch(const std::string& metrics_jsonl, const std::string& metric
     const auto values = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!values.is_object() || !values.contains(metric) || !values[metric].is_number()) continue;
     if (values[metric].get<double>() > best.value) {
-      best = {.value = values[metric], .epoch = values.value("epoch", 0.0)};
+      const auto epoch = values.find("epoch");
+      const bool told = epoch != values.end() && epoch->is_number();
+      best = {.value = values[metric], .epoch = told ? epoch->get<double>() : 0};
     }
   }
   return best;

@@ -131,14 +131,20 @@ Checkpoint load_checkpoint(const std::string& folder) {
   const fs::path path(folder);
   require(fs::is_directory(path), "{}: no such checkpoint", folder);
   require(fs::is_regular_file(path / kMeta), "{}: missing", (path / kMeta).string());
-  json document = read_meta(path / kMeta);
-  for (const char* name : {kBackbone, kTraining})
-    verify(path / name, document.at("files").at(name));
+  json meta;
+  try {
+    const json document = read_meta(path / kMeta);
+    for (const char* name : {kBackbone, kTraining})
+      verify(path / name, document.at("files").at(name));
+    meta = document.at("meta").get<json::object_t>();
+  } catch (const json::exception& e) {  // a right checksum over something else than we write
+    fail("{}: damaged: {}", (path / kMeta).string(), e.what());
+  }
   auto backbone = read_safetensors(path / kBackbone);
   return {.backbone = std::move(backbone.tensors),
           .training = read_safetensors(path / kTraining).tensors,
           .backbone_metadata = std::move(backbone.metadata),
-          .meta = std::move(document["meta"])};
+          .meta = std::move(meta)};
 }
 
 std::vector<std::string> list_checkpoints(const std::string& run_folder) {

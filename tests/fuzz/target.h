@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "files.h"
-#include "support/temp_folder.h"
 
 /// NOTE [Fuzzing]
 /// Everything that reads bytes from outside is a target here, once: fuzz.cpp makes a libFuzzer
@@ -38,11 +37,9 @@ inline std::vector<std::string> fixtures(const std::vector<std::string>& names) 
   return contents;
 }
 
-/// For parsers of files: a folder that lasts, and a file without the flush to disk.
-inline std::string scratch() {
-  static const TempFolder folder;
-  return folder.path() + "/";
-}
+/// For parsers of files: a folder that lasts, in memory where there is such a place, and a file
+/// without the flush to disk.
+std::string scratch();
 inline std::string put(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
   return path;

@@ -13,10 +13,10 @@ export OMP_NUM_THREADS=1
 # one PARSER INPUTS: a line of the table; false where an input did harm.
 one() {
   local parser=$1 inputs=$2 corpus=$build/corpus/$1 log=$build/$1.log begun=$SECONDS code=0 result crash=no
-  mkdir -p "$corpus" "$build/found" "$build/scratch/$parser"
+  mkdir -p "$corpus" "$build/found"
   local known=tests/fuzz/found/$parser
   [[ -d $known ]] || known=
-  TMPDIR=$PWD/$build/scratch/$parser PREVIT_FUZZ_TARGET=$parser \
+  PREVIT_FUZZ_TARGET=$parser \
     ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:max_allocation_size_mb=1024 \
     UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
     $build/tests/fuzz -runs="$inputs" -seed="${SEED:-1}" -timeout=10 -rss_limit_mb=4096 -print_final_stats=0 \
@@ -24,7 +24,6 @@ one() {
   result=$(sed -nE 's/^RESULT inputs=([0-9]+) refused=([0-9]+)$/\1 \2/p' "$log")
   ((code == 0)) || crash="YES: $log"
   printf '%-26s %9s %9s %8d  %s\n' "$parser" ${result:-- -} $((SECONDS - begun)) "$crash"
-  rm -rf "$build/scratch/$parser"
   return "$code"
 }
 

@@ -36,6 +36,7 @@ nlohmann::json settings_json(const Settings& settings) {
 void require_resumable(const nlohmann::json& saved, const Settings& now) {
   for (const auto& [key, value] : now) {
     if (!saved.contains(key) || saved[key] == value) continue;
+    require(saved[key].is_string(), "checkpoint: {} of its settings is no text", key);
     const auto before = saved[key].get<std::string>();
     if (!may_change(key)) {
       fail_usage(

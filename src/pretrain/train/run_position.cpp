@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "error.h"
+
 namespace previt {
 
 void Speed::add(const Speed& other) {
@@ -44,12 +46,16 @@ nlohmann::json RunPosition::save() const {
 }
 
 void RunPosition::load(const nlohmann::json& meta) {
-  steps_done = meta.at("step");
-  averages.load(meta.at("averages"));
-  interval = {meta.at("interval").at(0), meta.at("interval").at(1), meta.at("interval").at(2)};
-  seconds = meta.at("seconds");
-  skipped_steps = meta.at("skipped_steps");
-  best = meta.value("best", best);
+  try {
+    steps_done = meta.at("step");
+    averages.load(meta.at("averages"));
+    interval = {meta.at("interval").at(0), meta.at("interval").at(1), meta.at("interval").at(2)};
+    seconds = meta.at("seconds");
+    skipped_steps = meta.at("skipped_steps");
+    best = meta.value("best", best);
+  } catch (const nlohmann::json::exception& e) {
+    fail("checkpoint: where the run stands: {}", e.what());
+  }
 }
 
 }  // namespace previt

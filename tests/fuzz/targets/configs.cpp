@@ -76,7 +76,7 @@ const bool added[] = {
          .seeds =
              [] {
                return std::vector<std::string>{"model.image_size=[16, 32]",
-                                               "train.epochs=1e2",
+                                               "train.epochs=12",
                                                "data.path='a b'",
                                                "optimizer.name=adamw"};
              },

@@ -76,7 +76,7 @@ void resume_from(const std::string& text) {
   put(saved().folder + "meta.json",
       document.dump(1, ' ', false, json::error_handler_t::replace));
   const json meta = load_checkpoint(saved().folder).meta;
-  require_resumable(meta.at("settings"), {{"train.epochs", "4"}, {"model.arch", "vit_tiny"}});
+  require_resumable(meta.value("settings", json()), {{"train.epochs", "4"}, {"model.arch", "vit_tiny"}});
   RunPosition().load(meta);
 }
 
@@ -87,7 +87,7 @@ std::vector<std::string> metrics() {
 }
 
 const bool added[] = {
-    add({.name = "checkpoint", .seeds = checkpoint_files, .parse = load_damaged, .inputs = 400}),
+    add({.name = "checkpoint", .seeds = checkpoint_files, .parse = load_damaged, .inputs = 300}),
     add({.name = "checkpoint_meta",
          .seeds = [] { return std::vector{saved().files[2].second}; },
          .parse = resume_from,
@@ -100,12 +100,14 @@ const bool added[] = {
                MetricsLog log(put(scratch() + "metrics.jsonl", text), 8);
                log.write({.step = 9, .values = {{"loss", 1}}});
              },
+         .inputs = 1500,
          .refused = 0}),
     add({.name = "previews",
          .seeds = [] { return std::vector<std::string>{R"({"epoch_1.png": "a caption", "b.png": ""})"}; },
          .parse =
              [](const std::string& text) {
                const std::string run = scratch() + "outputs";
+               fs::remove_all(run);  // each opening leaves another file of events
                fs::create_directories(run + "/previews");
                put(run + "/previews/epoch_1.png", "a picture");
                put(run + "/previews/newest.json", text);

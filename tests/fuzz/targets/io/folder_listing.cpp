@@ -34,6 +34,7 @@ const bool added = add({.name = "folder_listing",
                               const FolderListing listing = list_images(listed().root, listed().cache);
                               for (int64_t i = 0; i < listing.size(); ++i) listing.path(i);
                             },
+                        .inputs = 1000,
                         .refused = 0});
 
 }  // namespace
