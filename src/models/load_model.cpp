@@ -9,11 +9,11 @@
 #include "files.h"
 #include "json_options.h"
 #include "models/checkpoint.h"
+#include "models/finite.h"
 #include "models/foreign_config.h"
 #include "models/layers/pos_embed.h"
 #include "models/naming.h"
 #include "models/weight_file.h"
-#include "models/weights.h"
 
 namespace previt {
 namespace fs = std::filesystem;

@@ -93,16 +93,6 @@ std::string weights_checksum(const torch::nn::Module& module) {
   return checksum.hex();
 }
 
-void require_finite(const NamedTensors& weights, const std::string& place) {
-  for (const auto& [name, tensor] : weights) {
-    if (!tensor.is_floating_point()) continue;
-    // A finite sum takes no memory and proves it; another may only be too large.
-    if (std::isfinite(tensor.sum().item<double>())) continue;
-    require(
-        torch::isfinite(tensor).all().item<bool>(), "{}: {} holds NaN or infinity", place, name);
-  }
-}
-
 LoadReport load_into(torch::nn::Module& module, const NamedTensors& weights) {
   NamedTensors own = named_tensors(module);
   LoadReport report;

@@ -18,9 +18,6 @@ NamedTensors named_tensors(const torch::nn::Module& module);
 /// Of their names and bytes.
 std::string weights_checksum(const torch::nn::Module& module);
 
-/// Throws Error, led by `place`, that names the first tensor which holds NaN or infinity.
-void require_finite(const NamedTensors& weights, const std::string& place);
-
 struct LoadReport {
   std::vector<std::string>
       missing;  ///< the module's names that the weights lack; these keep their values

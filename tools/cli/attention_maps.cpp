@@ -18,8 +18,8 @@
 #include "error.h"
 #include "finetune/attention_maps.h"
 #include "log.h"
+#include "models/finite.h"
 #include "models/layers/precision.h"
-#include "models/weights.h"
 #include "progress.h"
 
 namespace previt::cli {

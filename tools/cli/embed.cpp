@@ -19,8 +19,8 @@
 #include "finetune/heat_map.h"
 #include "finetune/pca.h"
 #include "log.h"
+#include "models/finite.h"
 #include "models/layers/precision.h"
-#include "models/weights.h"
 #include "pretrain/contact_sheet.h"
 #include "progress.h"
 

@@ -15,7 +15,7 @@
 #include "finetune/finetune_options.h"
 #include "finetune/model.h"
 #include "log.h"
-#include "models/weights.h"
+#include "models/finite.h"
 
 namespace previt::cli {
 namespace {
