@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "finetune/model.h"
+
 namespace previt {
 namespace {
 
@@ -105,7 +107,12 @@ FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
   ModelSection section;
   if (pretrained != nullptr) section.model = pretrained->options;
   recipe.read(section);
-  const VitOptions& model = pretrained != nullptr ? pretrained->options : section.model;
+  VitOptions model = section.model;
+  if (pretrained != nullptr) {
+    model = pretrained->options;
+    if (!pretrained->heads_told) model.num_heads = section.model.num_heads;
+    require_heads(model, *pretrained);
+  }
   FinetuneRun whole =
       recipe.places().around([&] { return finetune_defaults(model, pretrained != nullptr); });
   if (pretrained != nullptr) {

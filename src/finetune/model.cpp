@@ -72,12 +72,18 @@ void require_same_architecture(const VitOptions& wanted, const LoadedModel& load
   const auto want = options_to_json(resolve(wanted));
   const auto have = options_to_json(loaded.options);
   for (const auto& [key, value] : want.items()) {
-    const bool unknown = key == "num_heads" && have.at(key) == 0;
+    const bool unknown = key == "num_heads" && !loaded.heads_told;
     if (kFree.contains(key) || have.at(key) == value || unknown) continue;
     if (same_start(key, value, have.at(key))) continue;
     fail_usage(
         "model.{}: {}, but {} has {}", key, value.dump(), loaded.source, have.at(key).dump());
   }
+}
+
+void require_heads(const VitOptions& options, const LoadedModel& loaded) {
+  require(options.num_heads > 0,
+          "{}: does not say how many attention heads it has; give --set model.num_heads=N",
+          loaded.source);
 }
 
 std::shared_ptr<Vit> vit_from_checkpoint(const LoadedModel& loaded,

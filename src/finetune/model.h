@@ -12,6 +12,9 @@ namespace previt {
 /// head.
 void require_same_architecture(const VitOptions& wanted, const LoadedModel& loaded);
 
+/// Throws Error that says what to give where neither the weights nor the user told the heads.
+void require_heads(const VitOptions& options, const LoadedModel& loaded);
+
 /// A Vit of `options` with the checkpoint's weights, positions resampled to its image size. A norm
 /// or a distillation token that the checkpoint lacks starts afresh. Options that a user may have
 /// changed go through require_same_architecture first: that need not wait for the data.

@@ -14,6 +14,13 @@ int64_t whole(const json& config, const char* key, int64_t otherwise) {
   return it != config.end() && it->is_number_integer() ? it->get<int64_t>() : otherwise;
 }
 
+void take_heads(const json& config, const char* key, LoadedModel& model) {
+  const int64_t heads = whole(config, key, 0);
+  if (heads <= 0) return;
+  model.options.num_heads = heads;
+  model.heads_told = true;
+}
+
 // One number for a square, or [height, width].
 std::vector<int64_t> sides(const json& value) {
   if (value.is_number_integer()) return {value.get<int64_t>()};
@@ -46,7 +53,7 @@ void take_normalisation(const json& mean, const json& std, NormalizeOptions& nor
 
 void apply_hf_config(const json& config, LoadedModel& model) {
   VitOptions& o = model.options;
-  o.num_heads = whole(config, "num_attention_heads", o.num_heads);
+  take_heads(config, "num_attention_heads", model);
   if (const json& eps = member(config, "layer_norm_eps"); eps.is_number())
     o.norm_eps = eps.get<double>();
   for (const char* key : {"layer_scale_init_value", "layerscale_value"}) {
@@ -68,7 +75,7 @@ void apply_hf_config(const json& config, LoadedModel& model) {
 void apply_timm_config(const json& config, LoadedModel& model) {
   VitOptions& o = model.options;
   const json& args = member(config, "model_args");
-  if (args.is_object()) o.num_heads = whole(args, "num_heads", o.num_heads);
+  if (args.is_object()) take_heads(args, "num_heads", model);
   const json& pretrained = member(config, "pretrained_cfg");
   if (pretrained.is_object()) {
     take_normalisation(member(pretrained, "mean"), member(pretrained, "std"), model.normalize);
@@ -89,8 +96,10 @@ void apply_arguments(const json& args, LoadedModel& model) {
     if (!value.is_string() || o.num_heads != 0) continue;
     for (const char* size : {"vit_tiny", "vit_small", "vit_base", "vit_large", "vit_huge"}) {
       const int64_t heads = resolve({.arch = size}).num_heads;
-      if (value.get<std::string>().find(size) != std::string::npos && o.embed_dim % heads == 0)
-        o.num_heads = heads;
+      if (value.get<std::string>().find(size) == std::string::npos || o.embed_dim % heads != 0)
+        continue;
+      o.num_heads = heads;
+      model.heads_told = true;
     }
   }
 }

@@ -88,15 +88,20 @@ void infer_relative(const NamedTensors& weights, VitOptions& o, const std::strin
   o.num_heads = get(weights, weights.contains(own) ? own : shared, 2, place).size(1);
 }
 
+int64_t patches_of(const std::vector<int64_t>& image_size, const VitOptions& o) {
+  if (image_size.empty()) return -1;
+  return image_size.front() / o.patch_size * (image_size.back() / o.patch_size);
+}
+
 void infer_image_size(const NamedTensors& weights,
                       VitOptions& o,
                       const std::vector<int64_t>& known,
-                      const std::string& place) {
+                      const std::string& place,
+                      const std::vector<int64_t>& otherwise) {
   int64_t side = -1;
   if (weights.contains("pos_embed")) {
     const int64_t rows = get(weights, "pos_embed", 3, place).size(1);
-    const int64_t known_patches =
-        known.empty() ? -1 : known.front() / o.patch_size * (known.back() / o.patch_size);
+    const int64_t known_patches = patches_of(known, o);
     const int64_t prefix = o.num_class_tokens();
     o.pos_embed_cls =
         prefix > 0 && rows != known_patches &&
@@ -107,8 +112,13 @@ void infer_image_size(const NamedTensors& weights,
       return;
     }
     side = square_side(patches);
+    if (side < 0 && patches == patches_of(otherwise, o)) {
+      o.image_size = otherwise;
+      return;
+    }
     require(side > 0,
-            "{}: pos_embed: {} rows are no square grid, and nothing says which other",
+            "{}: pos_embed: {} rows are no square grid, and nothing says which other; give "
+            "--set model.image_size=[HEIGHT,WIDTH]",
             place,
             rows);
   } else {
@@ -131,7 +141,8 @@ void infer_image_size(const NamedTensors& weights,
 
 VitOptions infer_options(const NamedTensors& weights,
                          const std::vector<int64_t>& image_size,
-                         const std::string& place) {
+                         const std::string& place,
+                         const std::vector<int64_t>& otherwise) {
   VitOptions o;
   const at::Tensor& patch = get(weights, "patch_embed.proj.weight", 4, place);
   require(patch.size(2) == patch.size(3),
@@ -157,7 +168,7 @@ VitOptions infer_options(const NamedTensors& weights,
     o.num_classes = get(weights, "head.weight", 2, place).size(0);
   infer_mlp(weights, o, place);
   infer_relative(weights, o, place);
-  infer_image_size(weights, o, image_size, place);
+  infer_image_size(weights, o, image_size, place, otherwise);
 
   o.arch = "custom";
   for (const char* arch :

@@ -9,10 +9,11 @@
 #include "files.h"
 #include "json_options.h"
 #include "models/checkpoint.h"
+#include "models/finite.h"
 #include "models/foreign_config.h"
 #include "models/layers/pos_embed.h"
 #include "models/naming.h"
-#include "models/pth.h"
+#include "models/weight_file.h"
 
 namespace previt {
 namespace fs = std::filesystem;
@@ -46,6 +47,7 @@ LoadedModel from_metadata(const std::map<std::string, std::string>& metadata,
   require(
       value("previt_format") == kFormatVersion, "{}: written by a newer version of PreViT", place);
   LoadedModel model;
+  model.heads_told = true;
   model.options = options_from_json<VitOptions>(value("arch"), place + ": arch");
   model.normalize = options_from_json<NormalizeOptions>(value("normalize"), place + ": normalize");
   if (metadata.contains("crop_pct")) {
@@ -82,17 +84,44 @@ bool has_sincos_positions(const NamedTensors& weights, const VitOptions& o) {
          torch::allclose(it->second.to(torch::kFloat).view_as(table), table, 0, 1e-5);
 }
 
-LoadedModel from_foreign(const NamedTensors& tensors, json config, const std::string& place) {
-  NamedWeights named = rename_weights(tensors, place);
+// "state_dict is used, not state_dict_ema", where there was a choice.
+std::string choice_between(const std::vector<Network>& networks) {
+  std::string left;
+  for (size_t i = 1; i < networks.size(); ++i) {
+    left += (left.empty() ? "" : ", ") + networks[i].name();
+  }
+  return left.empty() ? "" : fmt::format("{} is used, not {}", networks.front().name(), left);
+}
+
+// DINO publishes bare backbones: no wrapper and no head. Classifiers of DeiT and MAE come under
+// "model"; both resize positions without antialiasing.
+std::string pickled_resize(const Network& network, const VitOptions& options) {
+  if (options.pos_resize != "timm") return options.pos_resize;
+  if (network.key == "model" || network.key == "model_ema") return "mae";
+  const bool bare = network.key.empty() && options.num_classes == 0;
+  return bare ? "dino" : "timm";
+}
+
+LoadedModel from_foreign(const WeightFile& file,
+                         json config,
+                         const LoadHints& hints,
+                         const std::string& place) {
+  if (config.is_null()) config = file.args;
+  const std::vector<Network> networks = networks_in(file.dicts, place, hints.network);
+  const Network& network = networks.front();
+  NamedWeights named = rename_weights(file.dicts.at(network.key), network.prefix, place);
   LoadedModel model;
   model.source = place;
-  model.options = infer_options(named.backbone, image_size_in(config), place);
+  model.choice = choice_between(networks);
+  model.options = infer_options(named.backbone, image_size_in(config), place, hints.image_size);
   model.options.pos_resize = resize_convention(named.family, model.options);
+  model.heads_told = model.options.rel_pos_bias != "none";
   if (has_sincos_positions(named.backbone, model.options)) {
     model.options.pos_embed = "sincos";
     model.options.pos_resize = "mae";
   }
   apply_config(config, model);
+  if (file.pickled) model.options.pos_resize = pickled_resize(network, model.options);
   if (static_cast<int64_t>(model.normalize.mean.size()) != model.options.in_channels) {
     const std::vector<double> half(static_cast<size_t>(model.options.in_channels), 0.5);
     model.normalize = {.mean = half, .std = half};
@@ -103,53 +132,40 @@ LoadedModel from_foreign(const NamedTensors& tensors, json config, const std::st
   return model;
 }
 
-LoadedModel from_safetensors(const std::string& path, json config) {
-  auto file = read_safetensors(path);
+// Our own files hold one network.
+void require_no_choice(const LoadHints& hints, const std::string& place) {
+  const std::string& wanted = hints.network;
+  require(wanted.empty() || wanted == "model", "{}: has no {} weights, only: model", place, wanted);
+}
+
+LoadedModel from_file(const std::string& path, json config, const LoadHints& hints) {
+  WeightFile file = read_weight_file(path);
   if (!file.metadata.contains("previt_format"))
-    return from_foreign(file.tensors, std::move(config), path);
-  LoadedModel model = from_metadata(file.metadata, std::move(file.tensors), path);
+    return from_foreign(file, std::move(config), hints, path);
+  require_no_choice(hints, path);
+  LoadedModel model = from_metadata(file.metadata, std::move(file.dicts.at("")), path);
   model.source = path;
   return model;
 }
 
-// The state_dict in a training checkpoint: of a student and a teacher the teacher's, as in the
-// official evaluations. A file may also be the state_dict itself.
-const PickleValue& network_in(const PickleValue& root) {
-  for (const char* key : {"teacher", "model", "module", "state_dict", "student"}) {
-    const PickleValue* network = root.find(key);
-    if (network != nullptr && !tensors_in(*network).empty()) return *network;
+// As transformers looks for them.
+LoadedModel from_weights_in(const fs::path& folder, json config, const LoadHints& hints) {
+  for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
+    const fs::path whole = folder / name, index = folder / (std::string(name) + ".index.json");
+    if (fs::exists(whole)) return from_file(whole, std::move(config), hints);
+    if (fs::exists(index)) {
+      return from_foreign(read_sharded_weights(index), std::move(config), hints, index);
+    }
   }
-  return root;
+  fail("{}: has no model.safetensors, no pytorch_model.bin and no index of their parts",
+       folder.string());
 }
 
-LoadedModel from_pth(const std::string& path, json config = {}) {
-  const PthFile file = read_pth(path);
-  if (const PickleValue* args = file.root->find("args"); args != nullptr && config.is_null()) {
-    config = pickle_to_json(*args);
-  }
-  const PickleValue& network = network_in(*file.root);
-  LoadedModel model = from_foreign(tensors_in(network), std::move(config), path);
-  // DINO publishes bare backbones: no wrapper and no head.
-  if (&network == file.root && model.options.pos_resize == "timm" &&
-      model.options.num_classes == 0) {
-    model.options.pos_resize = "dino";
-  }
-  // Classifiers of DeiT and MAE come under "model"; both resize positions without antialiasing.
-  if (file.root->find("model") == &network && model.options.pos_resize == "timm") {
-    model.options.pos_resize = "mae";
-  }
-  return model;
-}
-
-LoadedModel from_config_folder(const fs::path& folder) {
+LoadedModel from_config_folder(const fs::path& folder, const LoadHints& hints) {
   const std::string config_path = folder / "config.json";
   json config = parse_json(read_whole_file(config_path), config_path);
   require(config.is_object(), "{}: not a JSON object", config_path);
-  const fs::path weights = folder / "model.safetensors";
-  const fs::path pickled = folder / "pytorch_model.bin";
-  LoadedModel model = !fs::exists(weights) && fs::exists(pickled)
-                          ? from_pth(pickled, std::move(config))
-                          : from_safetensors(weights, std::move(config));
+  LoadedModel model = from_weights_in(folder, std::move(config), hints);
   if (const fs::path path = folder / "preprocessor_config.json"; fs::exists(path)) {
     apply_preprocessor(parse_json(read_whole_file(path), path), model);
   }
@@ -173,10 +189,25 @@ LoadedModel from_run(const std::string& folder, std::vector<std::string>* warnin
   return from_checkpoint(std::move(checkpoint), list_checkpoints(folder).at(passed_over.size()));
 }
 
-LoadedModel from_folder(const fs::path& folder, std::vector<std::string>* warnings) {
-  if (fs::exists(folder / "meta.json")) return from_checkpoint(load_checkpoint(folder), folder);
-  if (fs::exists(folder / "checkpoints")) return from_run(folder, warnings);
-  if (fs::exists(folder / "config.json")) return from_config_folder(folder);
+bool holds_weights(const fs::path& folder) {
+  for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
+    const fs::path whole = folder / name;
+    if (fs::exists(whole) || fs::exists(whole.string() + ".index.json")) return true;
+  }
+  return false;
+}
+
+LoadedModel from_folder(const fs::path& folder,
+                        std::vector<std::string>* warnings,
+                        const LoadHints& hints) {
+  const bool checkpoint = fs::exists(folder / "meta.json");
+  if (checkpoint || fs::exists(folder / "checkpoints")) {
+    require_no_choice(hints, folder);
+    return checkpoint ? from_checkpoint(load_checkpoint(folder), folder)
+                      : from_run(folder, warnings);
+  }
+  if (fs::exists(folder / "config.json")) return from_config_folder(folder, hints);
+  if (holds_weights(folder)) return from_weights_in(folder, nullptr, hints);
   fail(
       "{}: neither a run folder (checkpoints/), a checkpoint (meta.json) nor a Hugging Face or "
       "timm folder "
@@ -186,20 +217,18 @@ LoadedModel from_folder(const fs::path& folder, std::vector<std::string>* warnin
 
 }  // namespace
 
-LoadedModel load_model(const std::string& ckpt, std::vector<std::string>* warnings) {
+LoadedModel load_model(const std::string& ckpt,
+                       std::vector<std::string>* warnings,
+                       const LoadHints& hints) {
   const fs::path path(ckpt);
   require(fs::exists(path),
           "{}: no such file or folder; give a run folder, a checkpoint, a .safetensors, a .pth or "
           "a Hugging Face or timm folder",
           ckpt);
-  if (fs::is_directory(path)) return from_folder(path, warnings);
-  const std::string ending = path.extension();
-  if (ending == ".safetensors") return from_safetensors(ckpt, {});
-  if (ending == ".pth" || ending == ".pt" || ending == ".bin") return from_pth(ckpt);
-  fail(
-      "{}: give a run folder, a checkpoint, a .safetensors, a .pth or a Hugging Face or timm "
-      "folder",
-      ckpt);
+  LoadedModel model =
+      fs::is_directory(path) ? from_folder(path, warnings, hints) : from_file(ckpt, nullptr, hints);
+  require_finite(model.weights, model.source);
+  return model;
 }
 
 std::map<std::string, std::string> describe_backbone(const VitOptions& options) {

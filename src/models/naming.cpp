@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <set>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "error.h"
+#include "models/networks.h"
 
 namespace previt {
 namespace {
@@ -26,28 +26,34 @@ std::string rename(const std::string& key, const Renames& renames) {
   return key;
 }
 
-// Prefixes of every network in the file, found by its patch embedding: "" for a plain one.
-std::vector<std::string> network_prefixes(const NamedTensors& weights, const std::string& anchor) {
-  std::vector<std::string> prefixes;
-  for (const auto& [key, tensor] : weights) {
-    if (!key.ends_with(anchor)) continue;
-    const std::string prefix = key.substr(0, key.size() - anchor.size());
-    if (prefix.empty() || prefix.back() == '.') prefixes.push_back(prefix);
-  }
-  return prefixes;
+// The dotted start that all names share, "module.model.".
+std::string shared_prefix(const NamedTensors& weights) {
+  const std::string& first = weights.begin()->first;
+  const std::string& last = weights.rbegin()->first;  // sorted: all others lie between
+  const auto differ = std::mismatch(first.begin(), first.end(), last.begin(), last.end()).first;
+  const size_t dot = std::string(first.begin(), differ).rfind('.');
+  return dot == std::string::npos ? "" : first.substr(0, dot + 1);
 }
 
-// The teacher before the student, an encoder before a decoder, then the least wrapped.
-std::string choose_prefix(std::vector<std::string> prefixes) {
-  const auto rank = [](const std::string& prefix) {
-    const bool teacher = prefix.find("teacher") != std::string::npos;
-    const bool avoid =
-        prefix.find("student") != std::string::npos || prefix.find("decoder") != std::string::npos;
-    return std::make_tuple(!teacher, avoid, prefix.size());
-  };
-  return *std::min_element(prefixes.begin(), prefixes.end(), [&](const auto& a, const auto& b) {
-    return rank(a) < rank(b);
-  });
+// The weights of the network at `prefix` without it. What no network holds, as a head beside a
+// backbone, loses only what wraps everything; other networks keep their names.
+template <class Rename>
+NamedTensors unwrap(const NamedTensors& weights, const std::string& prefix, Rename rename) {
+  const auto networks = network_prefixes(weights);
+  const std::string outer = shared_prefix(weights);
+  NamedTensors renamed, others;
+  for (const auto& [key, tensor] : weights) {
+    if (starts_with(key, prefix)) {
+      renamed[rename(key.substr(prefix.size()))] = tensor;
+      continue;
+    }
+    const bool foreign = std::any_of(networks.begin(), networks.end(), [&](const auto& network) {
+      return network != prefix && starts_with(key, network);
+    });
+    if (!foreign) others[rename(key.substr(outer.size()))] = tensor;
+  }
+  renamed.merge(others);
+  return renamed;
 }
 
 // --- Hugging Face → timm
@@ -138,10 +144,7 @@ void join_qkv(NamedTensors& weights, const std::string& place) {
 NamedTensors from_hf(const NamedTensors& weights,
                      const std::string& prefix,
                      const std::string& place) {
-  NamedTensors renamed;
-  for (const auto& [key, tensor] : weights) {
-    renamed[hf_name(starts_with(key, prefix) ? key.substr(prefix.size()) : key)] = tensor;
-  }
+  NamedTensors renamed = unwrap(weights, prefix, hf_name);
   join_qkv(renamed, place);
   return renamed;
 }
@@ -170,14 +173,6 @@ std::string official_name(const std::string& key) {
   if (name.ends_with(".gamma_1")) return name.substr(0, name.size() - 7) + "ls1.gamma";
   if (name.ends_with(".gamma_2")) return name.substr(0, name.size() - 7) + "ls2.gamma";
   return name;
-}
-
-NamedTensors from_official(const NamedTensors& weights, const std::string& prefix) {
-  NamedTensors renamed;
-  for (const auto& [key, tensor] : weights) {
-    renamed[starts_with(key, prefix) ? official_name(key.substr(prefix.size())) : key] = tensor;
-  }
-  return renamed;
 }
 
 // timm packs SwiGLU as fc1 [2 H, D] and fc2 [D, H]; the order of the halves is DINOv2's.
@@ -220,6 +215,13 @@ bool is_vit_name(const std::string& key) {
   return starts_with(key, "blocks.") || kNames.contains(key);
 }
 
+// A classifier of something wider, as of several blocks' features, is not the Vit's.
+bool head_fits(const NamedTensors& weights) {
+  const auto head = weights.find("head.weight"), patch = weights.find(kPatchEmbed);
+  return head == weights.end() || patch == weights.end() || head->second.dim() != 2 ||
+         patch->second.dim() == 0 || head->second.size(1) == patch->second.size(0);
+}
+
 std::string family_of(const NamedTensors& weights,
                       const std::string& prefix,
                       const NamedTensors& renamed) {
@@ -236,25 +238,25 @@ std::string family_of(const NamedTensors& weights,
 
 }  // namespace
 
-NamedWeights rename_weights(const NamedTensors& weights, const std::string& place) {
-  const std::string hf_anchor = "embeddings.patch_embeddings.projection.weight";
-  const std::string anchor = "patch_embed.proj.weight";
+NamedWeights rename_weights(const NamedTensors& weights,
+                            const std::string& prefix,
+                            const std::string& place) {
   NamedTensors renamed;
   NamedWeights split;
-  if (const auto prefixes = network_prefixes(weights, hf_anchor); !prefixes.empty()) {
-    renamed = from_hf(weights, choose_prefix(prefixes), place);
+  if (weights.contains(prefix + kHfPatchEmbed)) {
+    renamed = from_hf(weights, prefix, place);
     split.family = "hf";
-  } else if (const auto own = network_prefixes(weights, anchor); !own.empty()) {
-    const std::string prefix = choose_prefix(own);
-    renamed = from_official(weights, prefix);
-    split.family = family_of(weights, prefix, renamed);
   } else {
-    fail("{}: holds no Vision Transformer (no {})", place, anchor);
+    renamed = unwrap(weights, prefix, official_name);
+    split.family = family_of(weights, prefix, renamed);
   }
   unpack_swiglu(renamed);
+  const bool own_head = head_fits(renamed);
   for (auto& [key, tensor] : renamed) {
     if (key.ends_with("relative_position_index")) continue;  // computed from the grid
-    (is_vit_name(key) ? split.backbone : split.extra)[key] = std::move(tensor);
+    const bool head = starts_with(key, "head.") || starts_with(key, "head_dist.");
+    (is_vit_name(key) && (own_head || !head) ? split.backbone : split.extra)[key] =
+        std::move(tensor);
   }
   // Mean pooling replaces the final norm, whatever a file still holds of it.
   if (split.backbone.contains("fc_norm.weight")) {
@@ -263,6 +265,11 @@ NamedWeights rename_weights(const NamedTensors& weights, const std::string& plac
     }
   }
   return split;
+}
+
+NamedWeights rename_weights(const NamedTensors& weights, const std::string& place) {
+  const auto networks = networks_in({{"", weights}}, place);
+  return rename_weights(weights, networks.front().prefix, place);
 }
 
 }  // namespace previt

@@ -179,7 +179,11 @@ void TensorBuilder::call(const std::string& callee,
   const auto& items = arguments.items;
   if (callee == "torch._utils._rebuild_tensor_v2" || callee == "torch._utils._rebuild_tensor") {
     make_view(arguments, result);
-  } else if (callee == "torch._utils._rebuild_parameter" &&
+  } else if (callee == "torch._tensor._rebuild_from_type_v2" && items.size() > 2 &&
+             items[0]->is(Kind::object) && items[2]->is(Kind::tuple) && items[0]->text != callee) {
+    call(items[0]->text, *items[2], result);  // (function, type, arguments, attributes)
+  } else if ((callee == "torch._utils._rebuild_parameter" ||
+              callee == "torch._utils._rebuild_parameter_with_state") &&
              item(arguments, 0, Kind::tensor) != nullptr) {
     result.kind = Kind::tensor;
     result.tensor = items[0]->tensor;

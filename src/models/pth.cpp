@@ -17,7 +17,9 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
+constexpr double kLegacyMagic = 0x1950a86a20f9469cfc6cp0;
 constexpr int kMaxJsonDepth = 32;
+constexpr int kMaxJsonValues = 100'000;  // one value of a pickle may stand in many places
 
 // --- zip: ROOT/data.pkl, ROOT/data/KEY
 // ----------------------------------------------------------------
@@ -40,6 +42,9 @@ PthFile parse_zip(const char* data, uint64_t size, const std::string& place) {
     const auto [order, length] = bytes_of(root + "byteorder");
     require(std::string(order, length) == "little", "{}: written on a big-endian machine", place);
   }
+  require(!entries.contains(root + "constants.pkl"),
+          "{}: is a TorchScript archive; save the state_dict() of its module",
+          place);
   const auto [pickle, pickle_size] = bytes_of(root + "data.pkl");
 
   TensorBuilder builder(place, size);
@@ -59,17 +64,22 @@ PthFile parse_zip(const char* data, uint64_t size, const std::string& place) {
   return file;
 }
 
-// --- before PyTorch 1.6: magic, version, sizes of types, object, keys, then the bytes of each key
-// ------
+// --- pickle.dump: the object. Before PyTorch 1.6: magic, version, sizes of types, object, keys,
+// then the bytes of each key
 
-PthFile parse_legacy(const char* data, uint64_t size, const std::string& place) {
+PthFile parse_pickles(const char* data, uint64_t size, const std::string& place) {
   std::map<std::string, at::Tensor> storages;
   TensorBuilder builder(place, size);
   const PickleHooks hooks =
       builder.hooks([&](const StorageId& id, at::Tensor& storage) { storages[id.key] = storage; });
   PthFile file;
   ByteReader reader(data, size, place);
-  for (int i = 0; i < 3; ++i) unpickle(reader, file.values, hooks);
+  file.root = &unpickle(reader, file.values, hooks);
+  if (!file.root->is(Kind::real) || file.root->real != kLegacyMagic) {
+    require(storages.empty(), "{}: a pickle without the data of its tensors", place);
+    return file;
+  }
+  for (int i = 0; i < 2; ++i) unpickle(reader, file.values, hooks);
   file.root = &unpickle(reader, file.values, hooks);
   const PickleValue& keys = unpickle(reader, file.values, hooks);
   for (const PickleValue* key : keys.items) {
@@ -85,19 +95,14 @@ PthFile parse_legacy(const char* data, uint64_t size, const std::string& place) 
 }
 
 PthFile parse_pth(const char* data, uint64_t size, const std::string& place) {
-  // PROTO 2, then LONG1 of 10 bytes: 0x1950a86a20f9469cfc6c.
-  static const unsigned char kLegacyMagic[] = {
-      0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
-  const bool legacy =
-      size > sizeof kLegacyMagic && std::memcmp(data, kLegacyMagic, sizeof kLegacyMagic) == 0;
-  if (legacy) return parse_legacy(data, size, place);
-  const bool zip = size > 4 && std::memcmp(data, "PK\3\4", 4) == 0;
-  require(zip, "{}: not a file of torch.save, or damaged", place);
-  return parse_zip(data, size, place);
+  if (size > 4 && std::memcmp(data, "PK\3\4", 4) == 0) return parse_zip(data, size, place);
+  require(size > 0 && data[0] == '\x80', "{}: not a file of torch.save, or damaged", place);
+  return parse_pickles(data, size, place);
 }
 
-nlohmann::json to_json(const PickleValue& value, int depth) {
-  require(depth < kMaxJsonDepth, "arguments in the .pth are nested too deeply");
+nlohmann::json to_json(const PickleValue& value, int depth, int& left) {
+  require(depth < kMaxJsonDepth && left > 0, "arguments in the .pth are nested too deeply");
+  left -= 1 + static_cast<int>(value.text.size() / 64);
   nlohmann::json json;
   switch (value.kind) {
     case Kind::boolean:
@@ -112,14 +117,14 @@ nlohmann::json to_json(const PickleValue& value, int depth) {
     case Kind::tuple:
     case Kind::set:
       json = nlohmann::json::array();
-      for (const PickleValue* item : value.items) json.push_back(to_json(*item, depth + 1));
+      for (const PickleValue* item : value.items) json.push_back(to_json(*item, depth + 1, left));
       return json;
     case Kind::dict:
     case Kind::object:
       if (value.is(Kind::object) && value.entries.empty()) return json;
       json = nlohmann::json::object();
       for (const auto& [key, item] : value.entries) {
-        if (key->is(Kind::text)) json[key->text] = to_json(*item, depth + 1);
+        if (key->is(Kind::text)) json[key->text] = to_json(*item, depth + 1, left);
       }
       return json;
     default:
@@ -146,6 +151,9 @@ NamedTensors tensors_in(const PickleValue& dict) {
   return tensors;
 }
 
-nlohmann::json pickle_to_json(const PickleValue& value) { return to_json(value, 0); }
+nlohmann::json pickle_to_json(const PickleValue& value) {
+  int left = kMaxJsonValues;
+  return to_json(value, 0, left);
+}
 
 }  // namespace previt

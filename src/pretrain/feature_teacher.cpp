@@ -24,6 +24,7 @@ FeatureTeacher::FeatureTeacher(const std::string& checkpoint, int64_t heads) {
   std::vector<std::string> warnings;
   LoadedModel loaded = load_model(checkpoint, &warnings);
   for (const auto& warning : warnings) log_warning(warning);
+  if (!loaded.choice.empty()) info("{}: {}", loaded.source, loaded.choice);
   VitOptions options = loaded.options;
   if (heads > 0) options.num_heads = heads;
   require(options.num_heads > 0,

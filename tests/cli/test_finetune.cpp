@@ -15,6 +15,7 @@ TEST_CASE("the command line of finetune is frozen") {
   const auto options = cli::finetune_options();
   for (const auto& option : options.options()) names.push_back(option->long_name());
   CHECK(names == Words{"from",
+                       "weights",
                        "data",
                        "recipe",
                        "arch",

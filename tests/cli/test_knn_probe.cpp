@@ -19,6 +19,7 @@ TEST_CASE("the command line of knn_probe is frozen") {
   const auto options = cli::knn_probe_options();
   for (const auto& option : options.options()) names.push_back(option->long_name());
   CHECK(names == Words{"from",
+                       "weights",
                        "untrained",
                        "image-size",
                        "heads",
@@ -26,6 +27,7 @@ TEST_CASE("the command line of knn_probe is frozen") {
                        "batch",
                        "workers",
                        "device",
+                       "set",
                        "data",
                        "out",
                        "k",

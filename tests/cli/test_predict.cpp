@@ -61,7 +61,7 @@ TEST_CASE("the command line of predict is frozen") {
   Words names;
   const auto options = cli::predict_options();
   for (const auto& option : options.options()) names.push_back(option->long_name());
-  CHECK(names == Words{"from", "images", "out", "top", "device"});
+  CHECK(names == Words{"from", "weights", "set", "images", "out", "top", "device"});
 }
 
 TEST_CASE("predict writes the likeliest classes of each image") {

@@ -18,6 +18,7 @@
 #include "error.h"
 #include "finetune/attention_maps.h"
 #include "log.h"
+#include "models/finite.h"
 #include "models/layers/precision.h"
 #include "progress.h"
 
@@ -231,6 +232,7 @@ class Tour {
     const at::Tensor maps = job_.rollout ? attention_rollout(vit, input)
                                          : previt::attention_maps(vit, input, job_.block);
     image.maps = maps[0].to(torch::kFloat32).cpu();
+    require_finite({{"the attention", image.maps}}, backbone_.loaded.source);
     image.masks = mass_mask(image.maps, job_.threshold);
     heads_ = image.maps.size(0);
   }
@@ -253,6 +255,7 @@ class Tour {
 po::options_description attention_maps_options() {
   po::options_description options("Options");
   add_backbone_options(options);
+  add_model_option(options);
   auto add = options.add_options();
   add("images",
       po::value<std::string>()->required(),

@@ -13,6 +13,7 @@
 #include "finetune/finetune_options.h"
 #include "finetune/model.h"
 #include "log.h"
+#include "models/finite.h"
 
 namespace previt::cli {
 namespace {
@@ -32,9 +33,7 @@ at::ScalarType precision(const std::string& name) {
 std::shared_ptr<Vit> build(const po::variables_map& args, LoadedModel& loaded) {
   VitOptions options = loaded.options;
   if (args.count("heads") > 0) options.num_heads = positive(args, "heads");
-  require(options.num_heads > 0,
-          "{}: does not say how many attention heads it has; give --heads",
-          loaded.source);
+  require_heads(options, loaded);
   if (args.count("untrained") == 0) {
     require_same_architecture(options, loaded);
     return vit_from_checkpoint(loaded, options, {.keep = true});
@@ -48,14 +47,14 @@ std::shared_ptr<Vit> build(const po::variables_map& args, LoadedModel& loaded) {
 
 void add_backbone_options(po::options_description& options) {
   const auto number = [](int64_t value) { return po::value<int64_t>()->default_value(value); };
+  add_from_option(
+      options,
+      "checkpoint: a run folder, a checkpoint folder, .safetensors, a Hugging Face or timm "
+      "folder, an official .pth");
   auto add = options.add_options();
-  add("from",
-      po::value<std::string>()->required(),
-      "checkpoint: a run folder, a checkpoint folder, .safetensors, a Hugging Face or timm folder, "
-      "an official .pth");
   add("untrained", "random weights instead of the checkpoint's: what to compare with");
   add("image-size", po::value<int64_t>(), "pixels a side; the model's own when not given");
-  add("heads", po::value<int64_t>(), "attention heads, for files that do not say");
+  add("heads", po::value<int64_t>(), "attention heads, as --set model.num_heads");
   add("precision", po::value<std::string>()->default_value("fp32"), "fp32 or bf16");
   add("batch", number(32), "images at a time");
   add("workers", number(0), "decoding threads; 0: one per core");
@@ -69,16 +68,14 @@ void add_labelled_data_option(po::options_description& options) {
                         "folder or synthetic:SPEC");
 }
 
-Backbone load_backbone(const po::variables_map& args) {
+Backbone load_backbone(const po::variables_map& args, OtherKeys others) {
   Backbone backbone;
   backbone.batch = positive(args, "batch");
   backbone.workers = args["workers"].as<int64_t>();
   backbone.type = precision(args["precision"].as<std::string>());
   const at::Device device = choose_device(args["device"].as<std::string>());
 
-  std::vector<std::string> warnings;
-  backbone.loaded = load_model(args["from"].as<std::string>(), &warnings);
-  for (const std::string& warning : warnings) log_warning(warning);
+  backbone.loaded = load_frozen(args, others);
   backbone.vit = build(args, backbone.loaded);
   backbone.vit->to(device);
   backbone.vit->eval();
@@ -122,6 +119,7 @@ LabelledFeatures labelled_features(const Backbone& backbone,
   const auto source = backbone.source(dataset);
   const Features features =
       extract_features(*backbone.vit, *source, options, backbone.reading(task));
+  require_finite({{"a feature", features.values}}, backbone.loaded.source);
   return {features.values, features.labels};
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "augment/dataset/dataset.h"
+#include "cli/from_option.h"
 #include "finetune/features.h"
 #include "finetune/knn.h"
 #include "models/load_model.h"
@@ -46,7 +47,7 @@ LabelledFeatures labelled_features(const Backbone& backbone,
                                    const std::string& task);
 
 /// Throws Error or UsageError led by what is wrong.
-Backbone load_backbone(const po::variables_map& args);
+Backbone load_backbone(const po::variables_map& args, OtherKeys others = OtherKeys::wrong);
 
 /// Prints `result` as one line; with --out also writes OUT/result.json.
 void write_result(const po::variables_map& args, const nlohmann::ordered_json& result);

@@ -19,6 +19,7 @@
 #include "finetune/heat_map.h"
 #include "finetune/pca.h"
 #include "log.h"
+#include "models/finite.h"
 #include "models/layers/precision.h"
 #include "pretrain/contact_sheet.h"
 #include "progress.h"
@@ -83,6 +84,7 @@ Written write_features(const EmbedJob& job,
         normalize(batch.views.at(0), backbone.loaded.normalize, backbone.device());
     const at::Tensor values =
         features_of(*backbone.vit, images, job.features).cpu().index_select(0, rows);
+    require_finite({{"a feature", values}}, backbone.loaded.source);
     const at::Tensor labels = batch.labels.index_select(0, rows);
     file.append("features", values);
     file.append("labels", labels);
@@ -177,6 +179,7 @@ void write_patch_pca(const EmbedJob& job,
 po::options_description embed_options() {
   po::options_description options("Options");
   add_backbone_options(options);
+  add_model_option(options);
   auto add = options.add_options();
   add("images",
       po::value<std::string>()->required(),

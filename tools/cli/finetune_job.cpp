@@ -7,6 +7,7 @@
 
 #include "augment/loader.h"
 #include "augment/sample_order.h"
+#include "cli/from_option.h"
 #include "error.h"
 #include "finetune/model.h"
 #include "log.h"
@@ -24,19 +25,20 @@ std::string text(const po::variables_map& args,
   return args.count(name) > 0 ? args[name].as<std::string>() : otherwise;
 }
 
-LoadedModel load_with_warnings(const std::string& checkpoint) {
+LoadedModel load_teacher(const std::string& checkpoint) {
   std::vector<std::string> warnings;
   LoadedModel loaded = load_model(checkpoint, &warnings);
   for (const std::string& warning : warnings) log_warning(warning);
+  if (!loaded.choice.empty()) info("{}: {}", loaded.source, loaded.choice);
   return loaded;
 }
 
-std::optional<LoadedModel> load_weights(const FinetuneJob& job) {
+std::optional<LoadedModel> load_weights(const FinetuneJob& job, const po::variables_map& args) {
   if (job.from == kScratch) {
     if (job.eval_only) fail_usage("--eval-only: needs a checkpoint, not --from none");
     return std::nullopt;
   }
-  LoadedModel loaded = load_with_warnings(job.from);
+  LoadedModel loaded = load_from(args);
   require(!job.eval_only || loaded.options.num_classes > 0,
           "{}: has no classes to evaluate; fine-tune it first",
           job.from);
@@ -102,8 +104,8 @@ LoaderOptions loader_options(const RunOptions& run) {
 
 po::options_description finetune_options() {
   po::options_description options("Options");
+  add_from_option(options, "checkpoint, or none: random weights");
   auto add = options.add_options();
-  add("from", po::value<std::string>()->required(), "checkpoint, or none: random weights");
   add("data",
       po::value<std::string>(),
       "labelled images: class folders, .h5 pack, CIFAR-10 folder or synthetic:SPEC; instead of "
@@ -127,7 +129,7 @@ FinetuneJob FinetuneJob::read(const po::variables_map& args) {
   job.eval_only = args.count("eval-only") > 0;
   job.resume = args.count("resume") > 0;
   job.out = text(args, "out", job.eval_only ? "" : "runs/finetune");
-  job.loaded = load_weights(job);
+  job.loaded = load_weights(job, args);
   Recipe recipe = read_recipe(args, job);
   job.run = FinetuneRun::read(recipe, job.loaded ? &*job.loaded : nullptr);
   if (job.loaded) require_same_architecture(job.run.run.model, *job.loaded);
@@ -169,7 +171,7 @@ std::shared_ptr<Vit> FinetuneJob::build_model() const {
 std::shared_ptr<const Distillation> FinetuneJob::load_distillation(at::Device device) const {
   const DistillationOptions& options = run.distillation;
   if (!options.on()) return nullptr;
-  const LoadedModel loaded_teacher = load_with_warnings(options.teacher);
+  const LoadedModel loaded_teacher = load_teacher(options.teacher);
   require_same_order(loaded_teacher, data.class_names());
   Teacher teacher(loaded_teacher, run.run);
   teacher.to(device);

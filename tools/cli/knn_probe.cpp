@@ -68,6 +68,7 @@ nlohmann::ordered_json result_of(const std::vector<KnnScore>& scores,
 po::options_description knn_probe_options() {
   po::options_description options("Options");
   add_backbone_options(options);
+  add_model_option(options);
   add_labelled_data_option(options);
   auto add = options.add_options();
   add("out", po::value<std::string>(), "folder for result.json");

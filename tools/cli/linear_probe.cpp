@@ -144,7 +144,7 @@ LinearProbeOptions read_options(const po::variables_map& args, const VitOptions&
                                            : Recipe::parse("", "linear_probe");
   if (args.count("set") > 0) {
     for (const auto& assignment : args["set"].as<std::vector<std::string>>()) {
-      recipe.set(assignment);
+      if (!is_model_key(assignment)) recipe.set(assignment);
     }
   }
   return LinearProbeOptions::read(recipe, model);
@@ -176,8 +176,8 @@ po::options_description linear_probe_options() {
   add("recipe", po::value<std::string>(), "YAML file with the settings that --set takes");
   add("set",
       po::value<std::vector<std::string>>()->composing(),
-      "key=value, for example protocol=mae, lrs=[0.01,0.1], epochs=50, augment=true; may be given "
-      "again");
+      "key=value, for example protocol=mae, lrs=[0.01,0.1], epochs=50, augment=true, or "
+      "model.num_heads=6 for weights that don't tell; may be given again");
   add("cache", po::value<std::string>(), "HDF5 file to keep the features in (without augment)");
   add("print-recipe", "print all settings and end");
   return options;
@@ -185,7 +185,7 @@ po::options_description linear_probe_options() {
 
 int linear_probe(const po::variables_map& args) {
   const auto path = args["data"].as<std::string>();
-  const Backbone backbone = load_backbone(args);
+  const Backbone backbone = load_backbone(args, OtherKeys::own);
   const VitOptions& model = backbone.vit->options();
   const LinearProbeOptions options = read_options(args, model);
   if (args.count("print-recipe") > 0) {

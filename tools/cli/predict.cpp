@@ -9,11 +9,13 @@
 #include "augment/sample_renderer.h"
 #include "cli/device.h"
 #include "cli/frames.h"
+#include "cli/from_option.h"
 #include "error.h"
 #include "finetune/csv.h"
 #include "finetune/finetune_options.h"
 #include "finetune/model.h"
 #include "log.h"
+#include "models/finite.h"
 
 namespace previt::cli {
 namespace {
@@ -25,11 +27,12 @@ struct Classified {
   std::shared_ptr<Vit> vit;
 };
 
-Classified load_classifier(const std::string& from, at::Device device) {
-  std::vector<std::string> warnings;
-  LoadedModel loaded = load_model(from, &warnings);
-  for (const std::string& warning : warnings) log_warning(warning);
-  require(loaded.options.num_classes > 0, "{}: has no classes; fine-tune it first", from);
+Classified load_classifier(const po::variables_map& args, at::Device device) {
+  LoadedModel loaded = load_frozen(args);
+  require(loaded.options.num_classes > 0,
+          "{}: has no classes; fine-tune it first",
+          args["from"].as<std::string>());
+  require_heads(loaded.options, loaded);
   auto vit = vit_from_checkpoint(loaded, loaded.options, {.keep = true});
   vit->to(device);
   vit->eval();
@@ -96,6 +99,7 @@ int64_t classify(const Classified& model, const Dataset& dataset, int64_t top, s
         model.vit->forward(normalize(views.pixels, model.loaded.normalize, device))
             .softmax(1)
             .cpu();
+    require_finite({{"a probability", probabilities}}, model.loaded.source);
     for (int64_t i = 0; i < count; ++i) {
       const std::string path = dataset.name(first + i);
       const std::string& error = views.errors[static_cast<size_t>(i)];
@@ -115,8 +119,9 @@ int64_t classify(const Classified& model, const Dataset& dataset, int64_t top, s
 
 po::options_description predict_options() {
   po::options_description options("Options");
+  add_from_option(options, "checkpoint with a classifier");
+  add_model_option(options);
   auto add = options.add_options();
-  add("from", po::value<std::string>()->required(), "checkpoint with a classifier");
   add("images",
       po::value<std::string>()->required(),
       "an image, a folder of images, .h5 pack or synthetic:SPEC");
@@ -127,10 +132,10 @@ po::options_description predict_options() {
 }
 
 int predict(const po::variables_map& args, std::ostream& standard_output) {
-  const auto from = args["from"].as<std::string>(), images = args["images"].as<std::string>();
+  const auto images = args["images"].as<std::string>();
   const auto top = args["top"].as<int64_t>();
   if (top < 1) fail_usage("--top: {} is not at least 1", top);
-  const Classified model = load_classifier(from, choose_device(args["device"].as<std::string>()));
+  const Classified model = load_classifier(args, choose_device(args["device"].as<std::string>()));
   const auto dataset = open_pictures(images, "all");
 
   std::string name = "stdout";

@@ -1,0 +1,204 @@
+// What every program that takes --from does with weights that others wrote.
+#ifdef PREVIT_WITH_IMAGE_IO
+#include <torch/types.h>
+
+#include <functional>
+#include <sstream>
+
+#include "augment/io/tensor_file.h"
+#include "cli/attention_maps.h"
+#include "cli/embed.h"
+#include "cli/knn_probe.h"
+#include "cli/linear_probe.h"
+#include "cli/predict.h"
+#include "models/vit.h"
+#include "models/weights.h"
+#include "support/catch.h"
+#include "support/checkpoint_file.h"
+#include "support/finetune_command.h"
+#include "support/torch_save.h"
+
+using namespace previt;
+using namespace previt::test;
+
+namespace {
+
+const std::string kImages = "synthetic:shapes,size=16,count=20,val=10";
+
+// A classifier's weights, which don't tell its heads.
+NamedTensors classifier(uint64_t seed) {
+  torch::manual_seed(seed);
+  VitOptions options = small_vit();
+  options.num_classes = 10;
+  NamedTensors weights;
+  for (const auto& [name, tensor] : named_tensors(Vit(options))) {
+    weights[name] = tensor.detach() + 0.1 * torch::randn_like(tensor);
+  }
+  return weights;
+}
+
+std::string write(const std::string& path, const std::map<std::string, NamedTensors>& dicts) {
+  write_whole_file(path, torch_save(dicts));
+  return path;
+}
+
+std::string predicted(const Words& words) {
+  std::ostringstream out;
+  REQUIRE(cli::predict(parse(cli::predict_options(), words + Words{"--images", kImages}), out) ==
+          0);
+  return out.str();
+}
+
+struct Tool {
+  std::string name;
+  std::function<void(const Words& words, const std::string& out)> run;
+};
+
+std::vector<Tool> tools() {
+  return {{"finetune",
+           [](const Words& words, const std::string& out) {
+             const Words all = words + Words{"--data",
+                                             kImages,
+                                             "--out",
+                                             out,
+                                             "--set",
+                                             "train.epochs=1",
+                                             "--set",
+                                             "schedule.warmup_epochs=0",
+                                             "--set",
+                                             "augment.rand_augment="};
+             REQUIRE(finetune(all) == 0);
+           }},
+          {"eval-only",
+           [](const Words& words, const std::string& out) {
+             REQUIRE(finetune(words + Words{"--data", kImages, "--eval-only", "--out", out}) == 0);
+           }},
+          {"predict", [](const Words& words, const std::string&) { predicted(words); }},
+          {"embed",
+           [](const Words& words, const std::string& out) {
+             const Words all = words + Words{"--images", kImages, "--out", out + ".h5"};
+             REQUIRE(call(cli::embed_options(), cli::embed, all) == 0);
+           }},
+          {"attention_maps",
+           [](const Words& words, const std::string& out) {
+             const Words all = words + Words{"--images", kImages, "--out", out, "--pictures", "0"};
+             REQUIRE(call(cli::attention_maps_options(), cli::attention_maps, all) == 0);
+           }},
+          {"knn_probe",
+           [](const Words& words, const std::string& out) {
+             const Words all = words + Words{"--data", kImages, "--out", out, "--k", "3"};
+             REQUIRE(call(cli::knn_probe_options(), cli::knn_probe, all) == 0);
+           }},
+          {"linear_probe", [](const Words& words, const std::string& out) {
+             const Words all =
+                 words +
+                 Words{"--data", kImages, "--out", out, "--set", "epochs=1", "--set", "blocks=1"};
+             REQUIRE(call(cli::linear_probe_options(), cli::linear_probe, all) == 0);
+           }}};
+}
+
+}  // namespace
+
+TEST_CASE("every program takes the sizes that weights don't tell, and no others") {
+  const TempFolder temp;
+  const std::string from = write(temp.path() + "/plain.pth", {{"", classifier(1)}});
+  for (const Tool& tool : tools()) {
+    INFO(tool.name);
+    const std::string out = temp.path() + "/" + tool.name;
+    const auto with = [&](const Words& more) { tool.run(Words{"--from", from} + more, out); };
+    CHECK_THROWS_WITH(
+        with({}),
+        from + ": does not say how many attention heads it has; give --set model.num_heads=N");
+    CHECK_NOTHROW(with({"--set", "model.num_heads=3"}));
+    CHECK_NOTHROW(with(
+        {"--set", "model.embed_dim=24", "--set", "model.depth=2", "--set", "model.num_heads=3"}));
+    CHECK_THROWS_WITH(with({"--set", "model.num_heads=3", "--set", "model.embed_dim=48"}),
+                      ContainsSubstring("model.embed_dim: 48, but " + from + " has 24"));
+    CHECK_THROWS_WITH(with({"--set", "model.num_heads=5"}),
+                      ContainsSubstring("model.embed_dim: 24 is not a multiple of num_heads 5"));
+    CHECK_THROWS_AS(with({"--set", "model.num_heads=3", "--set", "model.depht=2"}), UsageError);
+  }
+}
+
+TEST_CASE("every program takes the grid of positions that weights don't tell") {
+  const TempFolder temp;
+  NamedTensors weights = classifier(1);
+  weights.at("pos_embed") = torch::randn({1, 7, 24});
+  const std::string from = write(temp.path() + "/wide.pth", {{"", weights}});
+  for (const Tool& tool : tools()) {
+    INFO(tool.name);
+    CHECK_NOTHROW(tool.run(
+        {"--from", from, "--set", "model.num_heads=3", "--set", "model.image_size=[16,24]"},
+        temp.path() + "/" + tool.name));
+  }
+}
+
+TEST_CASE("heads that are only usual for a width may be given") {
+  const TempFolder temp;
+  VitOptions options = small_vit();
+  options.embed_dim = 192;
+  options.num_heads = 12;
+  options.num_classes = 3;
+  const Vit vit(options);
+  const std::string from = write(temp.path() + "/a.pth", {{"model", named_tensors(vit)}});
+  const std::string usual = predicted({"--from", from});
+  CHECK(usual == predicted({"--from", from, "--set", "model.num_heads=3"}));
+  CHECK(usual != predicted({"--from", from, "--set", "model.num_heads=12"}));
+  write_safetensors(
+      temp.path() + "/own.safetensors", named_tensors(vit), model_metadata(vit.options(), {}, {}));
+  CHECK_THROWS_WITH(
+      predicted({"--from", temp.path() + "/own.safetensors", "--set", "model.num_heads=3"}),
+      ContainsSubstring("model.num_heads: 3, but"));
+}
+
+TEST_CASE("every program refuses weights that are no finite numbers") {
+  const TempFolder temp;
+  NamedTensors weights = classifier(1);
+  weights.at("blocks.0.mlp.fc1.weight")[3][4] = NAN;
+  const std::string from = write(temp.path() + "/nan.pth", {{"model", weights}});
+  for (const Tool& tool : tools()) {
+    INFO(tool.name);
+    const std::string out = temp.path() + "/" + tool.name;
+    CHECK_THROWS_WITH(tool.run({"--from", from, "--set", "model.num_heads=3"}, out),
+                      from + ": blocks.0.mlp.fc1.weight holds NaN or infinity");
+    CHECK_FALSE(std::filesystem::exists(out + ".h5"));
+  }
+}
+
+TEST_CASE("features that overflow are an error, not numbers in a file") {
+  const TempFolder temp;
+  NamedTensors weights = classifier(1);
+  weights.at("norm.weight").fill_(1e38);
+  weights.at("norm.bias").fill_(3e38);
+  weights.at("head.weight").fill_(1e38);
+  const std::string from = write(temp.path() + "/large.pth", {{"model", weights}});
+  for (const Tool& tool : tools()) {
+    if (tool.name == "finetune" || tool.name == "eval-only" || tool.name == "attention_maps")
+      continue;
+    INFO(tool.name);
+    CHECK_THROWS_WITH(
+        tool.run({"--from", from, "--set", "model.num_heads=3"}, temp.path() + "/" + tool.name),
+        ContainsSubstring("holds NaN or infinity"));
+  }
+}
+
+TEST_CASE("every program takes the moving average where it is asked for") {
+  const TempFolder temp;
+  const std::string both =
+      write(temp.path() + "/both.pth",
+            {{"state_dict", classifier(1)}, {"state_dict_ema", classifier(2)}});
+  const std::string plain = write(temp.path() + "/plain.pth", {{"state_dict", classifier(1)}});
+  const std::string average = write(temp.path() + "/ema.pth", {{"state_dict_ema", classifier(2)}});
+  const Words heads = {"--set", "model.num_heads=3"};
+  CHECK(predicted(Words{"--from", both} + heads) == predicted(Words{"--from", plain} + heads));
+  CHECK(predicted(Words{"--from", both, "--weights", "ema"} + heads) ==
+        predicted(Words{"--from", average} + heads));
+  for (const Tool& tool : tools()) {
+    INFO(tool.name);
+    const std::string out = temp.path() + "/" + tool.name;
+    CHECK_NOTHROW(tool.run(Words{"--from", both, "--weights", "ema"} + heads, out));
+    CHECK_THROWS_WITH(tool.run(Words{"--from", plain, "--weights", "ema"} + heads, out),
+                      plain + ": has no ema weights, only: model");
+  }
+}
+#endif
