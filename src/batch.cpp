@@ -3,6 +3,8 @@
 #include <fmt/ranges.h>
 #include <torch/types.h>
 
+#include <array>
+
 #include "error.h"
 #include "rand_augment_policy.h"
 
@@ -23,6 +25,17 @@ std::string wrong_rand_augment(const std::string& policy) {
     return error.what();
   }
   return "";
+}
+
+// [B, 3, H, W] on any device → float32 [B, 1, H, W], by Pillow's weights and rounding.
+at::Tensor grey_of(const at::Tensor& pixels) {
+  const at::Tensor rgb = pixels.to(torch::kFloat32);
+  const at::Tensor sum = rgb.narrow(1, 0, 1)
+                             .mul(19595)
+                             .add_(rgb.narrow(1, 1, 1), 38470)
+                             .add_(rgb.narrow(1, 2, 1), 7471);  // whole numbers below 2^24: exact
+  const bool bytes = pixels.scalar_type() == torch::kUInt8;
+  return bytes ? sum.add(32768).div_(65536).floor_() : sum.div(65536);
 }
 
 }  // namespace
@@ -73,7 +86,8 @@ void visit(FieldVisitor& v, NormalizeOptions& o) {
 }
 
 at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, at::Device device) {
-  const int64_t channels = pixels.size(1);
+  const bool grey = pixels.size(1) == 3 && options.mean.size() == 1;
+  const int64_t channels = grey ? 1 : pixels.size(1);
   require(static_cast<int64_t>(options.mean.size()) == channels &&
               static_cast<int64_t>(options.std.size()) == channels,
           "normalize: {} channels but {} means and {} standard deviations", channels,
@@ -82,7 +96,8 @@ at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, 
   const double unit = pixels.scalar_type() == torch::kUInt8 ? 255 : 1;
   at::Tensor mean = torch::tensor(options.mean, on_device).view({1, channels, 1, 1});
   at::Tensor std = torch::tensor(options.std, on_device).view({1, channels, 1, 1});
-  const at::Tensor floats = pixels.to(device, /*non_blocking=*/true)
+  const at::Tensor there = pixels.to(device, /*non_blocking=*/true);
+  const at::Tensor floats = (grey ? grey_of(there) : there)
                                 .to(torch::kFloat32, false, false, torch::MemoryFormat::Contiguous);
   return floats.mul(1 / (unit * std)).sub_(mean / std);
 }
@@ -92,6 +107,14 @@ at::Tensor denormalize(const at::Tensor& images, const NormalizeOptions& options
   const at::Tensor mean = torch::tensor(options.mean, like_images).view({1, -1, 1, 1});
   const at::Tensor std = torch::tensor(options.std, like_images).view({1, -1, 1, 1});
   return images * std + mean;
+}
+
+void make_grey(NormalizeOptions& options) {
+  for (std::vector<double>* numbers : {&options.mean, &options.std}) {
+    if (numbers->size() != 3) continue;
+    const auto [red, green, blue] = std::array{(*numbers)[0], (*numbers)[1], (*numbers)[2]};
+    *numbers = {0.299 * red + 0.587 * green + 0.114 * blue};
+  }
 }
 
 Batch first_images(Batch batch, int64_t count) {

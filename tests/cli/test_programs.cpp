@@ -260,5 +260,5 @@ TEST_CASE("from unlabelled images to named classes: pretrain, finetune, predict"
   const Surroundings full_disk{.output = "/dev/full"};
   const Outcome unwritten = run_program(program("predict"), predict, full_disk);
   CHECK(unwritten.code == 1);
-  CHECK(unwritten.errors == "stdout: can't be written\n");
+  CHECK(unwritten.errors == "stdout: No space left on device\n");
 }

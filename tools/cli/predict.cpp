@@ -4,12 +4,16 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
+#include <optional>
 
 #include "augment/sample_renderer.h"
 #include "cli/device.h"
 #include "cli/frames.h"
 #include "error.h"
+#include "files.h"
 #include "finetune/csv.h"
 #include "finetune/finetune_options.h"
 #include "finetune/model.h"
@@ -78,7 +82,11 @@ void write_answers(std::ostream& out,
 }
 
 // Returns how many images could be read.
-int64_t classify(const Classified& model, const Dataset& dataset, int64_t top, std::ostream& out) {
+int64_t classify(const Classified& model,
+                 const Dataset& dataset,
+                 int64_t top,
+                 std::ostream& out,
+                 const std::string& out_name) {
   const torch::NoGradGuard no_grad;
   const VitOptions& options = model.vit->options();
   FinetuneOptions evaluation;
@@ -96,6 +104,7 @@ int64_t classify(const Classified& model, const Dataset& dataset, int64_t top, s
         model.vit->forward(normalize(views.pixels, model.loaded.normalize, device))
             .softmax(1)
             .cpu();
+    errno = 0;
     for (int64_t i = 0; i < count; ++i) {
       const std::string path = dataset.name(first + i);
       const std::string& error = views.errors[static_cast<size_t>(i)];
@@ -107,6 +116,9 @@ int64_t classify(const Classified& model, const Dataset& dataset, int64_t top, s
         warn("{}: {}", path, error);
       }
     }
+    out.flush();
+    require(
+        out.good(), "{}: {}", out_name, errno == 0 ? "can't be written" : std::strerror(errno));
   }
   return readable;
 }
@@ -135,15 +147,16 @@ int predict(const po::variables_map& args, std::ostream& standard_output) {
 
   std::string name = "stdout";
   std::ofstream file;
+  std::optional<UnfinishedFile> unfinished;
   if (args.count("out") > 0) {
     name = args["out"].as<std::string>();
-    file.open(name);
-    require(file.good(), "{}: can't be written", name);
+    unfinished.emplace(name);
+    file.open(unfinished->path());
+    require(file.good(), "{}: {}", name, std::strerror(errno));
   }
   std::ostream& out = file.is_open() ? file : standard_output;
-  const int64_t readable = classify(model, *dataset, top, out);
-  out.flush();
-  require(out.good(), "{}: can't be written", name);
+  const int64_t readable = classify(model, *dataset, top, out, name);
+  if (unfinished) unfinished->finish();
   require(readable > 0, "{}: none of {} images can be read", images, dataset->size());
   return 0;
 }
