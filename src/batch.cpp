@@ -3,9 +3,8 @@
 #include <fmt/ranges.h>
 #include <torch/types.h>
 
-#include <array>
-
 #include "error.h"
+#include "grey.h"
 #include "rand_augment_policy.h"
 
 namespace previt {
@@ -25,17 +24,6 @@ std::string wrong_rand_augment(const std::string& policy) {
     return error.what();
   }
   return "";
-}
-
-// [B, 3, H, W] on any device → float32 [B, 1, H, W], by Pillow's weights and rounding.
-at::Tensor grey_of(const at::Tensor& pixels) {
-  const at::Tensor rgb = pixels.to(torch::kFloat32);
-  const at::Tensor sum = rgb.narrow(1, 0, 1)
-                             .mul(19595)
-                             .add_(rgb.narrow(1, 1, 1), 38470)
-                             .add_(rgb.narrow(1, 2, 1), 7471);  // whole numbers below 2^24: exact
-  const bool bytes = pixels.scalar_type() == torch::kUInt8;
-  return bytes ? sum.add(32768).div_(65536).floor_() : sum.div(65536);
 }
 
 }  // namespace
@@ -107,14 +95,6 @@ at::Tensor denormalize(const at::Tensor& images, const NormalizeOptions& options
   const at::Tensor mean = torch::tensor(options.mean, like_images).view({1, -1, 1, 1});
   const at::Tensor std = torch::tensor(options.std, like_images).view({1, -1, 1, 1});
   return images * std + mean;
-}
-
-void make_grey(NormalizeOptions& options) {
-  for (std::vector<double>* numbers : {&options.mean, &options.std}) {
-    if (numbers->size() != 3) continue;
-    const auto [red, green, blue] = std::array{(*numbers)[0], (*numbers)[1], (*numbers)[2]};
-    *numbers = {0.299 * red + 0.587 * green + 0.114 * blue};
-  }
 }
 
 Batch first_images(Batch batch, int64_t count) {

@@ -52,11 +52,7 @@ struct NormalizeOptions {
 };
 void visit(FieldVisitor& v, NormalizeOptions& o);
 
-/// Numbers for RGB become those for its grey.
-void make_grey(NormalizeOptions& options);
-
-/// uint8 or float [B, C, H, W] on any device → float32 [B, C, H, W], contiguous, on `device`. RGB
-/// where `options` are for one channel becomes grey, as Pillow's "L".
+/// uint8 or float [B, C, H, W] on any device → float32 [B, C, H, W], contiguous, on `device`.
 at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, at::Device device);
 /// The inverse, for pictures: normalised [B, C, H, W] → pixels in about [0, 1].
 at::Tensor denormalize(const at::Tensor& images, const NormalizeOptions& options);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "error.h"
+#include "unfinished_file.h"
 
 namespace previt {
 namespace {
@@ -65,28 +66,6 @@ std::string read_whole_file(const std::string& path) {
   std::string text;
   read_pieces(path, [&](const char* data, size_t size) { text.append(data, size); });
   return text;
-}
-
-UnfinishedFile::UnfinishedFile(const std::string& path) : target_(path), path_(path) {
-  namespace fs = std::filesystem;
-  std::error_code none;
-  if (fs::is_symlink(target_, none)) target_ = path_ = fs::weakly_canonical(target_, none).string();
-  // A pipe or a device is never half there; a folder is refused when it is opened.
-  if (!fs::exists(target_, none) || fs::is_regular_file(target_, none)) path_ += ".partial";
-}
-
-UnfinishedFile::~UnfinishedFile() {
-  std::error_code ignored;
-  if (path_ != target_) std::filesystem::remove(path_, ignored);
-}
-
-void UnfinishedFile::finish() {
-  if (path_ == target_) return;
-  require(std::rename(path_.c_str(), target_.c_str()) == 0,
-          "{}: {}",
-          target_,
-          std::strerror(errno));
-  path_ = target_;
 }
 
 void write_whole_file(const std::string& path, const std::string& text) {

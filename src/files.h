@@ -7,24 +7,8 @@ namespace previt {
 
 /// Whole small files, for text such as JSON. Errors are led by the path.
 std::string read_whole_file(const std::string& path);
-/// Flushed to disk; the file is there under its name only once it is whole.
+/// Written in place and flushed to disk.
 void write_whole_file(const std::string& path, const std::string& text);
-
-/// A file that is to be there under its name only once it is whole: written beside it until finish(),
-/// and removed if that is never called. What is no file, as a pipe, is written itself.
-class UnfinishedFile {
- public:
-  explicit UnfinishedFile(const std::string& path);
-  ~UnfinishedFile();
-  UnfinishedFile(const UnfinishedFile&) = delete;
-  UnfinishedFile& operator=(const UnfinishedFile&) = delete;
-
-  const std::string& path() const { return path_; }  ///< what to write to
-  void finish();
-
- private:
-  std::string target_, path_;
-};
 
 /// A file's bytes, mapped into memory: pages that nobody touches are never read.
 class MappedFile {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "grey.h"
+
 namespace previt {
 namespace {
 

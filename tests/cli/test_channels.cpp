@@ -4,6 +4,7 @@
 #include "batch.h"
 #include "cli/embed.h"
 #include "error.h"
+#include "grey.h"
 #include "models/load_model.h"
 #include "support/catch.h"
 #include "support/finetune_command.h"

@@ -40,10 +40,9 @@ std::string memory_advice(const po::options_description& options) {
   std::vector<std::string> smaller;
   if (options.find_nothrow("set", false) != nullptr) {
     smaller = {"train.micro_batch", "model"};
-  }
-  for (const char* name : {"image-size", "batch", "workers"}) {
-    if (!smaller.empty() && smaller.front().starts_with("train")) break;
-    if (options.find_nothrow(name, false) != nullptr) {
+  } else {
+    for (const char* name : {"image-size", "batch", "workers"}) {
+      if (options.find_nothrow(name, false) == nullptr) continue;
       smaller.push_back(fmt::format("--{}", name));
     }
   }

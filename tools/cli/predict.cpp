@@ -13,11 +13,11 @@
 #include "cli/device.h"
 #include "cli/frames.h"
 #include "error.h"
-#include "files.h"
 #include "finetune/csv.h"
 #include "finetune/finetune_options.h"
 #include "finetune/model.h"
 #include "log.h"
+#include "unfinished_file.h"
 
 namespace previt::cli {
 namespace {
