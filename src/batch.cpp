@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include "error.h"
+#include "grey.h"
 #include "rand_augment_policy.h"
 
 namespace previt {
@@ -73,7 +74,8 @@ void visit(FieldVisitor& v, NormalizeOptions& o) {
 }
 
 at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, at::Device device) {
-  const int64_t channels = pixels.size(1);
+  const bool grey = pixels.size(1) == 3 && options.mean.size() == 1;
+  const int64_t channels = grey ? 1 : pixels.size(1);
   require(static_cast<int64_t>(options.mean.size()) == channels &&
               static_cast<int64_t>(options.std.size()) == channels,
           "normalize: {} channels but {} means and {} standard deviations", channels,
@@ -82,7 +84,8 @@ at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, 
   const double unit = pixels.scalar_type() == torch::kUInt8 ? 255 : 1;
   at::Tensor mean = torch::tensor(options.mean, on_device).view({1, channels, 1, 1});
   at::Tensor std = torch::tensor(options.std, on_device).view({1, channels, 1, 1});
-  const at::Tensor floats = pixels.to(device, /*non_blocking=*/true)
+  const at::Tensor there = pixels.to(device, /*non_blocking=*/true);
+  const at::Tensor floats = (grey ? grey_of(there) : there)
                                 .to(torch::kFloat32, false, false, torch::MemoryFormat::Contiguous);
   return floats.mul(1 / (unit * std)).sub_(mean / std);
 }

@@ -52,7 +52,8 @@ struct NormalizeOptions {
 };
 void visit(FieldVisitor& v, NormalizeOptions& o);
 
-/// uint8 or float [B, C, H, W] on any device → float32 [B, C, H, W], contiguous, on `device`.
+/// uint8 or float [B, C, H, W] on any device → float32 [B, C, H, W], contiguous, on `device`. RGB
+/// becomes grey where `options` are for one channel.
 at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, at::Device device);
 /// The inverse, for pictures: normalised [B, C, H, W] → pixels in about [0, 1].
 at::Tensor denormalize(const at::Tensor& images, const NormalizeOptions& options);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "error.h"
+#include "unfinished_file.h"
 
 namespace previt {
 namespace {
@@ -41,17 +42,17 @@ struct CloseFile {
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
-File open_file(const std::string& path, const char* mode) {
-  require(!std::filesystem::is_directory(path), "{}: is a folder, not a file", path);
+File open_file(const std::string& path, const char* mode, const std::string& place) {
+  require(!std::filesystem::is_directory(path), "{}: is a folder, not a file", place);
   File file(std::fopen(path.c_str(), mode));
-  require(file != nullptr, "{}: {}", path, std::strerror(errno));
+  require(file != nullptr, "{}: {}", place, std::strerror(errno));
   return file;
 }
 
 // Calls use(data, size) for each piece of the file.
 template <class Use>
 void read_pieces(const std::string& path, Use use) {
-  const File file = open_file(path, "rb");
+  const File file = open_file(path, "rb", path);
   std::vector<char> buffer(1 << 20);
   while (const size_t size = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
     use(buffer.data(), size);
@@ -68,10 +69,13 @@ std::string read_whole_file(const std::string& path) {
 }
 
 void write_whole_file(const std::string& path, const std::string& text) {
-  const File file = open_file(path, "wb");
+  UnfinishedFile unfinished(path);
+  File file = open_file(unfinished.path(), "wb", path);
   const bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() &&
-                       std::fflush(file.get()) == 0 && ::fsync(::fileno(file.get())) == 0;
+                       std::fflush(file.get()) == 0 &&
+                       (::fsync(::fileno(file.get())) == 0 || errno == EINVAL);  // no file: a pipe
   require(written, "{}: {}", path, std::strerror(errno));
+  unfinished.finish();
 }
 
 MappedFile::MappedFile(const std::string& path) {

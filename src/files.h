@@ -7,7 +7,7 @@ namespace previt {
 
 /// Whole small files, for text such as JSON. Errors are led by the path.
 std::string read_whole_file(const std::string& path);
-/// Written in place and flushed to disk.
+/// Flushed to disk; the file is there under its name only once it is whole (unfinished_file.h).
 void write_whole_file(const std::string& path, const std::string& text);
 
 /// A file's bytes, mapped into memory: pages that nobody touches are never read.

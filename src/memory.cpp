@@ -32,7 +32,7 @@ class RoundingAllocator final : public c10::Allocator {
                      block != nullptr,
                      "memory: the system gives no ",
                      bytes / 1000000,
-                     " MB more; a smaller train.micro_batch or model needs less");
+                     " MB more");
     const uintptr_t next = reinterpret_cast<uintptr_t>(block) + kAlignment;
     void* data = reinterpret_cast<void*>(next / kAlignment * kAlignment);
     block_of(data) = block;
@@ -80,6 +80,31 @@ void reserve_heap() {
 
 #endif
 
+// The number behind `key` at the beginning of a line; 0 where the system does not say.
+int64_t number_in(const char* path, const std::string& key) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with(key)) continue;
+    std::istringstream words(line.substr(key.size()));
+    int64_t number = 0;
+    words >> number;
+    return number;
+  }
+  return 0;
+}
+
+// What a container may still take, if it has a limit, its cached files given up; else 0.
+int64_t left_in_container() {
+  const std::string folder = "/sys/fs/cgroup/memory.";
+  const int64_t limit = number_in((folder + "max").c_str(), "");
+  const int64_t used = number_in((folder + "current").c_str(), "");
+  if (limit == 0 || used == 0) return 0;
+  const std::string stat = folder + "stat";
+  const int64_t cached =
+      number_in(stat.c_str(), "inactive_file ") + number_in(stat.c_str(), "active_file ");
+  return std::max<int64_t>(1, limit - used + cached);
+}
+
 }  // namespace
 
 void tune_allocator() {
@@ -99,16 +124,12 @@ void tune_allocator() {
 #endif
 }
 
-int64_t peak_memory() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (!line.starts_with("VmHWM:")) continue;
-    std::istringstream words(line.substr(6));
-    int64_t kibibytes = 0;
-    words >> kibibytes;
-    return kibibytes * 1024;
-  }
-  return 0;
+int64_t peak_memory() { return number_in("/proc/self/status", "VmHWM:") * 1024; }
+
+int64_t obtainable_memory() {
+  int64_t free = number_in("/proc/meminfo", "MemAvailable:") * 1024;
+  if (const int64_t left = left_in_container(); left > 0 && (free == 0 || left < free)) free = left;
+  return free == 0 ? 0 : free + number_in("/proc/self/status", "VmRSS:") * 1024;
 }
 
 }  // namespace previt

@@ -14,4 +14,8 @@ void tune_allocator();
 /// does not say.
 int64_t peak_memory();
 
+/// The most memory that this process could have, in bytes: what it holds and what is free in the
+/// machine or its container; 0 where the system does not say.
+int64_t obtainable_memory();
+
 }  // namespace previt

@@ -2,12 +2,20 @@
 
 #include <fmt/format.h>
 
+#include "grey.h"
+
 namespace previt {
 namespace {
 
 std::string wrong_count(const std::vector<double>& numbers, int64_t wanted) {
   if (static_cast<int64_t>(numbers.size()) == wanted) return "";
   return fmt::format("{} numbers are needed, not {}", wanted, numbers.size());
+}
+
+std::string wrong_channels(int64_t channels) {
+  if (channels == 1 || channels == 3) return "";
+  return fmt::format("{}: images are read as RGB (3) or made grey (1), not with other channels",
+                     channels);
 }
 
 }  // namespace
@@ -81,7 +89,9 @@ void visit(FieldVisitor& v, OutputOptions& o) {
 void visit(FieldVisitor& v, RunOptions& o) {
   v.field("objective", o.objective, "the pretraining method");
   v.section("model", o.model);
+  v.check("model.in_channels", wrong_channels(o.model.in_channels));
   v.section("normalize", o.normalize);
+  if (o.model.in_channels == 1) make_grey(o.normalize);
   v.check("normalize.mean", wrong_count(o.normalize.mean, o.model.in_channels));
   v.check("normalize.std", wrong_count(o.normalize.std, o.model.in_channels));
   v.section("data", o.data);

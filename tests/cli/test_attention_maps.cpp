@@ -11,6 +11,7 @@
 #include "support/catch.h"
 #include "support/checkpoint_file.h"
 #include "support/command.h"
+#include "support/full_disk.h"
 #include "support/temp_folder.h"
 
 using namespace previt;
@@ -224,5 +225,44 @@ TEST_CASE("embed writes features with names, a plot and pictures of the patches"
          "--plot: needs one feature an image, not patches; see --patch-pca");
   refuse({"--features", "all"},
          "--features: all is not one of cls, cls+mean, mean, patches, pooled");
+}
+
+TEST_CASE("an image whose attention takes more memory than there is, is left out") {
+  const TempFolder temp;
+  const std::string from = tiny_checkpoint(temp.path()), photos = temp.path() + "/photos";
+  fs::create_directories(photos);
+  write_whole_file(photos + "/a.png", encode_png(torch::randint(256, {16, 16, 3}, torch::kUInt8)));
+  // 2 x 90,000 patches: terabytes.
+  write_whole_file(photos + "/b.png", encode_png(torch::zeros({2, 90000, 3}, torch::kUInt8)));
+  for (const Words& more : {Words{}, Words{"--rollout"}}) {
+    const std::string out = temp.path() + fmt::format("/out{}", more.size());
+    REQUIRE(attention_maps(Words{"--from", from, "--images", photos, "--out", out} + more) == 0);
+    const auto result = result_in(out);
+    CHECK(result["images"] == 1);
+    CHECK(result["skipped_images"] == 1);
+  }
+}
+
+TEST_CASE("a full disk is an error that names the file, and leaves none half-written") {
+  const TempFolder temp;
+  const std::string from = tiny_checkpoint(temp.path()), out = temp.path() + "/out";
+  const std::string scenes = "synthetic:shapes,size=16,count=40,val=0";
+  const Words maps = {"--from", from, "--images", scenes, "--out", out, "--pictures", "0"};
+  const Words plot = {"--from", from, "--images", scenes, "--out", out + "/pooled.h5", "--plot",
+                      out + "/plot.svg"};
+  fs::create_directories(out);
+  for (const int64_t room : {0, 300, 5000, 30000}) {
+    INFO(room);
+    const FullDisk disk(room);
+    CHECK_THROWS_WITH(attention_maps(maps),
+                      ContainsSubstring(out + "/attention.h5") && ContainsSubstring("File too large"));
+    CHECK_THROWS_WITH(embed(plot), ContainsSubstring(out) && ContainsSubstring("File too large"));
+    for (const char* name : {"/attention.h5", "/plot.svg", "/plot.svg.partial", "/contact_sheet.png",
+                             "/attention.h5.partial", "/pooled.h5.partial"}) {
+      CHECK_FALSE(fs::exists(out + name));
+    }
+  }
+  CHECK(attention_maps(maps) == 0);
+  CHECK(embed(plot) == 0);
 }
 #endif

@@ -89,7 +89,7 @@ TEST_CASE("predict writes the likeliest classes of each image") {
   CHECK(table_of(read_whole_file(file)) == one);
   const auto refuse = [&](const Words& more) { output_of(words + more); };
   CHECK_THROWS_AS(refuse({"--top", "0"}), UsageError);
-  CHECK_THROWS_WITH(refuse({"--out", "/dev/full"}), "/dev/full: can't be written");
+  CHECK_THROWS_WITH(refuse({"--out", "/dev/full"}), "/dev/full: No space left on device");
 }
 
 TEST_CASE("predict needs a classifier") {

@@ -40,6 +40,9 @@ TEST_CASE("what a recipe asks wrongly is told by the key's place, before anythin
          "augment.rand_augment: rand-m9-mstd: mstd needs a number");
   refuse("normalize.mean=[0.5]", "normalize.mean: 3 numbers are needed, not 1");
   refuse("normalize.std=[1, 1, 1, 1]", "normalize.std: 3 numbers are needed, not 4");
+  refuse("model.in_channels=4",
+         "model.in_channels: 4: images are read as RGB (3) or made grey (1), not with other "
+         "channels");
   refuse("optimizer.betas=[0.9]", "optimizer.betas: 2 numbers are needed, not 1");
   refuse("model.image_size=[18]", "model.image_size: 18 is not a multiple of patch_size 4");
   refuse("mae.mask_ratio=0.99", "mae.mask_ratio: 0.99 of 16 patches leaves none visible");

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <limits>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -19,6 +20,7 @@
 #include "finetune/attention_maps.h"
 #include "log.h"
 #include "models/finite.h"
+#include "memory.h"
 #include "models/layers/precision.h"
 #include "progress.h"
 
@@ -186,14 +188,10 @@ class Tour {
   void visit(int64_t index) {
     const std::string name = dataset_->name(index);
     Attended image;
-    try {
-      image.picture = reader_.read(index);
-    } catch (const Error& error) {
-      warn("{}: {}", name, error.what());
+    if (!attend(image, index)) {
       ++skipped_images_;
       return;
     }
-    look(image);
     const auto number = static_cast<int64_t>(names_.size());
     image.name = picture_name(number, name);
     file_.write(fmt::format("maps/{:06}", number), image.maps);
@@ -202,6 +200,34 @@ class Tour {
     if (number < job_.pictures) write_pictures(job_.out, image);
     if (!sheet_.full()) sheet_.add(image);
     if (video_) video_->add(side_by_side(image));
+  }
+
+  // Whether the image could be read and looked at; says why not.
+  bool attend(Attended& image, int64_t index) {
+    std::string reason = "left out: takes more memory than there is; a smaller --image-size needs less";
+    try {
+      image.picture = reader_.read(index);
+      if (!fits(image.picture)) throw std::bad_alloc();
+      look(image);
+      return true;
+    } catch (const Error& error) {
+      reason = error.what();
+    } catch (const c10::OutOfMemoryError&) {
+    } catch (const std::bad_alloc&) {
+    }
+    warn("{}: {}", dataset_->name(index), reason);
+    return false;
+  }
+
+  // Where the system promises more memory than it has, it is too late to ask it afterwards.
+  bool fits(const at::Tensor& picture) const {
+    const auto& model = backbone_.vit->options();
+    const double tokens = static_cast<double>(picture.size(1) / model.patch_size *
+                                              (picture.size(2) / model.patch_size));
+    const double maps = 2 * static_cast<double>(model.num_heads) + 4;  // held at a time
+    const int64_t most = obtainable_memory();
+    return !backbone_.device().is_cpu() || most == 0 ||
+           maps * tokens * tokens * sizeof(float) < static_cast<double>(most);
   }
 
   // An image is looked at whatever its mask is.

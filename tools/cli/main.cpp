@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "error.h"
 #include "memory.h"
@@ -33,6 +34,21 @@ std::vector<std::string> names(const po::options_description& options) {
   std::vector<std::string> all;
   for (const auto& option : options.options()) all.push_back(option->long_name());
   return all;
+}
+
+// What the tool's own options can do about memory.
+std::string memory_advice(const po::options_description& options) {
+  std::vector<std::string> smaller;
+  if (options.find_nothrow("set", false) != nullptr) {
+    smaller = {"train.micro_batch", "model"};
+  } else {
+    for (const char* name : {"image-size", "batch", "workers"}) {
+      if (options.find_nothrow(name, false) == nullptr) continue;
+      smaller.push_back(fmt::format("--{}", name));
+    }
+  }
+  if (smaller.empty()) return "";
+  return fmt::format("; a smaller {} needs less", fmt::join(smaller, " or "));
 }
 
 }  // namespace
@@ -80,6 +96,11 @@ int run(int argc, char** argv, const std::string& summary, po::options_descripti
     return report(e.what(), 2);
   } catch (const Error& e) {
     return report(e.what(), 1);
+  } catch (const c10::OutOfMemoryError& e) {
+    const std::string what = debug() ? e.what() : one_line(e.what_without_backtrace());
+    return report(what + memory_advice(options), 1);
+  } catch (const std::bad_alloc&) {
+    return report("memory: the system gives no more" + memory_advice(options), 1);
   } catch (const c10::Error& e) {
     return report(debug() ? e.what() : one_line(e.what_without_backtrace()), 1);
   } catch (const std::exception& e) {

@@ -4,7 +4,10 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
+#include <optional>
 
 #include "augment/sample_renderer.h"
 #include "cli/device.h"
@@ -16,6 +19,7 @@
 #include "finetune/model.h"
 #include "log.h"
 #include "models/finite.h"
+#include "unfinished_file.h"
 
 namespace previt::cli {
 namespace {
@@ -81,7 +85,11 @@ void write_answers(std::ostream& out,
 }
 
 // Returns how many images could be read.
-int64_t classify(const Classified& model, const Dataset& dataset, int64_t top, std::ostream& out) {
+int64_t classify(const Classified& model,
+                 const Dataset& dataset,
+                 int64_t top,
+                 std::ostream& out,
+                 const std::string& out_name) {
   const torch::NoGradGuard no_grad;
   const VitOptions& options = model.vit->options();
   FinetuneOptions evaluation;
@@ -100,6 +108,7 @@ int64_t classify(const Classified& model, const Dataset& dataset, int64_t top, s
             .softmax(1)
             .cpu();
     require_finite({{"a probability", probabilities}}, model.loaded.source);
+    errno = 0;
     for (int64_t i = 0; i < count; ++i) {
       const std::string path = dataset.name(first + i);
       const std::string& error = views.errors[static_cast<size_t>(i)];
@@ -111,6 +120,9 @@ int64_t classify(const Classified& model, const Dataset& dataset, int64_t top, s
         warn("{}: {}", path, error);
       }
     }
+    out.flush();
+    require(
+        out.good(), "{}: {}", out_name, errno == 0 ? "can't be written" : std::strerror(errno));
   }
   return readable;
 }
@@ -140,15 +152,16 @@ int predict(const po::variables_map& args, std::ostream& standard_output) {
 
   std::string name = "stdout";
   std::ofstream file;
+  std::optional<UnfinishedFile> unfinished;
   if (args.count("out") > 0) {
     name = args["out"].as<std::string>();
-    file.open(name);
-    require(file.good(), "{}: can't be written", name);
+    unfinished.emplace(name);
+    file.open(unfinished->path());
+    require(file.good(), "{}: {}", name, std::strerror(errno));
   }
   std::ostream& out = file.is_open() ? file : standard_output;
-  const int64_t readable = classify(model, *dataset, top, out);
-  out.flush();
-  require(out.good(), "{}: can't be written", name);
+  const int64_t readable = classify(model, *dataset, top, out, name);
+  if (unfinished) unfinished->finish();
   require(readable > 0, "{}: none of {} images can be read", images, dataset->size());
   return 0;
 }

@@ -1,15 +1,16 @@
 #include "augment/io/encode_jpeg.h"
 
-#include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <vector>
 
+#include "augment/io/opencv.h"
 #include "error.h"
 
 namespace previt {
 
 std::string encode_jpeg(const Image& image, int quality) {
+  settle_opencv();
   const cv::Mat rgb(static_cast<int>(image.height),
                     static_cast<int>(image.width),
                     CV_8UC3,

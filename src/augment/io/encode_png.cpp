@@ -6,11 +6,13 @@
 #include <opencv2/imgproc.hpp>
 #include <vector>
 
+#include "augment/io/opencv.h"
 #include "error.h"
 
 namespace previt {
 
 std::string encode_png(const at::Tensor& pixels) {
+  settle_opencv();
   require(pixels.dim() == 3 && pixels.size(2) == 3 && pixels.scalar_type() == torch::kUInt8,
           "a picture must be uint8 [H, W, 3]");
   const at::Tensor rgb = pixels.cpu().contiguous();

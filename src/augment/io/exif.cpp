@@ -9,10 +9,10 @@ namespace {
 
 constexpr uint16_t kOrientationTag = 0x0112;
 
-uint32_t number(Bytes bytes, size_t offset, int length, bool big_endian) {
-  uint32_t value = 0;
+uint64_t number(Bytes bytes, size_t offset, int length, bool big_endian) {
+  uint64_t value = 0;
   for (int i = 0; i < length; ++i) {
-    const uint32_t byte = bytes.data[offset + i];
+    const uint64_t byte = bytes.data[offset + i];
     value |= byte << (8 * (big_endian ? length - 1 - i : i));
   }
   return value;
@@ -24,21 +24,28 @@ bool Bytes::starts_with(const char* text, size_t length) const {
   return size >= length && std::memcmp(data, text, length) == 0;
 }
 
+bool is_big_tiff(Bytes file) {
+  return file.starts_with("II+\0\b\0\0\0", 8) || file.starts_with("MM\0+\0\b\0\0", 8);
+}
+
 std::optional<uint32_t> tiff_tag(Bytes tiff, uint16_t tag) {
-  const bool big_endian = tiff.starts_with("MM\0*", 4);
-  if (!big_endian && !tiff.starts_with("II*\0", 4)) return std::nullopt;
-  if (tiff.size < 8) return std::nullopt;
-  const Bytes directory = tiff.from(number(tiff, 4, 4, big_endian));
-  if (directory.size < 2) return std::nullopt;
-  const size_t entries = number(directory, 0, 2, big_endian);
-  for (size_t i = 0; i < entries; ++i) {
-    const Bytes entry = directory.from(2 + 12 * i);
-    if (entry.size < 12) return std::nullopt;
+  const bool classic = tiff.starts_with("MM\0*", 4) || tiff.starts_with("II*\0", 4);
+  if ((!classic && !is_big_tiff(tiff)) || tiff.size < 16) return std::nullopt;
+  const bool big_endian = tiff.data[0] == 'M';
+  // BigTIFF: places and counts of 8 bytes.
+  const Bytes directory = tiff.from(classic ? number(tiff, 4, 4, big_endian)
+                                            : number(tiff, 8, 8, big_endian));
+  const size_t head = classic ? 2 : 8, entry_size = classic ? 12 : 20;
+  if (directory.size < head) return std::nullopt;
+  const uint64_t entries = number(directory, 0, classic ? 2 : 8, big_endian);
+  for (uint64_t i = 0; i < entries; ++i) {
+    const Bytes entry = directory.from(head + entry_size * i);
+    if (entry.size < entry_size) return std::nullopt;
     if (number(entry, 0, 2, big_endian) != tag) continue;
-    const uint32_t type = number(entry, 2, 2, big_endian);
-    if (type == 3) return number(entry, 8, 2, big_endian);
-    if (type == 4) return number(entry, 8, 4, big_endian);
-    return std::nullopt;
+    const uint64_t type = number(entry, 2, 2, big_endian);
+    if (type != 3 && type != 4) return std::nullopt;
+    const int length = type == 3 ? 2 : 4;
+    return static_cast<uint32_t>(number(entry, entry_size - (classic ? 4 : 8), length, big_endian));
   }
   return std::nullopt;
 }

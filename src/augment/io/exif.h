@@ -20,7 +20,10 @@ struct Bytes {
   bool starts_with(const char* text, size_t length) const;
 };
 
-/// The value of a short or long tag in the first directory of a TIFF structure (EXIF is one).
+bool is_big_tiff(Bytes file);
+
+/// The value of a short or long tag in the first directory of a TIFF structure (EXIF is one) or a
+/// BigTIFF.
 std::optional<uint32_t> tiff_tag(Bytes tiff, uint16_t tag);
 
 /// EXIF orientation 1 … 8 of a TIFF structure; 1 if it says none or nonsense.

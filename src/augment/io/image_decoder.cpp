@@ -1,22 +1,35 @@
 #include "augment/io/image_decoder.h"
 
 #include <cstring>
-#include <opencv2/core.hpp>
-#include <opencv2/core/utils/logger.hpp>
-#include <opencv2/imgcodecs.hpp>
-#include <opencv2/imgproc.hpp>
 #include <utility>
 
+#include "augment/io/bmp.h"
 #include "augment/io/limits.h"
+#include "augment/io/png.h"
+#include "augment/io/tiff.h"
+#include "augment/io/webp.h"
 #include "error.h"
 
 namespace previt {
+namespace {
 
-ImageDecoder::ImageDecoder() {
-  // Ours are the threads, and ours the one line about a damaged picture.
-  cv::setNumThreads(1);
-  cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+Image decode_stored(ImageFormat format, Bytes file) {
+  switch (format) {
+    case ImageFormat::kPng:
+      return decode_png(file);
+    case ImageFormat::kTiff:
+      return decode_tiff(file);
+    case ImageFormat::kWebp:
+      return decode_webp(file);
+    case ImageFormat::kBmp:
+      return decode_bmp(file);
+    case ImageFormat::kJpeg:
+      break;  // read by boxes
+  }
+  fail("a format that is not decoded whole");
 }
+
+}  // namespace
 
 ImageSize ImageDecoder::open(Bytes file) {
   file_ = file;
@@ -47,22 +60,8 @@ void ImageDecoder::decode(const Box& box, int64_t reduction, Region& region) {
 }
 
 void ImageDecoder::decode_whole() {
-  // OpenCV turns TIFF upright by itself, whatever it is told, and would round 16 bits.
-  const bool tiff = header_.format == ImageFormat::kTiff;
-  const int depth = tiff ? cv::IMREAD_ANYDEPTH : 0;
-  cv::Mat bgr;
-  try {
-    const cv::Mat bytes(1, static_cast<int>(file_.size), CV_8U, const_cast<uint8_t*>(file_.data));
-    bgr = cv::imdecode(bytes, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION | depth);
-  } catch (const cv::Exception& e) {
-    fail("damaged or unsupported picture ({})", e.err);
-  }
-  if (bgr.type() == CV_16UC3) bgr.convertTo(bgr, CV_8U, 1 / 256.0, -0.498);  // rounds down
-  require(!bgr.empty() && bgr.type() == CV_8UC3, "damaged or unsupported picture");
-  Image stored(bgr.rows, bgr.cols);
-  cv::Mat rgb(bgr.rows, bgr.cols, CV_8UC3, stored.pixels.data());
-  cv::cvtColor(bgr, rgb, cv::COLOR_BGR2RGB);
-  if (tiff || orientation_.identity()) {
+  Image stored = decode_stored(header_.format, file_);
+  if (orientation_.identity()) {
     whole_ = std::move(stored);
   } else {
     orientation_.apply(stored, whole_);

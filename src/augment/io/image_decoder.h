@@ -13,8 +13,6 @@ namespace previt {
 /// its own.
 class ImageDecoder {
  public:
-  ImageDecoder();
-
   /// Reads the header; `file` has to stay until the last decode(). Throws Error.
   ImageSize open(Bytes file);
   /// As SampleReader::decode. Formats other than JPEG are decoded whole, once.

@@ -1,6 +1,7 @@
 #include "augment/io/pack_format.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <fstream>
 
@@ -60,7 +61,7 @@ void append_trailer(const std::string& path, const ChunkTable& chunks) {
             static_cast<std::streamsize>(chunks.size() * 8));
   out.write(reinterpret_cast<const char*>(&trailer), sizeof trailer);
   out.close();
-  require(out.good(), "{}: can't be written (is the disk full?)", path);
+  require(out.good(), "{}: {}", path, std::strerror(errno));
 }
 
 ChunkTable read_trailer(Bytes file, const std::string& path) {

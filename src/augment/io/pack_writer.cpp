@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <map>
 
-#include "augment/io/hdf5.h"
+#include "augment/io/hdf5_output.h"
 #include "error.h"
 #include "files.h"
 
@@ -29,6 +29,17 @@ H5Handle access_properties(const std::string& path) {
           path);
   return properties;
 }
+
+/// The file while it is written. Removed at the end unless what it holds is enough to go on.
+struct Partial {
+  explicit Partial(const std::string& pack) : path(pack + ".partial") {}
+  ~Partial() {
+    std::error_code ignored;
+    if (!kept) std::filesystem::remove(path, ignored);
+  }
+  const std::string path;
+  bool kept = true;
+};
 
 }  // namespace
 
@@ -56,8 +67,10 @@ struct PackWriter::Impl {
   void write_chunk();
   ChunkTable chunk_table() const;
 
-  std::string path, partial;
-  H5Handle file;
+  const std::string path;
+  Partial file_itself;  // outlives what is open of it
+  const std::string& partial = file_itself.path;
+  H5Output file;
   std::map<std::string, Column> columns;  // all but the pixels
   Column bytes;                           // pending: the chunk being filled
   uint64_t total = 0, name_total = 0;
@@ -65,8 +78,7 @@ struct PackWriter::Impl {
 };
 
 PackWriter::Impl::Impl(std::string to, const PackInfo& info)
-    : path(std::move(to)), partial(path + ".partial") {
-  h5_quiet();
+    : path(std::move(to)), file_itself(path) {
   if (std::filesystem::exists(partial)) {
     resume(info);
   } else {
@@ -75,9 +87,8 @@ PackWriter::Impl::Impl(std::string to, const PackInfo& info)
 }
 
 void PackWriter::Impl::create(const PackInfo& info) {
-  file = {H5Fcreate(partial.c_str(), H5F_ACC_EXCL, H5P_DEFAULT, access_properties(partial)),
-          H5Fclose,
-          partial};
+  file = H5Output(partial, H5F_ACC_EXCL, partial, access_properties(partial));
+  file_itself.kept = false;
   h5_write_text(file, "format", kPackFormat, partial);
   h5_write_text(file, "store", info.store, partial);
   h5_write_text(file, "source", info.source, partial);
@@ -99,7 +110,7 @@ void PackWriter::Impl::create(const PackInfo& info) {
 
 void PackWriter::Impl::resume(const PackInfo& info) {
   try {
-    file = {H5Fopen(partial.c_str(), H5F_ACC_RDWR, access_properties(partial)), H5Fclose, partial};
+    file = H5Output(partial, H5F_ACC_RDWR, partial, access_properties(partial));
     const bool same = h5_read_text(file, "store", partial) == info.store &&
                       h5_read_text(file, "source", partial) == info.source &&
                       h5_read_number(file, "max_side", partial) == info.max_side &&
@@ -180,8 +191,9 @@ void PackWriter::Impl::write(Column& column, hsize_t start, const void* data, hs
   const H5Handle memory(H5Screate_simple(1, &count, nullptr), H5Sclose, partial);
   H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, nullptr, &count, nullptr);
   require(H5Dwrite(column.dataset, column.type, memory, space, H5P_DEFAULT, data) >= 0,
-          "{}: can't be written (is the disk full?)",
+          "{}: HDF5 error",
           partial);
+  file.check();
 }
 
 void PackWriter::Impl::add(const PackedImage& image) {
@@ -227,8 +239,11 @@ void PackWriter::Impl::commit() {
   for (auto& [name, column] : columns) flush(column);
   h5_write_number(file, "next_input", next_input, partial);
   h5_write_number(file, "skipped", skipped, partial);
-  require(
-      H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0, "{}: can't be written (is the disk full?)", partial);
+  // Here the index is written over, and half of it is none.
+  file_itself.kept = false;
+  require(H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0, "{}: HDF5 error", partial);
+  file.check();
+  file_itself.kept = true;
 }
 
 ChunkTable PackWriter::Impl::chunk_table() const {
@@ -252,7 +267,7 @@ void PackWriter::Impl::finish() {
   const ChunkTable chunks = chunk_table();
   columns.clear();
   bytes = {};
-  require(file.close(), "{}: can't be written (is the disk full?)", partial);
+  file.close();
   append_trailer(partial, chunks);
   std::filesystem::rename(partial, path);
   flush_folder(std::filesystem::absolute(path).parent_path().string());

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <map>
 
-#include "augment/io/hdf5.h"
+#include "augment/io/hdf5_output.h"
 
 namespace previt {
 namespace {
@@ -69,25 +69,20 @@ H5Handle growing_layout(const at::Tensor& rows, const std::string& what) {
 
 struct TensorFileWriter::Impl {
   std::string path, partial;
-  H5Handle file;
+  H5Output file;
   std::map<std::string, H5Handle> growing;
 
   std::string place(const std::string& name) const { return path + ": " + name; }
 };
 
 TensorFileWriter::TensorFileWriter(const std::string& path) : impl_(std::make_unique<Impl>()) {
-  h5_quiet();
   impl_->path = path;
+  impl_->file = H5Output(path + ".partial", H5F_ACC_TRUNC, path);
   impl_->partial = path + ".partial";
-  const hid_t file = H5Fcreate(impl_->partial.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-  require(file >= 0, "{}: can't be written", path);
-  impl_->file = {file, H5Fclose, path};
 }
 
 TensorFileWriter::~TensorFileWriter() {
   if (impl_->partial.empty()) return;
-  impl_->growing.clear();
-  impl_->file.close();
   std::error_code ignored;
   std::filesystem::remove(impl_->partial, ignored);
 }
@@ -106,8 +101,9 @@ void TensorFileWriter::write(const std::string& name, const at::Tensor& tensor) 
       what);
   require(values.numel() == 0 ||
               H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.const_data_ptr()) >= 0,
-          "{}: can't be written; is the disk full?",
+          "{}: HDF5 error",
           what);
+  impl_->file.check();
 }
 
 void TensorFileWriter::append(const std::string& name, const at::Tensor& rows) {
@@ -145,8 +141,9 @@ void TensorFileWriter::append(const std::string& name, const at::Tensor& rows) {
   const H5Handle memory(H5Screate_simple(rank, count.data(), nullptr), H5Sclose, what);
   H5Sselect_hyperslab(all, H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr);
   require(H5Dwrite(it->second, type, memory, all, H5P_DEFAULT, values.const_data_ptr()) >= 0,
-          "{}: can't be written; is the disk full?",
+          "{}: HDF5 error",
           what);
+  impl_->file.check();
 }
 
 void TensorFileWriter::write_texts(const std::string& name, const std::vector<std::string>& texts) {
@@ -162,8 +159,9 @@ void TensorFileWriter::write_texts(const std::string& name, const std::vector<st
       what);
   require(count == 0 ||
               H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) >= 0,
-          "{}: can't be written; is the disk full?",
+          "{}: HDF5 error",
           what);
+  impl_->file.check();
 }
 
 void TensorFileWriter::describe(const std::string& name, const std::string& text) {
@@ -171,12 +169,8 @@ void TensorFileWriter::describe(const std::string& name, const std::string& text
 }
 
 void TensorFileWriter::finish() {
-  for (auto& [name, dataset] : impl_->growing) {
-    require(dataset.close(), "{}: can't be written; is the disk full?", impl_->place(name));
-  }
-  require(H5Fflush(impl_->file, H5F_SCOPE_GLOBAL) >= 0 && impl_->file.close(),
-          "{}: can't be written; is the disk full?",
-          impl_->path);
+  impl_->growing.clear();
+  impl_->file.close();
   std::error_code error;
   std::filesystem::rename(impl_->partial, impl_->path, error);
   require(!error, "{}: {}", impl_->path, error.message());

@@ -6,6 +6,7 @@
 #include <opencv2/imgproc.hpp>
 #include <opencv2/videoio.hpp>
 
+#include "augment/io/opencv.h"
 #include "error.h"
 
 namespace previt {
@@ -25,17 +26,24 @@ struct VideoWriter::Impl {
   int codec = 0;
   double rate = 0;
   cv::Size size;
+  int frames = 0;
   cv::VideoWriter writer;
 };
 
 VideoWriter::VideoWriter(const std::string& path, double frames_per_second)
     : impl_(std::make_unique<Impl>()) {
+  settle_opencv();
   impl_->path = path;
   impl_->codec = codec_of(path);
   impl_->rate = frames_per_second;
 }
 
-VideoWriter::~VideoWriter() = default;
+VideoWriter::~VideoWriter() {
+  if (impl_->frames == 0) return;
+  impl_->writer.release();
+  std::error_code ignored;
+  std::filesystem::remove(impl_->path, ignored);
+}
 
 void VideoWriter::add(const at::Tensor& pixels) {
   require(pixels.dim() == 3 && pixels.size(2) == 3 && pixels.scalar_type() == torch::kUInt8,
@@ -53,8 +61,20 @@ void VideoWriter::add(const at::Tensor& pixels) {
   cv::cvtColor(image, frame, cv::COLOR_RGB2BGR);
   if (frame.size() != impl_->size) cv::resize(frame, frame, impl_->size, 0, 0, cv::INTER_AREA);
   impl_->writer.write(frame);
+  ++impl_->frames;
 }
 
-void VideoWriter::finish() { impl_->writer.release(); }
+void VideoWriter::finish() {
+  impl_->writer.release();
+  // OpenCV's writers don't tell that the disk is full: a video that is cut short has fewer frames.
+  cv::VideoCapture written(impl_->path);
+  const int frames = written.isOpened() ? static_cast<int>(written.get(cv::CAP_PROP_FRAME_COUNT)) : 0;
+  require(impl_->frames == 0 || frames == impl_->frames,
+          "{}: {} of {} frames could be written; is the disk full?",
+          impl_->path,
+          frames,
+          impl_->frames);
+  impl_->frames = 0;  // it stays
+}
 
 }  // namespace previt

@@ -1,3 +1,6 @@
+#include <unistd.h>
+
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +13,7 @@
 #include "files.h"
 #include "random.h"
 #include "support/catch.h"
+#include "support/temp_folder.h"
 
 using namespace previt;
 
@@ -38,8 +42,8 @@ std::string error_of(ImageDecoder& decoder, const std::string& file) {
 }
 
 /// Beside each picture lies what Pillow makes of it: height and width (int32), then RGB.
-Image pillows(const std::string& name) {
-  const std::string data = read_whole_file(kImages + name + ".rgb");
+Image pillows(const std::string& path) {
+  const std::string data = read_whole_file(path + ".rgb");
   int32_t size[2];
   std::memcpy(size, data.data(), 8);
   Image image(size[0], size[1]);
@@ -59,20 +63,42 @@ int largest_difference(const Image& a, const Image& b) {
 
 }  // namespace
 
-TEST_CASE("every format, depth and orientation reads as Pillow reads it") {
+namespace {
+
+/// Compares every picture of a folder; how many there are.
+int check_pictures(const std::string& folder) {
   ImageDecoder decoder;
   int count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(kImages)) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     const auto name = entry.path().filename().string();
-    if (entry.path().extension() == ".rgb") continue;
+    const auto ending = entry.path().extension().string();
+    if (ending == ".rgb" || ending == ".py") continue;
     INFO(name);
     ++count;
-    const Image image = decode_all(decoder, read_whole_file(kImages + name));
-    const bool lossy =
-        name.find("lossy") != std::string::npos || entry.path().extension() == ".jpg";
-    CHECK(largest_difference(image, pillows(name)) <= (lossy ? 1 : 0));
+    const Image image = decode_all(decoder, read_whole_file(folder + name));
+    const bool lossy = name.find("lossy") != std::string::npos || ending == ".jpg";
+    CHECK(largest_difference(image, pillows(folder + name)) <= (lossy ? 1 : 0));
   }
-  CHECK(count == 33);
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("every format, kind, depth and orientation reads as Pillow reads it") {
+  CHECK(check_pictures(kImages) == 33 + 133);
+}
+
+TEST_CASE("every format and kind reads as the Pillow that is here reads it") {
+  const char* chosen = std::getenv("PREVIT_TEST_PYTHON");
+  const std::string python = chosen != nullptr ? chosen : "python3";
+  if (std::system((python + " -c 'import PIL, numpy' 2> /dev/null").c_str()) != 0) {
+    WARN(python << " has no Pillow and NumPy");
+    return;
+  }
+  const TempFolder folder;
+  const std::string made = folder.path() + "/";
+  REQUIRE(std::system(fmt::format("{} -W ignore {}make_images.py {} 7", python, kImages, made).c_str()) == 0);
+  CHECK(check_pictures(made) == 133);
 }
 
 TEST_CASE("a box is cut out of the upright picture") {
@@ -129,7 +155,67 @@ TEST_CASE("what isn't a picture is an error in one line") {
   CHECK(error_of(decoder, jpeg.substr(0, jpeg.size() - 60)) == "the file is cut short");
   CHECK(error_of(decoder, jpeg.substr(0, 40)) != "");
   const std::string png = read_whole_file(kImages + "rgb8.png");
-  CHECK(error_of(decoder, png.substr(0, png.size() / 2)) == "damaged or unsupported picture");
+  CHECK(error_of(decoder, png.substr(0, png.size() / 2)) ==
+        "damaged PNG (the file is cut short)");
+  const std::string tiff = read_whole_file(kImages + "rgb.tif");
+  CHECK_THAT(error_of(decoder, tiff.substr(0, tiff.size() - 9)), ContainsSubstring("damaged TIFF ("));
+}
+
+TEST_CASE("what isn't read is called what it is") {
+  ImageDecoder decoder;
+  const auto named = [&](const std::string& bytes, const std::string& error) {
+    CHECK(error_of(decoder, bytes + std::string(200, 'x')) == error);
+  };
+  const std::string advice = ", which is not read; convert it to PNG or JPEG";
+  named("GIF89a", "a GIF" + advice);
+  named({"\0\0\0\x0CjP  \r\n\x87\n", 12}, "a JPEG 2000 picture" + advice);
+  named({"\0\0\0\x1C" "ftypheic", 12}, "a HEIC picture" + advice);
+  named({"\0\0\0\x1C" "ftypavif", 12}, "an AVIF picture" + advice);
+  named("P6\n8 8\n255\n", "a NetPBM picture" + advice);
+  named("<!DOCTYPE html>", "a web page, which is not read");
+  named("version https://git-lfs.github.com/spec/v1\n",
+        "a pointer of Git LFS, which is not read; git lfs pull fetches the picture");
+  named({"RIFF\0\0\0\0WEBPVP8X\x0A\0\0\0\2\0\0\0\7\0\0\7\0\0", 30},
+        "an animated WebP, which is not read; save the frame that is meant");
+
+  // A TIFF of one strip of 2 x 2 pixels with another sample format or number of bits.
+  std::string tiff = read_whole_file(kImages + "tiff_grey16.tif");
+  const auto tag = [&](const char* number) {
+    const size_t at = tiff.find(std::string(number, 2) + std::string("\3\0\1\0\0\0", 6));
+    REQUIRE(at != std::string::npos);
+    return at;
+  };
+  tiff[tag("\2\1") + 8] = 32;  // bits
+  CHECK(error_of(decoder, tiff) ==
+        "a TIFF with 32 bits a sample, which is not read; save it with 8 or 16 bits");
+  const size_t planes = tag("\x1C\1");  // is now the sample format
+  tiff.replace(planes, 2, "\x53\1");
+  tiff[planes + 8] = 3;
+  CHECK(error_of(decoder, tiff) ==
+        "a TIFF of floating-point numbers, which is not read; save it with 8 or 16 bits");
+}
+
+TEST_CASE("nobody but us says anything about a damaged picture") {
+  const TempFolder folder;
+  const std::string said = folder.path() + "/stderr";
+  ImageDecoder decoder;
+  std::fflush(stderr);
+  const int terminal = ::dup(STDERR_FILENO);
+  REQUIRE(std::freopen(said.c_str(), "w", stderr) != nullptr);
+  for (const char* name : {"rgb8.png", "rgb.tif", "lzw.tif", "tiff_jpeg.tif", "tiff_group4.tif",
+                           "lossy.webp", "rgb.bmp", "cmyk.jpg", "progressive.jpg"}) {
+    const std::string good = read_whole_file(kImages + name);
+    for (size_t i = 0; i < good.size(); i += 7) {
+      std::string bad = good;
+      bad[i] = static_cast<char>(~bad[i]);
+      error_of(decoder, bad);
+      error_of(decoder, good.substr(0, i));
+    }
+  }
+  std::fflush(stderr);
+  ::dup2(terminal, STDERR_FILENO);
+  ::close(terminal);
+  CHECK(read_whole_file(said).empty());
 }
 
 TEST_CASE("a header that claims a giant picture is refused before memory is taken") {
@@ -158,6 +244,12 @@ TEST_CASE("damaged pictures give an error or a picture") {
                            "grey.jpg",
                            "rgb.bmp",
                            "rgb.tif",
+                           "tiff_rgba16_planes.tif",
+                           "tiff_rgba_tiles.tif",
+                           "tiff_big.tif",
+                           "tiff_jpeg.tif",
+                           "tiff_ycbcr_lossy.tif",
+                           "tiff_group4.tif",
                            "lzw.tif",
                            "grey16.tif",
                            "lossless.webp",

@@ -9,6 +9,7 @@
 #include "files.h"
 #include "random.h"
 #include "support/catch.h"
+#include "support/full_disk.h"
 #include "support/temp_folder.h"
 
 using namespace previt;
@@ -182,6 +183,33 @@ TEST_CASE("a pack of which a kill left unwritten parts goes on from the last com
     const Image back = read_image(*reader, i);
     CHECK(std::count(back.pixels.begin(), back.pixels.end(), static_cast<uint8_t>(i)) == 30000);
   }
+}
+
+TEST_CASE("a pack that met a full disk is an error, and the same call makes it when there is room") {
+  const TempFolder folder;
+  const auto whole = folder.path() + "/whole.h5";
+  PackOptions options{
+      .data = "synthetic:shapes,size=300,count=40,val=0", .out = whole, .store = "raw", .workers = 1};
+  pack(options);
+  const auto size = static_cast<int64_t>(fs::file_size(whole));
+  int resumed = 0;
+  for (const int64_t room : {int64_t{0}, int64_t{700}, int64_t{3000}, int64_t{20000}, int64_t{100000},
+                             int64_t{1} << 20, int64_t{5} << 20, int64_t{9} << 20, size - 100000,
+                             size - 3000, size - 100, size - 1}) {
+    INFO(room << " of " << size);
+    options.out = folder.path() + fmt::format("/{}.h5", room);
+    for (int twice = 0; twice < 2; ++twice) {
+      const test::FullDisk disk(room);
+      CHECK_THROWS_WITH(pack(options),
+                        ContainsSubstring(options.out + ".partial: File too large"));
+    }
+    CHECK(!fs::exists(options.out));
+    resumed += fs::exists(options.out + ".partial") ? 1 : 0;
+    CHECK(pack(options).images == 40);
+    CHECK(!fs::exists(options.out + ".partial"));
+    check_same(*open_dataset(options.out), *open_dataset(whole));
+  }
+  CHECK(resumed >= 2);
 }
 
 TEST_CASE("a damaged pack is one clear error") {

@@ -5,6 +5,7 @@
 #include "error.h"
 #include "files.h"
 #include "support/catch.h"
+#include "support/full_disk.h"
 #include "support/temp_folder.h"
 
 using namespace previt;
@@ -52,5 +53,33 @@ TEST_CASE("what was not finished is removed, what is no HDF5 file is refused") {
   CHECK(std::filesystem::is_empty(temp.path()));
   write_whole_file(path, "not HDF5");
   CHECK_THROWS_WITH(TensorFileReader(path), path + ": not an HDF5 file that can be read");
-  CHECK_THROWS_WITH(TensorFileWriter("/no/such/folder/f.h5"), "/no/such/folder/f.h5: can't be written");
+  CHECK_THROWS_WITH(TensorFileWriter("/no/such/folder/f.h5"), "/no/such/folder/f.h5: No such file or directory");
+}
+
+TEST_CASE("a full disk is an error that names the file, wherever it fills, and leaves nothing") {
+  const TempFolder temp;
+  const std::string path = temp.path() + "/f.h5";
+  const at::Tensor rows = torch::randn({3000, 16});
+  const auto write = [&] {
+    TensorFileWriter file(path);
+    file.describe("model", "a model");
+    for (int64_t i = 0; i < 3000; i += 100) file.append("rows", rows.slice(0, i, i + 100));
+    for (int i = 0; i < 40; ++i) file.write(fmt::format("maps/{}", i), rows.slice(0, 0, 50));
+    file.write_texts("names", std::vector<std::string>(500, "a/long/name.jpg"));
+    file.finish();
+  };
+  write();
+  const auto size = static_cast<int64_t>(std::filesystem::file_size(path));
+  std::filesystem::remove(path);
+  for (int64_t room = 0; room < size; room += room < 8192 ? 512 : 40000) {
+    INFO(room << " of " << size);
+    {
+      const test::FullDisk disk(room);
+      CHECK_THROWS_WITH(write(), ContainsSubstring(path) && ContainsSubstring("File too large"));
+    }
+    CHECK(std::filesystem::is_empty(temp.path()));
+  }
+  const test::FullDisk disk(size);
+  write();
+  CHECK(torch::equal(TensorFileReader(path).read("rows"), rows));
 }

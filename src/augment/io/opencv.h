@@ -1,0 +1,18 @@
+#pragma once
+
+#include <opencv2/core.hpp>
+#include <opencv2/core/utils/logger.hpp>
+
+namespace previt {
+
+/// Ours are the threads, and ours the one line about what went wrong. Before the first use of OpenCV.
+inline void settle_opencv() {
+  static const bool settled = [] {
+    cv::setNumThreads(1);
+    cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+    return true;
+  }();
+  static_cast<void>(settled);
+}
+
+}  // namespace previt
