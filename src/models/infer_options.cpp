@@ -63,6 +63,15 @@ int64_t count_blocks(const NamedTensors& weights, const std::string& place) {
   return static_cast<int64_t>(indices.size());
 }
 
+// BEiT's attn_head_dim makes the heads together wider or narrower than the model.
+void infer_attention(const NamedTensors& weights, VitOptions& o, const std::string& place) {
+  o.qkv_bias = weights.contains("blocks.0.attn.q_bias")     ? "qv"
+               : weights.contains("blocks.0.attn.qkv.bias") ? "full"
+                                                            : "none";
+  const int64_t width = get(weights, "blocks.0.attn.qkv.weight", 2, place).size(0) / 3;
+  if (width != o.embed_dim) o.attention_dim = width;
+}
+
 void infer_mlp(const NamedTensors& weights, VitOptions& o, const std::string& place) {
   const auto dim = static_cast<double>(o.embed_dim);
   if (!weights.contains("blocks.0.mlp.w12.weight")) {
@@ -159,13 +168,11 @@ VitOptions infer_options(const NamedTensors& weights,
   o.dist_token = weights.contains("dist_token");
   if (weights.contains("reg_token"))
     o.register_tokens = get(weights, "reg_token", 3, place).size(1);
-  o.qkv_bias = weights.contains("blocks.0.attn.q_bias")     ? "qv"
-               : weights.contains("blocks.0.attn.qkv.bias") ? "full"
-                                                            : "none";
   if (weights.contains("blocks.0.ls1.gamma")) o.layer_scale = 1e-5;
   o.pool = weights.contains("fc_norm.weight") || !o.cls_token ? "avg" : "cls";
   if (weights.contains("head.weight"))
     o.num_classes = get(weights, "head.weight", 2, place).size(0);
+  infer_attention(weights, o, place);
   infer_mlp(weights, o, place);
   infer_relative(weights, o, place);
   infer_image_size(weights, o, image_size, place, otherwise);
@@ -174,7 +181,7 @@ VitOptions infer_options(const NamedTensors& weights,
   for (const char* arch :
        {"vit_tiny", "vit_small", "vit_base", "vit_large", "vit_huge", "vit_giant"}) {
     const VitOptions named = resolve({.arch = arch});
-    if (named.embed_dim != o.embed_dim) continue;
+    if (named.embed_dim != o.embed_dim || o.attention_dim != 0) continue;
     if (o.num_heads == 0) o.num_heads = named.num_heads;
     if (named.depth == o.depth && named.num_heads == o.num_heads) o.arch = arch;
   }

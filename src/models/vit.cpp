@@ -62,6 +62,7 @@ void Vit::register_blocks() {
         std::to_string(i),
         std::make_shared<Block>(BlockOptions{.dim = o.embed_dim,
                                              .heads = o.num_heads,
+                                             .attention_dim = o.attention_dim,
                                              .mlp_ratio = o.mlp_ratio,
                                              .mlp = o.mlp,
                                              .qkv_bias = o.qkv_bias,

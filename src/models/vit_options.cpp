@@ -24,6 +24,7 @@ void visit(FieldVisitor& v, VitOptions& o) {
   v.field("embed_dim", o.embed_dim, "width; 0: as arch", at_least(0));
   v.field("depth", o.depth, "blocks; 0: as arch", between(0, 1000));
   v.field("num_heads", o.num_heads, "0: as arch", at_least(0));
+  v.field("attention_dim", o.attention_dim, "width of all heads together; 0: embed_dim", at_least(0));
   v.field("mlp_ratio", o.mlp_ratio, "hidden width / width", above(0));
   v.field("mlp", o.mlp, "", {"gelu", "swiglu"});
   v.field("image_size", o.image_size, "[side] or [height, width]", at_least(1));
@@ -55,9 +56,13 @@ VitOptions resolve(VitOptions o) {
   if (o.embed_dim <= 0 || o.depth <= 0 || o.num_heads <= 0) {
     fail_usage("model.arch: {} is unknown; give embed_dim, depth and num_heads", o.arch);
   }
-  if (o.embed_dim % o.num_heads != 0) {
-    fail_usage("model.embed_dim: {} is not a multiple of num_heads {}", o.embed_dim, o.num_heads);
+  if (o.attention_width() % o.num_heads != 0) {
+    fail_usage("model.{}: {} is not a multiple of num_heads {}",
+               o.attention_dim > 0 ? "attention_dim" : "embed_dim",
+               o.attention_width(),
+               o.num_heads);
   }
+  if (o.attention_dim == o.embed_dim) o.attention_dim = 0;
   if (o.image_size.empty() || o.image_size.size() > 2) {
     fail_usage("model.image_size: give [side] or [height, width]");
   }

@@ -13,6 +13,7 @@ namespace previt {
 struct VitOptions {
   std::string arch = "vit_base";  ///< vit_tiny, vit_small, vit_base, vit_large, vit_huge, vit_giant
   int64_t embed_dim = 0, depth = 0, num_heads = 0;
+  int64_t attention_dim = 0;  ///< of q, k and v, all heads together (BEiT's attn_head_dim × heads); 0: embed_dim
   double mlp_ratio = 4;
   std::string mlp = "gelu";  ///< gelu | swiglu
 
@@ -36,6 +37,7 @@ struct VitOptions {
   std::string pool = "cls";  ///< cls: norm(x)[cls]; avg: fc_norm(mean of patches), no final norm
   int64_t num_classes = 0;   ///< 0: no head
 
+  int64_t attention_width() const { return attention_dim > 0 ? attention_dim : embed_dim; }
   int64_t image_height() const { return image_size.front(); }
   int64_t image_width() const { return image_size.back(); }
   int64_t grid_height() const { return image_height() / patch_size; }

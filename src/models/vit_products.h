@@ -8,8 +8,10 @@ namespace previt {
 
 // Multiply-adds of a forward pass, for GFLOP/s (two operations each, three times as many to train).
 
-/// A block in which `queries` of `tokens` tokens are computed.
-double block_products(int64_t tokens, int64_t queries, int64_t dim, double mlp_ratio);
+/// A block in which `queries` of `tokens` tokens are computed; its heads are `attention` wide
+/// together.
+double block_products(
+    int64_t tokens, int64_t queries, int64_t dim, double mlp_ratio, int64_t attention);
 
 /// Embedding, and Vit::run_blocks_rows for `rows` tokens, of one image of options.image_size.
 double blocks_rows_products(const VitOptions& options, int64_t rows);

@@ -95,6 +95,11 @@ TEST_CASE("the architecture is inferred from shapes") {
     o.num_classes = 7;
     o.num_heads = 6;
   }
+  SECTION("heads of another width than the model") {
+    o.rel_pos_bias = "shared";
+    o.num_heads = 5;
+    o.attention_dim = 5 * 8;
+  }
   SECTION("no class token") {
     o.cls_token = false;
     o.pool = "avg";
@@ -108,6 +113,7 @@ TEST_CASE("the architecture is inferred from shapes") {
   const VitOptions found = load_model(path).options;
   CHECK(found.embed_dim == o.embed_dim);
   CHECK(found.num_heads == o.num_heads);
+  CHECK(found.attention_dim == o.attention_dim);
   CHECK(found.mlp == o.mlp);
   CHECK(found.mlp_ratio == o.mlp_ratio);
   CHECK(resolve(found).image_height() == o.image_height());

@@ -255,6 +255,24 @@ TEST_CASE("attention of any block, whichever way it is counted") {
   CHECK_THROWS_WITH(vit->attention(images, 2), ContainsSubstring("block 2 of 2"));
 }
 
+TEST_CASE("heads may be wider or narrower together than the model") {
+  VitOptions o = tiny();
+  o.attention_dim = 2 * 10;
+  const auto vit = random_vit(o);
+  const auto shape = [&](const char* name) {
+    return vit->named_parameters()[std::string("blocks.1.attn.") + name].sizes().vec();
+  };
+  CHECK(shape("qkv.weight") == std::vector<int64_t>{60, 16});
+  CHECK(shape("qkv.bias") == std::vector<int64_t>{60});
+  CHECK(shape("proj.weight") == std::vector<int64_t>{16, 20});
+  const at::Tensor images = torch::randn({2, 3, 16, 16});
+  CHECK(close(vit->pooled(images), vit->forward_features(images).select(1, 0), 1e-4));
+  CHECK(vit->attention(images).sizes() == torch::IntArrayRef({2, 2, 17, 17}));
+
+  o.attention_dim = 16;  // what it is anyway
+  CHECK(resolve(o).attention_dim == 0);
+}
+
 TEST_CASE("pooling reads what the options say") {
   VitOptions o = tiny();
   const at::Tensor images = torch::randn({2, 3, 16, 16});
@@ -300,6 +318,7 @@ TEST_CASE("a head can be put on and taken off") {
 TEST_CASE("bf16 stays close to float32, forward and backward") {
   VitOptions o = tiny();
   o.embed_dim = 64;
+  o.attention_dim = GENERATE(0, 24, 96);
   o.layer_scale = 0.5;
   o.mlp = GENERATE("gelu", "swiglu");
   const auto vit = std::make_shared<Vit>(o);
@@ -346,6 +365,7 @@ TEST_CASE("options that do not fit together name the option to change") {
     return std::string("nothing");
   };
   CHECK(error([](VitOptions& o) { o.num_heads = 3; }).starts_with("model.embed_dim: 16"));
+  CHECK(error([](VitOptions& o) { o.attention_dim = 5; }).starts_with("model.attention_dim: 5"));
   CHECK(error([](VitOptions& o) { o.image_size = {18}; }).starts_with("model.image_size: 18"));
   CHECK(error([](VitOptions& o) { o.depth = 0; }).starts_with("model.arch: custom"));
   CHECK(error([](VitOptions& o) { o.qkv_bias = "some"; }).starts_with("model.qkv_bias: some"));

@@ -59,6 +59,9 @@ NamedTensors Fixture::group(const std::string& prefix) const {
 }
 
 double Fixture::number(const std::string& key) const { return config.at(key).get<double>(); }
+double Fixture::number(const std::string& key, double otherwise) const {
+  return config.contains(key) && !config.at(key).is_null() ? number(key) : otherwise;
+}
 int64_t Fixture::integer(const std::string& key) const { return config.at(key).get<int64_t>(); }
 bool Fixture::flag(const std::string& key) const { return config.at(key).get<bool>(); }
 
@@ -71,12 +74,6 @@ Fixture load(const std::string& path) {
     if (file.metadata.contains("case")) fixture.case_name = file.metadata["case"];
   }
   return fixture;
-}
-
-at::Tensor without_key_bias(const std::string& name, const at::Tensor& weight) {
-  if (!name.ends_with("attn.qkv.bias")) return weight;
-  const auto thirds = weight.chunk(3);
-  return torch::cat({thirds[0], thirds[2]});
 }
 
 void Check::fail(const std::string& name, const std::string& why) {
@@ -134,6 +131,20 @@ void Check::pixels(const std::string& name, const at::Tensor& got, const at::Ten
   if (within >= share) return;
   failures_.push_back({largest(difference), fmt::format("{}: {:.2f} % of values within {}, worst {}", name,
                                                         100 * within, tolerance, largest(difference))});
+}
+
+void check_trained(const Fixture& fixture, const std::string& key, const at::Tensor& got, Check& check) {
+  const at::Tensor& want = fixture.at(key);
+  if (!key.ends_with("attn.qkv.bias")) {
+    const auto strays = fixture.config.value("f64_dev_over_2e5", nlohmann::json::object());
+    check.absolute(key, got, want, std::max(5e-5, 2 * strays.value(key, 0.0)));
+    return;
+  }
+  const auto of_two = [](const at::Tensor& bias) {
+    const auto thirds = bias.detach().chunk(3);
+    return torch::cat({thirds[0], thirds[2]});
+  };
+  check.t3(key, of_two(got), of_two(want));
 }
 
 std::vector<std::string> Check::failures() const {

@@ -47,7 +47,6 @@ PARITY_CASE(dino_knn) {
 PARITY_CASE(dino_linear) {
   VitOptions options = vit_options(fixture);
   options.pos_resize = "dino";
-  options.norm_eps = fixture.number("ln_eps");
   const auto vit = load_vit(fixture, options, check);
   vit->eval();
   const at::Tensor images = fixture.at("input.imgs");

@@ -33,16 +33,9 @@ PARITY_CASE(beit_relpos_interp) {
 
 // BEiT's fine-tuning model: a table per block, mean pooling, LayerScale, no key bias.
 PARITY_CASE(beit_ft) {
-  VitOptions options = vit_options(fixture);
+  VitOptions options = beit_vit_options(fixture);
   options.num_classes = fixture.integer("num_classes");
-  options.layer_scale = fixture.number("init_values");
-  options.qkv_bias = fixture.flag("qkv_bias") ? "qv" : "none";
-  options.pos_embed = fixture.flag("use_abs_pos_emb") ? "learned" : "none";
-  options.rel_pos_bias = fixture.flag("use_rel_pos_bias") ? "per_block" : "none";
-  options.pool = fixture.flag("use_mean_pooling") ? "avg" : "cls";
-  const std::map<std::string, std::string> renames = {{"gamma_1", "ls1.gamma"},
-                                                      {"gamma_2", "ls2.gamma"}};
-  const auto vit = load_vit(fixture, options, check, renames, {"relative_position_index"});
+  const auto vit = load_vit(fixture, options, check, kBeitRenames, {"relative_position_index"});
   const at::Tensor images = fixture.at("input.img");
   check_blocks(fixture, *vit, images, check);
   check.t1("features", vit->pooled(images), fixture.at("output.features"));
@@ -51,5 +44,5 @@ PARITY_CASE(beit_ft) {
   const at::Tensor loss = torch::cross_entropy_loss(logits, fixture.at("input.target"));
   check.t1("loss", loss, fixture.at("output.loss"));
   loss.backward();
-  check_gradients(fixture, *vit, check, renames);
+  check_gradients(fixture, *vit, check, kBeitRenames);
 }

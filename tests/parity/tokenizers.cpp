@@ -1,7 +1,7 @@
 #include "models/kmeans.h"
 #include "models/vqkd.h"
 #include "models/weights.h"
-#include "parity/parity.h"
+#include "parity/vit.h"
 #include "pretrain/objectives/vqkd.h"
 
 namespace previt::parity {
@@ -64,15 +64,7 @@ void check_training_call(
 
 VqkdNetworkOptions vqkd_options(const Fixture& fixture) {
   VqkdNetworkOptions o;
-  VitOptions& encoder = o.encoder;
-  encoder.image_size = {fixture.integer("img_size")};
-  encoder.patch_size = fixture.integer("patch_size");
-  encoder.in_channels = fixture.at("input.img01").size(1);
-  encoder.embed_dim = fixture.integer("embed_dim");
-  encoder.depth = fixture.integer("depth");
-  encoder.num_heads = fixture.integer("num_heads");
-  encoder.mlp_ratio = fixture.number("mlp_ratio");
-  encoder.qkv_bias = "qv";
+  o.encoder = beit_vit_options(fixture, "weight.encoder.");
   o.decoder_depth = fixture.integer("decoder_depth");
   o.teacher_dim = fixture.integer("teacher_dim");
   o.codebook = codebook_of(fixture, "n_code", "code_dim");

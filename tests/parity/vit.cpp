@@ -14,6 +14,10 @@ namespace {
 void timm_case(const Fixture& fixture, VitOptions options, Check& check) {
   options.num_classes = fixture.integer("num_classes");
   options.pos_resize = "timm";
+  options.pool = fixture.config.value("global_pool", "token") == "avg" ? "avg" : "cls";
+  options.cls_token = fixture.has("weight.cls_token");
+  options.register_tokens = fixture.config.value("reg_tokens", options.register_tokens);
+  options.pos_embed_cls = options.cls_token && !fixture.config.value("no_embed_class", false);
   const auto vit = load_vit(fixture, options, check);
   const at::Tensor images = fixture.at("input.img");
   check.t1("patch_embed", vit->patch_embed->forward(images), fixture.at("output.patch_embed"));
@@ -48,7 +52,6 @@ void timm_case(const Fixture& fixture, VitOptions options, Check& check) {
 // DINO's VisionTransformer.
 void dino_case(const Fixture& fixture, Check& check) {
   VitOptions options = vit_options(fixture);
-  options.norm_eps = fixture.number("ln_eps");
   options.pos_resize = "dino";
   const auto vit = load_vit(fixture, options, check);
   const at::Tensor images = fixture.at("input.img");
@@ -111,7 +114,6 @@ void dinov2_case(const Fixture& fixture, Check& check) {
   VitOptions options = vit_options(fixture);
   options.mlp = fixture.config.at("ffn_layer") == "mlp" ? "gelu" : "swiglu";
   options.register_tokens = fixture.integer("num_register_tokens");
-  options.layer_scale = 1;
   options.pos_resize = dinov2_resize(fixture);
   const std::map<std::string, std::string> renames = {{"register_tokens", "reg_token"}};
   const auto vit = load_vit(fixture, options, check, renames, {"mask_token"});
@@ -180,21 +182,8 @@ void mae_finetune_case(const Fixture& fixture, Check& check) {
 }  // namespace
 
 PARITY_CASE(timm_vit) { timm_case(fixture, vit_options(fixture), check); }
-
-PARITY_CASE(timm_ls_avg) {
-  VitOptions options = vit_options(fixture);
-  options.layer_scale = fixture.number("init_values");
-  options.pool = fixture.config.at("global_pool").get<std::string>();
-  timm_case(fixture, options, check);
-}
-
-PARITY_CASE(timm_reg) {
-  VitOptions options = vit_options(fixture);
-  options.layer_scale = fixture.number("init_values");
-  options.register_tokens = fixture.integer("reg_tokens");
-  options.pos_embed_cls = !fixture.flag("no_embed_class");
-  timm_case(fixture, options, check);
-}
+PARITY_CASE(timm_ls_avg) { timm_case(fixture, vit_options(fixture), check); }
+PARITY_CASE(timm_reg) { timm_case(fixture, vit_options(fixture), check); }
 
 PARITY_CASE(timm_deit_distilled) {
   VitOptions options = vit_options(fixture);

@@ -9,11 +9,12 @@
 namespace previt::parity {
 
 /// Options of the Vit in fixture.config (img_size, patch_size, embed_dim …), whose weights begin
-/// with `prefix`; the caller adds its source's.
+/// with `prefix` and tell the width of the heads, biases and LayerScale; the caller adds its
+/// source's.
 VitOptions vit_options(const Fixture& fixture, const std::string& prefix = "weight.");
 
-/// The same for the encoders of BEiT and SimMIM: positions, q and v biases and LayerScale as the
-/// file's weights have them.
+/// The same for the encoders of BEiT and SimMIM: positions and pooling as the file's weights have
+/// them.
 VitOptions beit_vit_options(const Fixture& fixture, const std::string& prefix = "weight.");
 
 /// Official names of BEiT's parts of a block as ours, for `renames` below.

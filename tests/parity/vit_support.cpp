@@ -38,7 +38,12 @@ VitOptions vit_options(const Fixture& fixture, const std::string& prefix) {
   const auto& size = fixture.config.at("img_size");
   o.image_size = size.is_array() ? size.get<std::vector<int64_t>>()
                                  : std::vector<int64_t>{size.get<int64_t>()};
+  o.norm_eps = fixture.number("ln_eps", o.norm_eps);
+  const auto has = [&](const char* name) { return fixture.has(prefix + name); };
   o.in_channels = fixture.at(prefix + "patch_embed.proj.weight").size(1);
+  o.attention_dim = fixture.at(prefix + "blocks.0.attn.qkv.weight").size(0) / 3;
+  o.qkv_bias = has("blocks.0.attn.qkv.bias") ? "full" : has("blocks.0.attn.q_bias") ? "qv" : "none";
+  o.layer_scale = has("blocks.0.ls1.gamma") || has("blocks.0.gamma_1") ? 0.1 : 0;
   return o;
 }
 
@@ -48,8 +53,6 @@ VitOptions beit_vit_options(const Fixture& fixture, const std::string& prefix) {
   const bool own = fixture.has(prefix + "blocks.0.attn.relative_position_bias_table");
   o.rel_pos_bias = shared ? (own ? "both" : "shared") : (own ? "per_block" : "none");
   o.pos_embed = fixture.has(prefix + "pos_embed") ? "learned" : "none";
-  o.qkv_bias = fixture.has(prefix + "blocks.0.attn.q_bias") ? "qv" : "none";
-  o.layer_scale = fixture.has(prefix + "blocks.0.gamma_1") ? 0.1 : 0;
   o.pool = fixture.has(prefix + "fc_norm.weight") ? "avg" : "cls";
   return o;
 }

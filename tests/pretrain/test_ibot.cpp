@@ -174,6 +174,29 @@ TEST_CASE("ibot: a batch without masked patches trains the class tokens") {
   CHECK(outcome.gradient_norm > 0);
 }
 
+TEST_CASE("ibot: masks and the patches' temperature begin at mask_start_epoch") {
+  IbotOptions options = small_ibot(false);
+  options.ibot.mask_start_epoch = 1;
+  options.ibot.mask.ratio = {0.5};
+  options.ibot.mask.spread = {0};
+  options.ibot.warmup_teacher_temp_epochs = GENERATE(0, 2);
+  options.ibot.warmup_patch_teacher_temp = 0.03;
+  options.ibot.patch_teacher_temp = 0.06;
+  const auto ibot = build(options, small_run());
+  const double first = options.ibot.warmup_teacher_temp_epochs == 0 ? 0.06 : 0.03;
+  CHECK(ibot->patch_temperature(info_of(0)) == 0.03);
+  CHECK(ibot->patch_temperature(info_of(1)) == 0.03);
+  CHECK(ibot->patch_temperature(info_of(2)) == first);
+  CHECK(ibot->patch_temperature(info_of(4)) == 0.06);
+
+  const at::Tensor embed = ibot->student().masked_embed.detach().clone();
+  Stepper stepper(*ibot, small_run());
+  make_steps(*ibot, stepper, 0, 2);
+  CHECK(torch::equal(ibot->student().masked_embed, embed));  // no patch wore it
+  make_steps(*ibot, stepper, 2, 3);
+  CHECK(!torch::equal(ibot->student().masked_embed, embed));
+}
+
 TEST_CASE("ibot: a run that goes on from a checkpoint ends with the same weights") {
   RunOptions run = small_run();
   run.model.drop_path = 0.3;

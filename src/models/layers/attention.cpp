@@ -17,12 +17,14 @@ at::Tensor by_token(const at::Tensor& x, int64_t batch) {
   return x.transpose(0, 1).reshape({batch, -1, x.size(0) * x.size(2)});
 }
 
-// The keys and values of all tokens cost 2·N·D² multiply-adds, what follows 2·M·H·N·D, in products
+// The keys and values of all tokens cost 2·N·D·W multiply-adds, what follows 2·M·H·N·D, in products
 // too narrow to be fast.
-bool are_few(int64_t queries, int64_t heads, int64_t dim) { return 4 * queries * heads <= dim; }
+bool are_few(int64_t queries, int64_t heads, int64_t width) {
+  return 4 * queries * heads <= width;
+}
 
 // With k = x Wkᵀ and v = x Wvᵀ + b, q kᵀ is (q Wk) xᵀ and p v is (p x) Wvᵀ + b: few queries q
-// [B, M, D] need no keys and values of all tokens x [B, N, D]. A bias of the keys adds the same to
+// [B, M, W] need no keys and values of all tokens x [B, N, D]. A bias of the keys adds the same to
 // all logits of a query, which changes nothing.
 at::Tensor attention_of_few(const at::Tensor& q,
                             const at::Tensor& x,
@@ -33,7 +35,7 @@ at::Tensor attention_of_few(const at::Tensor& q,
                             int64_t heads) {
   const at::ScalarType type = q.scalar_type();
   const int64_t batch = x.size(0), count = q.size(1), dim = x.size(2);
-  const double scale = 1 / std::sqrt(static_cast<double>(dim / heads));
+  const double scale = 1 / std::sqrt(static_cast<double>(q.size(2) / heads));
   const auto of_heads = [&](const at::Tensor& w) { return w.to(type).view({heads, -1, dim}); };
   const at::Tensor tokens = x.to(type);
 
@@ -53,21 +55,25 @@ at::Tensor attention_of_few(const at::Tensor& q,
 
 }  // namespace
 
-Attention::Attention(int64_t dim, int64_t heads, const std::string& qkv_bias, int64_t relative_rows)
-    : heads_(heads) {
+Attention::Attention(int64_t dim,
+                     int64_t heads,
+                     int64_t width,
+                     const std::string& qkv_bias,
+                     int64_t relative_rows)
+    : heads_(heads), width_(width) {
   if (qkv_bias != "full" && qkv_bias != "qv" && qkv_bias != "none") {
     fail_usage("model.qkv_bias: {} is not one of full, qv, none", qkv_bias);
   }
-  qkv_ = register_module("qkv", std::make_shared<Linear>(dim, 3 * dim, qkv_bias == "full"));
+  qkv_ = register_module("qkv", std::make_shared<Linear>(dim, 3 * width, qkv_bias == "full"));
   if (qkv_bias == "qv") {
-    q_bias = register_parameter("q_bias", torch::zeros({dim}));
-    v_bias = register_parameter("v_bias", torch::zeros({dim}));
+    q_bias = register_parameter("q_bias", torch::zeros({width}));
+    v_bias = register_parameter("v_bias", torch::zeros({width}));
   }
   if (relative_rows > 0) {
     relative_position_bias_table =
         register_parameter("relative_position_bias_table", torch::zeros({relative_rows, heads}));
   }
-  proj_ = register_module("proj", std::make_shared<Linear>(dim, dim));
+  proj_ = register_module("proj", std::make_shared<Linear>(width, dim));
 }
 
 at::Tensor Attention::packed_bias() const {
@@ -82,24 +88,24 @@ at::Tensor Attention::forward(const at::Tensor& x,
   if (first_query == 0 && end_query >= x.size(1)) {
     return proj_->forward(self_attention(linear(x, qkv_->weight, b), heads_, bias));
   }
-  const int64_t dim = x.size(2);
   const auto rows = [&](const at::Tensor& t, int64_t begin, int64_t end) {
     return t.defined() ? t.slice(0, begin, end) : t;
   };
   const at::Tensor q =
-      linear(x.slice(1, first_query, end_query), rows(qkv_->weight, 0, dim), rows(b, 0, dim));
+      linear(x.slice(1, first_query, end_query), rows(qkv_->weight, 0, width_), rows(b, 0, width_));
   const at::Tensor query_bias = bias.defined() ? bias.slice(-2, first_query, end_query) : bias;
   at::Tensor own;
-  if (are_few(q.size(1), heads_, dim)) {
+  if (are_few(q.size(1), heads_, width_)) {
     own = attention_of_few(q,
                            x,
-                           rows(qkv_->weight, dim, 2 * dim),
-                           rows(qkv_->weight, 2 * dim, 3 * dim),
-                           rows(b, 2 * dim, 3 * dim),
+                           rows(qkv_->weight, width_, 2 * width_),
+                           rows(qkv_->weight, 2 * width_, 3 * width_),
+                           rows(b, 2 * width_, 3 * width_),
                            query_bias,
                            heads_);
   } else {
-    const at::Tensor kv = linear(x, rows(qkv_->weight, dim, 3 * dim), rows(b, dim, 3 * dim));
+    const at::Tensor kv =
+        linear(x, rows(qkv_->weight, width_, 3 * width_), rows(b, width_, 3 * width_));
     own = cross_attention(q, kv, heads_, query_bias);
   }
   return proj_->forward(own);

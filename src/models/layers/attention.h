@@ -14,8 +14,13 @@ class Linear;
 /// `relative_position_bias_table`, which the Vit turns into `bias`.
 class Attention : public torch::nn::Module {
  public:
-  /// qkv_bias: full | qv | none. relative_rows: rows of the table, 0 for none.
-  Attention(int64_t dim, int64_t heads, const std::string& qkv_bias, int64_t relative_rows);
+  /// width: of q, k and v, all heads together. qkv_bias: full | qv | none. relative_rows: rows of
+  /// the table, 0 for none.
+  Attention(int64_t dim,
+            int64_t heads,
+            int64_t width,
+            const std::string& qkv_bias,
+            int64_t relative_rows);
 
   /// x [B, N, D] → [B, M, D]: the outputs of the tokens from first_query to before end_query, which
   /// attend to all, few of them without making keys and values. bias: undefined or broadcastable to
@@ -40,9 +45,9 @@ class Attention : public torch::nn::Module {
   at::Tensor q_bias, v_bias, relative_position_bias_table;
 
  private:
-  at::Tensor packed_bias() const;  // [3·D] or undefined
+  at::Tensor packed_bias() const;  // [3·width] or undefined
 
-  int64_t heads_;
+  int64_t heads_, width_;
   std::shared_ptr<Linear> qkv_, proj_;
 };
 

@@ -11,7 +11,11 @@ namespace previt {
 Block::Block(const BlockOptions& o) : drop_path_(o.drop_path) {
   norm1_ = register_module("norm1", std::make_shared<LayerNorm>(o.dim, o.norm_eps));
   attn_ = register_module("attn",
-                          std::make_shared<Attention>(o.dim, o.heads, o.qkv_bias, o.relative_rows));
+                          std::make_shared<Attention>(o.dim,
+                                                      o.heads,
+                                                      o.attention_dim > 0 ? o.attention_dim : o.dim,
+                                                      o.qkv_bias,
+                                                      o.relative_rows));
   if (o.layer_scale > 0) {
     ls1_ = register_module("ls1", std::make_shared<LayerScale>(o.dim, o.layer_scale));
   }

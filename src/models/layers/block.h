@@ -17,6 +17,7 @@ class Mlp;
 
 struct BlockOptions {
   int64_t dim = 0, heads = 0;
+  int64_t attention_dim = 0;  ///< of all heads together; 0: dim
   double mlp_ratio = 4;
   std::string mlp = "gelu";       ///< gelu | swiglu
   std::string qkv_bias = "full";  ///< full | qv | none

@@ -141,6 +141,7 @@ void Beit::add_cls_head() {
     cls_layers_.push_back(
         std::make_shared<Block>(BlockOptions{.dim = model_.embed_dim,
                                              .heads = model_.num_heads,
+                                             .attention_dim = model_.attention_dim,
                                              .mlp_ratio = model_.mlp_ratio,
                                              .mlp = model_.mlp,
                                              .qkv_bias = model_.qkv_bias,
@@ -305,7 +306,8 @@ double Beit::flops_per_image() const {
   const auto head = static_cast<double>(masked * model_.embed_dim * tokenizer_->vocabulary());
   const double blocks =
       static_cast<double>(extra) *
-      block_products(tokens, tokens, model_.embed_dim, model_.mlp_ratio);
+      block_products(
+          tokens, tokens, model_.embed_dim, model_.mlp_ratio, model_.attention_width());
   return 6 * (blocks_rows_products(model_, masked) + blocks + (extra > 0 ? 2 : 1) * head);
 }
 

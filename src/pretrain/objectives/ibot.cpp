@@ -57,11 +57,13 @@ void visit(FieldVisitor& v, IbotMethodOptions& o) {
   v.field("freeze_last_layer", o.freeze_last_layer, "epochs without gradients for the prototypes",
           at_least(0));
   v.section("mask", o.mask);
+  v.field("mask_start_epoch", o.mask_start_epoch, "no crop is masked before", at_least(0));
   v.field("student_temp", o.student_temp, "", above(0));
   v.field("teacher_temp", o.teacher_temp, "for class tokens, after the warm-up", above(0));
   v.field("warmup_teacher_temp", o.warmup_teacher_temp, "in the first epoch", above(0));
   v.field("patch_teacher_temp", o.patch_teacher_temp, "for patches", above(0));
-  v.field("warmup_patch_teacher_temp", o.warmup_patch_teacher_temp, "", above(0));
+  v.field("warmup_patch_teacher_temp", o.warmup_patch_teacher_temp, "until mask_start_epoch",
+          above(0));
   v.field("warmup_teacher_temp_epochs", o.warmup_teacher_temp_epochs, "of both", at_least(0));
   v.field("teacher_momentum", o.teacher_momentum, "of the moving average, at first", between(0, 1));
   v.field("teacher_momentum_end", o.teacher_momentum_end, "reached by a cosine", between(0, 1));
@@ -137,10 +139,14 @@ double Ibot::teacher_temperature(const StepInfo& info) const {
 }
 
 double Ibot::patch_temperature(const StepInfo& info) const {
+  const int64_t start = options_.mask_start_epoch;
+  if (info.whole_epoch() < start) return options_.warmup_patch_teacher_temp;
+  StepInfo since = info;
+  since.step -= start * info.steps_per_epoch;
   return TeacherTemperature{options_.warmup_patch_teacher_temp,
                             options_.patch_teacher_temp,
                             options_.warmup_teacher_temp_epochs}
-      .at(info);
+      .at(since);
 }
 
 double Ibot::teacher_momentum(const StepInfo& info) const {
@@ -205,7 +211,9 @@ IbotRows Ibot::student_rows(const std::vector<at::Tensor>& views, const PatchMas
 
 StepResult Ibot::step(const Batch& batch, const StepInfo& info) {
   require_crops(batch, options_.global_crops + options_.local_crops, "ibot");
-  return step(batch, PatchMask(masks_of(batch), batch.views.front().device()), info);
+  at::Tensor masks = masks_of(batch);
+  if (info.whole_epoch() < options_.mask_start_epoch) masks.zero_();
+  return step(batch, PatchMask(masks, batch.views.front().device()), info);
 }
 
 StepResult Ibot::step(const Batch& batch, const PatchMask& mask, const StepInfo& info) {

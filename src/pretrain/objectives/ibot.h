@@ -23,6 +23,7 @@ struct IbotMethodOptions {
   bool shared_head_teacher = true;
   int64_t freeze_last_layer = 1;  ///< epochs
   ShareMaskOptions mask;          ///< of the student's global crops
+  int64_t mask_start_epoch = 0;   ///< before it nothing is masked, and the patches have no loss
 
   double student_temp = 0.1;
   double teacher_temp = 0.07, warmup_teacher_temp = 0.04;
@@ -88,7 +89,8 @@ class Ibot final : public Objective {
   double patch_temperature(const StepInfo& info) const;
   double teacher_momentum(const StepInfo& info) const;
 
-  /// The masks that the images' indices give, bool [G·B, L] on the host, crop by crop.
+  /// The masks that the images' indices give, bool [G·B, L] on the host, crop by crop, as from
+  /// mask_start_epoch on.
   at::Tensor masks_of(const Batch& batch) const;
   /// The step with given masks.
   StepResult step(const Batch& batch, const PatchMask& mask, const StepInfo& info);

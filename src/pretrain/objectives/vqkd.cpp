@@ -104,8 +104,9 @@ double VqkdTraining::flops_per_image() const {
   const auto blocks = static_cast<double>(o.depth + network_.decoder_depth);
   const int64_t pixels = o.patch_size * o.patch_size * o.in_channels;
   const int64_t rows = pixels + 2 * o.embed_dim + 2 * network_.codebook.dim + network_.teacher_dim;
-  const double trained = blocks * block_products(tokens, tokens, o.embed_dim, o.mlp_ratio) +
-                         static_cast<double>(cells * rows * o.embed_dim);
+  const double trained =
+      blocks * block_products(tokens, tokens, o.embed_dim, o.mlp_ratio, o.attention_width()) +
+      static_cast<double>(cells * rows * o.embed_dim);
   const double looked_up =
       static_cast<double>(cells * network_.codebook.codes * network_.codebook.dim);
   return 6 * trained + 2 * (looked_up + teacher_->products(tokenizer_->grid_height(),

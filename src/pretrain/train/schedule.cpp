@@ -14,6 +14,11 @@ double half_cosine(double high, double low, double progress) {
   return low + (high - low) * 0.5 * (1 + std::cos(std::numbers::pi * progress));
 }
 
+// One cycle of timm's cosine; past its end the rate stays where it ended.
+double timm_cycle(double high, double low, double progress) {
+  return progress < 1 ? half_cosine(high, low, progress) : low;
+}
+
 int64_t steps_of(double epochs, int64_t steps, const StepInfo& info) {
   return steps > 0 ? steps : std::llround(epochs * static_cast<double>(info.steps_per_epoch));
 }
@@ -56,7 +61,7 @@ Schedule timm_schedule(
     const auto warmup = static_cast<double>(steps_of(warmup_epochs, warmup_steps, info));
     const auto step = static_cast<double>(info.step);
     if (step < warmup) return start + step * (base - start) / warmup;
-    return half_cosine(base, end, step / static_cast<double>(info.total_steps));
+    return timm_cycle(base, end, step / static_cast<double>(info.total_steps));
   };
 }
 
@@ -64,7 +69,7 @@ Schedule deit_schedule(double base, double end, double start, double warmup_epoc
   return [=](const StepInfo& info) {
     const auto epoch = static_cast<double>(std::max<int64_t>(info.whole_epoch() - 1, 0));
     if (epoch < warmup_epochs) return start + epoch * (base - start) / warmup_epochs;
-    return half_cosine(base, end, epoch / static_cast<double>(info.epochs));
+    return timm_cycle(base, end, epoch / static_cast<double>(info.epochs));
   };
 }
 

@@ -25,6 +25,7 @@ BlockOptions small() { return {.dim = 12, .heads = 3, .layer_scale = 0.1}; }
 TEST_CASE("a block run for some tokens gives their rows, with the same gradients") {
   BlockOptions options = small();
   options.qkv_bias = GENERATE("full", "qv", "none");
+  options.attention_dim = GENERATE(0, 30, 6);  // of heads as wide as the block, wider, narrower
   options.mlp = GENERATE("gelu", "swiglu");
   const auto block = random_block(options);
   const at::Tensor bias = GENERATE(true, false) ? torch::randn({3, 9, 9}) : at::Tensor();
@@ -79,6 +80,7 @@ TEST_CASE("drop path acts in training only, on both branches by themselves") {
 TEST_CASE("a block skips the images that drop path drops, with the same result and gradients") {
   BlockOptions options = small();
   options.layer_scale = GENERATE(0.0, 0.5);
+  options.attention_dim = GENERATE(0, 30);
   options.drop_path = 0.4;
   const auto block = random_block(options);
   block->train();

@@ -58,6 +58,14 @@ TEST_CASE("every kind of schedule has its shape") {
   CHECK(lr_schedule(options)(at_step(560)) ==
         Approx(0.1 + 0.9 * 0.5 * (1 + std::cos(M_PI * 0.55))));
 
+  // One cycle: past its end it doesn't rise again.
+  for (const char* kind : {"timm", "deit"}) {
+    options.schedule.kind = kind;
+    CHECK(lr_schedule(options)(at_step(990)) > 0.1);
+    CHECK(lr_schedule(options)(at_step(1010)) == 0.1);
+    CHECK(lr_schedule(options)(at_step(1700)) == 0.1);
+  }
+
   options.schedule.kind = "steps";
   options.schedule.decay_epochs = {40, 70};
   options.schedule.warmup_lr = 0.2;
