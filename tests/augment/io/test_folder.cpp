@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "augment/io/folder_listing.h"
+#include "augment/io/pack_images.h"
 #include "augment/loader.h"
 #include "augment/open_dataset.h"
 #include "error.h"
@@ -214,4 +215,21 @@ TEST_CASE("pictures of a folder come in batches, without the unreadable") {
   loader->seek(2, 0);
   CHECK(loader->next().indices[5].item<int64_t>() == 0);
   CHECK(log.back() == "5.png: can't be opened: No such file or directory; skipped");
+}
+
+TEST_CASE("a pack has the splits, the classes and the images of its folder") {
+  const TempFolder folder;
+  const std::string root = folder.path() + "/data", out = folder.path() + "/pack.h5";
+  for (const char* name : {"Train/a/1.png", "Train/b/2.png", "Train/__MACOSX/a/1.png",
+                           "valid/a/3.png", "test/b/4.png"}) {
+    picture(root + "/" + name);
+  }
+  fs::create_directories(root + "/Train/later");
+  pack_images({.data = root, .out = out}, [] { return false; }, [](const auto&) {}, [](auto&) {});
+  for (const char* split : {"train", "val", "all"}) {
+    const auto packed = open_dataset(out, split), data = open_dataset(root, split);
+    CHECK(names(*packed) == names(*data));
+    CHECK(labels(*packed) == labels(*data));
+    CHECK(packed->class_names() == Names{"a", "b"});
+  }
 }

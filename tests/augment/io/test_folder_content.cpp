@@ -2,6 +2,7 @@
 
 #include "augment/io/folder_data.h"
 #include "augment/open_dataset.h"
+#include "error.h"
 #include "support/catch.h"
 #include "support/folder_tree.h"
 
