@@ -45,68 +45,50 @@ std::vector<std::optional<FolderContent>> read_folders(const std::string& root,
   return contents;
 }
 
-/// Gets each folder, and with `again` each link to one that was met. Ends the walk by returning
-/// false.
-using Take = std::function<bool(const std::string& path, FolderContent& content, bool again)>;
-
-/// Takes what is known already out of `links`, unread.
-bool drop_seen(const std::string& root,
+/// Takes the links to folders that were met already out of `links`, unread.
+void drop_seen(const std::string& root,
                std::vector<std::string>& links,
                const FolderIdentities& seen,
-               const Take& take) {
+               FolderListing& listing) {
   std::vector<std::string> unknown;
   for (auto& path : links) {
     const auto stamp = folder_stamp(inside(root, path));
     if (!stamp) continue;
-    FolderContent content;
-    content.stamp = *stamp;
-    if (!seen.contains(stamp->identity())) {
+    if (seen.contains(stamp->identity())) {
+      listing.add_met_again(std::move(path), *stamp);
+    } else {
       unknown.push_back(std::move(path));
-    } else if (!take(path, content, true)) {
-      return false;
     }
   }
   links = std::move(unknown);
-  return true;
 }
 
-/// Goes through all folders: first those at their real paths, then level by level what links lead
-/// to.
-void walk(const std::string& root, const Take& take) {
+/// First the folders at their real paths, then level by level what links lead to.
+FolderListing scan(const std::string& root) {
+  FolderListing listing;
+  std::map<std::string, FolderContent> all;
   FolderIdentities seen = holders_of(root);
   std::vector<std::string> level = {""}, links;
   while (!level.empty() || !links.empty()) {
     if (level.empty()) {
+      drop_seen(root, links, seen, listing);
       level.swap(links);
-      if (!drop_seen(root, level, seen, take)) return;
     }
     auto contents = read_folders(root, level);
     std::vector<std::string> below;
     for (size_t i = 0; i < level.size(); ++i) {
       if (!contents[i]) continue;
-      const bool again = !seen.insert(contents[i]->stamp.identity()).second;
-      if (!again) {
-        for (const auto& [name, link] : contents[i]->folders) {
-          (link ? links : below).push_back(level[i].empty() ? name : level[i] + "/" + name);
-        }
+      if (!seen.insert(contents[i]->stamp.identity()).second) {
+        listing.add_met_again(level[i], contents[i]->stamp);
+        continue;
       }
-      if (!take(level[i], *contents[i], again)) return;
+      for (const auto& [name, link] : contents[i]->folders) {
+        (link ? links : below).push_back(level[i].empty() ? name : level[i] + "/" + name);
+      }
+      all.emplace(level[i], std::move(*contents[i]));
     }
     level = std::move(below);
   }
-}
-
-FolderListing scan(const std::string& root) {
-  std::map<std::string, FolderContent> all;
-  FolderListing listing;
-  walk(root, [&](const std::string& path, FolderContent& content, bool again) {
-    if (again) {
-      listing.add_met_again(path, content.stamp);
-    } else {
-      all.emplace(path, std::move(content));
-    }
-    return true;
-  });
   for (auto& [path, content] : all) {
     listing.add_folder(path, content.stamp, content.own);
     for (size_t i = 0; i < content.files.size(); ++i) {
@@ -208,12 +190,20 @@ FolderListing list_images(const std::string& root, const std::string& cache_fold
 }
 
 bool holds_images(const std::string& root) {
-  bool found = false;
-  walk(root, [&](const std::string&, const FolderContent& content, bool again) {
-    found = !again && !content.files.empty();
-    return !found;
-  });
-  return found;
+  FolderIdentities seen = holders_of(root);
+  std::vector<std::string> open = {root};
+  while (!open.empty()) {
+    const std::string path = std::move(open.back());
+    open.pop_back();
+    const auto stamp = folder_stamp(path);
+    if (!stamp || !seen.insert(stamp->identity()).second) continue;
+    const FolderContent content = read_folder(path);
+    if (!content.files.empty()) return true;
+    for (auto folder = content.folders.rbegin(); folder != content.folders.rend(); ++folder) {
+      open.push_back(path + "/" + folder->name);
+    }
+  }
+  return false;
 }
 
 }  // namespace previt
