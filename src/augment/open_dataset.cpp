@@ -51,7 +51,7 @@ std::shared_ptr<Dataset> open_dataset(const std::string& path,
     return make_synthetic(parse_synthetic(path.substr(kGenerated.size())), split);
   }
   require(std::filesystem::exists(path), "{}: there is no such file or folder", path);
-  if (is_cifar10(path)) return open_cifar10(path, split);
+  if (const auto cifar = cifar10_folder(path); !cifar.empty()) return open_cifar10(cifar, split);
   return open_images(path, split, cache_folder);
 }
 
@@ -61,7 +61,8 @@ std::vector<std::string> dataset_splits(const std::string& path) {
     return val ? std::vector<std::string>{"train", "val"} : std::vector<std::string>{"train"};
   }
   require(std::filesystem::exists(path), "{}: there is no such file or folder", path);
-  return is_cifar10(path) ? cifar10_splits(path) : image_splits(path);
+  const auto cifar = cifar10_folder(path);
+  return cifar.empty() ? image_splits(path) : cifar10_splits(cifar);
 }
 
 }  // namespace previt

@@ -8,8 +8,8 @@
 
 namespace previt {
 
-/// Opens what `path` is: a folder of images (flat, class folders, or train/ and val/ or test/
-/// inside), a pack (.h5), a folder of CIFAR-10 binary batches, or
+/// Opens what `path` is: a folder of images (flat, class folders, or divided into train/ and val/,
+/// however people write that), a pack (.h5), a folder of CIFAR-10 binary batches, or
 /// "synthetic:shapes,size=64,count=2000,…". `split` is train, val or all; a folder or pack that
 /// isn't divided is all "train". A folder's listing is kept in `cache_folder` and reused while
 /// nothing in the folder changed; "" keeps none. Throws Error (nothing there, no such split,

@@ -72,6 +72,28 @@ TEST_CASE("damaged CIFAR-10 batches are named") {
                     ContainsSubstring("data_batch_1.bin: can't be opened"));
 }
 
+TEST_CASE("CIFAR-10 is found in the folder that its archive makes") {
+  const TempFolder folder;
+  std::filesystem::create_directories(folder.path() + "/cifar-10-batches-bin");
+  write(folder.path() + "/cifar-10-batches-bin/test_batch.bin", records(3, 7));
+  CHECK(open_dataset(folder.path(), "val")->size() == 3);
+  CHECK(dataset_splits(folder.path()) == std::vector<std::string>{"val"});
+}
+
+#ifdef PREVIT_WITH_IMAGE_IO
+TEST_CASE("CIFAR as Python pickles is told as what it is") {
+  const TempFolder folder;
+  const std::string inside = folder.path() + "/cifar-10-batches-py";
+  std::filesystem::create_directories(inside);
+  write(inside + "/data_batch_1", "\x80\x02}");
+  for (const auto& path : {inside, folder.path()}) {
+    CHECK_THROWS_WITH(open_dataset(path),
+                      inside + ": holds CIFAR as Python pickles; wanted is CIFAR-10's binary version "
+                               "(cifar-10-binary.tar.gz)");
+  }
+}
+#endif
+
 TEST_CASE("what isn't there is said") {
   CHECK_THROWS_WITH(open_dataset("/nowhere/at/all"),
                     "/nowhere/at/all: there is no such file or folder");

@@ -108,6 +108,38 @@ TEST_CASE("attention_maps takes photographs of any shape, masks by name, rollout
   CHECK_FALSE(result.contains("jaccard"));
 }
 
+TEST_CASE("an image is read by its path, whatever it is called and lies beside") {
+  const TempFolder temp;
+  const std::string picture = encode_png(torch::zeros({8, 8, 3}, torch::kUInt8));
+  fs::create_directories(temp.path() + "/train/a");
+  write_whole_file(temp.path() + "/train/a/1.png", picture);
+  for (const char* name : {"query.png", "scan.jfif", "scan.jpe", "none", "other.dat"}) {
+    const std::string path = fmt::format("{}/{}", temp.path(), name);
+    write_whole_file(path, picture);
+    const auto images = cli::open_pictures(path, "all");
+    REQUIRE(images->size() == 1);
+    CHECK(images->name(0) == name);
+    CHECK(read_image(*images->reader(), 0).height == 8);
+  }
+  write_whole_file(temp.path() + "/text.jpg", "no image");
+  CHECK_THROWS_WITH(cli::open_pictures(temp.path() + "/text.jpg", "all")->reader()->open(0),
+                    "not a JPEG, PNG, WebP, BMP or TIFF picture");
+}
+
+TEST_CASE("what the tools draw isn't taken for data afterwards") {
+  const TempFolder temp;
+  const std::string from = tiny_checkpoint(temp.path()), images = temp.path() + "/images";
+  write_photograph(temp.path(), "a");
+  write_photograph(temp.path(), "b");
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE(attention_maps({"--from", from, "--images", images, "--out", images + "/maps"}) == 0);
+    CHECK(result_in(images + "/maps")["images"] == 2);
+    REQUIRE(embed({"--from", from, "--images", images, "--out", images + "/features.h5",
+                   "--patch-pca", images + "/colours"}) == 0);
+    CHECK(cli::open_pictures(images, "all")->size() == 2);
+  }
+}
+
 TEST_CASE("a mask is cut as its image is") {
   const TempFolder temp;
   write_photograph(temp.path(), "a");

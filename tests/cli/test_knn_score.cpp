@@ -1,7 +1,9 @@
 #include "cli/knn_score.h"
 
 #include "cli/knn_probe.h"
+#include "files.h"
 #include "finetune/knn.h"
+#include "log.h"
 #include "models/load_model.h"
 #include "models/weights.h"
 #include "support/catch.h"
@@ -72,4 +74,18 @@ TEST_CASE("a run without kNN score has no hook") {
   PretrainRun run = run_on("synthetic:shapes,size=8,count=50");
   run.knn.epochs = 0;
   CHECK_FALSE(cli::knn_score(run, objective, ""));
+}
+
+TEST_CASE("a kNN score on data without a validation split says what it holds out") {
+  test::TinyObjective objective;
+  const TempFolder temp;
+  const std::string log = temp.path() + "/log.txt", data = "synthetic:shapes,size=8,count=50,val=0";
+  {
+    const LogFile file(log);
+    CHECK(cli::knn_score(run_on(data), objective, temp.path()));
+  }
+  CHECK_THAT(read_whole_file(log),
+             ContainsSubstring(data + ": no validation split; the kNN score holds out a tenth of "
+                                      "each class") &&
+                 ContainsSubstring("pretraining sees all of them"));
 }

@@ -4,7 +4,9 @@
 #include <fstream>
 
 #include "augment/encode_png.h"
+#include "error.h"
 #include "support/catch.h"
+#include "support/folder_tree.h"
 #include "support/temp_folder.h"
 
 using namespace previt;
@@ -18,7 +20,50 @@ TEST_CASE("data without a validation split has some held out") {
   CHECK(whole.train->size() + whole.val->size() == 40);
 }
 
+TEST_CASE("nothing is held out where nothing trains") {
+  CHECK(cli::open_evaluated("synthetic:shapes,size=16,count=40,val=20", "")->size() == 20);
+  CHECK(cli::open_evaluated("synthetic:shapes,size=16,count=40,val=0", "")->size() == 40);
+}
+
 #ifdef PREVIT_WITH_IMAGE_IO
+TEST_CASE("all images of class folders are evaluated") {
+  const test::FolderTree tree({"a/1.jpg", "a/2.jpg", "b/3.jpg", "b/4.jpg"});
+  CHECK(cli::open_evaluated(tree.path(), "")->size() == 4);
+  const test::FolderTree divided({"Train/a/1.jpg", "Train/b/1.jpg", "Test/a/1.jpg"});
+  CHECK(cli::open_evaluated(divided.path(), "")->size() == 1);
+  const test::FolderTree alone({"train/a/1.jpg", "train/b/1.jpg"});
+  CHECK(cli::open_evaluated(alone.path(), "")->size() == 2);
+}
+
+TEST_CASE("one class can't be learned") {
+  const auto error = [](const std::vector<std::string>& files, const std::string& name) {
+    const test::FolderTree tree(files);
+    CHECK_THROWS_WITH(cli::open_labelled(tree.path(), {}, ""),
+                      tree.path() + ": all images are of one class (" + name +
+                          "), from which nothing can be learned; each class is a folder");
+  };
+  error({"only/1.jpg", "only/2.jpg", "only/3.jpg"}, "only");
+  error({"train/a/1.jpg", "train/a/2.jpg", "val/a/3.jpg"}, "a");
+}
+
+TEST_CASE("validation classes that training lacks are an error that names both sides") {
+  const auto error = [](const std::vector<std::string>& files) -> std::string {
+    const test::FolderTree tree(files);
+    try {
+      cli::open_labelled(tree.path(), {}, "");
+    } catch (const Error& e) {
+      return std::string(e.what()).substr(tree.path().size());
+    }
+    return "";
+  };
+  CHECK(error({"train/church/1.jpg", "train/golf/1.jpg", "val/churchs/1.jpg", "val/golf/1.jpg"}) ==
+        ": no training images of these validation classes: churchs (church?); training has church, "
+        "golf");
+  CHECK(error({"train/a/1.jpg", "train/b/1.jpg", "train/later/x.txt", "val/later/1.jpg"}) ==
+        ": no training images of these validation classes: later; training has a, b");
+  CHECK(error({"train/a/1.jpg", "train/b/1.jpg", "val/a/1.jpg"}).empty());
+}
+
 TEST_CASE("a validation split that can't be read is an error, not held-out images") {
   const TempFolder temp;
   const auto open = [&] { return cli::open_labelled(temp.path(), {.holdout = 0.5}, ""); };

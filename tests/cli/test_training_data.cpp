@@ -110,4 +110,27 @@ TEST_CASE("images of several sizes need a canvas for the device") {
                                  photos)));
   CHECK(pretrain(words + Words{"--set", "data.canvas=24"}) == 0);
 }
+
+TEST_CASE("a run inside its own data is no data, and resumes on the same images") {
+  const TempFolder temp;
+  const std::string photos = temp.path() + "/photos", out = photos + "/runs/mae";
+  std::filesystem::create_directories(photos);
+  for (int i = 0; i < 16; ++i) write_picture(fmt::format("{}/{:02}.png", photos, i), 20, 24);
+  const Words words = kTinyMae + Words{"--data", photos, "--out", out, "--set",
+                                       "output.preview_images=2", "--set",
+                                       "output.preview_epochs=1", "--set", "train.epochs="};
+  const auto until = [&](const std::string& epochs) {
+    Words all = words;
+    all.back() += epochs;
+    return all;
+  };
+  REQUIRE(pretrain(until("1")) == 0);
+  REQUIRE(!std::filesystem::is_empty(out + "/previews"));
+  REQUIRE(pretrain(until("2") + Words{"--resume"}) == 0);
+  RunOptions run;
+  run.data.path = photos;
+  run.train.batch = 16;
+  CHECK(cli::open_training_data(run, {ViewSpec{.height = 16, .width = 16}}, at::kCPU, "")
+            ->batches_per_epoch() == 1);
+}
 #endif

@@ -6,9 +6,11 @@
 #include <cctype>
 #include <cmath>
 #include <filesystem>
-#include <set>
 #include <string_view>
 
+#ifdef PREVIT_WITH_IMAGE_IO
+#include "augment/io/image_file.h"
+#endif
 #include "augment/open_dataset.h"
 #include "augment/ops/resize.h"
 #include "error.h"
@@ -119,24 +121,12 @@ std::optional<at::Tensor> FrameReader::mask(int64_t index) const {
 }
 
 std::shared_ptr<Dataset> open_pictures(const std::string& path, const std::string& split) {
-  namespace fs = std::filesystem;
-  if (!fs::is_regular_file(path) || fs::path(path).extension() == ".h5") {
-    auto dataset = open_dataset(path, split);
-    require(dataset->size() > 0, "{}: no images", path);
-    return dataset;
-  }
-  static const std::set<std::string> kEndings = {
-      ".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"};
-  std::string ending = fs::path(path).extension().string();
-  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  if (!kEndings.contains(ending)) fail("{}: not an image (JPEG, PNG, WebP, BMP, TIFF)", path);
-  const fs::path parent = fs::path(path).parent_path();
-  const auto folder = open_dataset(parent.empty() ? "." : parent.string(), "all");
-  const std::string name = fs::path(path).filename().string();
-  for (int64_t i = 0; i < folder->size(); ++i) {
-    if (folder->name(i) == name) return select(folder, {i});
-  }
-  fail("{}: not found among the images of its folder", path);
+#ifdef PREVIT_WITH_IMAGE_IO
+  if (is_image_file(path)) return open_image_file(path);
+#endif
+  auto dataset = open_dataset(path, split);
+  require(dataset->size() > 0, "{}: no images", path);
+  return dataset;
 }
 
 std::shared_ptr<Dataset> in_natural_order(std::shared_ptr<Dataset> images) {

@@ -35,7 +35,7 @@ class FrameReader {
   int64_t side_, patch_;
 };
 
-/// Images to look at: as open_dataset, or one image file.
+/// Images to look at: as open_dataset, or one image file, whatever it is called and lies beside.
 std::shared_ptr<Dataset> open_pictures(const std::string& path, const std::string& split);
 
 /// The same images as people count them: frame_2 before frame_10.

@@ -103,7 +103,7 @@ int knn_probe(const po::variables_map& args) {
   LabelledFeatures train, test;
   if (leave_one_out) {
     const auto dataset = open_dataset(path, "all");
-    labels_of(*dataset, path);
+    require_several_classes(*dataset, path);
     train = labelled_features(backbone, tokens, dataset, "features");
     test.labels = train.labels;
   } else {

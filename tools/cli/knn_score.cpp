@@ -31,6 +31,13 @@ LabelledData open(const PretrainRun& run, const std::string& cache_folder) {
     LabelledData data = open_labelled(run.options.data.path, {}, cache_folder);
     data.train = evenly(data.train, run.knn.train_images);
     data.val = evenly(data.val, run.knn.test_images);
+    if (data.held_out) {
+      info("{}: no validation split; the kNN score holds out a tenth of each class ({} images, compared "
+           "with {} others), but pretraining sees all of them",
+           run.options.data.path,
+           data.val->size(),
+           data.train->size());
+    }
     return data;
   } catch (const UsageError&) {
     throw;

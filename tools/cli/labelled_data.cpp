@@ -5,6 +5,7 @@
 #include "augment/open_dataset.h"
 #include "error.h"
 #include "finetune/split.h"
+#include "log.h"
 
 namespace previt::cli {
 namespace {
@@ -27,18 +28,104 @@ void hold_out(LabelledData& data, const std::string& path, const SplitOptions& o
   data.held_out = true;
 }
 
+using Classes = std::vector<bool>;  // whether each has images
+
+Classes classes_in(const Dataset& dataset, const std::string& path) {
+  Classes there(dataset.class_names().size());
+  for (const int64_t label : labels_of(dataset, path)) {
+    const auto at = static_cast<size_t>(label);
+    if (at >= there.size()) there.resize(at + 1);
+    there[at] = true;
+  }
+  return there;
+}
+
+// Those of `wanted` that `there` lacks.
+std::vector<int64_t> missing(const Classes& wanted, const Classes& there) {
+  std::vector<int64_t> found;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (wanted[i] && (i >= there.size() || !there[i])) found.push_back(static_cast<int64_t>(i));
+  }
+  return found;
+}
+
+std::string class_name(const Dataset& dataset, int64_t label) {
+  const auto names = dataset.class_names();
+  const auto at = static_cast<size_t>(label);
+  return at < names.size() ? names[at] : std::to_string(label);
+}
+
+std::string names_text(const Dataset& dataset, const std::vector<int64_t>& labels) {
+  constexpr size_t kMost = 5;
+  std::vector<std::string> names;
+  for (size_t i = 0; i < std::min(labels.size(), kMost); ++i) {
+    names.push_back(class_name(dataset, labels[i]));
+  }
+  if (labels.size() > kMost) names.push_back(fmt::format("{} more", labels.size() - kMost));
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+// "churchs (church?), gulf": the classes and what in training may be meant.
+std::string names_and_guesses(const LabelledData& data,
+                              const std::vector<int64_t>& unknown,
+                              const std::vector<int64_t>& learned) {
+  constexpr size_t kMost = 5;
+  std::vector<std::string> known, texts;
+  for (const int64_t label : learned) known.push_back(class_name(*data.train, label));
+  for (size_t i = 0; i < std::min(unknown.size(), kMost); ++i) {
+    const std::string name = class_name(*data.val, unknown[i]);
+    const std::string near = nearest_word(name, known);
+    texts.push_back(near.empty() ? name : fmt::format("{} ({}?)", name, near));
+  }
+  if (unknown.size() > kMost) texts.push_back(fmt::format("{} more", unknown.size() - kMost));
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+// What training lacks can't be scored: a classifier would be wrong on it whatever it says.
+void require_learnable(const LabelledData& data, const std::string& path) {
+  const Classes train = classes_in(*data.train, path), val = classes_in(*data.val, path);
+  const Classes named(data.class_names().size(), true);
+  const auto learned = missing(train, {}), unknown = missing(val, train);
+  require(unknown.empty(),
+          "{}: no training images of these validation classes: {}; training has {}",
+          path,
+          names_and_guesses(data, unknown, learned),
+          names_text(*data.train, learned));
+  require_several_classes(*data.train, path);
+  if (const auto empty = missing(named, train); !empty.empty()) {
+    warn("{}: no images of {}: can't be learned", path, names_text(*data.train, empty));
+  }
+  if (const auto untested = missing(train, val); !untested.empty()) {
+    info("{}: no validation images of {} of {} classes: {}",
+         path,
+         untested.size(),
+         learned.size(),
+         names_text(*data.train, untested));
+  }
+}
+
 }  // namespace
 
 std::vector<int64_t> labels_of(const Dataset& dataset, const std::string& path) {
   std::vector<int64_t> labels(static_cast<size_t>(dataset.size()));
   for (size_t i = 0; i < labels.size(); ++i) {
     labels[i] = dataset.label(static_cast<int64_t>(i));
-    require(labels[i] >= 0,
-            "{}: {} has no label; images to classify lie in a folder for each class",
-            path,
-            dataset.name(static_cast<int64_t>(i)));
+    if (labels[i] >= 0) continue;
+    fail("{}: {} has no label; images to classify lie in a folder for each class (in train/ and val/ "
+         "where they are divided)",
+         path,
+         dataset.name(static_cast<int64_t>(i)));
   }
   return labels;
+}
+
+void require_several_classes(const Dataset& dataset, const std::string& path) {
+  const auto there = missing(classes_in(dataset, path), {});
+  require(there.size() > 1,
+          "{}: all images are of one class ({}), from which nothing can be learned; each class is a "
+          "folder",
+          path,
+          names_text(dataset, there));
 }
 
 LabelledData open_labelled(const std::string& path,
@@ -46,18 +133,32 @@ LabelledData open_labelled(const std::string& path,
                            const std::string& cache_folder) {
   LabelledData data{.train = open_dataset(path, "train", cache_folder),
                     .val = open_validation(path, cache_folder)};
-  labels_of(*data.train, path);
   if (data.val == nullptr) {
     hold_out(data, path, options);
   } else {
+    labels_of(*data.train, path);
     labels_of(*data.val, path);
     require(data.val->class_names() == data.train->class_names(),
             "{}: training and validation split have different classes",
             path);
   }
+  require_learnable(data, path);
   if (options.per_class > 0)
     data.train = subset(data.train, options.per_class, options.subset_seed);
   return data;
+}
+
+std::shared_ptr<Dataset> open_evaluated(const std::string& path, const std::string& cache_folder) {
+  auto images = open_validation(path, cache_folder);
+  const bool divided = images != nullptr;
+  if (!divided) images = open_dataset(path, "all", cache_folder);
+  labels_of(*images, path);
+  info("{}: {} {} images are evaluated{}",
+       path,
+       divided ? "the validation split's" : "all",
+       images->size(),
+       divided ? "" : ", there is no validation split");
+  return images;
 }
 
 }  // namespace previt::cli

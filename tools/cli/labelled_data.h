@@ -24,13 +24,20 @@ struct SplitOptions {
   uint64_t subset_seed = 0;  ///< which ones
 };
 
-/// Opens the data (open_dataset says what `path` may be). Throws Error where it has no labels or
-/// where the splits' classes differ.
+/// Opens the data (open_dataset says what `path` may be). Throws Error where it has no labels, where
+/// validation has a class that training lacks, or where there is one class only.
 LabelledData open_labelled(const std::string& path,
                            const SplitOptions& options,
                            const std::string& cache_folder);
 
+/// The labelled images on which a classifier is evaluated where nothing trains: the validation split,
+/// or all images where the data isn't divided; one line says which.
+std::shared_ptr<Dataset> open_evaluated(const std::string& path, const std::string& cache_folder);
+
 /// The class of each sample. Throws Error, led by the path, where one has none.
 std::vector<int64_t> labels_of(const Dataset& dataset, const std::string& path);
+
+/// Throws Error where all images are of one class: every answer would be right.
+void require_several_classes(const Dataset& dataset, const std::string& path);
 
 }  // namespace previt::cli

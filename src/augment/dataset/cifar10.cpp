@@ -103,7 +103,31 @@ std::vector<std::string> cifar10_splits(const std::string& folder) {
   return splits;
 }
 
-bool is_cifar10(const std::string& folder) { return !cifar10_splits(folder).empty(); }
+std::string cifar10_folder(const std::string& folder) {
+  for (const auto& place : {folder, folder + "/cifar-10-batches-bin"}) {
+    if (!cifar10_splits(place).empty()) return place;
+  }
+  return "";
+}
+
+std::string cifar_pickles(const std::string& folder) {
+  namespace fs = std::filesystem;
+  const auto has = [](const fs::path& place, const char* name) {
+    std::error_code error;
+    return fs::is_regular_file(place / name, error);
+  };
+  std::vector<fs::path> places = {folder};
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    places.push_back(at->path());
+  }
+  for (const auto& place : places) {
+    const bool ten = has(place, "data_batch_1") || has(place, "test_batch");
+    const bool hundred = has(place, "train") && has(place, "test") && has(place, "meta");
+    if (ten || hundred) return place.string();
+  }
+  return "";
+}
 
 std::shared_ptr<Dataset> open_cifar10(const std::string& folder, const std::string& split) {
   Records records;

@@ -8,8 +8,12 @@
 
 namespace previt {
 
-/// Whether a folder holds data_batch_1.bin or test_batch.bin.
-bool is_cifar10(const std::string& folder);
+/// The folder that holds data_batch_1.bin or test_batch.bin: this one, or cifar-10-batches-bin in
+/// it; "" where none does.
+std::string cifar10_folder(const std::string& folder);
+
+/// The folder that holds CIFAR as Python pickles: this one, or one in it; "" where none does.
+std::string cifar_pickles(const std::string& folder);
 
 /// Which of "train" and "val" it has files for.
 std::vector<std::string> cifar10_splits(const std::string& folder);

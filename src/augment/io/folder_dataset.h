@@ -8,11 +8,11 @@
 
 namespace previt {
 
-/// Which of "train" and "val" a folder has folders for (test/ and validation/ stand for val).
+/// Which of "train" and "val" a folder has folders for, as find_layout knows them.
 std::vector<std::string> folder_splits(const std::string& root);
 
-/// The images of a folder. Where all of them lie in folders of their own, these are the classes, in
-/// sorted order; divided folders share one list of classes. Throws Error if there are no images.
+/// The images of a folder, as read_folder_data finds them; once says what it made of them. Throws
+/// Error if there are no images.
 std::shared_ptr<Dataset> open_folder(const std::string& root,
                                      const std::string& split,
                                      const std::string& cache_folder);

@@ -1,8 +1,10 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "augment/io/folder_listing.h"
+#include "augment/io/pack_images.h"
 #include "augment/loader.h"
 #include "augment/open_dataset.h"
 #include "error.h"
@@ -26,6 +28,9 @@ void picture(const std::string& path) {
   fs::create_directories(fs::path(path).parent_path());
   fs::copy_file(kImages + "rgb8.png", path);
 }
+
+// Longer than a tick of the clock that files get their times from.
+void let_time_pass() { std::this_thread::sleep_for(std::chrono::milliseconds(150)); }
 
 std::vector<std::string> names(const Dataset& data) {
   std::vector<std::string> all;
@@ -89,7 +94,8 @@ TEST_CASE("divided folders share their classes") {
 
   const TempFolder flat;
   touch(flat.path() + "/val/1.jpg");
-  CHECK_THROWS_WITH(open_dataset(flat.path(), "train"), flat.path() + ": has no train/ folder");
+  CHECK_THROWS_WITH(open_dataset(flat.path(), "train"),
+                    flat.path() + ": has no train/ folder, only a validation split (val/)");
   CHECK(labels(*open_dataset(flat.path(), "val")) == Labels{-1});
 }
 
@@ -107,7 +113,21 @@ TEST_CASE("links are followed, circles end") {
   fs::create_symlink(folder.path() + "/nothing.jpg", folder.path() + "/a/dangling.jpg");
   CHECK(names(*open_dataset(folder.path())) == Names{"a/2.jpg", "b/1.jpg"});
   fs::create_directory_symlink(folder.path(), folder.path() + "/a/round");
-  CHECK(open_dataset(folder.path())->size() < 200);
+  fs::create_directory_symlink(folder.path() + "/..", folder.path() + "/a/above");
+  fs::create_directory_symlink(elsewhere.path(), folder.path() + "/c");
+  fs::create_directory_symlink("../a", elsewhere.path() + "/nowhere");
+  CHECK(names(*open_dataset(folder.path())) == Names{"a/2.jpg", "b/1.jpg"});
+}
+
+TEST_CASE("a folder is listed at its real path, whatever links come before it") {
+  const TempFolder folder;
+  touch(folder.path() + "/deep/real/1.jpg");
+  fs::create_directory_symlink("deep/real", folder.path() + "/a");
+  const auto listing = list_images(folder.path());
+  REQUIRE(listing.size() == 1);
+  CHECK(listing.path(0) == "deep/real/1.jpg");
+  REQUIRE(listing.met_again().size() == 1);
+  CHECK(listing.met_again()[0].path == "a");
 }
 
 TEST_CASE("ten thousand files, listed once and then taken from the cache") {
@@ -117,6 +137,9 @@ TEST_CASE("ten thousand files, listed once and then taken from the cache") {
     fs::create_directories(fmt::format("{}/class{:02}", root, c));
     for (int i = 0; i < 500; ++i) std::ofstream(fmt::format("{}/class{:02}/{:04}.jpg", root, c, i));
   }
+  open_dataset(root, "train", cache.path());
+  CHECK(fs::is_empty(cache.path()));  // a change within the same moment would not show
+  let_time_pass();
   const auto first = open_dataset(root, "train", cache.path());
   REQUIRE(first->size() == 10000);
   CHECK(first->name(9999) == "class19/0499.jpg");
@@ -130,6 +153,22 @@ TEST_CASE("ten thousand files, listed once and then taken from the cache") {
   CHECK(cached.path(501) == "class01/0001.jpg");
   CHECK(names(*open_dataset(root, "train", cache.path())) == names(*first));
 
+  SECTION("an archive unpacked over it is seen, which sets the old times again") {
+    const auto time = fs::last_write_time(root + "/class05");
+    fs::rename(root + "/class05/0007.jpg", root + "/class05/0007b.jpg");
+    fs::last_write_time(root + "/class05", time);
+    CHECK(!cached.load(file, root));
+    CHECK(open_dataset(root, "train", cache.path())->name(2507) == "class05/0007b.jpg");
+  }
+  SECTION("another folder in its place is seen") {
+    fs::rename(root + "/class05", root + "/../old");
+    fs::copy(root + "/../old", root + "/class05");
+    CHECK(!cached.load(file, root));
+  }
+  SECTION("a cache of an older version is made anew") {
+    write_whole_file(file, "previt listing 1\n0\n");
+    CHECK(!cached.load(file, root));
+  }
   SECTION("a new file is seen") {
     std::ofstream(root + "/class03/new.jpg");
     CHECK(!cached.load(file, root));
@@ -176,4 +215,21 @@ TEST_CASE("pictures of a folder come in batches, without the unreadable") {
   loader->seek(2, 0);
   CHECK(loader->next().indices[5].item<int64_t>() == 0);
   CHECK(log.back() == "5.png: can't be opened: No such file or directory; skipped");
+}
+
+TEST_CASE("a pack has the splits, the classes and the images of its folder") {
+  const TempFolder folder;
+  const std::string root = folder.path() + "/data", out = folder.path() + "/pack.h5";
+  for (const char* name : {"Train/a/1.png", "Train/b/2.png", "Train/__MACOSX/a/1.png",
+                           "valid/a/3.png", "test/b/4.png"}) {
+    picture(root + "/" + name);
+  }
+  fs::create_directories(root + "/Train/later");
+  pack_images({.data = root, .out = out}, [] { return false; }, [](const auto&) {}, [](auto&) {});
+  for (const char* split : {"train", "val", "all"}) {
+    const auto packed = open_dataset(out, split), data = open_dataset(root, split);
+    CHECK(names(*packed) == names(*data));
+    CHECK(labels(*packed) == labels(*data));
+    CHECK(packed->class_names() == Names{"a", "b"});
+  }
 }

@@ -1,0 +1,61 @@
+#include "augment/io/image_file.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "augment/io/file_bytes.h"
+#include "augment/io/image_decoder.h"
+
+namespace previt {
+namespace {
+
+class ImageFileReader final : public SampleReader {
+ public:
+  explicit ImageFileReader(const std::string& path) : path_(path) {}
+  ImageSize open(int64_t) override {
+    bytes_ = file_.read(path_);
+    return decoder_.open(bytes_);
+  }
+  void decode(const Box& box, int64_t reduction, Region& region) override {
+    decoder_.decode(box, reduction, region);
+  }
+  std::span<const uint8_t> file() const override { return {bytes_.data, bytes_.size}; }
+
+ private:
+  std::string path_;
+  FileBytes file_;
+  Bytes bytes_;
+  ImageDecoder decoder_;
+};
+
+class ImageFileDataset final : public Dataset {
+ public:
+  explicit ImageFileDataset(const std::string& path) : path_(path) {}
+  int64_t size() const override { return 1; }
+  std::unique_ptr<SampleReader> reader() const override {
+    return std::make_unique<ImageFileReader>(path_);
+  }
+  std::string name(int64_t) const override {
+    return std::filesystem::path(path_).filename().string();
+  }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace
+
+bool is_image_file(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return false;
+  const std::string signature = "\x89HDF\r\n\x1a\n";
+  std::string start(signature.size(), '\0');
+  std::ifstream(path, std::ios::binary).read(start.data(), static_cast<std::streamsize>(start.size()));
+  return start != signature && !path.ends_with(".h5");  // a damaged pack is told as one
+}
+
+std::shared_ptr<Dataset> open_image_file(const std::string& path) {
+  return std::make_shared<ImageFileDataset>(path);
+}
+
+}  // namespace previt
