@@ -5,6 +5,7 @@
 #include "augment/open_dataset.h"
 #include "error.h"
 #include "finetune/split.h"
+#include "log.h"
 
 namespace previt::cli {
 namespace {
@@ -58,6 +59,18 @@ LabelledData open_labelled(const std::string& path,
   if (options.per_class > 0)
     data.train = subset(data.train, options.per_class, options.subset_seed);
   return data;
+}
+
+std::shared_ptr<Dataset> open_evaluated(const std::string& path, const std::string& cache_folder) {
+  auto images = open_validation(path, cache_folder);
+  const bool divided = images != nullptr;
+  if (!divided) images = open_dataset(path, "all", cache_folder);
+  labels_of(*images, path);
+  info("{}: evaluated on {} {} images",
+       path,
+       divided ? "the validation split's" : "all",
+       images->size());
+  return images;
 }
 
 }  // namespace previt::cli

@@ -30,6 +30,10 @@ LabelledData open_labelled(const std::string& path,
                            const SplitOptions& options,
                            const std::string& cache_folder);
 
+/// The labelled images on which a classifier is evaluated where nothing trains: the validation split,
+/// or all images where the data isn't divided; one line says which.
+std::shared_ptr<Dataset> open_evaluated(const std::string& path, const std::string& cache_folder);
+
 /// The class of each sample. Throws Error, led by the path, where one has none.
 std::vector<int64_t> labels_of(const Dataset& dataset, const std::string& path);
 
