@@ -27,6 +27,7 @@ TEST_CASE("the command line of knn_probe is frozen") {
                        "workers",
                        "device",
                        "data",
+                       "set",
                        "out",
                        "k",
                        "temperature",

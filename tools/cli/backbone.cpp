@@ -13,6 +13,7 @@
 #include "finetune/finetune_options.h"
 #include "finetune/model.h"
 #include "log.h"
+#include "recipe.h"
 
 namespace previt::cli {
 namespace {
@@ -69,6 +70,32 @@ void add_labelled_data_option(po::options_description& options) {
                         "folder or synthetic:SPEC");
 }
 
+void visit(FieldVisitor& v, ReadingOptions& o) {
+  v.field("max_bad_fraction",
+          o.max_bad_fraction,
+          "share of unreadable images that is an error",
+          between(0, 1));
+}
+
+void add_reading_option(po::options_description& options) {
+  options.add_options()("set",
+                        po::value<std::vector<std::string>>()->composing(),
+                        "data.max_bad_fraction=0.1: share of unreadable images that is an error");
+}
+
+ReadingOptions read_reading_option(const po::variables_map& args) {
+  ReadingOptions options;
+  Recipe recipe = Recipe::parse("", "--set");
+  if (args.count("set") > 0) {
+    for (const auto& assignment : args["set"].as<std::vector<std::string>>()) {
+      recipe.set(assignment);
+    }
+  }
+  recipe.read("data", options);
+  recipe.require_all_read();
+  return options;
+}
+
 Backbone load_backbone(const po::variables_map& args) {
   Backbone backbone;
   backbone.batch = positive(args, "batch");
@@ -107,7 +134,11 @@ ViewSpec Backbone::view() const {
 std::unique_ptr<BatchSource> Backbone::source(std::shared_ptr<Dataset> dataset) const {
   return make_loader(std::move(dataset),
                      {view()},
-                     {.batch = batch, .shuffle = false, .drop_last = false, .workers = workers},
+                     {.batch = batch,
+                      .shuffle = false,
+                      .drop_last = false,
+                      .workers = workers,
+                      .max_bad_fraction = data.max_bad_fraction},
                      log_warning);
 }
 

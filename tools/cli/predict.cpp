@@ -10,6 +10,7 @@
 #include "cli/device.h"
 #include "cli/frames.h"
 #include "error.h"
+#include "finetune/class_match.h"
 #include "finetune/csv.h"
 #include "finetune/finetune_options.h"
 #include "finetune/model.h"
@@ -30,6 +31,10 @@ Classified load_classifier(const std::string& from, at::Device device) {
   LoadedModel loaded = load_model(from, &warnings);
   for (const std::string& warning : warnings) log_warning(warning);
   require(loaded.options.num_classes > 0, "{}: has no classes; fine-tune it first", from);
+  if (only_numbered(loaded.class_names, loaded.options.num_classes)) {
+    info("{}: its classes have no names; the column `class` holds their numbers", from);
+    if (std::ssize(loaded.class_names) != loaded.options.num_classes) loaded.class_names.clear();
+  }
   auto vit = vit_from_checkpoint(loaded, loaded.options, {.keep = true});
   vit->to(device);
   vit->eval();
