@@ -85,7 +85,7 @@ ClassMatch by_position(const ClassList& model, const ClassList& data, const std:
        model.place,
        unknown.front(),
        near.empty() ? "" : fmt::format(" (is it {}?)", near),
-       unknown.size() > 1 ? fmt::format(", nor {} others of the data", unknown.size() - 1) : "",
+       unknown.size() > 1 ? fmt::format(", nor {} more of the data", unknown.size() - 1) : "",
        shown(model.names),
        advice);
 }

@@ -46,7 +46,7 @@ TEST_CASE("classes are matched by name, whatever their order") {
 
 TEST_CASE("a class that the model lacks is an error that names it and the nearest that it has") {
   CHECK(refusal({"church", "golf_ball"}, {"churchs", "golf_balls"}) ==
-        "data: model knows no class churchs (is it church?), nor 1 others of the data; it knows "
+        "data: model knows no class churchs (is it church?), nor 1 more of the data; it knows "
         "church, golf_ball");
   CHECK(refusal({"a", "b", "c", "d", "e", "f"}, {"a", "xyzzy"}) ==
         "data: model knows no class xyzzy; it knows a, b, c, d, e, …");
