@@ -14,12 +14,19 @@ cmake --preset release ${PREVIT_TORCH:+-DPREVIT_TORCH="$PREVIT_TORCH"} \
 cmake --build --preset release --target tools
 bin=build/release
 
+# Goes on with a run that was stopped; without one, --resume would only say that there is none.
+run() { # OUT COMMAND…
+  local resume=()
+  if [ -e "$1" ]; then resume=(--resume); fi
+  "${@:2}" --out "$1" "${resume[@]}"
+}
+
 say "Pretraining on unlabelled scenes"
-"$bin"/pretrain --recipe recipes/quickstart/mae.yaml --out "$out/pretrain" --resume
+run "$out/pretrain" "$bin"/pretrain --recipe recipes/quickstart/mae.yaml
 say "Fine-tuning on a few labels, from the pretrained weights"
-"$bin"/finetune --from "$out/pretrain" --recipe recipes/quickstart/finetune.yaml --out "$out/finetuned" --resume
+run "$out/finetuned" "$bin"/finetune --from "$out/pretrain" --recipe recipes/quickstart/finetune.yaml
 say "The same network, labels and budget, from scratch"
-"$bin"/finetune --from none --recipe recipes/quickstart/finetune.yaml --out "$out/scratch" --resume
+run "$out/scratch" "$bin"/finetune --from none --recipe recipes/quickstart/finetune.yaml
 
 top1() { sed -n 's/.*"top1": *\([0-9.]*\).*/\1/p' "$1/result.json" | head -n 1; }
 say "Accuracy on scenes it has not seen"

@@ -4,6 +4,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <unordered_set>
 
 #include "error.h"
@@ -90,7 +91,16 @@ Evaluation evaluate(Vit& vit,
     gallery.add(pixels.index_select(0, rows), kept.softmax(1), labels);
   }
   vit.train(was_training);
-  return {std::move(scores), std::move(gallery.right), std::move(gallery.wrong)};
+  return {.scores = std::move(scores),
+          .right = std::move(gallery.right),
+          .wrong = std::move(gallery.wrong),
+          .unreadable = source.samples_per_epoch() - static_cast<int64_t>(seen.size())};
+}
+
+nlohmann::ordered_json Evaluation::json() const {
+  nlohmann::ordered_json result = scores.json();
+  if (unreadable > 0) result["unreadable"] = unreadable;
+  return result;
 }
 
 }  // namespace previt

@@ -21,6 +21,10 @@ struct Evaluation {
   Scores scores;
   std::vector<Example> right;  ///< the surest right answer of each class
   std::vector<Example> wrong;  ///< the surest wrong answers, worst first
+  int64_t unreadable = 0;      ///< images that the scores leave out
+
+  /// Those of the scores, and "unreadable" where there are such.
+  nlohmann::ordered_json json() const;
 };
 
 /// What `vit` answers on one pass over `source`, computed in `type`. Each sample counts once, also

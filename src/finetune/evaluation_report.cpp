@@ -74,6 +74,9 @@ void add_evaluation(Report& report,
   report.add_figure("top-1", fmt::format("{:.2f} %", scores.top1()));
   report.add_figure("top-5", fmt::format("{:.2f} %", scores.top5()));
   report.add_figure("validation loss", fmt::format("{:.4f}", scores.loss()));
+  if (evaluation.unreadable > 0) {
+    report.add_figure("unreadable validation images", std::to_string(evaluation.unreadable));
+  }
   add_class_table(report, scores, name);
   report.add_svg(
       "Confusion matrix",

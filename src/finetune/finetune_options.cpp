@@ -1,16 +1,46 @@
 #include "finetune/finetune_options.h"
 
 #include <algorithm>
+#include <array>
+
+#include "pretrain/registry.h"
 
 #include "finetune/model.h"
 
 namespace previt {
 namespace {
 
+constexpr std::array<std::string_view, 3> kTokenizers = {"dvae", "vqkd", "vqvae"};
+
 struct ModelSection {
   VitOptions model;
 };
 void visit(FieldVisitor& v, ModelSection& o) { v.section("model", o.model); }
+
+struct Method {
+  std::string name;
+};
+void visit(FieldVisitor& v, Method& o) { v.field("objective", o.name, ""); }
+
+// Said before its keys are read, none of which would be known.
+void require_finetuning(Recipe& recipe) {
+  ObjectiveRegistry registry;
+  register_all_objectives(registry);
+  Method method{.name = "finetune"};
+  recipe.read(method);
+  for (const std::string& name : registry.names()) {
+    const bool own_section = !recipe.has("objective") && recipe.has(name);
+    if (method.name != name && !own_section) continue;
+    const bool tokenizer = std::find(kTokenizers.begin(), kTokenizers.end(), name) != kTokenizers.end();
+    recipe.fail_at("objective",
+                   fmt::format("{} is for pretraining; use {}",
+                               name,
+                               tokenizer ? "train_tokenizer" : "pretrain"));
+  }
+  if (method.name != "finetune") {
+    recipe.fail_at("objective", fmt::format("{} is not finetune", method.name));
+  }
+}
 
 void set_view_size(Recipe& recipe, ViewSpec& view, const VitOptions& model) {
   const auto fit = [&](const char* key, int64_t& size, int64_t wanted) {
@@ -104,6 +134,7 @@ FinetuneRun finetune_defaults(const VitOptions& model, bool pretrained) {
 }
 
 FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
+  require_finetuning(recipe);
   ModelSection section;
   if (pretrained != nullptr) section.model = pretrained->options;
   recipe.read(section);
@@ -121,11 +152,6 @@ FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
   }
   recipe.read(whole);
   recipe.require_all_read();
-  if (whole.run.objective != "finetune") {
-    recipe.fail_at("objective",
-                   fmt::format("{} is for pretraining; this takes recipes for fine-tuning",
-                               whole.run.objective));
-  }
   whole.places = recipe.places();
   whole.run.model = whole.places.around([&] { return resolve(whole.run.model); });
   set_view_size(recipe, whole.augment, whole.run.model);

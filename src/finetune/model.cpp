@@ -107,4 +107,18 @@ std::shared_ptr<Vit> vit_from_checkpoint(const LoadedModel& loaded,
   return vit;
 }
 
+void keep_classes(LoadedModel& loaded, const std::vector<int64_t>& classes) {
+  const at::Tensor rows = torch::tensor(classes, torch::kInt64);
+  for (auto& [name, weights] : loaded.weights) {
+    if (starts_with_any(name, {"head.", "head_dist."})) weights = weights.index_select(0, rows);
+  }
+  std::vector<std::string> names;
+  for (const int64_t number : classes) {
+    const auto at = static_cast<size_t>(number);
+    if (at < loaded.class_names.size()) names.push_back(loaded.class_names[at]);
+  }
+  loaded.class_names = std::move(names);
+  loaded.options.num_classes = static_cast<int64_t>(classes.size());
+}
+
 }  // namespace previt

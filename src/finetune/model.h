@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "models/load_model.h"
 #include "models/vit.h"
@@ -25,5 +27,8 @@ struct HeadChoice {
 std::shared_ptr<Vit> vit_from_checkpoint(const LoadedModel& loaded,
                                          const VitOptions& options,
                                          HeadChoice head);
+
+/// Leaves of the checkpoint's head only these classes, in this order.
+void keep_classes(LoadedModel& loaded, const std::vector<int64_t>& classes);
 
 }  // namespace previt

@@ -5,7 +5,7 @@ namespace {
 
 struct Method {
   std::string name;
-  Choices known;
+  Choices known = {};
 };
 void visit(FieldVisitor& v, Method& o) { v.field("objective", o.name, "", o.known); }
 
@@ -32,7 +32,12 @@ PretrainRun PretrainRun::read(Recipe& recipe) {
   ObjectiveRegistry registry;
   register_all_objectives(registry);
   PretrainRun run;
-  Method method{run.options.objective, registry.names()};
+  Method method{.name = run.options.objective};
+  recipe.read(method);
+  if (method.name == "finetune" || (!recipe.has("objective") && recipe.has("finetune"))) {
+    recipe.fail_at("objective", "finetune is for fine-tuning; use finetune");
+  }
+  method.known = registry.names();
   recipe.read(method);
   run.objective = registry.make(method.name);
   run.objective->set_defaults(run.options);

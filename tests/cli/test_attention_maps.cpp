@@ -64,7 +64,7 @@ TEST_CASE("attention_maps writes pictures, maps and scores of generated scenes")
   const auto result = result_in(out);
   CHECK(result["images"] == 6);
   CHECK(result["heads"] == 3);
-  CHECK(result["attention"] == "block 1 of 2");
+  CHECK(result["attention"] == "block 2 of 2");
   CHECK(result["scored_images"] == 6);
   CHECK(result["jaccard"] > 0);
   CHECK(result["jaccard"] < 1);

@@ -82,9 +82,12 @@ TEST_CASE("what finetune is asked wrongly is a usage error of one line") {
          "--eval-only: needs a checkpoint, not --from none");
   refuse({"--from", "none", "--data", kData, "--set", "finetune.mixupp=1"},
          "--set finetune.mixupp=1: finetune.mixupp: unknown key; did you mean mixup?");
-  refuse(
-      {"--from", "none", "--data", kData, "--set", "objective=mae"},
-      "--set objective=mae: objective: mae is for pretraining; this takes recipes for fine-tuning");
+  refuse({"--from", "none", "--data", kData, "--set", "objective=mae"},
+         "--set objective=mae: objective: mae is for pretraining; use pretrain");
+  refuse({"--from", "none", "--data", kData, "--set", "objective=vqkd"},
+         "--set objective=vqkd: objective: vqkd is for pretraining; use train_tokenizer");
+  refuse({"--from", "none", "--data", kData, "--set", "objective=finetun"},
+         "--set objective=finetun: objective: finetun is not finetune");
   refuse({"--from", "none", "--data", kData, "--set", "data.device_augment=true"},
          "--set data.device_augment=true: data.device_augment: is for pretraining; fine-tuning "
          "augments on the host");

@@ -29,6 +29,7 @@ TEST_CASE("the command line of knn_probe is frozen") {
                        "device",
                        "set",
                        "data",
+                       "set",
                        "out",
                        "k",
                        "temperature",

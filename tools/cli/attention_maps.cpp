@@ -154,7 +154,8 @@ class Tour {
   std::string what() const {
     if (job_.rollout) return "rollout of all blocks";
     const int64_t depth = backbone_.vit->options().depth;
-    return fmt::format("block {} of {}", job_.block < 0 ? job_.block + depth : job_.block, depth);
+    return fmt::format(
+        "block {} of {}", (job_.block < 0 ? job_.block + depth : job_.block) + 1, depth);
   }
 
   std::string note() const {

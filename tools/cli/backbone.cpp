@@ -14,6 +14,7 @@
 #include "finetune/model.h"
 #include "log.h"
 #include "models/finite.h"
+#include "recipe.h"
 
 namespace previt::cli {
 namespace {
@@ -68,6 +69,34 @@ void add_labelled_data_option(po::options_description& options) {
                         "folder or synthetic:SPEC");
 }
 
+void visit(FieldVisitor& v, ReadingOptions& o) {
+  v.field("max_bad_fraction",
+          o.max_bad_fraction,
+          "share of unreadable images that is an error",
+          between(0, 1));
+}
+
+void add_reading_option(po::options_description& options) {
+  options.add_options()("set",
+                        po::value<std::vector<std::string>>()->composing(),
+                        "model.KEY=VALUE that the weights don't tell, as model.num_heads=6, or "
+                        "data.max_bad_fraction=0.1: share of unreadable images that is an error; "
+                        "may be given again");
+}
+
+ReadingOptions read_reading_option(const po::variables_map& args) {
+  ReadingOptions options;
+  Recipe recipe = Recipe::parse("", "--set");
+  if (args.count("set") > 0) {
+    for (const auto& assignment : args["set"].as<std::vector<std::string>>()) {
+      if (!is_model_key(assignment)) recipe.set(assignment);
+    }
+  }
+  recipe.read("data", options);
+  recipe.require_all_read();
+  return options;
+}
+
 Backbone load_backbone(const po::variables_map& args, OtherKeys others) {
   Backbone backbone;
   backbone.batch = positive(args, "batch");
@@ -104,7 +133,11 @@ ViewSpec Backbone::view() const {
 std::unique_ptr<BatchSource> Backbone::source(std::shared_ptr<Dataset> dataset) const {
   return make_loader(std::move(dataset),
                      {view()},
-                     {.batch = batch, .shuffle = false, .drop_last = false, .workers = workers},
+                     {.batch = batch,
+                      .shuffle = false,
+                      .drop_last = false,
+                      .workers = workers,
+                      .max_bad_fraction = data.max_bad_fraction},
                      log_warning);
 }
 

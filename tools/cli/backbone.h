@@ -13,6 +13,7 @@
 #include "finetune/knn.h"
 #include "models/load_model.h"
 #include "models/vit.h"
+#include "options.h"
 
 namespace previt::cli {
 
@@ -24,6 +25,17 @@ void add_backbone_options(po::options_description& options);
 /// --data: images with labels, to train on and to test on.
 void add_labelled_data_option(po::options_description& options);
 
+/// Of a recipe's `data:`, what all take that read images.
+struct ReadingOptions {
+  double max_bad_fraction = 0.1;  ///< share of unreadable images that is an error
+};
+void visit(FieldVisitor& v, ReadingOptions& o);
+
+/// --set for tools without other settings: the model's keys (add_model_option) and
+/// data.max_bad_fraction, as training takes it.
+void add_reading_option(po::options_description& options);
+ReadingOptions read_reading_option(const po::variables_map& args);
+
 /// A network to be judged, in eval mode on its device.
 struct Backbone {
   LoadedModel loaded;
@@ -31,11 +43,12 @@ struct Backbone {
   at::ScalarType type = at::kFloat;  ///< that it computes in
   int64_t height = 0, width = 0;     ///< of the images it is given
   int64_t batch = 32, workers = 0;
+  ReadingOptions data = {};
 
   at::Device device() const;
   /// Resize of the short side and centre crop, as evaluations do.
   ViewSpec view() const;
-  /// All images of `dataset` once, in order, as view().
+  /// All images of `dataset` once, in order, as view(); too many unreadable ones are an error.
   std::unique_ptr<BatchSource> source(std::shared_ptr<Dataset> dataset) const;
   FeatureReading reading(const std::string& task) const;
 };

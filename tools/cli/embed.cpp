@@ -179,7 +179,7 @@ void write_patch_pca(const EmbedJob& job,
 po::options_description embed_options() {
   po::options_description options("Options");
   add_backbone_options(options);
-  add_model_option(options);
+  add_reading_option(options);
   auto add = options.add_options();
   add("images",
       po::value<std::string>()->required(),
@@ -200,15 +200,19 @@ po::options_description embed_options() {
 
 int embed(const po::variables_map& args) {
   const EmbedJob job = EmbedJob::read(args);
-  const Backbone backbone = load_backbone(args);
+  const ReadingOptions reading = read_reading_option(args);
+  Backbone backbone = load_backbone(args, OtherKeys::own);
+  backbone.data = reading;
   const auto dataset = open_pictures(job.images, job.split);
   const Written written = write_features(job, backbone, dataset);
   if (!job.plot.empty()) write_plot(job, written, *dataset);
   if (!job.patch_pca.empty()) write_patch_pca(job, backbone, dataset);
-  const nlohmann::ordered_json line = {{"images", written.images},
-                                       {"width", written.width},
-                                       {"features", job.features.tokens},
-                                       {"out", job.out}};
+  nlohmann::ordered_json line = {{"images", written.images},
+                                 {"width", written.width},
+                                 {"features", job.features.tokens},
+                                 {"out", job.out}};
+  const int64_t unreadable = dataset->size() - written.images;
+  if (unreadable > 0) line["unreadable"] = unreadable;
   print(line.dump() + "\n");
   return 0;
 }

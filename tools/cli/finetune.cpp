@@ -8,11 +8,13 @@
 
 #include "augment/encode_png.h"
 #include "cli/device.h"
+#include "cli/failure.h"
 #include "cli/main.h"
 #include "files.h"
 #include "finetune/classifier.h"
 #include "finetune/evaluation.h"
 #include "finetune/evaluation_report.h"
+#include "log.h"
 #include "pretrain/train/trainer.h"
 
 namespace previt::cli {
@@ -45,7 +47,7 @@ RunHooks describe(const FinetuneJob& job, const std::string& command) {
   hooks.command = command;
   hooks.recipe = job.run.resolved();
   hooks.settings = job.run.settings();
-  hooks.class_names = job.data.class_names();
+  hooks.class_names = job.class_names();
   hooks.crop_pct = job.run.finetune.crop_pct(job.run.run.model.image_height());
   return hooks;
 }
@@ -55,9 +57,15 @@ int train_and_evaluate(const FinetuneJob& job,
                        const std::string& command) {
   const auto training = job.training_source(), validation = job.validation_source();
   std::optional<Evaluation> latest;
+  std::string why_none;  // of the latest evaluation
   RunHooks hooks = describe(job, command);
-  hooks.evaluate = [&](int64_t) -> std::map<std::string, double> {
-    latest = evaluate(job, *vit, *validation);
+  hooks.evaluate = [&](int64_t epochs_done) -> std::map<std::string, double> {
+    latest.reset();
+    why_none = failure_of([&] { latest = evaluate(job, *vit, *validation); });
+    if (!latest) {  // the run is worth more than its score
+      warn("no evaluation after epoch {}: {}", epochs_done, why_none);
+      return {};
+    }
     const Scores& scores = latest->scores;
     return {{"top1", scores.top1()}, {"top5", scores.top5()}, {"val_loss", scores.loss()}};
   };
@@ -70,11 +78,18 @@ int train_and_evaluate(const FinetuneJob& job,
   Classifier classifier(vit, job.run, job.load_distillation(vit->parameters().front().device()));
   const int code = train(classifier, *training, job.run.run, job.out, job.resume, hooks);
   if (code != 0) return code;
-  nlohmann::ordered_json result = latest->scores.json();
+  nlohmann::ordered_json result =
+      latest ? latest->json() : nlohmann::ordered_json{{"not_evaluated", why_none}};
   const BestEpoch best = best_epoch(read_whole_file(job.out + "/metrics.jsonl"), hooks.best_metric);
-  result["best_top1"] = best.value;
-  result["best_epoch"] = best.epoch;
-  return report_result(job, result);
+  if (best.epoch > 0) {
+    result["best_top1"] = best.value;
+    result["best_epoch"] = best.epoch;
+  }
+  report_result(job, result);
+  info("report: {0}/report.html; best checkpoint: {1}",
+       job.out,
+       best.epoch > 0 ? job.out + "/best" : "none, as nothing was evaluated");
+  return 0;
 }
 
 int run_job(FinetuneJob& job, at::Device device, const std::string& command) {
@@ -84,7 +99,7 @@ int run_job(FinetuneJob& job, at::Device device, const std::string& command) {
   const auto vit = job.build_model();
   vit->to(device);
   if (!job.eval_only) return train_and_evaluate(job, vit, command);
-  return report_result(job, evaluate(job, *vit, *job.validation_source()).scores.json());
+  return report_result(job, evaluate(job, *vit, *job.validation_source()).json());
 }
 
 }  // namespace

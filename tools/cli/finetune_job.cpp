@@ -3,12 +3,14 @@
 #include <torch/utils.h>
 
 #include <algorithm>
-#include <filesystem>
 
+#include "augment/dataset/relabel.h"
 #include "augment/loader.h"
 #include "augment/sample_order.h"
 #include "cli/from_option.h"
+#include "cli/own_run.h"
 #include "error.h"
+#include "finetune/class_match.h"
 #include "finetune/model.h"
 #include "log.h"
 #include "models/layers/init.h"
@@ -47,8 +49,7 @@ std::optional<LoadedModel> load_weights(const FinetuneJob& job, const po::variab
 
 Recipe read_recipe(const po::variables_map& args, const FinetuneJob& job) {
   std::string path = text(args, "recipe");
-  const std::string own = job.from + "/recipe.yaml";
-  if (path.empty() && job.eval_only && std::filesystem::exists(own)) path = own;
+  if (path.empty() && job.eval_only) path = recipe_of_run(job.from);
   Recipe recipe = path.empty() ? Recipe::parse("", "recipe") : Recipe::load(path);
   if (args.count("data") > 0) recipe.set("data.path=" + text(args, "data"));
   if (args.count("arch") > 0) {
@@ -63,14 +64,17 @@ Recipe read_recipe(const po::variables_map& args, const FinetuneJob& job) {
   return recipe;
 }
 
-void require_own_classes(const FinetuneJob& job, int64_t classes) {
-  const int64_t own = job.loaded->options.num_classes;
-  require(own == classes,
-          "{}: classifies {} classes, but {} has {}",
-          job.from,
-          own,
-          job.run.run.data.path,
-          classes);
+ClassMatch match_and_tell(const LoadedModel& model,
+                          const std::string& name,
+                          const FinetuneJob& job,
+                          const std::string& advice) {
+  const auto classes = job.class_names();
+  const ClassMatch match = match_classes(
+      {.place = name, .names = model.class_names, .count = model.options.num_classes},
+      {.place = job.run.run.data.path, .names = classes, .count = std::ssize(classes)},
+      advice);
+  if (!match.note.empty()) info("{}", match.note);
+  return match;
 }
 
 // Few labels make less than a batch.
@@ -81,14 +85,6 @@ void fit_batch(FinetuneRun& run, int64_t images) {
   info("a batch is all {} training images instead of {}", order.size(), train.batch);
   train.batch = order.size();
   train.micro_batch = std::min(train.micro_batch, order.size());
-}
-
-// A teacher of the same classes in another order would teach nonsense, and nothing would show it.
-void require_same_order(const LoadedModel& teacher, const std::vector<std::string>& classes) {
-  const std::vector<std::string>& own = teacher.class_names;
-  const bool shuffled =
-      own != classes && std::is_permutation(own.begin(), own.end(), classes.begin(), classes.end());
-  require(!shuffled, "{}: has the data's classes in another order", teacher.source);
 }
 
 LoaderOptions loader_options(const RunOptions& run) {
@@ -137,7 +133,29 @@ FinetuneJob FinetuneJob::read(const po::variables_map& args) {
 }
 
 void FinetuneJob::open_data() {
-  RunOptions& options = run.run;
+  eval_only ? open_evaluation_data() : open_training_data();
+  run.run.model.num_classes = std::ssize(class_names());
+  if (keeps_head()) match_head();
+  if (!eval_only) fit_batch(run, data.train->size());
+}
+
+// Of data on which the run itself trained only what it held out: the rest it has seen.
+void FinetuneJob::open_evaluation_data() {
+  const std::string& path = run.run.data.path;
+  const auto holdout = own_holdout(from, path);
+  if (!holdout) {
+    data.val = open_evaluated(path, out);
+    return;
+  }
+  data.val = open_labelled(path, *holdout, out).val;
+  info("{}: evaluated on the {} images that {} held out; it trained on the others",
+       path,
+       data.val->size(),
+       from);
+}
+
+void FinetuneJob::open_training_data() {
+  const RunOptions& options = run.run;
   const FinetuneOptions& finetune = run.finetune;
   data = open_labelled(options.data.path,
                        {.holdout = finetune.holdout,
@@ -150,10 +168,18 @@ void FinetuneJob::open_data() {
          options.data.path,
          data.val->size());
   }
-  const auto classes = static_cast<int64_t>(data.class_names().size());
-  if (keeps_head()) require_own_classes(*this, classes);
-  if (!eval_only) fit_batch(run, data.train->size());
-  options.model.num_classes = classes;
+}
+
+// The classes that a kept head has, in its order, become the data's: of the report too, and of what
+// is saved.
+void FinetuneJob::match_head() {
+  const ClassMatch match = match_and_tell(
+      *loaded, from, *this, eval_only ? "" : "; finetune.keep_head: false starts a new head");
+  const auto names = match.by_position ? class_names() : loaded->class_names;
+  for (auto* part : {&data.train, &data.val}) {
+    if (*part) *part = relabel(*part, match.in_model, names);
+  }
+  run.run.model.num_classes = loaded->options.num_classes;
 }
 
 std::shared_ptr<Vit> FinetuneJob::build_model() const {
@@ -171,8 +197,11 @@ std::shared_ptr<Vit> FinetuneJob::build_model() const {
 std::shared_ptr<const Distillation> FinetuneJob::load_distillation(at::Device device) const {
   const DistillationOptions& options = run.distillation;
   if (!options.on()) return nullptr;
-  const LoadedModel loaded_teacher = load_teacher(options.teacher);
-  require_same_order(loaded_teacher, data.class_names());
+  LoadedModel loaded_teacher = load_teacher(options.teacher);
+  if (loaded_teacher.options.num_classes > 0) {
+    const ClassMatch match = match_and_tell(loaded_teacher, options.teacher, *this, "");
+    keep_classes(loaded_teacher, match.in_model);
+  }
   Teacher teacher(loaded_teacher, run.run);
   teacher.to(device);
   return std::make_shared<const Distillation>(options, std::move(teacher));

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/labelled_data.h"
 #include "finetune/distillation.h"
@@ -24,15 +25,17 @@ struct FinetuneJob {
   bool eval_only = false, resume = false;
   std::optional<LoadedModel> loaded;  ///< nothing for --from none
   FinetuneRun run;
-  LabelledData data;
+  LabelledData data;  ///< its classes are the head's where that is kept; no train with --eval-only
 
-  /// Loads the checkpoint and reads the recipe. A finished run that is evaluated brings its own
-  /// recipe: the same held-out images, size and crop.
+  /// Loads the checkpoint and reads the recipe. A run that is evaluated brings its own recipe: the
+  /// same data, size and crop.
   static FinetuneJob read(const po::variables_map& args);
 
-  /// Opens the images and fits the run to them: the number of classes, and a batch that few labels
-  /// fill.
+  /// Opens the images and fits them and the run to each other: the classes by name, and a batch
+  /// that few labels fill.
   void open_data();
+
+  std::vector<std::string> class_names() const { return data.val->class_names(); }
 
   /// The model to train or evaluate, on the CPU.
   std::shared_ptr<Vit> build_model() const;
@@ -45,6 +48,11 @@ struct FinetuneJob {
 
   std::unique_ptr<BatchSource> training_source() const;
   std::unique_ptr<BatchSource> validation_source() const;
+
+ private:
+  void open_evaluation_data();
+  void open_training_data();
+  void match_head();
 };
 
 }  // namespace previt::cli

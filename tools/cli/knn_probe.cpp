@@ -68,8 +68,8 @@ nlohmann::ordered_json result_of(const std::vector<KnnScore>& scores,
 po::options_description knn_probe_options() {
   po::options_description options("Options");
   add_backbone_options(options);
-  add_model_option(options);
   add_labelled_data_option(options);
+  add_reading_option(options);
   auto add = options.add_options();
   add("out", po::value<std::string>(), "folder for result.json");
   add("k",
@@ -97,15 +97,19 @@ int knn_probe(const po::variables_map& args) {
   }
   const bool leave_one_out = args.count("leave-one-out") > 0;
   const auto path = args["data"].as<std::string>();
-  const Backbone backbone = load_backbone(args);
+  const ReadingOptions reading = read_reading_option(args);
+  Backbone backbone = load_backbone(args, OtherKeys::own);
+  backbone.data = reading;
   options.device = backbone.device();
 
   LabelledFeatures train, test;
+  int64_t images = 0;
   if (leave_one_out) {
     const auto dataset = open_dataset(path, "all");
     require_several_classes(*dataset, path);
     train = labelled_features(backbone, tokens, dataset, "features");
     test.labels = train.labels;
+    images = dataset->size();
   } else {
     const LabelledData data = open_labelled(path, {}, "");
     if (data.held_out) {
@@ -116,11 +120,15 @@ int knn_probe(const po::variables_map& args) {
     }
     train = labelled_features(backbone, tokens, data.train, "training features");
     test = labelled_features(backbone, tokens, data.val, "test features");
+    images = data.train->size() + data.val->size();
   }
   note_large_k(options, train.labels.size(0) - (leave_one_out ? 1 : 0));
   const auto scores = knn_classify(train, leave_one_out ? nullptr : &test, options);
-  write_result(
-      args, result_of(scores, train.labels.size(0), test.labels.size(0), leave_one_out));
+  const int64_t trained = train.labels.size(0), tested = test.labels.size(0);
+  auto result = result_of(scores, trained, tested, leave_one_out);
+  const int64_t unreadable = images - trained - (leave_one_out ? 0 : tested);
+  if (unreadable > 0) result["unreadable"] = unreadable;
+  write_result(args, result);
   return 0;
 }
 

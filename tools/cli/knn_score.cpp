@@ -1,11 +1,10 @@
 #include "cli/knn_score.h"
 
-#include <c10/util/Exception.h>
-
 #include <memory>
 #include <utility>
 
 #include "cli/backbone.h"
+#include "cli/failure.h"
 #include "cli/labelled_data.h"
 #include "error.h"
 #include "finetune/knn.h"
@@ -55,6 +54,7 @@ Backbone view_of(Objective& objective, const RunOptions& run) {
   backbone.height = backbone.vit->options().image_height();
   backbone.width = backbone.vit->options().image_width();
   backbone.workers = run.data.workers;
+  backbone.data.max_bad_fraction = run.data.max_bad_fraction;
   return backbone;
 }
 
@@ -78,16 +78,10 @@ std::function<Values(int64_t)> knn_score(const PretrainRun& run,
   const LabelledData data = open(run, cache_folder);
   if (!data.train) return {};
   return [knn = run.knn, data, backbone = view_of(objective, run.options)](int64_t epochs_done) {
-    std::string why;
-    try {
-      return score(knn, data, backbone);
-    } catch (const Error& error) {
-      why = error.what();
-    } catch (const c10::Error& error) {  // too little memory on the device
-      why = error.what_without_backtrace();
-    }
-    warn("no kNN score after epoch {}: {}", epochs_done, why);
-    return Values();  // the run is worth more than its score
+    Values values;
+    const std::string why = failure_of([&] { values = score(knn, data, backbone); });
+    if (!why.empty()) warn("no kNN score after epoch {}: {}", epochs_done, why);
+    return values;  // without it too: the run is worth more than its score
   };
 }
 

@@ -64,7 +64,8 @@ std::unique_ptr<BatchSource> augmented_source(const Backbone& backbone,
                      {.batch = backbone.batch,
                       .drop_last = false,
                       .workers = backbone.workers,
-                      .seed = static_cast<uint64_t>(options.seed)},
+                      .seed = static_cast<uint64_t>(options.seed),
+                      .max_bad_fraction = backbone.data.max_bad_fraction},
                      log_warning);
 }
 
@@ -139,7 +140,9 @@ ordered_json result_of(const Trained& trained,
   return result;
 }
 
-LinearProbeOptions read_options(const po::variables_map& args, const VitOptions& model) {
+LinearProbeOptions read_options(const po::variables_map& args,
+                                const VitOptions& model,
+                                ReadingOptions& reading) {
   Recipe recipe = args.count("recipe") > 0 ? Recipe::load(args["recipe"].as<std::string>())
                                            : Recipe::parse("", "linear_probe");
   if (args.count("set") > 0) {
@@ -147,7 +150,17 @@ LinearProbeOptions read_options(const po::variables_map& args, const VitOptions&
       if (!is_model_key(assignment)) recipe.set(assignment);
     }
   }
+  recipe.read("data", reading);
   return LinearProbeOptions::read(recipe, model);
+}
+
+// Images that have no features because they can't be read.
+int64_t unreadable(const ProbeData& data, const ProbeFeatures& features) {
+  const auto without = [](const Dataset& images, const LabelledFeatures& made) {
+    return made.labels.defined() ? images.size() - made.labels.size(0) : 0;
+  };
+  return without(*data.fit, features.fit) + without(*data.choose, features.choose) +
+         without(*data.test, features.test);
 }
 
 // What else the features depend on than the network: which images.
@@ -185,13 +198,14 @@ po::options_description linear_probe_options() {
 
 int linear_probe(const po::variables_map& args) {
   const auto path = args["data"].as<std::string>();
-  const Backbone backbone = load_backbone(args, OtherKeys::own);
+  Backbone backbone = load_backbone(args, OtherKeys::own);
   const VitOptions& model = backbone.vit->options();
-  const LinearProbeOptions options = read_options(args, model);
+  const LinearProbeOptions options = read_options(args, model, backbone.data);
   if (args.count("print-recipe") > 0) {
     RecipeWriter writer;
     LinearProbeOptions all = options;
     visit(writer, all);
+    writer.section("data", backbone.data);
     print(writer.text());
     return 0;
   }
@@ -219,10 +233,15 @@ int linear_probe(const po::variables_map& args) {
                     features.test.values.size(1),
                     static_cast<int64_t>(data.class_names.size()));
   const Trained trained = train_and_judge(probe, backbone, options, data, features);
-  write_result(args, result_of(trained, probe, options, model.depth));
+  auto result = result_of(trained, probe, options, model.depth);
+  if (const int64_t left_out = unreadable(data, features); left_out > 0) {
+    result["unreadable"] = left_out;
+  }
+  write_result(args, result);
   if (args.count("out") > 0) {
     write_safetensors(args["out"].as<std::string>() + "/head.safetensors",
-                      named_tensors(*probe.candidates()[trained.best].head));
+                      named_tensors(*probe.candidates()[trained.best].head),
+                      {{"class_names", nlohmann::json(data.class_names).dump()}});
   }
   return 0;
 }

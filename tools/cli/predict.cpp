@@ -14,6 +14,7 @@
 #include "cli/frames.h"
 #include "cli/from_option.h"
 #include "error.h"
+#include "finetune/class_match.h"
 #include "finetune/csv.h"
 #include "finetune/finetune_options.h"
 #include "finetune/model.h"
@@ -33,9 +34,12 @@ struct Classified {
 
 Classified load_classifier(const po::variables_map& args, at::Device device) {
   LoadedModel loaded = load_frozen(args);
-  require(loaded.options.num_classes > 0,
-          "{}: has no classes; fine-tune it first",
-          args["from"].as<std::string>());
+  const auto from = args["from"].as<std::string>();
+  require(loaded.options.num_classes > 0, "{}: has no classes; fine-tune it first", from);
+  if (only_numbered(loaded.class_names, loaded.options.num_classes)) {
+    info("{}: its classes have no names; the column `class` holds their numbers", from);
+    if (std::ssize(loaded.class_names) != loaded.options.num_classes) loaded.class_names.clear();
+  }
   require_heads(loaded.options, loaded);
   auto vit = vit_from_checkpoint(loaded, loaded.options, {.keep = true});
   vit->to(device);

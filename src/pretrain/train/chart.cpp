@@ -98,17 +98,22 @@ std::string axes(const Frame& frame, const std::string& x_label) {
   return svg;
 }
 
+// A point without a neighbour gets a dot: no line shows it.
 std::string curve(const Frame& frame, const Points& points) {
-  std::string path;
-  bool pen_down = false;
-  for (const auto& [x, y] : points) {
-    if (std::isfinite(y))
-      path += fmt::format("{}{:.1f} {:.1f}", pen_down ? "L" : "M", frame.x(x), frame.y(y));
-    pen_down = std::isfinite(y);
+  std::string path, dots;
+  const auto there = [&](size_t i) { return i < points.size() && std::isfinite(points[i].second); };
+  for (size_t i = 0; i < points.size(); ++i) {
+    if (!there(i)) continue;
+    const double x = frame.x(points[i].first), y = frame.y(points[i].second);
+    const bool pen_down = i > 0 && there(i - 1);
+    path += fmt::format("{}{:.1f} {:.1f}", pen_down ? "L" : "M", x, y);
+    if (pen_down || there(i + 1)) continue;
+    dots += fmt::format(R"svg(<circle cx="{:.1f}" cy="{:.1f}" r="3" fill="var(--line)"/>)svg", x, y);
   }
   return fmt::format(
-      R"svg(<path d="{}" fill="none" stroke="var(--line)" stroke-width="2" stroke-linejoin="round"/>)svg",
-      path);
+      R"svg(<path d="{}" fill="none" stroke="var(--line)" stroke-width="2" stroke-linejoin="round"/>{})svg",
+      path,
+      dots);
 }
 
 /// A strip of the full height around each point, which shows its value.

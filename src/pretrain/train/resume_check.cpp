@@ -25,6 +25,15 @@ bool may_change(const std::string& key) {
       free.begin(), free.end(), [&](const auto& part) { return key.starts_with(part); });
 }
 
+std::vector<std::string> missing_in(const std::vector<std::string>& names,
+                                    const std::vector<std::string>& others) {
+  std::vector<std::string> missing;
+  for (const auto& name : names) {
+    if (std::find(others.begin(), others.end(), name) == others.end()) missing.push_back(name);
+  }
+  return missing;
+}
+
 }  // namespace
 
 nlohmann::json settings_json(const Settings& settings) {
@@ -47,6 +56,25 @@ void require_resumable(const nlohmann::json& saved, const Settings& now) {
     }
     info("{}: {} until the checkpoint, {} from here on", key, before, value);
   }
+}
+
+void require_same_classes(const std::map<std::string, std::string>& metadata,
+                          const std::vector<std::string>& now) {
+  const auto saved = metadata.find("class_names");
+  if (saved == metadata.end() || now.empty()) return;
+  const auto list = nlohmann::json::parse(saved->second, nullptr, /*allow_exceptions=*/false);
+  if (!list.is_array() || list.empty() || !list.front().is_string()) return;
+  const auto before = list.get<std::vector<std::string>>();
+  if (before == now) return;
+  const auto gone = missing_in(before, now), added = missing_in(now, before);
+  std::string change;
+  if (!gone.empty()) change += fmt::format("; not there now: {}", fmt::join(gone, ", "));
+  if (!added.empty()) change += fmt::format("; new: {}", fmt::join(added, ", "));
+  if (change.empty()) change = "; their order is another";
+  fail_usage(
+      "--resume: the data's classes are others than in the run{}; give the run's data, or start "
+      "another run with --out",
+      change);
 }
 
 }  // namespace previt

@@ -104,6 +104,7 @@ void Run::resume() {
   for (const auto& warning : warnings) log_warning(warning);
   const auto& meta = saved.meta;
   require_resumable(meta.at("settings"), settings_);
+  require_same_classes(saved.backbone_metadata, hooks_.class_names);
   if (meta.at("samples") != plan_.samples) {
     fail_usage("--resume: the data has {} images and had {} in the run",
                plan_.samples,

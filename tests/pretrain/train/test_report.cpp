@@ -29,7 +29,13 @@ TEST_CASE("a chart leaves gaps and says its values") {
   const auto path = svg.substr(svg.find("stroke-linejoin") - 120, 120);
   CHECK(std::count(path.begin(), path.end(), 'M') == 2);
   CHECK_THAT(chart_svg({.title = "x", .points = {{1, nan}}}), ContainsSubstring("no finite value"));
-  CHECK_THAT(chart_svg({.title = "x", .points = {{1, 3}}}), ContainsSubstring("epoch 1: x 3"));
+  // A point that no line meets is seen without hovering; one in a line needs no dot.
+  const std::string alone = chart_svg({.title = "x", .points = {{1, 3}}});
+  CHECK_THAT(alone, ContainsSubstring("epoch 1: x 3"));
+  const std::string dot = R"(r="3" fill="var(--line)")";
+  CHECK_THAT(alone, ContainsSubstring(dot));
+  CHECK_THAT(svg, ContainsSubstring(dot));
+  CHECK_THAT(chart_svg({.title = "x", .points = {{1, 3}, {2, 3}}}), !ContainsSubstring(dot));
 }
 
 TEST_CASE(

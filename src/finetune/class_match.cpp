@@ -1,0 +1,144 @@
+#include "finetune/class_match.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "error.h"
+
+namespace previt {
+namespace {
+
+using Names = std::vector<std::string>;
+
+const std::string kLabel = "LABEL_";  // Hugging Face's numbers, where nobody gave names
+
+bool only_digits(const std::string& text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+}
+
+bool is_number(const std::string& name) {
+  return only_digits(name.starts_with(kLabel) ? name.substr(kLabel.size()) : name);
+}
+
+bool is_wordnet_id(const std::string& name) {
+  return name.size() == 9 && name.front() == 'n' && only_digits(name.substr(1));
+}
+
+bool only_ids(const Names& names) { return std::all_of(names.begin(), names.end(), is_wordnet_id); }
+
+// Numbers of the classes by name, -1 where several have it.
+std::map<std::string, int64_t> numbers_of(const Names& names) {
+  std::map<std::string, int64_t> numbers;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const bool first = numbers.emplace(names[i], static_cast<int64_t>(i)).second;
+    if (!first) numbers[names[i]] = -1;
+  }
+  return numbers;
+}
+
+// Names mean nothing to each other where one side has only numbers or ids, the other words. The
+// numbers of the data's folders are names too: which class of the model a 7 is, nobody knows.
+bool has_nothing_to_compare(const ClassList& model, const ClassList& data) {
+  if (only_numbered(model.names, model.count)) {
+    const bool unnamed = static_cast<int64_t>(model.names.size()) != model.count ||
+                         model.names.empty() || model.names.front().starts_with(kLabel);
+    return unnamed || !std::all_of(data.names.begin(), data.names.end(), is_number);
+  }
+  return only_ids(model.names) != only_ids(data.names);
+}
+
+// The first few, as text.
+std::string shown(const Names& names) {
+  constexpr size_t kMost = 5;
+  const Names first(names.begin(), names.begin() + std::min<ptrdiff_t>(kMost, std::ssize(names)));
+  return fmt::format("{}{}", fmt::join(first, ", "), names.size() > kMost ? ", …" : "");
+}
+
+ClassMatch by_position(const ClassList& model, const ClassList& data, const std::string& advice) {
+  require(model.count == data.count,
+          "{}: its {} classes have no names, only places, but {} has {} ({}){}",
+          model.place,
+          model.count,
+          data.place,
+          data.count,
+          shown(data.names),
+          advice);
+  ClassMatch match{.in_model = std::vector<int64_t>(data.names.size()),
+                   .by_position = true,
+                   .note = fmt::format("{}: its classes have no names to match with those of {}: "
+                                       "they are taken by position ({})",
+                                       model.place,
+                                       data.place,
+                                       shown(data.names))};
+  std::iota(match.in_model.begin(), match.in_model.end(), 0);
+  return match;
+}
+
+[[noreturn]] void fail_unknown(const ClassList& model,
+                               const ClassList& data,
+                               const Names& unknown,
+                               const std::string& advice) {
+  const std::string near = nearest_word(unknown.front(), model.names);
+  fail("{}: {} knows no class {}{}{}; it knows {}{}",
+       data.place,
+       model.place,
+       unknown.front(),
+       near.empty() ? "" : fmt::format(" (is it {}?)", near),
+       unknown.size() > 1 ? fmt::format(", nor {} more of the data", unknown.size() - 1) : "",
+       shown(model.names),
+       advice);
+}
+
+std::string note_of(const ClassMatch& match, const ClassList& model, const ClassList& data) {
+  if (data.count < model.count) {
+    return fmt::format("{}: has {} of the {} classes that {} knows",
+                       data.place,
+                       data.count,
+                       model.count,
+                       model.place);
+  }
+  if (std::is_sorted(match.in_model.begin(), match.in_model.end())) return "";
+  return fmt::format("{}: has its classes in another order than {}; they are matched by name",
+                     data.place,
+                     model.place);
+}
+
+}  // namespace
+
+bool only_numbered(const Names& names, int64_t count) {
+  return static_cast<int64_t>(names.size()) != count || names.empty() ||
+         std::all_of(names.begin(), names.end(), is_number);
+}
+
+ClassMatch match_classes(const ClassList& model,
+                         const ClassList& data,
+                         const std::string& advice) {
+  const bool named = static_cast<int64_t>(model.names.size()) == model.count;
+  const bool same = model.names == data.names;
+  const auto numbers = numbers_of(named ? model.names : Names());
+  ClassMatch match;
+  Names unknown;
+  for (size_t i = 0; i < data.names.size(); ++i) {
+    const std::string& name = data.names[i];
+    const auto known = numbers.find(name);
+    if (known == numbers.end()) {
+      unknown.push_back(name);
+      continue;
+    }
+    require(known->second >= 0 || same,
+            "{}: several of its classes are called {}, which {} has too",
+            model.place,
+            name,
+            data.place);
+    match.in_model.push_back(same ? static_cast<int64_t>(i) : known->second);
+  }
+  if (match.in_model.empty() && has_nothing_to_compare(model, data)) {
+    return by_position(model, data, advice);
+  }
+  if (!unknown.empty()) fail_unknown(model, data, unknown, advice);
+  match.note = note_of(match, model, data);
+  return match;
+}
+
+}  // namespace previt
