@@ -18,6 +18,7 @@
 #include "files.h"
 #include "finetune/heat_map.h"
 #include "finetune/pca.h"
+#include "json_text.h"
 #include "log.h"
 #include "models/layers/precision.h"
 #include "pretrain/contact_sheet.h"
@@ -206,7 +207,7 @@ int embed(const po::variables_map& args) {
                                        {"width", written.width},
                                        {"features", job.features.tokens},
                                        {"out", job.out}};
-  print(line.dump() + "\n");
+  print(json_text(line) + "\n");
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "augment/io/folder_listing.h"
 #include "augment/io/image_decoder.h"
 #include "error.h"
+#include "utf8.h"
 
 namespace previt {
 namespace {
@@ -24,6 +25,7 @@ class FolderDataset final : public Dataset {
  public:
   FolderDataset(std::vector<Part> parts, std::vector<std::string> classes)
       : parts_(std::move(parts)), classes_(std::move(classes)) {
+    for (auto& name : classes_) name = utf8_or_escaped(name);  // as every file will have them
     for (auto& part : parts_) {
       part.first = size_;
       size_ += part.listing.size();
