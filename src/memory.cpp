@@ -32,7 +32,7 @@ class RoundingAllocator final : public c10::Allocator {
                      block != nullptr,
                      "memory: the system gives no ",
                      bytes / 1000000,
-                     " MB more; a smaller train.micro_batch or model needs less");
+                     " MB more");
     const uintptr_t next = reinterpret_cast<uintptr_t>(block) + kAlignment;
     void* data = reinterpret_cast<void*>(next / kAlignment * kAlignment);
     block_of(data) = block;

@@ -113,6 +113,7 @@ TEST_CASE("only PREVIT_DEBUG shows where in LibTorch a failure came from", "[pro
   CHECK(plain.code == 1);
   CHECK(plain.error_lines().size() == 1);
   CHECK(plain.errors.starts_with("memory: the system gives no "));
+  CHECK(plain.errors.ends_with("a smaller train.micro_batch or model needs less\n"));
   const Outcome traced = pretrained(words, {.environment = {{"PREVIT_DEBUG", "1"}}});
   CHECK(traced.code == 1);
   CHECK(traced.error_lines().size() > 1);
