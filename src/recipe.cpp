@@ -2,11 +2,13 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <set>
 
 #include "error.h"
+#include "utf8.h"
 
 namespace previt {
 namespace {
@@ -40,6 +42,13 @@ std::string place(const std::string& file, const YAML::Mark& mark) {
   return mark.line < 0 ? file : fmt::format("{}:{}", file, mark.line + 1);
 }
 
+bool all_utf8(const YAML::Node& node) {
+  if (node.IsScalar()) return is_utf8(node.Scalar());
+  return !node.IsSequence() || std::all_of(node.begin(), node.end(), [](const auto& item) {
+    return all_utf8(item);
+  });
+}
+
 void merge(Entry& into, const YAML::Node& node, const std::string& file, const std::string& path,
            int depth) {
   if (depth > kMaxNesting) fail_usage("{}: {}: nested too deeply", place(file, node.Mark()), path);
@@ -50,6 +59,11 @@ void merge(Entry& into, const YAML::Node& node, const std::string& file, const s
     const std::string name = pair.first.Scalar();
     const std::string key = join(path, name);
     if (!seen.insert(name).second) fail_usage("{}: {}: given twice", where, key);
+    if (!is_utf8(name) || !all_utf8(pair.second)) {
+      fail_usage("{}: {}: is no UTF-8; save the recipe as UTF-8, or give the value by --set",
+                 where,
+                 utf8_or_escaped(key));
+    }
     if (depth == 0 && name == "base") continue;
     Entry& child = into.children[name];
     child.where = where;
@@ -274,7 +288,9 @@ void Recipe::set(const std::string& assignment) {
   const std::string where = "--set " + assignment;
   const auto equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0) fail_usage("{}: write it as key.path=value", where);
-  YAML::Node value = parse_yaml(assignment.substr(equals + 1), where);
+  const std::string text = assignment.substr(equals + 1);
+  // A path may have any bytes; YAML may not.
+  YAML::Node value = is_utf8(text) ? parse_yaml(text, where) : YAML::Node(text);
   Entry* entry = &impl_->root;
   for (const auto& word : words_of(assignment.substr(0, equals))) {
     entry->is_section = true;
@@ -325,7 +341,7 @@ namespace {
 // A string that YAML would read as something else, or that has special characters, is quoted.
 std::string yaml_word(const std::string& value) {
   YAML::Emitter emitter;
-  emitter << YAML::DoubleQuoted << value;
+  emitter << YAML::DoubleQuoted << utf8_or_escaped(value);
   const bool plain = !value.empty() && value.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNO"
                                                                "PQRSTUVWXYZ_/.") == std::string::npos &&
                      value != "true" && value != "false" && value != "null" && value != "yes" &&

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "utf8.h"
+
 namespace previt {
 
 void SettingsList::add(const char* name, std::string text) {
   std::string key;
   for (const auto& section : path_) key += section + ".";
-  settings_.emplace_back(key + name, std::move(text));
+  settings_.emplace_back(key + name, utf8_or_escaped(text));
 }
 
 void SettingsList::field(const char* name, double& value, const char*, Range) {

@@ -111,13 +111,17 @@ LinearProbeOptions LinearProbeOptions::read(Recipe& recipe, const VitOptions& mo
     recipe.fail_at("blocks", fmt::format("{}: the model has {}", features.blocks, model.depth));
   }
   if (features.tokens == "patches") recipe.fail_at("tokens", "patches are not one feature an image");
+  if (options.batch == 1 && options.batch_norm) {
+    recipe.fail_at("batch", "1: BatchNorm needs two images or more");
+  }
   if (options.lrs.empty()) recipe.fail_at("lrs", "at least one rate is needed");
   return options;
 }
 
 int64_t LinearProbeOptions::batch_for(int64_t images) const {
   if (batch > 0) return std::min(batch, images);
-  return std::clamp<int64_t>(images / kStepsAnEpoch, 1, protocol == "mae" ? 16384 : 1024);
+  const int64_t least = batch_norm ? 2 : 1;  // the variance of one is none
+  return std::clamp<int64_t>(images / kStepsAnEpoch, least, protocol == "mae" ? 16384 : 1024);
 }
 
 LinearProbe::LinearProbe(const LinearProbeOptions& options, int64_t width, int64_t classes)

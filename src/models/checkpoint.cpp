@@ -10,10 +10,12 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <utility>
 
 #include "error.h"
 #include "files.h"
+#include "json_text.h"
 
 namespace previt {
 namespace fs = std::filesystem;
@@ -51,6 +53,7 @@ void write_files(const fs::path& folder, int64_t step, const Checkpoint& checkpo
   write_safetensors(folder / kTraining, checkpoint.training);
   json document = {{"format", "previt checkpoint"}, {"version", 1}, {"meta", checkpoint.meta}};
   document["meta"]["step"] = step;
+  escape_texts(document);  // before the checksum
   for (const char* name : {kBackbone, kTraining}) {
     document["files"][name] = {{"size", fs::file_size(folder / name)},
                                {"xxh64", checksum_of_file(folder / name)}};
@@ -105,6 +108,15 @@ void verify(const fs::path& path, const json& expected) {
       checksum_of_file(path) == expected.at("xxh64"), "{}: damaged: wrong checksum", path.string());
 }
 
+// A damaged one is not in doubt: loading it says what is wrong.
+bool in_doubt(const fs::path& folder) {
+  try {
+    return read_meta(folder / kMeta).at("meta").value(kSkippedInARow, int64_t{0}) > 0;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 void save_checkpoint(const std::string& run_folder, int64_t step, const Checkpoint& checkpoint) {
@@ -144,7 +156,8 @@ Checkpoint load_checkpoint(const std::string& folder) {
   return {.backbone = std::move(backbone.tensors),
           .training = read_safetensors(path / kTraining).tensors,
           .backbone_metadata = std::move(backbone.metadata),
-          .meta = std::move(meta)};
+          .meta = std::move(meta),
+          .folder = folder};
 }
 
 std::vector<std::string> list_checkpoints(const std::string& run_folder) {
@@ -160,10 +173,32 @@ std::vector<std::string> list_checkpoints(const std::string& run_folder) {
   return folders;
 }
 
+std::string not_finite(const Checkpoint& checkpoint) {
+  for (const auto* tensors : {&checkpoint.backbone, &checkpoint.training}) {
+    for (const auto& [name, tensor] : *tensors) {
+      if (tensor.is_floating_point() && !tensor.isfinite().all().item<bool>()) return name;
+    }
+  }
+  return "";
+}
+
 Checkpoint load_latest(const std::string& run_folder, std::vector<std::string>& warnings) {
-  for (const auto& folder : list_checkpoints(run_folder)) {
+  auto folders = list_checkpoints(run_folder);
+  const std::string newest = folders.empty() ? "" : folders.front();
+  // Those in doubt are the last resort.
+  std::stable_partition(folders.begin(), folders.end(), std::not_fn(in_doubt));
+  for (const auto& folder : folders) {
     try {
-      return load_checkpoint(folder);
+      Checkpoint loaded = load_checkpoint(folder);
+      const std::string broken = not_finite(loaded);
+      require(broken.empty(), "{}: {} is not finite", folder, broken);
+      if (in_doubt(newest)) {
+        warnings.push_back(
+            fmt::format("{}: was saved while steps were left out as not finite; {}",
+                        newest,
+                        folder == newest ? "there is none from before" : folder + " is used"));
+      }
+      return loaded;
     } catch (const std::exception& e) {
       warnings.push_back(fmt::format("{}; the checkpoint before is used", e.what()));
     }
@@ -175,12 +210,23 @@ Checkpoint load_latest(const std::string& run_folder, std::vector<std::string>& 
   fail("{}: has no checkpoint", run_folder);
 }
 
+std::string newest_undoubted(const std::string& run_folder) {
+  for (const auto& folder : list_checkpoints(run_folder)) {
+    if (!in_doubt(folder)) return folder;
+  }
+  return "";
+}
+
 void prune_checkpoints(const std::string& run_folder, int64_t keep_last, int64_t keep_every_steps) {
-  const auto folders = list_checkpoints(run_folder);
-  for (size_t i = static_cast<size_t>(std::max<int64_t>(keep_last, 1)); i < folders.size(); ++i) {
-    const fs::path folder(folders[i]);
-    const int64_t step = step_of(folder.filename().string());
-    if (keep_every_steps > 0 && step % keep_every_steps == 0) continue;
+  int64_t good = 0;
+  bool newest = true;
+  for (const fs::path folder : list_checkpoints(run_folder)) {
+    const bool is_newest = std::exchange(newest, false);
+    const bool multiple =
+        keep_every_steps > 0 && step_of(folder.filename().string()) % keep_every_steps == 0;
+    const bool kept = in_doubt(folder) ? is_newest
+                                       : good++ < std::max<int64_t>(keep_last, 1) || multiple;
+    if (kept) continue;
     // Renamed first: an interrupted removal must not look like a damaged checkpoint.
     const fs::path temporary = folder.parent_path() / (kTemporary + folder.filename().string());
     fs::remove_all(temporary);

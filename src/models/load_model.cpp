@@ -8,6 +8,7 @@
 #include "error.h"
 #include "files.h"
 #include "json_options.h"
+#include "json_text.h"
 #include "models/checkpoint.h"
 #include "models/finite.h"
 #include "models/foreign_config.h"
@@ -186,7 +187,8 @@ LoadedModel from_run(const std::string& folder, std::vector<std::string>* warnin
   Checkpoint checkpoint = load_latest(folder, passed_over);
   if (warnings != nullptr)
     warnings->insert(warnings->end(), passed_over.begin(), passed_over.end());
-  return from_checkpoint(std::move(checkpoint), list_checkpoints(folder).at(passed_over.size()));
+  const std::string used = checkpoint.folder;
+  return from_checkpoint(std::move(checkpoint), used);
 }
 
 bool holds_weights(const fs::path& folder) {
@@ -244,7 +246,7 @@ std::map<std::string, std::string> model_metadata(std::map<std::string, std::str
       {"previt_format", std::to_string(kFormatVersion)},
       {"previt_version", PREVIT_VERSION},
       {"normalize", options_to_json(normalize).dump()},
-      {"class_names", json(class_names).dump()},
+      {"class_names", json_text(json(class_names))},
       {"crop_pct", json(crop_pct).dump()}});
   return description;
 }

@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "files.h"
+#include "json_text.h"
 #include "models/tensor_bytes.h"
 
 namespace previt {
@@ -126,7 +127,7 @@ void write_safetensors(const std::string& path,
                     {"data_offsets", {offset, offset + tensor.nbytes()}}};
     offset += tensor.nbytes();
   }
-  std::string text = header.dump();
+  std::string text = json_text(std::move(header));
   text.resize((text.size() + 7) / 8 * 8, ' ');  // data stays aligned
   const uint64_t header_size = text.size();
 

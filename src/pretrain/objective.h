@@ -37,6 +37,12 @@ struct StepResult {
   double weight = 0;
 };
 
+/// Images that a micro-batch must have, and the recipe's key that asks for them.
+struct BatchNeed {
+  int64_t images = 1;
+  std::string key = {};
+};
+
 /// A picture for previews/ and the report: uint8 [H, W, 3].
 struct Picture {
   std::string name;     ///< file name without ending
@@ -64,6 +70,9 @@ class Objective : public torch::nn::Module {
   /// Loss of a micro-batch (normalised float32 views on the device). The trainer calls backward on
   /// it.
   virtual StepResult step(const Batch& batch, const StepInfo& info) = 0;
+
+  /// What compares images with each other needs more than one.
+  virtual BatchNeed batch_need() const { return {}; }
 
   /// Moves teachers and centers, once per optimizer step whatever the accumulation.
   virtual void after_optimizer_step(const StepInfo&) {}

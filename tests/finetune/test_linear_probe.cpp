@@ -53,6 +53,8 @@ TEST_CASE("each protocol has its official settings") {
   CHECK(beit.epochs == 3);
   CHECK(small.batch_for(1281167) == 1024);
   CHECK(small.batch_for(200) == 20);
+  CHECK(small.batch_for(15) == 1);
+  CHECK(mae.batch_for(15) == 2);  // for BatchNorm
 }
 
 TEST_CASE("settings of a linear probe that can't be are refused") {
@@ -64,6 +66,7 @@ TEST_CASE("settings of a linear probe that can't be are refused") {
   refuse("protocol: moco", "moco");
   refuse("lr: 0.1", "did you mean lrs?");
   refuse("lrs: []", "at least one rate");
+  refuse("{protocol: mae, batch: 1}", "batch: 1: BatchNorm needs two images");
 }
 
 TEST_CASE("several rates and blocks are trained at once and the telling one stands out") {

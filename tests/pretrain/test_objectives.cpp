@@ -89,6 +89,43 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("an objective takes a batch of one image, or says that it needs more") {
+  for (const auto& name : objectives()) {
+    INFO(name);
+    auto run = small_run(name);
+    const auto objective = build(run);
+    run.options.train.batch = objective->batch_need().images;
+    for (int64_t seed = 0; seed < 8; ++seed) {  // masks differ
+      Batch batch = random_batch(*objective, run.options);
+      batch.indices.add_(100 * seed);
+      const StepInfo info = second_epoch();
+      const at::Tensor loss = objective->step(batch, info).loss;
+      CHECK(std::isfinite(loss.item<double>()));
+      loss.backward();
+      objective->after_optimizer_step(info);
+      for (const auto& parameter : objective->parameters()) {
+        if (parameter.grad().defined()) CHECK(parameter.grad().isfinite().all().item<bool>());
+      }
+      for (const auto& buffer : objective->buffers()) CHECK(buffer.isfinite().all().item<bool>());
+    }
+  }
+}
+
+TEST_CASE("what of DINO compares images asks for two") {
+  const auto need = [](std::vector<std::string> changes) {
+    auto recipe = test::reduced_recipe("dino");
+    for (const auto& assignment : changes) recipe.set(assignment);
+    const auto run = PretrainRun::read(recipe);
+    return run.build()->batch_need();
+  };
+  CHECK(need({}).images == 1);
+  CHECK(need({"dino.head.use_bn=true"}).images == 1);  // two crops are two rows
+  CHECK(need({"dino.koleo_weight=0.1"}).images == 2);
+  CHECK(need({"dino.koleo_weight=0.1"}).key == "dino.koleo_weight");
+  CHECK(need({"dino.global_crops=1", "dino.head.use_bn=true"}).images == 2);
+  CHECK(need({"dino.global_crops=1", "dino.centering=sinkhorn_knopp"}).images == 2);
+}
+
 TEST_CASE("an objective's state decides its next loss") {
   for (const auto& name : objectives()) {
     INFO(name);

@@ -12,6 +12,7 @@
 #include "files.h"
 #include "finetune/finetune_options.h"
 #include "finetune/model.h"
+#include "json_text.h"
 #include "log.h"
 #include "models/finite.h"
 #include "recipe.h"
@@ -157,7 +158,7 @@ LabelledFeatures labelled_features(const Backbone& backbone,
 }
 
 void write_result(const po::variables_map& args, const nlohmann::ordered_json& result) {
-  const std::string line = result.dump();
+  const std::string line = json_text(result);
   if (args.count("out") > 0) {
     const auto out = args["out"].as<std::string>();
     std::error_code error;

@@ -15,6 +15,7 @@
 #include "cli/pretrain.h"
 #include "error.h"
 #include "finetune/features.h"
+#include "json_text.h"
 #include "log.h"
 #include "pretrain/objectives/beit.h"
 #include "pretrain/word_table.h"
@@ -102,7 +103,7 @@ int cache_tokens(const po::variables_map& args) {
   file.finish();
   const nlohmann::ordered_json line = {
       {"images", table.images}, {"words", table.words.size(1)}, {"out", out}};
-  print(line.dump() + "\n");
+  print(json_text(line) + "\n");
   return 0;
 }
 

@@ -18,6 +18,7 @@
 #include "files.h"
 #include "finetune/heat_map.h"
 #include "finetune/pca.h"
+#include "json_text.h"
 #include "log.h"
 #include "models/finite.h"
 #include "models/layers/precision.h"
@@ -213,7 +214,7 @@ int embed(const po::variables_map& args) {
                                  {"out", job.out}};
   const int64_t unreadable = dataset->size() - written.images;
   if (unreadable > 0) line["unreadable"] = unreadable;
-  print(line.dump() + "\n");
+  print(json_text(line) + "\n");
   return 0;
 }
 

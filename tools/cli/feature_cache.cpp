@@ -9,6 +9,7 @@
 #include "error.h"
 #include "files.h"
 #include "json_options.h"
+#include "json_text.h"
 #include "log.h"
 #include "models/weights.h"
 
@@ -100,7 +101,7 @@ std::string feature_identity(const Backbone& backbone,
                                    {"normalize", options_to_json(backbone.loaded.normalize)},
                                    {"precision", at::toString(backbone.type)},
                                    {"data", data}};
-  return identity.dump();
+  return json_text(identity);
 }
 
 ProbeFeatures cached_features(const std::string& cache,

@@ -10,23 +10,32 @@
 #include "cli/device.h"
 #include "cli/failure.h"
 #include "cli/main.h"
+#include "error.h"
 #include "files.h"
 #include "finetune/classifier.h"
 #include "finetune/evaluation.h"
 #include "finetune/evaluation_report.h"
+#include "json_text.h"
 #include "log.h"
+#include "pretrain/train/stop_signal.h"
 #include "pretrain/train/trainer.h"
+#include "run_lock.h"
 
 namespace previt::cli {
 namespace {
 
 int report_result(const FinetuneJob& job, const nlohmann::ordered_json& result) {
-  const std::string line = result.dump();
+  const std::string line = json_text(result);
   if (!job.out.empty()) {
     std::filesystem::create_directories(job.out);
     write_whole_file(job.out + "/result.json", line + "\n");
   }
-  print(line + "\n");
+  try {
+    print(line + "\n");
+  } catch (const Error& e) {
+    if (job.out.empty()) throw;
+    warn("{}; the result is in {}/result.json", e.what(), job.out);
+  }
   return 0;
 }
 
@@ -47,6 +56,7 @@ RunHooks describe(const FinetuneJob& job, const std::string& command) {
   hooks.command = command;
   hooks.recipe = job.run.resolved();
   hooks.settings = job.run.settings();
+  hooks.held_out = job.data.held_out;
   hooks.class_names = job.class_names();
   hooks.crop_pct = job.run.finetune.crop_pct(job.run.run.model.image_height());
   return hooks;
@@ -95,6 +105,9 @@ int train_and_evaluate(const FinetuneJob& job,
 int run_job(FinetuneJob& job, at::Device device, const std::string& command) {
   const int64_t threads = job.run.run.train.threads;
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));
+  ignore_broken_pipes();
+  std::optional<RunLock> lock;
+  if (!job.out.empty()) lock.emplace(job.out);
   job.open_data();
   const auto vit = job.build_model();
   vit->to(device);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "augment/loader.h"
 #include "cli/backbone.h"
@@ -17,6 +18,7 @@
 #include "models/safetensors.h"
 #include "models/weights.h"
 #include "progress.h"
+#include "run_lock.h"
 
 namespace previt::cli {
 namespace {
@@ -213,6 +215,8 @@ int linear_probe(const po::variables_map& args) {
   if (!cache.empty() && options.augment) {
     fail_usage("--cache: with augment=true the features are others each epoch");
   }
+  std::optional<RunLock> lock;
+  if (args.count("out") > 0) lock.emplace(args["out"].as<std::string>());
   const ProbeData data = open_data(path, options);
   const auto part = [&](const std::shared_ptr<Dataset>& images, const char* task) {
     return labelled_features(backbone, options.features, images, task);

@@ -1,12 +1,17 @@
 #include "cli/main.h"
 
+#include <c10/util/Exception.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
+#include <vector>
 
 #include "error.h"
 #include "memory.h"
@@ -36,19 +41,29 @@ std::vector<std::string> names(const po::options_description& options) {
   return all;
 }
 
-// What the tool's own options can do about memory.
+// What to do about too little memory, with the tool's own options.
 std::string memory_advice(const po::options_description& options) {
-  std::vector<std::string> smaller;
-  if (options.find_nothrow("set", false) != nullptr) {
-    smaller = {"train.micro_batch", "model"};
-  } else {
-    for (const char* name : {"image-size", "batch", "workers"}) {
-      if (options.find_nothrow(name, false) == nullptr) continue;
-      smaller.push_back(fmt::format("--{}", name));
-    }
+  const auto has = [&](const char* name) { return options.find_nothrow(name, false) != nullptr; };
+  if (has("recipe") && !has("batch")) return "a smaller train.micro_batch or model needs less";
+  std::vector<std::string> fitting;
+  for (const char* name : {"batch", "image-size"}) {
+    if (has(name)) fitting.push_back(fmt::format("--{}", name));
   }
-  if (smaller.empty()) return "";
-  return fmt::format("; a smaller {} needs less", fmt::join(smaller, " or "));
+  if (fitting.empty()) return has("workers") ? "fewer --workers need less" : "smaller images need less";
+  return fmt::format("a smaller {} needs less", fmt::join(fitting, " or "));
+}
+
+int out_of_memory(const std::string& message, const po::options_description& options) {
+  return report(fmt::format("{}; {}", one_line(message), memory_advice(options)), 1);
+}
+
+// Where a standard stream is closed, the next file opened would get its number, and with it what is
+// meant for the terminal. Writing to these fails, as it should.
+void occupy_standard_streams() {
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
+    if (::fcntl(stream, F_GETFD) >= 0) continue;
+    if (::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) return;
+  }
 }
 
 }  // namespace
@@ -60,6 +75,7 @@ void print(const std::string& text) {
 
 int run(int argc, char** argv, const std::string& summary, po::options_description options,
         const std::function<int(const po::variables_map&)>& body) {
+  occupy_standard_streams();
   tune_allocator();
   options.add_options()("help,h", "this text")("version", "the version");
   try {
@@ -97,10 +113,9 @@ int run(int argc, char** argv, const std::string& summary, po::options_descripti
   } catch (const Error& e) {
     return report(e.what(), 1);
   } catch (const c10::OutOfMemoryError& e) {
-    const std::string what = debug() ? e.what() : one_line(e.what_without_backtrace());
-    return report(what + memory_advice(options), 1);
+    return debug() ? report(e.what(), 1) : out_of_memory(e.what_without_backtrace(), options);
   } catch (const std::bad_alloc&) {
-    return report("memory: the system gives no more" + memory_advice(options), 1);
+    return out_of_memory("memory: the system gives no more", options);
   } catch (const c10::Error& e) {
     return report(debug() ? e.what() : one_line(e.what_without_backtrace()), 1);
   } catch (const std::exception& e) {

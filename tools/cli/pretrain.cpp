@@ -12,7 +12,9 @@
 #include "cli/knn_score.h"
 #include "cli/main.h"
 #include "cli/training_data.h"
+#include "pretrain/train/stop_signal.h"
 #include "pretrain/train/trainer.h"
+#include "run_lock.h"
 
 namespace previt::cli {
 namespace {
@@ -53,6 +55,8 @@ int train_run(const PretrainRun& run,
               Product product) {
   const RunOptions& options = run.options;
   const std::string folder = run_folder(args);
+  ignore_broken_pipes();
+  const RunLock lock(folder);
   const at::Device device = choose_device(args["device"].as<std::string>());
   if (options.train.threads > 0) at::set_num_threads(static_cast<int>(options.train.threads));
   torch::manual_seed(static_cast<uint64_t>(options.train.seed));

@@ -6,6 +6,7 @@
 
 #include "augment/views.h"
 #include "error.h"
+#include "utf8.h"
 
 namespace previt {
 namespace {
@@ -88,7 +89,7 @@ std::vector<std::string> read_classes(const std::string& folder) {
   std::vector<std::string> names;
   std::ifstream file(folder + "/batches.meta.txt");
   for (std::string line; std::getline(file, line);) {
-    if (!line.empty()) names.push_back(line);
+    if (!line.empty()) names.push_back(utf8_or_escaped(line));
   }
   if (names.size() == kClasses) return names;
   return {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};

@@ -10,6 +10,7 @@
 #include "augment/io/image_decoder.h"
 #include "error.h"
 #include "log.h"
+#include "utf8.h"
 
 namespace previt {
 namespace {
@@ -18,6 +19,7 @@ class FolderDataset final : public Dataset {
  public:
   FolderDataset(std::vector<FolderPart> parts, std::vector<std::string> classes)
       : parts_(std::move(parts)), classes_(std::move(classes)) {
+    for (auto& name : classes_) name = utf8_or_escaped(name);  // as every file will have them
     for (auto& part : parts_) {
       part.first = size_;
       size_ += part.listing.size();

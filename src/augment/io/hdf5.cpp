@@ -1,5 +1,7 @@
 #include "augment/io/hdf5.h"
 
+#include "utf8.h"
+
 namespace previt {
 namespace {
 
@@ -52,7 +54,8 @@ void h5_write_text(hid_t object,
                    const char* name,
                    const std::string& text,
                    const std::string& place) {
-  write_attribute(object, name, H5T_NATIVE_UINT8, text.size() + 1, text.c_str(), place);
+  const std::string safe = utf8_or_escaped(text);
+  write_attribute(object, name, H5T_NATIVE_UINT8, safe.size() + 1, safe.c_str(), place);
 }
 
 }  // namespace previt

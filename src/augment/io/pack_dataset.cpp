@@ -8,6 +8,7 @@
 #include "augment/io/pack_format.h"
 #include "augment/views.h"
 #include "error.h"
+#include "utf8.h"
 
 namespace previt {
 namespace {
@@ -58,6 +59,7 @@ PackIndex read_index(const std::string& path) {
   index.names = h5_read_all<uint8_t>(file, "names", path);
   index.name_ends = h5_read_all<uint64_t>(file, "name_ends", path);
   index.class_names = split_at_zeros(h5_read_all<uint8_t>(file, "class_names", path));
+  for (auto& name : index.class_names) name = utf8_or_escaped(name);
   return index;
 }
 

@@ -6,6 +6,7 @@
 #include "augment/io/hdf5_output.h"
 #include "error.h"
 #include "files.h"
+#include "utf8.h"
 
 namespace previt {
 namespace {
@@ -112,7 +113,7 @@ void PackWriter::Impl::resume(const PackInfo& info) {
   try {
     file = H5Output(partial, H5F_ACC_RDWR, partial, access_properties(partial));
     const bool same = h5_read_text(file, "store", partial) == info.store &&
-                      h5_read_text(file, "source", partial) == info.source &&
+                      h5_read_text(file, "source", partial) == utf8_or_escaped(info.source) &&
                       h5_read_number(file, "max_side", partial) == info.max_side &&
                       h5_read_number(file, "inputs", partial) == info.inputs;
     require(same, "{}: was begun for other images or with other options", partial);
@@ -205,8 +206,9 @@ void PackWriter::Impl::add(const PackedImage& image) {
     done += part;
     if (bytes.pending.size() == kPackChunk) write_chunk();
   }
+  const std::string name = utf8_or_escaped(image.name);
   total += image.bytes.size();
-  name_total += image.name.size() + 1;
+  name_total += name.size() + 1;
   const int32_t size[2] = {static_cast<int32_t>(image.height), static_cast<int32_t>(image.width)};
   const auto label = static_cast<int32_t>(image.label);
   const uint8_t split = image.val ? 1 : 0;
@@ -214,7 +216,7 @@ void PackWriter::Impl::add(const PackedImage& image) {
   append("sizes", size, 2);
   append("labels", &label, 1);
   append("splits", &split, 1);
-  append("names", image.name.c_str(), image.name.size() + 1);
+  append("names", name.c_str(), name.size() + 1);
   append("name_ends", &name_total, 1);
   ++images;
   ++next_input;

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "augment/io/hdf5_output.h"
+#include "utf8.h"
 
 namespace previt {
 namespace {
@@ -148,8 +149,10 @@ void TensorFileWriter::append(const std::string& name, const at::Tensor& rows) {
 
 void TensorFileWriter::write_texts(const std::string& name, const std::vector<std::string>& texts) {
   const std::string what = impl_->place(name);
+  std::vector<std::string> safe;
+  for (const std::string& text : texts) safe.push_back(utf8_or_escaped(text));
   std::vector<const char*> pointers;
-  for (const std::string& text : texts) pointers.push_back(text.c_str());
+  for (const std::string& text : safe) pointers.push_back(text.c_str());
   const hsize_t count = texts.size();
   const H5Handle type = text_type(what), links = link_list(what);
   const H5Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose, what);

@@ -8,6 +8,11 @@ namespace {
 constexpr double kBatchNormEps = 1e-5;
 constexpr double kMomentum = 0.1;
 
+// Autograd holds the averages too, though it reads nothing of them: as new data they may change.
+void keep_finite(const at::Tensor& average, const at::Tensor& before) {
+  average.variable_data().copy_(torch::where(average.isfinite(), average, before));
+}
+
 }  // namespace
 
 BatchNorm::BatchNorm(int64_t dim) {
@@ -20,7 +25,17 @@ BatchNorm::BatchNorm(int64_t dim) {
 }
 
 at::Tensor BatchNorm::forward(const at::Tensor& x) {
-  if (is_training()) num_batches_tracked_.add_(1);
+  if (!is_training()) return normalized(x);
+  const at::Tensor mean = running_mean_.clone(), var = running_var_.clone();
+  num_batches_tracked_.add_(1);
+  const at::Tensor y = normalized(x);
+  // Rows that are not finite make a step that is left out; averages would keep them for good.
+  keep_finite(running_mean_, mean);
+  keep_finite(running_var_, var);
+  return y;
+}
+
+at::Tensor BatchNorm::normalized(const at::Tensor& x) {
   return torch::batch_norm(x.to(torch::kFloat32),
                            weight_,
                            bias_,

@@ -15,6 +15,7 @@ class BatchNorm : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x);
 
  private:
+  at::Tensor normalized(const at::Tensor& x);
   at::Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
 };
 

@@ -155,6 +155,14 @@ StepResult Dino::step(const Batch& batch, const StepInfo& info) {
   return result;
 }
 
+BatchNeed Dino::batch_need() const {
+  if (options_.koleo_weight > 0) return {2, "dino.koleo_weight"};
+  if (options_.global_crops > 1) return {};  // two rows of the teacher's from one image
+  if (options_.head.use_bn) return {2, "dino.head.use_bn"};
+  if (options_.centering == "sinkhorn_knopp") return {2, "dino.centering"};
+  return {};
+}
+
 void Dino::after_optimizer_step(const StepInfo& info) {
   const torch::NoGradGuard no_grad;
   average_.move(teacher_momentum(info));

@@ -62,6 +62,7 @@ class Dino final : public Objective {
 
   std::vector<ViewSpec> views() const override;
   StepResult step(const Batch& batch, const StepInfo& info) override;
+  BatchNeed batch_need() const override;
   void after_optimizer_step(const StepInfo& info) override;
   void skipped_optimizer_step(const StepInfo&) override { forget(); }
   std::shared_ptr<Vit> backbone() override { return teacher_->backbone; }

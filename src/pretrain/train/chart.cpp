@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "utf8.h"
+
 namespace previt {
 namespace {
 
@@ -144,7 +146,7 @@ std::string hover_strips(const Frame& frame, const Points& points, const Chart& 
 
 std::string escape_html(const std::string& text) {
   std::string safe;
-  for (const char c : text) {
+  for (const char c : utf8_or_escaped(text)) {
     switch (c) {
       case '<':
         safe += "&lt;";

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -38,6 +40,8 @@ std::string bytes_field(uint32_t field, const std::string& bytes) {
   return tag(field, kBytes) + varint(bytes.size()) + bytes;
 }
 
+constexpr int64_t kLatest = 9'999'999'999;  // seconds; ten digits sort as numbers
+
 double now() {
   const auto time = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration<double>(time).count();
@@ -45,8 +49,8 @@ double now() {
 
 // --- tensorflow.Event ----------------------------------------------------------------------------
 
-std::string event(int64_t step, const std::string& content) {
-  return tag(1, kFixed64) + raw(now()) + tag(2, kVarint) + varint(static_cast<uint64_t>(step)) +
+std::string event(double time, int64_t step, const std::string& content) {
+  return tag(1, kFixed64) + raw(time) + tag(2, kVarint) + varint(static_cast<uint64_t>(step)) +
          content;
 }
 
@@ -84,13 +88,20 @@ std::string host_name() {
   return gethostname(name, sizeof(name) - 1) == 0 ? name : "localhost";
 }
 
-/// A name that no earlier part of the run has, even one of the same second.
-std::string new_path(const std::string& folder) {
-  for (auto second = static_cast<int64_t>(now());; ++second) {
-    const std::string path =
-        fmt::format("{}/events.out.tfevents.{:010}.{}", folder, second, host_name());
-    if (!std::filesystem::exists(path)) return path;
+const std::string kPrefix = "events.out.tfevents.";
+
+/// The second that a new file is named after: TensorBoard reads a run's files in their names' order,
+/// so it comes after those of all earlier parts, whatever the clock says.
+int64_t new_second(const std::string& folder) {
+  auto second = static_cast<int64_t>(now());
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kPrefix)) continue;
+    int64_t earlier = 0;
+    std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), earlier);
+    if (earlier < kLatest) second = std::max(second, earlier + 1);
   }
+  return second;
 }
 
 }  // namespace
@@ -110,13 +121,18 @@ uint32_t masked_crc32c(const std::string& bytes) {
   return ((crc >> 15) | (crc << 17)) + kMaskDelta;
 }
 
-EventFile::EventFile(const std::string& folder, int64_t first_step) : path_(new_path(folder)) {
-  append(event(0, file_version()));
-  if (first_step > 0) append(event(first_step, session_start()));
+EventFile::EventFile(const std::string& folder, int64_t first_step) {
+  const int64_t second = new_second(folder);
+  path_ = fmt::format("{}/{}{:010}.{}", folder, kPrefix, second, host_name());
+  time_ = static_cast<double>(second);
+  append(event(time(), 0, file_version()));
+  if (first_step > 0) append(event(time(), first_step, session_start()));
 }
 
+double EventFile::time() { return time_ = std::max(time_, now()); }
+
 void EventFile::write(int64_t step, const Scalars& scalars) {
-  append(event(step, summary(scalars)));
+  append(event(time(), step, summary(scalars)));
 }
 
 void EventFile::append(const std::string& record) {

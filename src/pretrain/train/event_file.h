@@ -20,7 +20,10 @@ class EventFile {
 
  private:
   void append(const std::string& record);
+  double time();  // never before the last one's, though the clock be set back
+
   std::string path_;
+  double time_ = 0;
 };
 
 /// CRC-32C (Castagnoli) of bytes, and as TFRecord masks it.

@@ -17,6 +17,7 @@ bool may_change(const std::string& key) {
                                                 "optimizer.",
                                                 "schedule.",
                                                 "train.epochs",
+                                                "train.micro_batch",
                                                 "train.precision",
                                                 "train.threads",
                                                 "train.max_bad_steps"};

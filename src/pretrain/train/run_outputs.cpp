@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "files.h"
+#include "json_text.h"
 
 namespace previt {
 namespace {
@@ -72,7 +73,7 @@ void RunOutputs::add_previews(const std::vector<Picture>& pictures, double epoch
     captions[name] = caption;
     previews_.push_back({caption, png});
   }
-  replace_file(folder + kNewest, captions.dump(1) + "\n");
+  replace_file(folder + kNewest, json_text(captions, 1) + "\n");
 }
 
 void RunOutputs::write_report(const RunSummary& summary) const {

@@ -32,6 +32,11 @@ int64_t RunPlan::batches_per_epoch() const {
   return (images + micro - 1) / micro;
 }
 
+int64_t RunPlan::smallest_batch() const {
+  const int64_t rest = std::min(steps_per_epoch * batch, samples) % micro;
+  return rest == 0 ? micro : rest;
+}
+
 bool RunPlan::due(double every_epochs, int64_t steps_done) const {
   if (every_epochs <= 0) return false;
   const int64_t every = std::llround(every_epochs * static_cast<double>(steps_per_epoch));

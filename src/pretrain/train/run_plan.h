@@ -31,6 +31,8 @@ struct RunPlan {
   }
   /// Batches taken from the source in an epoch; it may have a few more, which are left out.
   int64_t batches_per_epoch() const;
+  /// Images of the smallest micro-batch.
+  int64_t smallest_batch() const;
   /// Whether something done every `epochs` (fractions count; 0: never) is due after so many steps.
   bool due(double every_epochs, int64_t steps_done) const;
   StepInfo info(int64_t step) const;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "error.h"
+#include "models/checkpoint.h"
 
 namespace previt {
 
@@ -40,7 +41,8 @@ nlohmann::json RunPosition::save() const {
   nlohmann::json meta = {{"averages", averages.save()},
                          {"interval", {interval.images, interval.seconds, interval.wait}},
                          {"seconds", seconds},
-                         {"skipped_steps", skipped_steps}};
+                         {"skipped_steps", skipped_steps},
+                         {kSkippedInARow, skipped_in_a_row}};
   if (std::isfinite(best)) meta["best"] = best;
   return meta;
 }
@@ -52,6 +54,7 @@ void RunPosition::load(const nlohmann::json& meta) {
     interval = {meta.at("interval").at(0), meta.at("interval").at(1), meta.at("interval").at(2)};
     seconds = meta.at("seconds");
     skipped_steps = meta.at("skipped_steps");
+    skipped_in_a_row = meta.value(kSkippedInARow, int64_t{0});
     best = meta.value("best", best);
   } catch (const nlohmann::json::exception& e) {
     fail("checkpoint: where the run stands: {}", e.what());

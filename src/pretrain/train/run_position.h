@@ -27,6 +27,7 @@ struct RunPosition {
   double seconds = 0;  ///< of training, in all
   double best = -std::numeric_limits<double>::infinity();
   int64_t skipped_steps = 0;
+  int64_t skipped_in_a_row = 0;  ///< up to now
 
   /// The values of a metrics line for the time since the last one; `lr` is that of the last step.
   Scalars interval_values(double lr, int64_t bad_samples) const;

@@ -1,10 +1,14 @@
 #include "pretrain/train/schedule.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <numbers>
 #include <string>
+
+#include "error.h"
 
 namespace previt {
 namespace {
@@ -67,6 +71,9 @@ Schedule timm_schedule(
 
 Schedule deit_schedule(double base, double end, double start, double warmup_epochs) {
   return [=](const StepInfo& info) {
+    if (warmup_epochs > static_cast<double>(info.epochs)) {
+      return start + info.epoch() * (base - start) / warmup_epochs;
+    }
     const auto epoch = static_cast<double>(std::max<int64_t>(info.whole_epoch() - 1, 0));
     if (epoch < warmup_epochs) return start + epoch * (base - start) / warmup_epochs;
     return timm_cycle(base, end, epoch / static_cast<double>(info.epochs));
@@ -124,6 +131,34 @@ Schedule lr_schedule(const RunOptions& options) {
       {"constant", [=] { return constant_schedule(peak); }},
   };
   return kinds.at(s.kind)();
+}
+
+std::string lr_warning(const RunOptions& options, const StepInfo& run) {
+  const Schedule rate = lr_schedule(options);
+  double highest = 0;
+  StepInfo info = run;
+  for (info.step = 0; info.step < run.total_steps; ++info.step) {
+    highest = std::max(highest, rate(info));
+  }
+  const ScheduleOptions& s = options.schedule;
+  const bool by_steps = s.kind == "table" || s.kind == "timm" || s.kind == "steps";
+  const char* key = by_steps && s.warmup_steps > 0 ? "schedule.warmup_steps"
+                                                   : "schedule.warmup_epochs";
+  if (highest == 0 && options.optimizer.base_lr > 0) {
+    fail_usage("{}: the rate is 0 in all {} epochs; make the warm-up shorter, the run longer or "
+               "schedule.warmup_lr larger",
+               key,
+               run.epochs);
+  }
+  const int64_t warmup = steps_of(s.warmup_epochs, by_steps ? s.warmup_steps : 0, run);
+  if (s.kind == "constant" || warmup <= run.total_steps) return "";
+  return fmt::format("{}: the warm-up of {} steps is longer than the run of {}: the rate only rises, "
+                     "to {:.3g} of {:.3g}",
+                     key,
+                     warmup,
+                     run.total_steps,
+                     highest,
+                     peak_lr(options));
 }
 
 Schedule weight_decay_schedule(const OptimizerOptions& options) {

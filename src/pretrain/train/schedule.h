@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "pretrain/objective.h"
@@ -35,7 +36,8 @@ Schedule timm_schedule(
     double base, double end, double start, double warmup_epochs, int64_t warmup_steps = 0);
 
 /// timm's CosineLRScheduler as DeiT steps it: after epoch e, with e. So epoch e trains at the rate
-/// of e - 1, and the first two at `start` (deit:main.py).
+/// of e - 1, and the first two at `start` (deit:main.py). A warm-up longer than the run, which would
+/// leave a short one at `start`, rises step by step.
 Schedule deit_schedule(double base, double end, double start, double warmup_epochs);
 
 /// Linear from start over the warm-up, then base · decay ^ (how many of `epochs` are past): timm's
@@ -52,6 +54,9 @@ Schedule per_epoch_schedule(double base, double warmup_epochs);
 
 /// The rate that a run's options describe.
 Schedule lr_schedule(const RunOptions& options);
+/// What is odd about it over so many steps, in words: a warm-up that the run doesn't reach the end
+/// of; "": nothing. Throws UsageError where the rate is 0 throughout, though base_lr isn't.
+std::string lr_warning(const RunOptions& options, const StepInfo& run);
 /// The weight decay that a run's options describe.
 Schedule weight_decay_schedule(const OptimizerOptions& options);
 

@@ -46,7 +46,10 @@ Batch Stepper::on_device(Batch batch) const {
   return batch;
 }
 
-StepOutcome Stepper::step(StepInfo info, int64_t images, const std::function<Batch()>& next) {
+StepOutcome Stepper::step(StepInfo info,
+                          int64_t images,
+                          const std::function<Batch()>& next,
+                          bool update) {
   const ComputeTypeGuard precision(compute_type_);
   StepOutcome outcome;
   outcome.lr = lr_(info);
@@ -59,7 +62,7 @@ StepOutcome Stepper::step(StepInfo info, int64_t images, const std::function<Bat
   outcome.loss = numbers[0].item<double>();
   outcome.gradient_norm = numbers[1].item<double>();
   outcome.skipped = !std::isfinite(outcome.loss) || !std::isfinite(outcome.gradient_norm);
-  if (outcome.skipped) {
+  if (outcome.skipped || !update) {
     objective_.skipped_optimizer_step(info);
   } else {
     clip_and_update(info, gradients, outcome);

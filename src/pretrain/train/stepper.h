@@ -32,7 +32,13 @@ class Stepper {
   /// gradient is that of the mean loss over all of them, however they are cut. Every micro-step
   /// seeds torch's generators from the seed and its place in the run, so no generator state needs
   /// saving.
-  StepOutcome step(StepInfo info, int64_t images, const std::function<Batch()>& next);
+  StepOutcome step(StepInfo info, int64_t images, const std::function<Batch()>& next) {
+    return step(info, images, next, /*update=*/true);
+  }
+  /// The same without the update: what the weights make of these images.
+  StepOutcome try_step(StepInfo info, int64_t images, const std::function<Batch()>& next) {
+    return step(info, images, next, /*update=*/false);
+  }
 
   Optimizer& optimizer() { return *optimizer_; }
   Ema* ema() { return ema_.get(); }  ///< null when off
@@ -42,6 +48,10 @@ class Stepper {
   Batch on_device(Batch batch) const;
 
  private:
+  StepOutcome step(StepInfo info,
+                   int64_t images,
+                   const std::function<Batch()>& next,
+                   bool update);
   at::Tensor accumulate(StepInfo& info,
                         int64_t images,
                         const std::function<Batch()>& next,

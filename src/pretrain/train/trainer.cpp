@@ -2,6 +2,7 @@
 
 #include <torch/utils.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -12,6 +13,7 @@
 #include "memory.h"
 #include "models/load_model.h"
 #include "pretrain/train/resume_check.h"
+#include "pretrain/train/run_checks.h"
 #include "pretrain/train/run_outputs.h"
 #include "pretrain/train/run_plan.h"
 #include "pretrain/train/run_position.h"
@@ -44,7 +46,9 @@ class Run {
         hooks_(hooks),
         settings_(with(hooks.settings, objective.frozen_parts())),
         plan_(RunPlan::make(options.train, source)),
-        stepper_(objective, options) {}
+        stepper_(objective, options) {
+    require_possible(objective_, options_, plan_);
+  }
 
   void resume();
   int run();
@@ -65,6 +69,11 @@ class Run {
   void save();
   int finish(int exit_code);
 
+  // when nothing is learned
+  void require_finite(const Checkpoint& weights);
+  void require_learned();
+  [[noreturn]] void give_up(const std::string& problem);
+
   Checkpoint checkpoint();
   RunSummary summary() const;
   double epochs_done() const { return plan_.info(at_.steps_done).epoch(); }
@@ -84,7 +93,7 @@ class Run {
   Progress progress_;
 
   RunPosition at_;
-  int64_t skipped_in_a_row_ = 0;
+  bool failed_ = false;
   int64_t saved_step_ = -1;
   double last_lr_ = 0;
   double shown_loss_ = 0;
@@ -105,11 +114,7 @@ void Run::resume() {
   const auto& meta = saved.meta;
   require_resumable(meta.at("settings"), settings_);
   require_same_classes(saved.backbone_metadata, hooks_.class_names);
-  if (meta.at("samples") != plan_.samples) {
-    fail_usage("--resume: the data has {} images and had {} in the run",
-               plan_.samples,
-               meta.at("samples").get<int64_t>());
-  }
+  require_same_images(options_.train, plan_, meta.at("samples"), hooks_.held_out);
   restore(saved, objective_, stepper_);
   at_.load(meta);
   saved_step_ = at_.steps_done;
@@ -118,6 +123,7 @@ void Run::resume() {
 
 int Run::run() {
   outputs_.emplace(folder_, hooks_, at_.steps_done);
+  warn_of_odd_plan(options_, plan_);
   if (hooks_.encode_png && options_.output.preview_images > 0) {
     source_.seek(0, 0);
     preview_batch_ =
@@ -162,7 +168,7 @@ void Run::make_step() {
 void Run::take(const StepOutcome& outcome) {
   last_lr_ = outcome.lr;
   if (!outcome.skipped) {
-    skipped_in_a_row_ = 0;
+    at_.skipped_in_a_row = 0;
     const auto weight = static_cast<double>(outcome.images);
     at_.averages.merge(outcome.averages);
     at_.averages.add("loss", outcome.loss, weight);
@@ -171,17 +177,16 @@ void Run::take(const StepOutcome& outcome) {
     return;
   }
   ++at_.skipped_steps;
-  ++skipped_in_a_row_;
+  ++at_.skipped_in_a_row;
   warn("step {}: loss {}, gradient norm {}: left out",
        at_.steps_done,
        outcome.loss,
        outcome.gradient_norm);
-  if (skipped_in_a_row_ < options_.train.max_bad_steps) return;
-  const auto checkpoints = list_checkpoints(folder_);
-  fail("step {}: loss or gradients were not finite {} times in a row; last checkpoint: {}",
-       at_.steps_done,
-       skipped_in_a_row_,
-       checkpoints.empty() ? "none yet" : checkpoints.front());
+  require_finite(collect(objective_, stepper_));
+  if (at_.skipped_in_a_row < options_.train.max_bad_steps) return;
+  give_up(fmt::format("step {}: loss or gradients were not finite {} times in a row",
+                      at_.steps_done,
+                      at_.skipped_in_a_row));
 }
 
 void Run::show_progress() {
@@ -200,7 +205,7 @@ void Run::after_step() {
   const int64_t in_epoch = at_.steps_done % plan_.steps_per_epoch;
   if (in_epoch % options_.output.log_steps == 0) write_line();
   if (done() || plan_.due(options_.output.preview_epochs, at_.steps_done)) make_previews();
-  if (done() || plan_.due(options_.output.checkpoint_epochs, at_.steps_done)) save();
+  if (!done() && plan_.due(options_.output.checkpoint_epochs, at_.steps_done)) save();
 }
 
 void Run::write_line() {
@@ -228,6 +233,7 @@ void Run::diagnose(const Scalars& values) {
 Scalars Run::evaluate() {
   const bool due = plan_.due(static_cast<double>(hooks_.evaluate_epochs), at_.steps_done) || done();
   if (!hooks_.evaluate || !plan_.ends_epoch(at_.steps_done) || !due) return {};
+  require_finite(collect(objective_, stepper_));  // others would get a score, like any
   const torch::NoGradGuard no_grad;
   const EmaScope averaged(stepper_.ema());
   objective_.eval();
@@ -237,11 +243,17 @@ Scalars Run::evaluate() {
 }
 
 void Run::keep_if_best(const Scalars& evaluated) {
+  const bool finite = std::all_of(evaluated.begin(), evaluated.end(), [](const auto& value) {
+    return std::isfinite(value.second);
+  });
+  if (!finite) return;
   for (const auto& [name, value] : evaluated) {
     if (name != hooks_.best_metric || !(value > at_.best)) continue;
     at_.best = value;
     const std::string folder = folder_ + "/best";
-    save_checkpoint(folder, at_.steps_done, checkpoint());
+    Checkpoint best = checkpoint();
+    best.meta[kSkippedInARow] = 0;  // its score is beyond doubt
+    save_checkpoint(folder, at_.steps_done, best);
     prune_checkpoints(folder, 1, 0);
   }
 }
@@ -274,7 +286,9 @@ Checkpoint Run::checkpoint() {
 
 void Run::save() {
   if (saved_step_ != at_.steps_done) {
-    save_checkpoint(folder_, at_.steps_done, checkpoint());
+    const Checkpoint now = checkpoint();
+    require_finite(now);
+    save_checkpoint(folder_, at_.steps_done, now);
     prune_checkpoints(
         folder_, options_.output.keep_last, options_.output.keep_every * plan_.steps_per_epoch);
     saved_step_ = at_.steps_done;
@@ -286,7 +300,7 @@ RunSummary Run::summary() const {
   const std::string title = fmt::format("{}, {}", options_.objective, options_.model.arch);
   return {.title = hooks_.title.empty() ? title : hooks_.title,
           .diagnosis = diagnosis_,
-          .finished = done(),
+          .finished = done() && !failed_,
           .epochs_done = epochs_done(),
           .epochs = plan_.epochs,
           .seconds = at_.seconds,
@@ -298,6 +312,7 @@ RunSummary Run::summary() const {
 }
 
 int Run::finish(int exit_code) {
+  if (exit_code == 0) require_learned();
   save();
   const RunSummary result = summary();
   set_live_line("");
@@ -308,6 +323,52 @@ int Run::finish(int exit_code) {
        speed_text(result),
        100 * session_.wait_share());
   return exit_code;
+}
+
+// --- when nothing is learned ---------------------------------------------------------------------
+
+void Run::require_finite(const Checkpoint& weights) {
+  const std::string broken = not_finite(weights);
+  if (broken.empty()) return;
+  give_up(fmt::format("step {}: the weights are not finite ({})", at_.steps_done, broken));
+}
+
+// A run that ends in steps left out may have met a few bad batches, or be lost: another batch tells.
+void Run::require_learned() {
+  if (at_.skipped_in_a_row == 0) return;
+  if (at_.skipped_steps == at_.steps_done) {
+    give_up(fmt::format("nothing was learned: loss or gradients were not finite in all {} steps",
+                        at_.steps_done));
+  }
+  plan_.seek(source_, at_.steps_done);
+  const StepOutcome once_more = stepper_.try_step(
+      plan_.info(at_.steps_done), plan_.images_in(at_.steps_done), [&] { return source_.next(); });
+  if (once_more.skipped) {
+    give_up(fmt::format("nothing more was learned: loss or gradients were not finite in the last {} "
+                        "of {} steps",
+                        at_.skipped_in_a_row,
+                        at_.steps_done));
+  }
+  at_.skipped_in_a_row = 0;
+}
+
+void Run::give_up(const std::string& problem) {
+  failed_ = true;
+  diagnosis_ = problem;
+  set_live_line("");
+  outputs_->write_report(summary());
+  const std::string good = newest_undoubted(folder_);
+  const std::string where =
+      good.empty() ? "there is no checkpoint from before: start again"
+                   : fmt::format("the last good checkpoint is {}: go on from it, --resume,", good);
+  // Its weights may be as bad as those now: nothing was learned since.
+  const bool none_since =
+      good.ends_with(fmt::format("step_{:08}", at_.steps_done - at_.skipped_in_a_row));
+  fail("{}; {} with a lower optimizer.base_lr{}{}",
+       problem,
+       where,
+       options_.train.precision == "bf16" ? " or train.precision=fp32" : "",
+       none_since ? "; if that fails too, remove it and go on from the one before" : "");
 }
 
 // A start that failed at once leaves an empty metrics.jsonl, which is no run.

@@ -36,6 +36,7 @@ struct RunHooks {
   std::string command;                   ///< that makes this run again, for the report
   std::string recipe;                    ///< fully resolved, written to recipe.yaml
   Settings settings;                     ///< the same as a list: reported, and compared on resume
+  bool held_out = false;  ///< what is evaluated is held out of the images: they must stay the same
   std::vector<std::string> class_names;  ///< stored with the backbone
   double crop_pct = 0;  ///< of the evaluation view; stored with the backbone
 };
@@ -44,8 +45,12 @@ struct RunHooks {
 /// in `run_folder`: metrics.jsonl, TensorBoard events, checkpoints/, previews/, report.html,
 /// log.txt. `source` gives batches of options.train.micro() images. With `resume` it continues from
 /// the last good checkpoint, if there is one, to the same weights as if it had never stopped;
-/// without, a folder that holds a run is a UsageError. Returns the exit code: 0 done, 130 or 143
-/// after SIGINT or SIGTERM (a checkpoint is saved first).
+/// without, a folder that holds a run is a UsageError. Returns the exit code: 0 done, 129, 130
+/// or 143 after SIGHUP, SIGINT or SIGTERM (a checkpoint is saved first).
+///
+/// Steps whose loss or gradients are not finite are left out. A run that can't learn any more (too
+/// many of them in a row, weights that aren't finite) or learned nothing ends in an Error that names
+/// the last good checkpoint; what is saved meanwhile does not push that one out.
 int train(Objective& objective,
           BatchSource& source,
           const RunOptions& options,

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 
@@ -32,6 +33,27 @@ std::vector<std::string> records(const std::string& file) {
 }
 
 }  // namespace
+
+TEST_CASE("a clock that was set back changes neither the order of files nor of events") {
+  const TempFolder folder;
+  const std::string future = folder.path() + "/events.out.tfevents.4000000000.host";
+  write_whole_file(future, "");
+  write_whole_file(folder.path() + "/events.out.tfevents.99999999999999999999.odd", "");
+  EventFile events(folder.path(), 40);
+  events.write(50, {{"loss", 0.5}});
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
+    if (!entry.path().string().ends_with(".odd")) files.push_back(entry.path().string());
+  }
+  std::sort(files.begin(), files.end());
+  REQUIRE(files.size() == 2);
+  CHECK(files[0] == future);
+  double last = 4'000'000'000;
+  for (const auto& record : records(read_whole_file(files[1]))) {
+    CHECK(number<double>(record, 1) >= last);
+    last = number<double>(record, 1);
+  }
+}
 
 TEST_CASE("CRC-32C of the standard's check string") {
   CHECK(crc32c("123456789") == 0xE3069283);

@@ -1,3 +1,4 @@
+#include "error.h"
 #include "pretrain/train/schedule.h"
 #include "support/catch.h"
 
@@ -76,6 +77,42 @@ TEST_CASE("every kind of schedule has its shape") {
 
   options.schedule.kind = "constant";
   CHECK(lr_schedule(options)(at_step(999)) == 1);
+}
+
+TEST_CASE("a warm-up longer than the run still gives a rate, and is told") {
+  RunOptions options;
+  options.optimizer.base_batch = 0;
+  options.optimizer.base_lr = 1;
+  StepInfo run{.total_steps = 20, .steps_per_epoch = 10, .epochs = 2};
+  for (const std::string kind : {"mae", "table", "timm", "deit", "steps", "per_epoch"}) {
+    INFO(kind);
+    options.schedule = {.kind = kind, .warmup_epochs = 5};
+    StepInfo last = run;
+    last.step = 19;
+    CHECK(lr_schedule(options)(last) == Approx(0.4).epsilon(0.06));
+    CHECK_THAT(lr_warning(options, run),
+               ContainsSubstring("schedule.warmup_epochs: ") && ContainsSubstring("of 50 steps") &&
+                   ContainsSubstring("the run of 20"));
+    options.schedule.warmup_epochs = 2;
+    if (kind != "deit") CHECK(lr_warning(options, run).empty());
+  }
+  options.schedule = {.kind = "table", .warmup_epochs = 0, .warmup_steps = 30};
+  CHECK_THAT(lr_warning(options, run), ContainsSubstring("schedule.warmup_steps: "));
+  options.schedule = {.kind = "constant", .warmup_epochs = 40};
+  CHECK(lr_warning(options, run).empty());
+}
+
+TEST_CASE("a rate that is 0 in the whole run is refused, unless it is asked for") {
+  RunOptions options;
+  options.schedule = {.kind = "deit", .warmup_epochs = 1};  // the first two epochs are at warmup_lr
+  const StepInfo run{.total_steps = 20, .steps_per_epoch = 10, .epochs = 2};
+  CHECK_THROWS_AS(lr_warning(options, run), UsageError);
+  CHECK_THROWS_WITH(lr_warning(options, run), ContainsSubstring("the rate is 0 in all 2 epochs"));
+  options.schedule.warmup_lr = 1e-6;
+  CHECK(lr_warning(options, run).empty());
+  options.schedule.warmup_lr = 0;
+  options.optimizer.base_lr = 0;
+  CHECK(lr_warning(options, run).empty());
 }
 
 TEST_CASE("weight decay is constant or rises along a cosine") {

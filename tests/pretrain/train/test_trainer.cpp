@@ -148,7 +148,7 @@ TEST_CASE("steps that are not finite in a row end the run, with the number and t
   options.output.checkpoint_epochs = 1;
   CHECK_THROWS_WITH(train(objective, source, options, folder.path(), false),
                     ContainsSubstring("step 7: ") && ContainsSubstring("3 times in a row") &&
-                        ContainsSubstring("step_00000006"));
+                        ContainsSubstring("step_00000003"));  // 6 was saved among them
   CHECK(objective.moves.item<double>() == 3);
   CHECK(metrics(folder.path())[1]["skipped_steps"] == 1);
 }

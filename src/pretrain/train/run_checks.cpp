@@ -1,0 +1,50 @@
+#include "pretrain/train/run_checks.h"
+
+#include "error.h"
+#include "log.h"
+#include "pretrain/train/schedule.h"
+
+namespace previt {
+
+void require_possible(const Objective& objective, const RunOptions& options, const RunPlan& plan) {
+  lr_warning(options, plan.info(0));
+  const BatchNeed need = objective.batch_need();
+  if (plan.smallest_batch() >= need.images) return;
+  fail_usage("{}: needs {} images at a time, but the smallest batch of an epoch has {} ({} images in "
+             "batches of {}); set train.drop_last: true or another train.batch",
+             need.key,
+             need.images,
+             plan.smallest_batch(),
+             plan.samples,
+             plan.micro);
+}
+
+void warn_of_odd_plan(const RunOptions& options, const RunPlan& plan) {
+  const std::string rate = lr_warning(options, plan.info(0));
+  if (!rate.empty()) log_warning(rate);
+  const TrainOptions& train = options.train;
+  if (train.micro_batch > plan.micro && train.batch > plan.micro) {
+    warn("train.micro_batch: {} does not divide train.batch {}; {} is used",
+         train.micro_batch,
+         train.batch,
+         plan.micro);
+  }
+}
+
+void require_same_images(const TrainOptions& options,
+                         const RunPlan& plan,
+                         int64_t before,
+                         bool held_out) {
+  if (before == plan.samples) return;
+  if (held_out || steps_in_epoch(options, before) != plan.steps_per_epoch) {
+    fail_usage("--resume: the data has {} images and had {} in the run; give the same ones, or start "
+               "another run with --out",
+               plan.samples,
+               before);
+  }
+  warn("the data has {} images and had {} until the checkpoint; going on with those that are there",
+       plan.samples,
+       before);
+}
+
+}  // namespace previt

@@ -1,0 +1,56 @@
+#include "utf8.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+
+namespace previt {
+namespace {
+
+bool continues(unsigned char byte) { return (byte & 0xC0) == 0x80; }
+
+// Bytes of the character that `text` begins with; 0 where it begins with none (a stray or missing
+// byte, a longer form than needed, a surrogate, beyond U+10FFFF).
+size_t character_size(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  if (first < 0x80) return 1;
+  const size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || text.size() < size) return 0;
+  for (size_t i = 1; i < size; ++i) {
+    if (!continues(byte(i))) return 0;
+  }
+  if (first == 0xE0 && byte(1) < 0xA0) return 0;
+  if (first == 0xED && byte(1) > 0x9F) return 0;
+  if (first == 0xF0 && byte(1) < 0x90) return 0;
+  if (first == 0xF4 && byte(1) > 0x8F) return 0;
+  return size;
+}
+
+}  // namespace
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t size = character_size(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
+  }
+  return true;
+}
+
+std::string utf8_or_escaped(const std::string& text) {
+  std::string safe;
+  for (std::string_view rest = text; !rest.empty();) {
+    const size_t size = character_size(rest);
+    if (size == 0) {
+      safe += fmt::format("\\x{:02X}", static_cast<unsigned char>(rest.front()));
+      rest.remove_prefix(1);
+    } else {
+      safe += rest.substr(0, size);
+      rest.remove_prefix(size);
+    }
+  }
+  return safe;
+}
+
+}  // namespace previt
