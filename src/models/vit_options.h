@@ -13,7 +13,7 @@ namespace previt {
 struct VitOptions {
   std::string arch = "vit_base";  ///< vit_tiny, vit_small, vit_base, vit_large, vit_huge, vit_giant
   int64_t embed_dim = 0, depth = 0, num_heads = 0;
-  int64_t attention_dim = 0;  ///< of q, k and v, all heads together (BEiT's attn_head_dim × heads); 0: embed_dim
+  int64_t attention_dim = 0;  ///< of all heads together (BEiT's attn_head_dim); 0: embed_dim
   double mlp_ratio = 4;
   std::string mlp = "gelu";  ///< gelu | swiglu
 

@@ -62,7 +62,7 @@ void visit(FieldVisitor& v, IbotMethodOptions& o) {
   v.field("teacher_temp", o.teacher_temp, "for class tokens, after the warm-up", above(0));
   v.field("warmup_teacher_temp", o.warmup_teacher_temp, "in the first epoch", above(0));
   v.field("patch_teacher_temp", o.patch_teacher_temp, "for patches", above(0));
-  v.field("warmup_patch_teacher_temp", o.warmup_patch_teacher_temp, "until mask_start_epoch",
+  v.field("warmup_patch_teacher_temp", o.warmup_patch_teacher_temp, "until masks begin",
           above(0));
   v.field("warmup_teacher_temp_epochs", o.warmup_teacher_temp_epochs, "of both", at_least(0));
   v.field("teacher_momentum", o.teacher_momentum, "of the moving average, at first", between(0, 1));
