@@ -1,5 +1,6 @@
 // Wherever a classifier meets data, its classes are those of the same name.
 #ifdef PREVIT_WITH_IMAGE_IO
+#include <cmath>
 #include <filesystem>
 
 #include "augment/dataset/relabel.h"
@@ -29,10 +30,10 @@ struct Fixture {
   TempFolder temp;
   std::string data = temp.path() + "/data", run = temp.path() + "/run";
 
-  explicit Fixture(bool train = true) {
+  explicit Fixture(bool trained = true) {
     write_classes(data + "/train", kColors, 8, 1);
     write_classes(data + "/val", kColors, 5, 2);
-    if (train) this->train(run, {"--from", "none"});
+    if (trained) train(run, {"--from", "none"});
   }
 
   void train(const std::string& out, const Words& words) const {

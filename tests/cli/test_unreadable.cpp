@@ -1,7 +1,9 @@
 // Images that can't be read are left out of a score and counted; too many end what only scores, and
 // never a training.
 #ifdef PREVIT_WITH_IMAGE_IO
+#include <filesystem>
 #include <fstream>
+#include <new>
 #include <sstream>
 
 #include "cli/embed.h"
