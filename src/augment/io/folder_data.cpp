@@ -152,6 +152,7 @@ void tell_of_listing(FolderData& data, const FolderPart& part) {
     if (folder.own) own.push_back(folder.path.empty() ? "." : folder.path);
   }
   for (const auto& folder : part.listing.met_again()) again.push_back(folder.path);
+  std::sort(again.begin(), again.end());
   if (!own.empty()) {
     data.lines.push_back(
         fmt::format("{}: what PreViT made is no data and left out: {}", part.root, some_of(own)));
