@@ -21,8 +21,7 @@ using nlohmann::json;
 constexpr int kMaxDepth = 3;  // {"model": {"state_dict": {…}}}
 constexpr uint64_t kLargestHeader = 100'000'000;
 
-// --- what a file is
-// -----------------------------------------------------------------------------------------------
+// --- what a file is ------------------------------------------------------------------------------
 
 // Enough of a file to tell what it is.
 std::string read_start(const std::string& path) {
@@ -66,8 +65,7 @@ std::string name_of(const std::string& start) {
 constexpr const char* kWanted =
     "give a run folder, a checkpoint, a .safetensors, a .pth or a Hugging Face or timm folder";
 
-// --- what it holds
-// -----------------------------------------------------------------------------------------------
+// --- what it holds -------------------------------------------------------------------------------
 
 // Dicts in dicts that are state_dicts of a network.
 void collect(const PickleValue& value,
@@ -113,8 +111,7 @@ WeightFile from_pickle(const std::string& path) {
   return read;
 }
 
-// --- several files
-// -----------------------------------------------------------------------------------------------
+// --- several files -------------------------------------------------------------------------------
 
 // Names of tensors by the file that holds them.
 std::map<std::string, std::vector<std::string>> read_index(const std::string& index) {
@@ -139,16 +136,16 @@ std::map<std::string, std::vector<std::string>> read_index(const std::string& in
 
 WeightFile read_weight_file(const std::string& path) {
   const std::string start = read_start(path);
-  if (is_torch_save(start)) return from_pickle(path);
-  if (!is_safetensors(start)) {
-    const std::string known = name_of(start);
-    if (known.empty()) fail("{}: holds no weights that can be read; {}", path, kWanted);
-    fail("{}: {}", path, known);
+  if (is_safetensors(start)) {  // first: the length of its header may begin like a pickle
+    SafeTensors file = read_safetensors(path);
+    return {.dicts = {{"", without_wrappers(file.tensors)}},
+            .metadata = std::move(file.metadata),
+            .args = nullptr};
   }
-  SafeTensors file = read_safetensors(path);
-  return {.dicts = {{"", without_wrappers(file.tensors)}},
-          .metadata = std::move(file.metadata),
-          .args = nullptr};
+  if (is_torch_save(start)) return from_pickle(path);
+  const std::string known = name_of(start);
+  if (known.empty()) fail("{}: holds no weights that can be read; {}", path, kWanted);
+  fail("{}: {}", path, known);
 }
 
 WeightFile read_sharded_weights(const std::string& index) {
