@@ -32,7 +32,7 @@ TEST_CASE("a chart leaves gaps and says its values") {
   // A point that no line meets is seen without hovering; one in a line needs no dot.
   const std::string alone = chart_svg({.title = "x", .points = {{1, 3}}});
   CHECK_THAT(alone, ContainsSubstring("epoch 1: x 3"));
-  const std::string dot = R"(r="3" fill="var(--line)")";
+  const std::string dot = R"svg(r="3" fill="var(--line)")svg";
   CHECK_THAT(alone, ContainsSubstring(dot));
   CHECK_THAT(svg, ContainsSubstring(dot));
   CHECK_THAT(chart_svg({.title = "x", .points = {{1, 3}, {2, 3}}}), !ContainsSubstring(dot));
