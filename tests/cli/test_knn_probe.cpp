@@ -27,7 +27,6 @@ TEST_CASE("the command line of knn_probe is frozen") {
                        "batch",
                        "workers",
                        "device",
-                       "set",
                        "data",
                        "set",
                        "out",

@@ -110,14 +110,16 @@ TEST_CASE("probes and embed leave unreadable images out, up to the share that tr
   check(
       [&](const Words& words) {
         const Words all = words + Words{"--out", out, "--k", "3"};
-        REQUIRE(call(cli::knn_probe_options(), cli::knn_probe, all) == 0);
+        const int code = call(cli::knn_probe_options(), cli::knn_probe, all);
+        REQUIRE(code == 0);
         return unreadable();
       },
       "--data");
   check(
       [&](const Words& words) {
         const Words all = words + Words{"--out", out, "--set", "epochs=1"};
-        REQUIRE(call(cli::linear_probe_options(), cli::linear_probe, all) == 0);
+        const int code = call(cli::linear_probe_options(), cli::linear_probe, all);
+        REQUIRE(code == 0);
         return unreadable();
       },
       "--data");

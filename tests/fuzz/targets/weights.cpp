@@ -60,6 +60,7 @@ const Cut& named_weights() {
                                 {"head.weight", torch::zeros({2, 8})},
                                 {"blocks.0.norm1.weight", torch::zeros({8})},
                                 {"blocks.0.mlp.fc1.weight", torch::zeros({16, 8})},
+                                {"blocks.0.attn.qkv.weight", torch::zeros({24, 8})},
                                 {"blocks.0.attn.relative_position_bias_table", torch::zeros({12, 2})}}));
   return cut;
 }

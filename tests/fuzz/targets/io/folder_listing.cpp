@@ -1,6 +1,8 @@
 #include "augment/io/folder_listing.h"
 
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 #include "fuzz/target.h"
 
@@ -14,6 +16,7 @@ struct Listed {
   Listed() {
     fs::create_directories(root + "/b");
     for (const char* name : {"/1.png", "/2.jpg", "/b/3.jpg"}) put(root + name, "");
+    std::this_thread::sleep_for(std::chrono::milliseconds(150));  // none is kept of what just changed
     list_images(root, cache);
     file = fs::directory_iterator(cache)->path();
     valid = read_whole_file(file);
