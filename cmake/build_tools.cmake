@@ -12,7 +12,9 @@ if(PREVIT_WERROR)
   target_compile_options(previt_flags INTERFACE -Werror)
 endif()
 if(PREVIT_SANITIZE)
-  target_compile_options(previt_flags INTERFACE -fsanitize=${PREVIT_SANITIZE} -fno-omit-frame-pointer)
+  # With them GCC takes LibTorch's empty optionals for uninitialised.
+  target_compile_options(previt_flags INTERFACE -fsanitize=${PREVIT_SANITIZE} -fno-omit-frame-pointer
+                         $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   target_link_options(previt_flags INTERFACE -fsanitize=${PREVIT_SANITIZE})
 endif()
 

@@ -31,17 +31,6 @@ H5Handle access_properties(const std::string& path) {
   return properties;
 }
 
-/// The file while it is written. Removed at the end unless what it holds is enough to go on.
-struct Partial {
-  explicit Partial(const std::string& pack) : path(pack + ".partial") {}
-  ~Partial() {
-    std::error_code ignored;
-    if (!kept) std::filesystem::remove(path, ignored);
-  }
-  const std::string path;
-  bool kept = true;
-};
-
 }  // namespace
 
 struct PackWriter::Impl {
@@ -49,6 +38,17 @@ struct PackWriter::Impl {
   void add(const PackedImage& image);
   void commit();
   void finish();
+
+  /// The file while it is written. Removed at the end unless what it holds is enough to go on.
+  struct Partial {
+    explicit Partial(const std::string& pack) : path(pack + ".partial") {}
+    ~Partial() {
+      std::error_code ignored;
+      if (!kept) std::filesystem::remove(path, ignored);
+    }
+    const std::string path;
+    bool kept = true;
+  };
 
   /// A growing array: what isn't written yet waits in memory.
   struct Column {

@@ -189,7 +189,7 @@ TEST_CASE("what isn't read is called what it is") {
   CHECK(error_of(decoder, tiff) ==
         "a TIFF with 32 bits a sample, which is not read; save it with 8 or 16 bits");
   const size_t planes = tag("\x1C\1");  // is now the sample format
-  tiff.replace(planes, 2, "\x53\1");
+  tiff[planes] = 0x53;
   tiff[planes + 8] = 3;
   CHECK(error_of(decoder, tiff) ==
         "a TIFF of floating-point numbers, which is not read; save it with 8 or 16 bits");
