@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "error.h"
+#include "utf8.h"
 
 namespace previt {
 namespace {
@@ -58,14 +59,16 @@ bool colours() {
 void log_line(const std::string& line) {
   Output& out = output();
   const std::lock_guard lock(out.mutex);
-  write_line(out, line, line);
+  const std::string one = on_one_line(line);
+  write_line(out, one, one);
 }
 
 void log_warning(const std::string& text) {
   Output& out = output();
   const std::lock_guard lock(out.mutex);
+  const std::string one = on_one_line(text);
   write_line(
-      out, "warning: " + text, (colours() ? "\033[33mwarning:\033[0m " : "warning: ") + text);
+      out, "warning: " + one, (colours() ? "\033[33mwarning:\033[0m " : "warning: ") + one);
 }
 
 bool log_is_terminal() {

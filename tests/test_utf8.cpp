@@ -27,6 +27,11 @@ TEST_CASE("text that is UTF-8 stays, other bytes are escaped, each in one way") 
   }
 }
 
+TEST_CASE("a line is one, whatever names are in it") {
+  CHECK(on_one_line("caf\xC3\xA9 \xE9") == "caf\xC3\xA9 \xE9");
+  CHECK(on_one_line("re\nd\r\x1B[31m") == "re\\x0Ad\\x0D\\x1B[31m");
+}
+
 TEST_CASE("a document with names of any bytes becomes JSON that reads back") {
   const nlohmann::json document = {{"names", {"caf\xE9", "dog"}}, {"deep", {{"path", "\xFF"}}}};
   const auto back = nlohmann::json::parse(json_text(document));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <utility>
 
 #include "error.h"
 
@@ -55,6 +56,25 @@ std::string shown(const Names& names) {
   return fmt::format("{}{}", fmt::join(first, ", "), names.size() > kMost ? ", …" : "");
 }
 
+// Of each name its place: the order of the list, but of numbers that of their values, as in folders
+// 0, 1, 10, 11, 2 …, whose names are the places that whoever wrote them meant.
+std::vector<int64_t> places_of(const Names& names) {
+  std::vector<size_t> order(names.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  if (std::all_of(names.begin(), names.end(), is_number)) {
+    const auto value = [&](size_t i) {  // without leading zeros: the longer, the larger
+      const auto first = names[i].find_first_of("123456789");
+      const std::string digits = first == std::string::npos ? "" : names[i].substr(first);
+      return std::pair(digits.size(), digits);
+    };
+    std::stable_sort(
+        order.begin(), order.end(), [&](size_t a, size_t b) { return value(a) < value(b); });
+  }
+  std::vector<int64_t> places(names.size());
+  for (size_t i = 0; i < order.size(); ++i) places[order[i]] = static_cast<int64_t>(i);
+  return places;
+}
+
 ClassMatch by_position(const ClassList& model, const ClassList& data, const std::string& advice) {
   require(model.count == data.count,
           "{}: its {} classes have no names, only places, but {} has {} ({}){}",
@@ -64,14 +84,16 @@ ClassMatch by_position(const ClassList& model, const ClassList& data, const std:
           data.count,
           shown(data.names),
           advice);
-  ClassMatch match{.in_model = std::vector<int64_t>(data.names.size()),
-                   .by_position = true,
-                   .note = fmt::format("{}: its classes have no names to match with those of {}: "
-                                       "they are taken by position ({})",
-                                       model.place,
-                                       data.place,
-                                       shown(data.names))};
-  std::iota(match.in_model.begin(), match.in_model.end(), 0);
+  ClassMatch match{.in_model = places_of(data.names), .by_position = true, .note = ""};
+  Names placed(data.names.size());
+  for (size_t i = 0; i < placed.size(); ++i) {
+    placed[static_cast<size_t>(match.in_model[i])] = data.names[i];
+  }
+  match.note = fmt::format(
+      "{}: its classes have no names to match with those of {}: they are taken by position ({})",
+      model.place,
+      data.place,
+      shown(placed));
   return match;
 }
 
@@ -91,14 +113,16 @@ ClassMatch by_position(const ClassList& model, const ClassList& data, const std:
 }
 
 std::string note_of(const ClassMatch& match, const ClassList& model, const ClassList& data) {
-  if (data.count < model.count) {
+  std::vector<int64_t> known = match.in_model;
+  std::erase(known, -1);
+  if (std::ssize(known) < model.count) {
     return fmt::format("{}: has {} of the {} classes that {} knows",
                        data.place,
-                       data.count,
+                       known.size(),
                        model.count,
                        model.place);
   }
-  if (std::is_sorted(match.in_model.begin(), match.in_model.end())) return "";
+  if (std::is_sorted(known.begin(), known.end())) return "";
   return fmt::format("{}: has its classes in another order than {}; they are matched by name",
                      data.place,
                      model.place);
@@ -119,13 +143,16 @@ ClassMatch match_classes(const ClassList& model,
   const auto numbers = numbers_of(named ? model.names : Names());
   ClassMatch match;
   Names unknown;
+  bool any_known = false;
   for (size_t i = 0; i < data.names.size(); ++i) {
     const std::string& name = data.names[i];
     const auto known = numbers.find(name);
     if (known == numbers.end()) {
-      unknown.push_back(name);
+      if (data.there.empty() || data.there.at(i)) unknown.push_back(name);
+      match.in_model.push_back(-1);
       continue;
     }
+    any_known = true;
     require(known->second >= 0 || same,
             "{}: several of its classes are called {}, which {} has too",
             model.place,
@@ -133,7 +160,7 @@ ClassMatch match_classes(const ClassList& model,
             data.place);
     match.in_model.push_back(same ? static_cast<int64_t>(i) : known->second);
   }
-  if (match.in_model.empty() && has_nothing_to_compare(model, data)) {
+  if (!any_known && has_nothing_to_compare(model, data)) {
     return by_position(model, data, advice);
   }
   if (!unknown.empty()) fail_unknown(model, data, unknown, advice);

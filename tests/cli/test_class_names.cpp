@@ -93,6 +93,13 @@ TEST_CASE("a classifier is scored by the names of its classes") {
     CHECK(f.refusal({"--from", f.run, "--data", other, "--eval-only"}) ==
           other + ": " + f.run + " knows no class greens (is it green?); it knows blue, green, red, white");
   }
+  SECTION("a class that only training has may be unknown") {
+    write_classes(f.data + "/train", {{"amber", 220, 180, 20}}, 3);
+    CHECK(same(f.evaluated(f.run, f.data), plain));
+    write_classes(f.data + "/val", {{"amber", 220, 180, 20}}, 3);
+    CHECK_THAT(f.refusal({"--from", f.run, "--data", f.data, "--eval-only"}),
+               ContainsSubstring("knows no class amber"));
+  }
   SECTION("one without names by position, if there are as many") {
     CHECK(same(f.evaluated(f.model("nameless", {}), f.data), plain));
     CHECK(same(f.evaluated(f.model("labels", {"LABEL_0", "LABEL_1", "LABEL_2", "LABEL_3"}), f.data),
@@ -189,6 +196,48 @@ TEST_CASE("a run is evaluated on what it held out of its own folder, and on all 
                     "train.seed=0", "--set", "finetune.holdout=0.5"}) == 0);
   CHECK(same(result_in(f.temp.path() + "/again"), trained));
   CHECK(f.evaluated(out, f.data + "/val")["images"] == 20);
+}
+
+TEST_CASE("what a run held out is remembered when its folder changes") {
+  const Fixture f(false);
+  const std::string folder = f.data + "/train", out = f.temp.path() + "/run";
+  const Words train = Words{"--from", "none", "--data", folder, "--out", out} + kColorRun +
+                      Words{"--set", "finetune.holdout=0.25", "--set", "train.seed=5"};
+  REQUIRE(finetune(train) == 0);
+  const auto trained = result_in(out);
+  REQUIRE(trained["images"] == 8);
+  for (const char* name : {"blue", "green", "red", "white"}) {  // the order and the number are others
+    const fs::path one = folder + "/" + name + "/0.png";
+    fs::copy(one, one.parent_path() / "00.png");
+  }
+  CHECK(same(f.evaluated(out, folder), trained));
+  for (const char* name : {"blue", "green", "red", "white"}) {
+    fs::remove(folder + "/" + name + "/00.png");
+  }
+  fs::remove_all(folder + "/blue");  // the numbers of the classes are others
+  CHECK(f.evaluated(out, folder)["images"] == 6);
+  fs::remove_all(folder);
+  write_classes(folder, {{"green"}, {"red"}}, 1);
+  fs::rename(folder + "/green/0.png", folder + "/green/new.png");
+  fs::rename(folder + "/red/0.png", folder + "/red/new.png");
+  CHECK_THAT(f.refusal({"--from", out, "--data", folder, "--eval-only"}),
+             ContainsSubstring("none of the 8 images is there that the run held out"));
+}
+
+TEST_CASE("a run is not resumed on a folder that would hold out other images") {
+  const Fixture f(false);
+  const std::string folder = f.data + "/train", out = f.temp.path() + "/run";
+  const Words train = Words{"--from", "none", "--data", folder, "--out", out} + kColorRun;
+  REQUIRE(finetune(train) == 0);
+  const Words more = train + Words{"--set", "train.epochs=3", "--resume"};
+  const auto names = nlohmann::json::parse(read_whole_file(out + "/held_out.json"));
+  REQUIRE(names.size() == 4);
+  const fs::path held_out = folder + "/" + names.front().get<std::string>();
+  const fs::path renamed = held_out.parent_path() / "renamed.png";
+  fs::rename(held_out, renamed);  // as many as before
+  CHECK_THROWS_AS(finetune(more), UsageError);
+  fs::rename(renamed, held_out);
+  CHECK(finetune(more) == 0);
 }
 
 TEST_CASE("labels are renumbered, samples are as they were") {

@@ -60,6 +60,19 @@ TEST_CASE("a class that the model lacks is an error that names it and the neares
   CHECK(match({"crane", "crane"}, {"crane", "crane"}).in_model == Numbers{0, 1});
 }
 
+TEST_CASE("a class without images may be unknown") {
+  const ClassList data{.place = "data", .names = {"b", "c", "d"}, .count = 3};
+  const auto with = [&](std::vector<bool> there) {
+    ClassList list = data;
+    list.there = std::move(there);
+    return match_classes({"model", {"b", "a", "d"}, 3}, list);
+  };
+  CHECK(with({true, false, true}).in_model == Numbers{0, -1, 2});
+  CHECK(with({true, false, true}).note == "data: has 2 of the 3 classes that model knows");
+  CHECK_THROWS_AS(with({true, true, true}), Error);
+  CHECK(match_classes({"model", {}, 3}, data).in_model == Numbers{0, 1, 2});
+}
+
 TEST_CASE("classes without names are taken by position, which is said") {
   for (const Names& model : {Names{}, Names{"LABEL_0", "LABEL_1"}, Names{"0", "1"},
                              Names{"n01440764", "n02102040"}, Names{"one of two"}}) {
@@ -74,6 +87,11 @@ TEST_CASE("classes without names are taken by position, which is said") {
   }
   CHECK(match({"LABEL_0", "LABEL_1"}, {"0", "1"}).by_position);
   CHECK(match({}, {"0", "1"}, 2).by_position);
+  // Folders are listed as 0, 1, 10, 2: a number is a place of its own.
+  const ClassMatch numbers = match({}, {"1", "10", "2", "03"}, 4);
+  CHECK(numbers.in_model == Numbers{0, 3, 1, 2});
+  CHECK_THAT(numbers.note, ContainsSubstring("by position (1, 2, 03, 10)"));
+  CHECK(match({"LABEL_0", "LABEL_1", "LABEL_2"}, {"0", "10", "9"}).in_model == Numbers{0, 2, 1});
   CHECK(match({"tench", "springer"}, {"n01440764", "n02102040"}).by_position);
   CHECK(only_numbered({}, 3));
   CHECK(only_numbered({"LABEL_0", "LABEL_1"}, 2));

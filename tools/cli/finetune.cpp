@@ -10,6 +10,7 @@
 #include "cli/device.h"
 #include "cli/failure.h"
 #include "cli/main.h"
+#include "cli/own_run.h"
 #include "error.h"
 #include "files.h"
 #include "finetune/classifier.h"
@@ -57,6 +58,7 @@ RunHooks describe(const FinetuneJob& job, const std::string& command) {
   hooks.recipe = job.run.resolved();
   hooks.settings = job.run.settings();
   hooks.held_out = job.data.held_out;
+  hooks.kept_apart = held_out_text(job.data);
   hooks.class_names = job.class_names();
   hooks.crop_pct = job.run.finetune.crop_pct(job.run.run.model.image_height());
   return hooks;

@@ -69,10 +69,11 @@ ClassMatch match_and_tell(const LoadedModel& model,
                           const FinetuneJob& job,
                           const std::string& advice) {
   const auto classes = job.class_names();
+  ClassList data{
+      .place = job.run.run.data.path, .names = classes, .count = std::ssize(classes)};
+  if (job.eval_only) data.there = classes_in(*job.data.val, data.place);  // training may have others
   const ClassMatch match = match_classes(
-      {.place = name, .names = model.class_names, .count = model.options.num_classes},
-      {.place = job.run.run.data.path, .names = classes, .count = std::ssize(classes)},
-      advice);
+      {.place = name, .names = model.class_names, .count = model.options.num_classes}, data, advice);
   if (!match.note.empty()) info("{}", match.note);
   return match;
 }
@@ -143,11 +144,13 @@ void FinetuneJob::open_data() {
 void FinetuneJob::open_evaluation_data() {
   const std::string& path = run.run.data.path;
   const auto holdout = own_holdout(from, path);
-  if (!holdout) {
+  const auto names = holdout ? own_held_out(from) : std::nullopt;
+  if (!holdout || (names && names->empty())) {
     data.val = open_evaluated(path, out);
+    if (holdout) warn("{}: {} held nothing out and trained on these images", path, from);
     return;
   }
-  data.val = open_labelled(path, *holdout, out).val;
+  data.val = names ? open_held_out(path, *names, out) : open_labelled(path, *holdout, out).val;
   info("{}: evaluated on the {} images that {} held out; it trained on the others",
        path,
        data.val->size(),
@@ -175,7 +178,12 @@ void FinetuneJob::open_training_data() {
 void FinetuneJob::match_head() {
   const ClassMatch match = match_and_tell(
       *loaded, from, *this, eval_only ? "" : "; finetune.keep_head: false starts a new head");
-  const auto names = match.by_position ? class_names() : loaded->class_names;
+  auto names = loaded->class_names;
+  if (match.by_position) {
+    const auto own = class_names();
+    names.resize(own.size());
+    for (size_t i = 0; i < own.size(); ++i) names[static_cast<size_t>(match.in_model[i])] = own[i];
+  }
   for (auto* part : {&data.train, &data.val}) {
     if (*part) *part = relabel(*part, match.in_model, names);
   }

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "finetune/split.h"
 #include "log.h"
+#include "utf8.h"
 
 namespace previt::cli {
 namespace {
@@ -29,16 +30,6 @@ void hold_out(LabelledData& data, const std::string& path, const SplitOptions& o
 }
 
 using Classes = std::vector<bool>;  // whether each has images
-
-Classes classes_in(const Dataset& dataset, const std::string& path) {
-  Classes there(dataset.class_names().size());
-  for (const int64_t label : labels_of(dataset, path)) {
-    const auto at = static_cast<size_t>(label);
-    if (at >= there.size()) there.resize(at + 1);
-    there[at] = true;
-  }
-  return there;
-}
 
 // Those of `wanted` that `there` lacks.
 std::vector<int64_t> missing(const Classes& wanted, const Classes& there) {
@@ -106,6 +97,16 @@ void require_learnable(const LabelledData& data, const std::string& path) {
 
 }  // namespace
 
+std::vector<bool> classes_in(const Dataset& dataset, const std::string& path) {
+  Classes there(dataset.class_names().size());
+  for (const int64_t label : labels_of(dataset, path)) {
+    const auto at = static_cast<size_t>(label);
+    if (at >= there.size()) there.resize(at + 1);
+    there[at] = true;
+  }
+  return there;
+}
+
 std::vector<int64_t> labels_of(const Dataset& dataset, const std::string& path) {
   std::vector<int64_t> labels(static_cast<size_t>(dataset.size()));
   for (size_t i = 0; i < labels.size(); ++i) {
@@ -159,6 +160,29 @@ std::shared_ptr<Dataset> open_evaluated(const std::string& path, const std::stri
        images->size(),
        divided ? "" : ", there is no validation split");
   return images;
+}
+
+std::shared_ptr<Dataset> open_held_out(const std::string& path,
+                                       const std::set<std::string>& names,
+                                       const std::string& cache_folder) {
+  const auto images = open_dataset(path, "train", cache_folder);
+  std::vector<int64_t> found;
+  for (int64_t i = 0; i < images->size(); ++i) {
+    if (names.contains(utf8_or_escaped(images->name(i)))) found.push_back(i);
+  }
+  require(!found.empty(),
+          "{}: none of the {} images is there that the run held out; it may have trained on all",
+          path,
+          names.size());
+  if (found.size() < names.size()) {
+    warn("{}: {} of the {} images that the run held out are not there now",
+         path,
+         names.size() - found.size(),
+         names.size());
+  }
+  auto held_out = select(images, std::move(found));
+  labels_of(*held_out, path);
+  return held_out;
 }
 
 }  // namespace previt::cli

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,15 @@ LabelledData open_labelled(const std::string& path,
 /// The labelled images on which a classifier is evaluated where nothing trains: the validation split,
 /// or all images where the data isn't divided; one line says which.
 std::shared_ptr<Dataset> open_evaluated(const std::string& path, const std::string& cache_folder);
+
+/// The images of these names (as utf8_or_escaped), which were held out of the training images. Throws
+/// Error where none is there; warns of those that aren't.
+std::shared_ptr<Dataset> open_held_out(const std::string& path,
+                                       const std::set<std::string>& names,
+                                       const std::string& cache_folder);
+
+/// Whether each class has images. Throws Error as labels_of.
+std::vector<bool> classes_in(const Dataset& dataset, const std::string& path);
 
 /// The class of each sample. Throws Error, led by the path, where one has none.
 std::vector<int64_t> labels_of(const Dataset& dataset, const std::string& path);

@@ -15,6 +15,7 @@
 
 #include "error.h"
 #include "memory.h"
+#include "utf8.h"
 
 namespace previt::cli {
 namespace {
@@ -109,9 +110,9 @@ int run(int argc, char** argv, const std::string& summary, po::options_descripti
   } catch (const po::error& e) {
     return report(one_line(e.what()), 2);
   } catch (const UsageError& e) {
-    return report(e.what(), 2);
+    return report(on_one_line(e.what()), 2);
   } catch (const Error& e) {
-    return report(e.what(), 1);
+    return report(on_one_line(e.what()), 1);
   } catch (const c10::OutOfMemoryError& e) {
     return debug() ? report(e.what(), 1) : out_of_memory(e.what_without_backtrace(), options);
   } catch (const std::bad_alloc&) {

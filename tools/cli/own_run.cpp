@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "augment/open_dataset.h"
+#include "error.h"
+#include "files.h"
 #include "finetune/finetune_options.h"
+#include "json_text.h"
 
 namespace previt::cli {
 namespace {
@@ -45,6 +49,26 @@ std::optional<SplitOptions> own_holdout(const std::string& from, const std::stri
   if (!same_data(own.run.data.path, path) || is_divided(path)) return std::nullopt;
   return SplitOptions{.holdout = own.finetune.holdout,
                       .seed = static_cast<uint64_t>(own.run.train.seed)};
+}
+
+std::string held_out_text(const LabelledData& data) {
+  auto names = nlohmann::json::array();
+  if (data.held_out) {
+    for (int64_t i = 0; i < data.val->size(); ++i) names.push_back(data.val->name(i));
+  }
+  return json_text(names, 0) + "\n";
+}
+
+std::optional<std::set<std::string>> own_held_out(const std::string& from) {
+  const fs::path file = fs::path(recipe_of_run(from)).parent_path() / "held_out.json";
+  if (!fs::exists(file)) return std::nullopt;
+  const auto list = nlohmann::json::parse(
+      read_whole_file(file.string()), nullptr, /*allow_exceptions=*/false);
+  const bool names = list.is_array() && std::all_of(list.begin(), list.end(), [](const auto& name) {
+    return name.is_string();
+  });
+  require(names, "{}: is no list of names", file.string());
+  return list.get<std::set<std::string>>();
 }
 
 }  // namespace previt::cli

@@ -62,12 +62,13 @@ uint64_t file_key(uint64_t device, uint64_t inode) {
 
 /// What tells a folder that PreViT wrote.
 struct Traces {
-  bool metrics = false, recipe = false, attention = false, listing = false;
+  bool metrics = false, recipe = false, attention = false, listing = false, lock = false;
 
   void note(std::string_view name) {
     listing |= name.starts_with("listing-") && name.ends_with(".cache");
     metrics |= name == "metrics.jsonl";
     recipe |= name == "recipe.yaml";
+    lock |= name == ".lock";
     attention |= name == "attention.h5" || name == "attention.h5.partial";
   }
 };
@@ -115,7 +116,8 @@ bool only_patch_pictures(const FolderContent& content) {
 
 // No more than what PreViT wrote itself: a user's images beside it stay.
 void leave_out_own(FolderContent& content, const Traces& traces) {
-  content.own = traces.listing;  // a run that has only begun
+  const bool only_lock = traces.lock && content.files.empty() && content.folders.empty();
+  content.own = traces.listing || only_lock;  // a run that has only begun
   if (traces.metrics && (traces.recipe || has_folder(content, "checkpoints"))) {
     drop_folders(content, "previews", "checkpoints");
   }
@@ -163,6 +165,7 @@ FolderContent read_folder(const std::string& path) {
   ::fstat(::dirfd(folder.get()), &status);
   content.stamp = stamp_of(status);
   while (const dirent* entry = ::readdir(folder.get())) {
+    traces.note(entry->d_name);
     if (is_junk(entry->d_name)) continue;
     int type = entry->d_type;
     uint64_t device = content.stamp.device, inode = entry->d_ino;
@@ -178,7 +181,6 @@ FolderContent read_folder(const std::string& path) {
     }
     if (type == DT_DIR) content.folders.push_back({entry->d_name, link});
     if (type != DT_REG) continue;
-    traces.note(entry->d_name);
     if (!is_image(entry->d_name)) continue;
     content.files.push_back(static_cast<uint32_t>(content.names.size()));
     content.keys.push_back(file_key(device, inode));

@@ -146,6 +146,16 @@ std::string split_line(const std::string& root, const FolderLayout& layout) {
   return fmt::format("{}: {}", root, fmt::join(parts, "; "));
 }
 
+/// Images that are files of others before them, by links of any kind.
+int64_t repeated_images(const FolderListing& listing) {
+  std::vector<uint64_t> keys;
+  for (int64_t i = 0; i < listing.size(); ++i) {
+    if (listing.key(i) != 0) keys.push_back(listing.key(i));
+  }
+  std::sort(keys.begin(), keys.end());
+  return std::distance(std::unique(keys.begin(), keys.end()), keys.end());
+}
+
 void tell_of_listing(FolderData& data, const FolderPart& part) {
   std::vector<std::string> own, again;
   for (const auto& folder : part.listing.folders()) {
@@ -163,6 +173,16 @@ void tell_of_listing(FolderData& data, const FolderPart& part) {
         part.root,
         some_of(again)));
   }
+}
+
+void tell_of_repeats(FolderData& data, const FolderPart& part) {
+  const int64_t repeated = repeated_images(part.listing);
+  if (repeated == 0) return;
+  data.warnings.push_back(
+      fmt::format("{}: {} of {} images are files that count already, under another name (links)",
+                  part.root,
+                  repeated,
+                  part.listing.size()));
 }
 
 void tell_of_classes(FolderData& data, const FolderPart& part, bool trains) {
@@ -235,9 +255,17 @@ FolderData read_folder_data(const std::string& root,
   if (layout.unclear || !std::all_of(data.parts.begin(), data.parts.end(), has_classes)) {
     data.classes.clear();
   }
+  if (!layout.alike.empty() && !data.classes.empty()) {
+    data.lines.push_back(
+        fmt::format("{}: {} hold the same folders and are taken as the classes; if they are splits, name "
+                    "them train/ and val/",
+                    root,
+                    some_of(layout.alike)));
+  }
   for (auto& part : data.parts) {
     const bool trains = &part == &data.parts.front() && split != "val";
     tell_of_listing(data, part);
+    tell_of_repeats(data, part);
     if (!data.classes.empty()) tell_of_classes(data, part, trains);
     set_labels(part, data.classes);
   }

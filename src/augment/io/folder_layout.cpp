@@ -87,6 +87,33 @@ bool are_lone_splits(const std::string& where,
          });
 }
 
+/// What splits look like and classes hardly: folders that all hold the same folders, and no images.
+struct Alike {
+  std::vector<std::string> folders, inside;
+
+  /// Two or three, as training and test in another language, whose folders are no splits themselves.
+  bool are_splits() const {
+    return !folders.empty() && folders.size() <= 3 &&
+           std::none_of(inside.begin(), inside.end(), [](const std::string& name) {
+             return split_name(name).kind != SplitName::Kind::none;
+           });
+  }
+};
+
+Alike alike_folders(const std::string& where, const FolderContent& content) {
+  Alike alike;
+  for (const auto& folder : content.folders) {
+    const FolderContent inside = read_folder(where + "/" + folder.name);
+    if (inside.files.empty() && inside.folders.empty()) continue;
+    std::vector<std::string> names;
+    for (const auto& one : inside.folders) names.push_back(one.name);
+    if (alike.folders.empty()) alike.inside = names;
+    if (!inside.files.empty() || names.size() < 2 || names != alike.inside) return {};
+    alike.folders.push_back(folder.name);
+  }
+  return alike.folders.size() > 1 ? alike : Alike();
+}
+
 /// Folders like cats_train/ and cats_test/ are no classes, and what they are nobody said.
 void refuse_unclear_splits(const std::string& where, const FolderContent& content) {
   const auto hints = [](const std::string& folder, bool train) {
@@ -163,8 +190,13 @@ FolderLayout find_layout(const std::string& root) {
       for (auto& folder : layout.unused) folder = prefix + folder;
       return layout;
     }
-    const std::string only = only_folder(where, content);
-    if (only.empty() || layout.unclear) return layout;
+    const std::string only = layout.unclear ? "" : only_folder(where, content);
+    if (only.empty()) {
+      const Alike alike = alike_folders(where, content);
+      layout.unclear = layout.unclear || alike.are_splits();
+      layout.alike = alike.folders;
+      return layout;
+    }
     below = below.empty() ? only : below + "/" + only;
   }
 }

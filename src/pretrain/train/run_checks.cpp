@@ -1,6 +1,9 @@
 #include "pretrain/train/run_checks.h"
 
+#include <filesystem>
+
 #include "error.h"
+#include "files.h"
 #include "log.h"
 #include "pretrain/train/schedule.h"
 
@@ -45,6 +48,14 @@ void require_same_images(const TrainOptions& options,
   warn("the data has {} images and had {} until the checkpoint; going on with those that are there",
        plan.samples,
        before);
+}
+
+void require_same_held_out(const std::string& run_folder, const std::string& now) {
+  const std::string file = run_folder + "/held_out.json";
+  if (now.empty() || !std::filesystem::exists(file) || read_whole_file(file) == now) return;
+  fail_usage("--resume: the images held out are others than in {}, as the data has changed; give the "
+             "run's data, or start another run with --out",
+             file);
 }
 
 }  // namespace previt

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
 #include "pretrain/train/run_plan.h"
@@ -22,5 +24,9 @@ void require_same_images(const TrainOptions& options,
                          const RunPlan& plan,
                          int64_t before,
                          bool held_out);
+
+/// UsageError where the images held out are others than those in the run's held_out.json: the run
+/// trained on some of them. A run without one goes on.
+void require_same_held_out(const std::string& run_folder, const std::string& now);
 
 }  // namespace previt

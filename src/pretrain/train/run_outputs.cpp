@@ -53,6 +53,7 @@ RunOutputs::RunOutputs(std::string folder, const RunHooks& hooks, int64_t first_
       events_(folder_, first_step) {
   if (first_step > 0) previews_ = newest_previews(previews_folder());
   if (!hooks.recipe.empty()) replace_file(folder_ + "/recipe.yaml", hooks.recipe);
+  if (!hooks.kept_apart.empty()) replace_file(folder_ + "/held_out.json", hooks.kept_apart);
 }
 
 void RunOutputs::write(const MetricsLine& line) {

@@ -115,6 +115,7 @@ void Run::resume() {
   require_resumable(meta.at("settings"), settings_);
   require_same_classes(saved.backbone_metadata, hooks_.class_names);
   require_same_images(options_.train, plan_, meta.at("samples"), hooks_.held_out);
+  require_same_held_out(folder_, hooks_.kept_apart);
   restore(saved, objective_, stepper_);
   at_.load(meta);
   saved_step_ = at_.steps_done;

@@ -56,6 +56,14 @@ TEST_CASE("pictures that PreViT made are no data, and what lies beside them is")
   CHECK(data.warnings.empty());
 }
 
+TEST_CASE("a run folder that only its lock is in yet is no class without images") {
+  const FolderTree tree({"a/1.jpg", "b/2.jpg", "runs/mae/.lock"});
+  CHECK(read_folder_data(tree.path(), "train", "").warnings.empty());
+  const FolderTree mine({"a/1.jpg", "b/2.jpg", "b/.lock", "b/.c/3.jpg"});
+  CHECK(names(mine.path()) == Names{"a/1.jpg", "b/2.jpg"});
+  CHECK(read_folder_data(mine.path(), "train", "").lines.empty());
+}
+
 TEST_CASE("a folder that is only called like PreViT's own is data") {
   const Names files = {"checkpoints/1.png",        "colours/000000_a.png",
                        "colours/000002_b.png",     "colours/contact_sheet.png",
@@ -83,6 +91,15 @@ TEST_CASE("links that repeat a folder are named") {
   CHECK(read_folder_data(tree.path(), "train", "").lines ==
         Names{tree.path() + ": every folder counts once; links to one that is listed already, or "
                             "holds it: a/up, b/top, c"});
+}
+
+TEST_CASE("images that are the same file are told") {
+  const FolderTree tree({"a/1.jpg", "a/2.jpg", "b/3.jpg"}, {{"b/1.jpg", "../a/1.jpg"}});
+  std::filesystem::create_hard_link(tree.path() + "/a/2.jpg", tree.path() + "/a/4.jpg");
+  CHECK(read_folder_data(tree.path(), "train", "").warnings ==
+        std::vector<std::string>{
+            tree.path() +
+            ": 2 of 5 images are files that count already, under another name (links)"});
 }
 
 TEST_CASE("training and validation that share files are told") {

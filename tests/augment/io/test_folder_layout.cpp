@@ -99,6 +99,26 @@ TEST_CASE("folders that look like splits are never classes") {
                                               "their images have no labels"});
 }
 
+TEST_CASE("two or three folders of the same folders are splits, whatever they are called") {
+  for (const char* name : {"Validierung", "prueba"}) {
+    const FolderTree tree(classes_in({"Training", name}));
+    const auto data = read_folder_data(tree.path(), "train", "");
+    CHECK(data.classes.empty());
+    CHECK(data.warnings == Names{tree.path() + ": Training, " + name +
+                                 " look like splits, not classes; their images have no labels"});
+  }
+  CHECK(find_layout(FolderTree(classes_in({"seen", "unseen"})).path()).unclear);
+  const FolderTree domains(classes_in({"art", "clipart", "photo", "sketch"}));
+  CHECK(read_folder_data(domains.path(), "train", "").classes.size() == 4);
+  CHECK(read_folder_data(domains.path(), "train", "").lines[0].find("hold the same folders") !=
+        std::string::npos);
+  const FolderTree inside({"cat/train/1.jpg", "cat/val/2.jpg", "dog/train/1.jpg", "dog/val/2.jpg"});
+  CHECK(read_folder_data(inside.path(), "train", "").classes == Names{"cat", "dog"});
+  const FolderTree one({"cat/images/1.jpg", "dog/images/1.jpg"});
+  CHECK_FALSE(find_layout(one.path()).unclear);
+  CHECK(find_layout(one.path()).alike.empty());
+}
+
 TEST_CASE("images below a single folder of folders have its folders as classes") {
   const FolderTree tree({"__MACOSX/x/1.jpg", "animals/a/1.jpg", "animals/b/2.jpg", "read me.txt"});
   const auto data = read_folder_data(tree.path(), "train", "");
