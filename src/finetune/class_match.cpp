@@ -46,7 +46,9 @@ bool has_nothing_to_compare(const ClassList& model, const ClassList& data) {
                          model.names.empty() || model.names.front().starts_with(kLabel);
     return unnamed || !std::all_of(data.names.begin(), data.names.end(), is_number);
   }
-  return only_ids(model.names) != only_ids(data.names);
+  // Words in the order of the alphabet were folders, and stand in no order of ids.
+  const bool were_folders = std::is_sorted(model.names.begin(), model.names.end());
+  return only_ids(data.names) ? !only_ids(model.names) && !were_folders : only_ids(model.names);
 }
 
 // The first few, as text.

@@ -24,8 +24,8 @@ struct ClassMatch {
 
 /// By name, in any order; the data may lack some of the model's classes. A model whose classes have
 /// only numbers or ids, none of which the data knows, is matched by position, and so are data
-/// sorted into ImageNet's ids. Throws Error that names a class of images that the model lacks.
-/// `advice` ends what it says.
+/// sorted into ImageNet's ids, unless the model's words are in the order of the alphabet, as folders
+/// are. Throws Error that names a class of images that the model lacks. `advice` ends what it says.
 ClassMatch match_classes(const ClassList& model,
                          const ClassList& data,
                          const std::string& advice = "");

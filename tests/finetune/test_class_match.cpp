@@ -93,6 +93,7 @@ TEST_CASE("classes without names are taken by position, which is said") {
   CHECK_THAT(numbers.note, ContainsSubstring("by position (1, 2, 03, 10)"));
   CHECK(match({"LABEL_0", "LABEL_1", "LABEL_2"}, {"0", "10", "9"}).in_model == Numbers{0, 2, 1});
   CHECK(match({"tench", "springer"}, {"n01440764", "n02102040"}).by_position);
+  CHECK_FALSE(refusal({"springer", "tench"}, {"n01440764", "n02102040"}).empty());
   CHECK(only_numbered({}, 3));
   CHECK(only_numbered({"LABEL_0", "LABEL_1"}, 2));
   CHECK_FALSE(only_numbered({"cat", "1"}, 2));

@@ -69,7 +69,7 @@ struct Traces {
     metrics |= name == "metrics.jsonl";
     recipe |= name == "recipe.yaml";
     lock |= name == ".lock";
-    attention |= name == "attention.h5" || name == "attention.h5.partial";
+    attention |= name == "attention.h5" || name == "attention.h5.partial" || name == kSheet;
   }
 };
 

@@ -46,13 +46,16 @@ TEST_CASE("pictures that PreViT made are no data, and what lies beside them is")
                          "maps/contact_sheet.png",
                          "maps/overlays/000000_a_1_mean.png",
                          "maps/masks/000000_a_1_head0.png",
+                         "freed/contact_sheet.png",  // its attention.h5 took too much room
+                         "freed/overlays/000000_a_1_mean.png",
+                         "freed/masks/000000_a_1_head0.png",
                          "colours/000000_a_1.png",
                          "colours/000001_b_2.png",
                          "colours/contact_sheet.png"});
   const auto data = read_folder_data(tree.path(), "train", "");
   CHECK(names(tree.path()) == Names{"a/1.jpg", "b/2.jpg", "runs/mae/mine.png"});
-  CHECK(data.lines == Names{tree.path() + ": what PreViT made is no data and left out: colours, maps, "
-                                          "runs/mae"});
+  CHECK(data.lines == Names{tree.path() + ": what PreViT made is no data and left out: colours, freed, "
+                                          "maps, runs/mae"});
   CHECK(data.warnings.empty());
 }
 
