@@ -144,6 +144,8 @@ struct Recipe::Impl : FieldVisitor {
     return entry;
   }
 
+  void put(const std::string& key, const std::string& where, const YAML::Node& value);
+
   // Where a key stands, or the section that it would stand in, or the recipe.
   std::string place_of(const std::string& key) const {
     const Entry* entry = &root;
@@ -290,15 +292,23 @@ void Recipe::set(const std::string& assignment) {
   if (equals == std::string::npos || equals == 0) fail_usage("{}: write it as key.path=value", where);
   const std::string text = assignment.substr(equals + 1);
   // A path may have any bytes; YAML may not.
-  YAML::Node value = is_utf8(text) ? parse_yaml(text, where) : YAML::Node(text);
-  Entry* entry = &impl_->root;
-  for (const auto& word : words_of(assignment.substr(0, equals))) {
+  const YAML::Node value = is_utf8(text) ? parse_yaml(text, where) : YAML::Node(text);
+  if (value.IsMap()) fail_usage("{}: set one value at a time", where);
+  impl_->put(assignment.substr(0, equals), where, value);
+}
+
+void Recipe::set_text(const std::string& key, const std::string& text) {
+  impl_->put(key, fmt::format("--set {}={}", key, text), YAML::Node(text));
+}
+
+void Recipe::Impl::put(const std::string& key, const std::string& where, const YAML::Node& value) {
+  Entry* entry = &root;
+  for (const auto& word : words_of(key)) {
     entry->is_section = true;
     entry = &entry->children[word];
     if (entry->where.empty()) entry->where = where;  // a section stays where its file has it
   }
   entry->where = where;
-  if (value.IsMap()) fail_usage("{}: set one value at a time", where);
   entry->is_section = false;
   entry->children.clear();
   entry->value.reset(value);

@@ -48,6 +48,8 @@ class Recipe {
 
   /// Applies one `key.path=value`; the value is YAML, so `[1, 2]` and `true` work.
   void set(const std::string& assignment);
+  /// The text as it is: "a #1" or "[x]" is YAML, but a path too.
+  void set_text(const std::string& key, const std::string& text);
   bool has(const std::string& key) const;
 
   /// Fills `options` from the keys it names, at the root or under `section`; absent keys keep their

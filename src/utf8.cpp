@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdint>
 
 namespace previt {
@@ -51,6 +53,19 @@ std::string utf8_or_escaped(const std::string& text) {
     }
   }
   return safe;
+}
+
+std::string unescaped(const std::string& text) {
+  std::string bytes;
+  for (size_t i = 0; i < text.size(); ++i) {
+    unsigned byte = 0;
+    const char* digits = text.data() + std::min(i + 2, text.size());
+    const bool escape = text.compare(i, 2, "\\x") == 0 && i + 4 <= text.size() &&
+                        std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2;
+    bytes += escape ? static_cast<char>(byte) : text[i];
+    if (escape) i += 3;
+  }
+  return bytes;
 }
 
 std::string on_one_line(const std::string& text) {

@@ -12,6 +12,9 @@ bool is_utf8(std::string_view text);
 /// same name always gives the same text.
 std::string utf8_or_escaped(const std::string& text);
 
+/// The bytes of what `utf8_or_escaped` made.
+std::string unescaped(const std::string& text);
+
 /// Without line ends and other control characters, which names may have too: as \x0A.
 std::string on_one_line(const std::string& text);
 

@@ -43,6 +43,15 @@ std::string error_of(const std::string& text) {
 
 }  // namespace
 
+TEST_CASE("a text is taken as it is, whatever it were as YAML") {
+  for (const std::string text : {"photos #2", "[x]", "a: b", "null", "~", "- a", " x ", "*x", "%41"}) {
+    auto recipe = Recipe::parse("", "recipe");
+    recipe.set_text("kind", text);
+    Outer options;
+    CHECK_THROWS_WITH(recipe.read(options), ContainsSubstring("kind: " + text + " is not one of"));
+  }
+}
+
 TEST_CASE("a recipe fills options and keeps defaults") {
   auto recipe = Recipe::parse("kind: beta\ninner:\n  size: [32, 48]\n");
   recipe.set("inner.ratio=0.5");

@@ -24,7 +24,12 @@ TEST_CASE("text that is UTF-8 stays, other bytes are escaped, each in one way") 
   for (const auto& [bytes, text] : bad) {
     CHECK_FALSE(is_utf8(bytes));
     CHECK(utf8_or_escaped(bytes) == text);
+    CHECK(unescaped(text) == bytes);
   }
+}
+
+TEST_CASE("what is no whole escape stays") {
+  for (const std::string text : {"", "\\", "a\\x", "\\x4", "\\xZZ", "\\x-1", "\\n"}) CHECK(unescaped(text) == text);
 }
 
 TEST_CASE("a line is one, whatever names are in it") {

@@ -51,7 +51,7 @@ Recipe read_recipe(const po::variables_map& args, const FinetuneJob& job) {
   std::string path = text(args, "recipe");
   if (path.empty() && job.eval_only) path = recipe_of_run(job.from);
   Recipe recipe = path.empty() ? Recipe::parse("", "recipe") : Recipe::load(path);
-  if (args.count("data") > 0) recipe.set("data.path=" + text(args, "data"));
+  if (args.count("data") > 0) recipe.set_text("data.path", text(args, "data"));
   if (args.count("arch") > 0) {
     if (job.loaded) fail_usage("--arch: only with --from none; a checkpoint has its own");
     recipe.set("model.arch=" + text(args, "arch"));

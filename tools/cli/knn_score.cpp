@@ -49,6 +49,7 @@ LabelledData open(const PretrainRun& run, const std::string& cache_folder) {
 Backbone view_of(Objective& objective, const RunOptions& run) {
   Backbone backbone;
   backbone.vit = objective.backbone();
+  backbone.loaded.source = "the run's network";
   backbone.loaded.normalize = run.normalize;
   backbone.type = run.train.precision == "bf16" ? at::kBFloat16 : at::kFloat;
   backbone.height = backbone.vit->options().image_height();

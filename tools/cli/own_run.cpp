@@ -8,6 +8,7 @@
 #include "error.h"
 #include "files.h"
 #include "finetune/finetune_options.h"
+#include "utf8.h"
 #include "json_text.h"
 
 namespace previt::cli {
@@ -20,9 +21,21 @@ bool lies_in_run(const std::string& name) {
          name == "backbone.safetensors";
 }
 
-bool same_data(const std::string& a, const std::string& b) {
+bool same_place(const std::string& a, const std::string& b) {
   std::error_code none;  // synthetic: is no file
   return a == b || fs::equivalent(a, b, none);
+}
+
+// `saved` is as the run's recipe has it: bytes that are no UTF-8 are escaped, and a relative path
+// counts from where the run was started, which as a rule is above its folder.
+bool same_data(const std::string& saved, const std::string& path, const std::string& recipe) {
+  const std::string bytes = unescaped(saved);
+  if (same_place(saved, path) || same_place(bytes, path)) return true;
+  for (fs::path above = fs::absolute(recipe); above != above.parent_path();) {
+    above = above.parent_path();
+    if (same_place(above / saved, path) || same_place(above / bytes, path)) return true;
+  }
+  return false;
 }
 
 bool is_divided(const std::string& path) {
@@ -46,7 +59,7 @@ std::optional<SplitOptions> own_holdout(const std::string& from, const std::stri
   Recipe recipe = Recipe::load(file);
   FinetuneRun own;
   recipe.read(own);
-  if (!same_data(own.run.data.path, path) || is_divided(path)) return std::nullopt;
+  if (!same_data(own.run.data.path, path, file) || is_divided(path)) return std::nullopt;
   return SplitOptions{.holdout = own.finetune.holdout,
                       .seed = static_cast<uint64_t>(own.run.train.seed)};
 }

@@ -3,6 +3,8 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <cmath>
+
 namespace previt {
 namespace {
 
@@ -21,6 +23,7 @@ double effective_rank(const at::Tensor& features) {
   const at::Tensor x = features.detach().to(torch::kCPU, torch::kFloat64);
   // The singular values' squares are the eigenvalues of the smaller product, which is cheaper.
   const at::Tensor gram = x.size(0) < x.size(1) ? x.mm(x.t()) : x.t().mm(x);
+  if (!gram.isfinite().all().item<bool>()) return std::nan("");  // LAPACK would throw
   const at::Tensor values = torch::linalg_eigvalsh(gram).clamp_min(0).sqrt();
   const at::Tensor shares = values / values.sum().clamp_min(kSumEps) + kShareEps;
   return torch::special_entr(shares).sum().exp().item<double>();

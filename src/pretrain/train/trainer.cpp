@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include "error.h"
 #include "log.h"
@@ -67,6 +68,7 @@ class Run {
   void keep_if_best(const Scalars& evaluated);
   void make_previews();
   void save();
+  void prune();
   int finish(int exit_code);
 
   // when nothing is learned
@@ -94,6 +96,7 @@ class Run {
 
   RunPosition at_;
   bool failed_ = false;
+  bool untried_ = false;  // no step was good since the newest checkpoint
   int64_t saved_step_ = -1;
   double last_lr_ = 0;
   double shown_loss_ = 0;
@@ -170,6 +173,7 @@ void Run::take(const StepOutcome& outcome) {
   last_lr_ = outcome.lr;
   if (!outcome.skipped) {
     at_.skipped_in_a_row = 0;
+    if (std::exchange(untried_, false)) prune();
     const auto weight = static_cast<double>(outcome.images);
     at_.averages.merge(outcome.averages);
     at_.averages.add("loss", outcome.loss, weight);
@@ -290,11 +294,19 @@ void Run::save() {
     const Checkpoint now = checkpoint();
     require_finite(now);
     save_checkpoint(folder_, at_.steps_done, now);
-    prune_checkpoints(
-        folder_, options_.output.keep_last, options_.output.keep_every * plan_.steps_per_epoch);
+    untried_ = !done();
+    prune();
     saved_step_ = at_.steps_done;
   }
   outputs_->write_report(summary());
+}
+
+// The update just saved may have ruined the weights, which only a further step shows: until one was
+// good, the checkpoint before stays too.
+void Run::prune() {
+  prune_checkpoints(folder_,
+                    options_.output.keep_last + (untried_ ? 1 : 0),
+                    options_.output.keep_every * plan_.steps_per_epoch);
 }
 
 RunSummary Run::summary() const {

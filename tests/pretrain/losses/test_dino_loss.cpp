@@ -98,6 +98,7 @@ TEST_CASE("spread and effective rank tell one feature from many") {
   CHECK(spread_around(all_ways.mean(0)).item<double>() == Approx(1));
   CHECK(effective_rank(torch::eye(6).slice(0, 0, 3)) == Approx(3).epsilon(1e-3));
   CHECK(effective_rank(torch::randn({50, 1}).mm(torch::randn({1, 8}))) == Approx(1).epsilon(1e-2));
+  CHECK(std::isnan(effective_rank(torch::eye(3) * std::nan(""))));
   // two singular values, 3 and 1: exp of the entropy of (3/4, 1/4)
   const at::Tensor two = torch::tensor({{3.0, 0.0}, {0.0, 1.0}, {0.0, 0.0}});
   CHECK(effective_rank(two) ==

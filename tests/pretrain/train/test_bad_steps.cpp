@@ -54,6 +54,15 @@ std::string report(const std::string& folder) { return read_whole_file(folder + 
 
 }  // namespace
 
+TEST_CASE("the checkpoint before stays until a step has tried the newest one") {
+  const TempFolder folder;
+  TinyObjective objective;
+  objective.change_loss = bad(6);  // as if the update of the step before had ruined the weights
+  CHECK_THROWS_AS(run(objective, folder.path()), Error);
+  CHECK(list_checkpoints(folder.path()) ==
+        std::vector<std::string>{step_folder(folder.path(), 6), step_folder(folder.path(), 3)});
+}
+
 TEST_CASE("what is saved among steps left out doesn't push out the checkpoint before them") {
   const TempFolder folder, whole;
   TinyObjective objective;
