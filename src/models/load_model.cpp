@@ -116,6 +116,19 @@ LoadedModel from_foreign(const WeightFile& file,
   model.choice = choice_between(networks);
   model.options = infer_options(named.backbone, image_size_in(config), place, hints.image_size);
   model.options.pos_resize = resize_convention(named.family, model.options);
+  const bool told = config.is_object() && config.contains("model_args") &&
+                    config["model_args"].is_object() &&
+                    config["model_args"].value("pos_embed", json()) == "none";
+  require(model.options.pos_embed != "none" || model.options.rel_pos_bias != "none" || told,
+          "{}: has no positions (pos_embed or relative tables); rotary ones, as DINOv3's, are not "
+          "supported",
+          place);
+  for (const auto& [name, tensor] : named.extra) {
+    require(!name.starts_with("norm_pre.") && !name.starts_with("rope"),
+            "{}: {} is no part of our Vision Transformer",
+            place,
+            name);
+  }
   model.heads_told = model.options.rel_pos_bias != "none";
   if (has_sincos_positions(named.backbone, model.options)) {
     model.options.pos_embed = "sincos";
@@ -123,9 +136,20 @@ LoadedModel from_foreign(const WeightFile& file,
   }
   apply_config(config, model);
   if (file.pickled) model.options.pos_resize = pickled_resize(network, model.options);
+  const int64_t channels = model.options.in_channels;
+  require(channels == 1 || channels == 3,
+          "{}: sees {} channels; images are read as RGB (3) or made grey (1), not with others",
+          place,
+          channels);
   if (static_cast<int64_t>(model.normalize.mean.size()) != model.options.in_channels) {
     const std::vector<double> half(static_cast<size_t>(model.options.in_channels), 0.5);
     model.normalize = {.mean = half, .std = half};
+  }
+  for (const auto& [name, tensor] : named.backbone) {
+    require(tensor.is_floating_point(),
+            "{}: {} holds whole numbers, as quantized weights do, which are not read",
+            place,
+            name);
   }
   model.weights = std::move(named.backbone);
   model.extra = std::move(named.extra);

@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "files.h"
+#include "unfinished_file.h"
 #include "json_text.h"
 #include "models/tensor_bytes.h"
 
@@ -131,7 +132,8 @@ void write_safetensors(const std::string& path,
   text.resize((text.size() + 7) / 8 * 8, ' ');  // data stays aligned
   const uint64_t header_size = text.size();
 
-  std::FILE* file = std::fopen(path.c_str(), "wb");
+  UnfinishedFile unfinished(path);
+  std::FILE* file = std::fopen(unfinished.path().c_str(), "wb");
   require(file != nullptr, "{}: {}", path, std::strerror(errno));
   write_all(file, &header_size, sizeof header_size, path);
   write_all(file, text.data(), text.size(), path);
@@ -142,6 +144,7 @@ void write_safetensors(const std::string& path,
   const bool flushed = std::fflush(file) == 0 && ::fsync(::fileno(file)) == 0;
   const int error = errno;
   require(std::fclose(file) == 0 && flushed, "{}: {}", path, std::strerror(error));
+  unfinished.finish();
 }
 
 }  // namespace previt

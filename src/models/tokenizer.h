@@ -16,6 +16,7 @@ class Tokenizer : public torch::nn::Module {
   virtual int64_t vocabulary() const = 0;
   virtual int64_t image_height() const = 0;  ///< pixels that `tokens` takes
   virtual int64_t image_width() const = 0;
+  virtual int64_t image_channels() const { return 3; }
   virtual int64_t grid_height() const = 0;
   virtual int64_t grid_width() const = 0;
 };

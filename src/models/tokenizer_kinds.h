@@ -17,6 +17,7 @@ class GridTokenizer : public Tokenizer {
 
   int64_t image_height() const override { return grid_.height(); }
   int64_t image_width() const override { return grid_.width(); }
+  int64_t image_channels() const override { return grid_.in_channels; }
   int64_t grid_height() const override { return grid_.rows(); }
   int64_t grid_width() const override { return grid_.columns(); }
 

@@ -115,7 +115,10 @@ WeightFile from_pickle(const std::string& path) {
 
 // Names of tensors by the file that holds them.
 std::map<std::string, std::vector<std::string>> read_index(const std::string& index) {
-  const json parsed = json::parse(read_whole_file(index), nullptr, /*allow_exceptions=*/false);
+  const std::string text = read_whole_file(index);
+  const std::string start = text.substr(0, 512);
+  require(start.starts_with('{') || name_of(start).empty(), "{}: {}", index, name_of(start));
+  const json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
   require(parsed.is_object() && parsed.contains("weight_map") && parsed["weight_map"].is_object() &&
               !parsed["weight_map"].empty(),
           "{}: not an index of weights (no weight_map)",
@@ -155,7 +158,10 @@ WeightFile read_sharded_weights(const std::string& index) {
     const std::string path = fs::path(index).parent_path() / file;
     std::error_code error;
     require(fs::is_regular_file(path, error), "{}: missing, but {} names it", path, index);
-    const bool safetensors = is_safetensors(read_start(path));
+    const std::string start = read_start(path);
+    const bool safetensors = is_safetensors(start);
+    const std::string known = safetensors || is_torch_save(start) ? "" : name_of(start);
+    require(known.empty(), "{}: {}", path, known);
     // A shard need not hold a whole network.
     NamedTensors shard =
         safetensors ? read_safetensors(path).tensors : tensors_in(*read_pth(path).root);

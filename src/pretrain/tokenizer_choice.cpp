@@ -12,7 +12,16 @@ std::shared_ptr<Tokenizer> choose_tokenizer(const std::string& name, const VitOp
     fail_usage("beit.tokenizer: give a run of train_tokenizer, or colors:8192 to try without one");
   }
   const std::string colors = "colors:";
-  if (!name.starts_with(colors)) return load_tokenizer(name);
+  if (!name.starts_with(colors)) {
+    auto tokenizer = load_tokenizer(name);
+    if (tokenizer->image_channels() != model.in_channels) {
+      fail_usage("beit.tokenizer: {} sees {} channels, the model {} (model.in_channels)",
+                 name,
+                 tokenizer->image_channels(),
+                 model.in_channels);
+    }
+    return tokenizer;
+  }
   int64_t words = 0;
   const char* end = name.data() + name.size();
   const auto parsed = std::from_chars(name.data() + colors.size(), end, words);

@@ -54,6 +54,33 @@ class WeightFiles {
 
 }  // namespace
 
+TEST_CASE_METHOD(WeightFiles, "weights that would only half be used are refused") {
+  NamedTensors weights = weights_of(1);
+  std::string why;
+  SECTION("channels that images don't have") {
+    at::Tensor& patch = weights.at("patch_embed.proj.weight");
+    patch = torch::cat({patch, patch.narrow(1, 0, 1)}, 1);
+    why = "sees 4 channels; images are read as RGB (3) or made grey (1), not with others";
+  }
+  SECTION("quantized") {
+    at::Tensor& weight = weights.at("blocks.0.mlp.fc2.weight");
+    weight = weight.to(torch::kChar);
+    why = "blocks.0.mlp.fc2.weight holds whole numbers, as quantized weights do, which are not read";
+  }
+  SECTION("rotary positions") {
+    weights.erase("pos_embed");
+    why = "has no positions (pos_embed or relative tables); rotary ones, as DINOv3's, are not "
+          "supported";
+  }
+  SECTION("a norm before the blocks") {
+    weights["norm_pre.weight"] = torch::ones({24});
+    why = "norm_pre.weight is no part of our Vision Transformer";
+  }
+  const std::string path = folder.path() + "/weights.safetensors";
+  write_safetensors(path, weights);
+  CHECK_THROWS_WITH(load_model(path), path + ": " + why);
+}
+
 TEST_CASE_METHOD(WeightFiles, "the first bytes decide what a file of weights is") {
   const std::string saved = torch_save({{"", weights_of(1)}});
   for (const char* name :

@@ -164,7 +164,12 @@ void write_result(const po::variables_map& args, const nlohmann::ordered_json& r
     std::error_code error;
     std::filesystem::create_directories(out, error);
     require(!error, "{}: can't be made: {}", out, error.message());
-    write_whole_file(out + "/result.json", line + "\n");
+    try {
+      write_whole_file(out + "/result.json", line + "\n");
+    } catch (const Error&) {
+      print(line + "\n");  // the work is done: a full disk must not lose it
+      throw;
+    }
   }
   print(line + "\n");
 }
