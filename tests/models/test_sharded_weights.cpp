@@ -111,10 +111,12 @@ TEST_CASE("an index that can't be followed says why") {
   }
   SECTION("the index is none") {
     for (const char* text :
-         {"", "{", "[]", "{}", R"({"weight_map": []})", R"({"weight_map": {}})"}) {
+         {"{", "[]", "{}", R"({"weight_map": []})", R"({"weight_map": {}})"}) {
       write_whole_file(parts.index, text);
       refuse(parts.index + ": not an index of weights (no weight_map)");
     }
+    write_whole_file(parts.index, "");
+    refuse(parts.index + ": is empty");
   }
   SECTION("a part is a folder") {
     fs::remove(parts.file(kSecond));
