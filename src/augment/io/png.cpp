@@ -74,6 +74,7 @@ Image decode_png(Bytes file) {
   Decoder decoder;
   decoder.reading.left = file;
   png_set_read_fn(decoder.png, &decoder.reading, read_bytes);
+  png_set_chunk_malloc_max(decoder.png, file.size);  // a chunk may claim 2 GB; none is longer
   decoder.guarded([&] {
     png_read_info(decoder.png, decoder.info);
     ask_for_rgb(decoder.png, decoder.info);
