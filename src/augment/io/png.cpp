@@ -4,6 +4,7 @@
 
 #include <csetjmp>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -35,9 +36,23 @@ void read_bytes(png_structp png, png_bytep to, size_t size) {
   left = left.from(size);
 }
 
+/// A chunk may claim 2 GB, which libpng would ask for before it reads on.
+png_voidp allocate(png_structp, png_alloc_size_t size) {
+  constexpr png_alloc_size_t kMost = 256 << 20;  // bytes; a row of the widest image is shorter
+  return size > kMost ? nullptr : std::malloc(size);
+}
+
+void release(png_structp, png_voidp memory) { std::free(memory); }
+
 struct Decoder {
   Decoder()
-      : png(png_create_read_struct(PNG_LIBPNG_VER_STRING, &reading, on_error, on_warning)),
+      : png(png_create_read_struct_2(PNG_LIBPNG_VER_STRING,
+                                     &reading,
+                                     on_error,
+                                     on_warning,
+                                     nullptr,
+                                     allocate,
+                                     release)),
         info(png == nullptr ? nullptr : png_create_info_struct(png)) {
     require(info != nullptr, "libpng can't be used");
   }
@@ -74,7 +89,6 @@ Image decode_png(Bytes file) {
   Decoder decoder;
   decoder.reading.left = file;
   png_set_read_fn(decoder.png, &decoder.reading, read_bytes);
-  png_set_chunk_malloc_max(decoder.png, file.size);  // a chunk may claim 2 GB; none is longer
   decoder.guarded([&] {
     png_read_info(decoder.png, decoder.info);
     ask_for_rgb(decoder.png, decoder.info);
