@@ -40,18 +40,20 @@ std::vector<int64_t> missing(const Classes& wanted, const Classes& there) {
   return found;
 }
 
-std::string class_name(const Dataset& dataset, int64_t label) {
-  const auto names = dataset.class_names();
-  const auto at = static_cast<size_t>(label);
-  return at < names.size() ? names[at] : std::to_string(label);
+std::vector<std::string> names_of(const Dataset& dataset, const std::vector<int64_t>& labels) {
+  const auto all = dataset.class_names();
+  std::vector<std::string> names;
+  for (const int64_t label : labels) {
+    const auto at = static_cast<size_t>(label);
+    names.push_back(at < all.size() ? all[at] : std::to_string(label));
+  }
+  return names;
 }
 
 std::string names_text(const Dataset& dataset, const std::vector<int64_t>& labels) {
   constexpr size_t kMost = 5;
-  std::vector<std::string> names;
-  for (size_t i = 0; i < std::min(labels.size(), kMost); ++i) {
-    names.push_back(class_name(dataset, labels[i]));
-  }
+  auto names = names_of(dataset, labels);
+  names.resize(std::min(names.size(), kMost));
   if (labels.size() > kMost) names.push_back(fmt::format("{} more", labels.size() - kMost));
   return fmt::format("{}", fmt::join(names, ", "));
 }
@@ -61,28 +63,41 @@ std::string names_and_guesses(const LabelledData& data,
                               const std::vector<int64_t>& unknown,
                               const std::vector<int64_t>& learned) {
   constexpr size_t kMost = 5;
-  std::vector<std::string> known, texts;
-  for (const int64_t label : learned) known.push_back(class_name(*data.train, label));
-  for (size_t i = 0; i < std::min(unknown.size(), kMost); ++i) {
-    const std::string name = class_name(*data.val, unknown[i]);
-    const std::string near = nearest_word(name, known);
-    texts.push_back(near.empty() ? name : fmt::format("{} ({}?)", name, near));
+  const auto known = names_of(*data.train, learned);
+  auto texts = names_of(*data.val, unknown);
+  texts.resize(std::min(texts.size(), kMost));
+  for (std::string& text : texts) {
+    const std::string near = nearest_word(text, known);
+    if (!near.empty()) text += fmt::format(" ({}?)", near);
   }
   if (unknown.size() > kMost) texts.push_back(fmt::format("{} more", unknown.size() - kMost));
   return fmt::format("{}", fmt::join(texts, ", "));
 }
 
+void require_several(const Dataset& dataset,
+                     const std::vector<int64_t>& there,
+                     const std::string& path) {
+  if (there.size() > 1) return;
+  fail("{}: all images are of one class ({}), from which nothing can be learned; each class is a "
+       "folder",
+       path,
+       names_text(dataset, there));
+}
+
 // What training lacks can't be scored: a classifier would be wrong on it whatever it says.
-void require_learnable(const LabelledData& data, const std::string& path) {
-  const Classes train = classes_in(*data.train, path), val = classes_in(*data.val, path);
+void require_learnable(const LabelledData& data,
+                       const Classes& train,
+                       const Classes& val,
+                       const std::string& path) {
   const Classes named(data.class_names().size(), true);
   const auto learned = missing(train, {}), unknown = missing(val, train);
-  require(unknown.empty(),
-          "{}: no training images of these validation classes: {}; training has {}",
-          path,
-          names_and_guesses(data, unknown, learned),
-          names_text(*data.train, learned));
-  require_several_classes(*data.train, path);
+  if (!unknown.empty()) {
+    fail("{}: no training images of these validation classes: {}; training has {}",
+         path,
+         names_and_guesses(data, unknown, learned),
+         names_text(*data.train, learned));
+  }
+  require_several(*data.train, learned, path);
   if (const auto empty = missing(named, train); !empty.empty()) {
     warn("{}: no images of {}: can't be learned", path, names_text(*data.train, empty));
   }
@@ -121,12 +136,7 @@ std::vector<int64_t> labels_of(const Dataset& dataset, const std::string& path) 
 }
 
 void require_several_classes(const Dataset& dataset, const std::string& path) {
-  const auto there = missing(classes_in(dataset, path), {});
-  require(there.size() > 1,
-          "{}: all images are of one class ({}), from which nothing can be learned; each class is a "
-          "folder",
-          path,
-          names_text(dataset, there));
+  require_several(dataset, missing(classes_in(dataset, path), {}), path);
 }
 
 LabelledData open_labelled(const std::string& path,
@@ -134,16 +144,12 @@ LabelledData open_labelled(const std::string& path,
                            const std::string& cache_folder) {
   LabelledData data{.train = open_dataset(path, "train", cache_folder),
                     .val = open_validation(path, cache_folder)};
-  if (data.val == nullptr) {
-    hold_out(data, path, options);
-  } else {
-    labels_of(*data.train, path);
-    labels_of(*data.val, path);
-    require(data.val->class_names() == data.train->class_names(),
-            "{}: training and validation split have different classes",
-            path);
-  }
-  require_learnable(data, path);
+  if (data.val == nullptr) hold_out(data, path, options);
+  const Classes train = classes_in(*data.train, path), val = classes_in(*data.val, path);
+  require(data.val->class_names() == data.train->class_names(),
+          "{}: training and validation split have different classes",
+          path);
+  require_learnable(data, train, val, path);
   if (options.per_class > 0)
     data.train = subset(data.train, options.per_class, options.subset_seed);
   return data;
