@@ -16,6 +16,7 @@
 #include "error.h"
 #include "files.h"
 #include "json_text.h"
+#include "models/finite.h"
 
 namespace previt {
 namespace fs = std::filesystem;
@@ -174,12 +175,8 @@ std::vector<std::string> list_checkpoints(const std::string& run_folder) {
 }
 
 std::string not_finite(const Checkpoint& checkpoint) {
-  for (const auto* tensors : {&checkpoint.backbone, &checkpoint.training}) {
-    for (const auto& [name, tensor] : *tensors) {
-      if (tensor.is_floating_point() && !tensor.isfinite().all().item<bool>()) return name;
-    }
-  }
-  return "";
+  const std::string name = not_finite(checkpoint.backbone);
+  return name.empty() ? not_finite(checkpoint.training) : name;
 }
 
 Checkpoint load_latest(const std::string& run_folder, std::vector<std::string>& warnings) {

@@ -6,6 +6,9 @@
 
 namespace previt {
 
+/// The first tensor which holds NaN or infinity, by its name; "": there is none.
+std::string not_finite(const NamedTensors& tensors);
+
 /// Throws Error, led by `place`, that names the first tensor which holds NaN or infinity.
 void require_finite(const NamedTensors& tensors, const std::string& place);
 
