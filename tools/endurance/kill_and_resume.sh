@@ -63,7 +63,7 @@ same_run() {
   [[ ! -d $1/best ]] || same_model "$1/best" "$2/best" || return 1
   [[ ! -f $1/result.json ]] || cmp "$1/result.json" "$2/result.json" || return 1
   [[ -s $2/report.html ]] || { echo "$2: no report.html"; return 1; }
-  [[ -z $(find "$2" -name '*.tmp' -o -name '.tmp_*') ]] || { echo "$2: leftovers"; return 1; }
+  [[ -z $(find "$2" -name '*.tmp' -o -name '*.partial' -o -name '.tmp_*') ]] || { echo "$2: leftovers"; return 1; }
 }
 
 milliseconds() { local now=${EPOCHREALTIME/[.,]/}; echo $((now / 1000)); }
@@ -78,8 +78,8 @@ phase_of() {
   if [[ $left == best/* ]]; then echo saving-best
   elif [[ -n $left && ${left##*.tmp_} > ${newest##*/} ]]; then echo saving
   elif [[ -n $left ]]; then echo pruning
-  elif [[ -e $run/report.html.tmp ]]; then echo report
-  elif [[ -e $run/metrics.jsonl.tmp || -e $run/recipe.yaml.tmp ]]; then echo start
+  elif [[ -e $run/report.html.partial ]]; then echo report
+  elif [[ -e $run/metrics.jsonl.tmp || -e $run/recipe.yaml.partial ]]; then echo start
   elif [[ $(stat -c %i "$run/metrics.jsonl" 2>/dev/null || true) == "$log" ]]; then echo loading
   elif [[ -z $newest ]]; then echo first-steps
   else
@@ -92,7 +92,7 @@ phase_of() {
 
 # Every third kill waits for a file that is there only while something is being written.
 await_writing() {
-  local names=("checkpoints/.tmp_*" "report.html.tmp" "best/checkpoints/.tmp_*" "*.tmp" "previews/*.tmp")
+  local names=("checkpoints/.tmp_*" "report.html.partial" "best/checkpoints/.tmp_*" "*.partial" "previews/*.partial")
   local name=${names[RANDOM % ${#names[@]}]} last=$(($(milliseconds) + 500))
   until compgen -G "$1/$name" >/dev/null || (($(milliseconds) > last)); do :; done
 }

@@ -19,13 +19,6 @@ std::string made(const std::string& folder) {
   return folder;
 }
 
-/// Whoever reads the file meanwhile sees the old one or the new one.
-void replace_file(const std::string& path, const std::string& content) {
-  const std::string temporary = path + ".tmp";
-  write_whole_file(temporary, content);
-  std::filesystem::rename(temporary, path);
-}
-
 // Names and captions of the newest pictures, in previews/.
 constexpr const char* kNewest = "newest.json";
 
@@ -52,8 +45,8 @@ RunOutputs::RunOutputs(std::string folder, const RunHooks& hooks, int64_t first_
       metrics_(folder_ + "/metrics.jsonl", first_step),
       events_(folder_, first_step) {
   if (first_step > 0) previews_ = newest_previews(previews_folder());
-  if (!hooks.recipe.empty()) replace_file(folder_ + "/recipe.yaml", hooks.recipe);
-  if (!hooks.kept_apart.empty()) replace_file(folder_ + "/held_out.json", hooks.kept_apart);
+  if (!hooks.recipe.empty()) write_whole_file(folder_ + "/recipe.yaml", hooks.recipe);
+  if (!hooks.kept_apart.empty()) write_whole_file(folder_ + "/held_out.json", hooks.kept_apart);
 }
 
 void RunOutputs::write(const MetricsLine& line) {
@@ -70,11 +63,11 @@ void RunOutputs::add_previews(const std::vector<Picture>& pictures, double epoch
     const std::string name = fmt::format("epoch_{:06.1f}_{}.png", epochs_done, picture.name);
     const std::string caption =
         fmt::format("{} (after {:.4g} epochs)", picture.caption, epochs_done);
-    replace_file(folder + name, png);
+    write_whole_file(folder + name, png);
     captions[name] = caption;
     previews_.push_back({caption, png});
   }
-  replace_file(folder + kNewest, json_text(captions, 1) + "\n");
+  write_whole_file(folder + kNewest, json_text(captions, 1) + "\n");
 }
 
 void RunOutputs::write_report(const RunSummary& summary) const {
@@ -82,7 +75,7 @@ void RunOutputs::write_report(const RunSummary& summary) const {
   report.add_pictures("Previews", previews_);
   if (hooks_.extend_report) hooks_.extend_report(report);
   add_run_details(report, metrics_.lines(), hooks_.settings, hooks_.command);
-  replace_file(folder_ + "/report.html", report.html());
+  write_whole_file(folder_ + "/report.html", report.html());
 }
 
 }  // namespace previt
