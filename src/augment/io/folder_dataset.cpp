@@ -4,10 +4,9 @@
 #include <set>
 
 #include "augment/dataset/cifar10.h"
-#include "augment/io/file_bytes.h"
 #include "augment/io/folder_data.h"
 #include "augment/io/folder_layout.h"
-#include "augment/io/image_decoder.h"
+#include "augment/io/image_file.h"
 #include "error.h"
 #include "log.h"
 #include "utf8.h"
@@ -53,27 +52,8 @@ class FolderDataset final : public Dataset {
   int64_t size_ = 0;
 };
 
-class FolderReader final : public SampleReader {
- public:
-  explicit FolderReader(const FolderDataset& dataset) : dataset_(dataset) {}
-  ImageSize open(int64_t index) override {
-    bytes_ = file_.read(dataset_.path(index));
-    return decoder_.open(bytes_);
-  }
-  void decode(const Box& box, int64_t reduction, Region& region) override {
-    decoder_.decode(box, reduction, region);
-  }
-  std::span<const uint8_t> file() const override { return {bytes_.data, bytes_.size}; }
-
- private:
-  const FolderDataset& dataset_;
-  FileBytes file_;
-  Bytes bytes_;
-  ImageDecoder decoder_;
-};
-
 std::unique_ptr<SampleReader> FolderDataset::reader() const {
-  return std::make_unique<FolderReader>(*this);
+  return image_file_reader([this](int64_t index) { return path(index); });
 }
 
 // The words a user reads once, although each split of a folder is opened for itself.

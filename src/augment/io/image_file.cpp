@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "augment/io/file_bytes.h"
 #include "augment/io/image_decoder.h"
@@ -11,9 +12,9 @@ namespace {
 
 class ImageFileReader final : public SampleReader {
  public:
-  explicit ImageFileReader(const std::string& path) : path_(path) {}
-  ImageSize open(int64_t) override {
-    bytes_ = file_.read(path_);
+  explicit ImageFileReader(std::function<std::string(int64_t)> path) : path_(std::move(path)) {}
+  ImageSize open(int64_t index) override {
+    bytes_ = file_.read(path_(index));
     return decoder_.open(bytes_);
   }
   void decode(const Box& box, int64_t reduction, Region& region) override {
@@ -22,7 +23,7 @@ class ImageFileReader final : public SampleReader {
   std::span<const uint8_t> file() const override { return {bytes_.data, bytes_.size}; }
 
  private:
-  std::string path_;
+  std::function<std::string(int64_t)> path_;
   FileBytes file_;
   Bytes bytes_;
   ImageDecoder decoder_;
@@ -33,7 +34,7 @@ class ImageFileDataset final : public Dataset {
   explicit ImageFileDataset(const std::string& path) : path_(path) {}
   int64_t size() const override { return 1; }
   std::unique_ptr<SampleReader> reader() const override {
-    return std::make_unique<ImageFileReader>(path_);
+    return image_file_reader([path = path_](int64_t) { return path; });
   }
   std::string name(int64_t) const override {
     return std::filesystem::path(path_).filename().string();
@@ -44,6 +45,10 @@ class ImageFileDataset final : public Dataset {
 };
 
 }  // namespace
+
+std::unique_ptr<SampleReader> image_file_reader(std::function<std::string(int64_t)> path) {
+  return std::make_unique<ImageFileReader>(std::move(path));
+}
 
 bool is_image_file(const std::string& path) {
   std::error_code error;
