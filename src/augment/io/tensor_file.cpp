@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <map>
 
 #include "augment/io/hdf5_output.h"
+#include "unfinished_file.h"
 #include "utf8.h"
 
 namespace previt {
@@ -69,24 +69,21 @@ H5Handle growing_layout(const at::Tensor& rows, const std::string& what) {
 }  // namespace
 
 struct TensorFileWriter::Impl {
-  std::string path, partial;
+  explicit Impl(const std::string& to)
+      : path(to), unfinished(to), file(unfinished.path(), H5F_ACC_TRUNC, to) {}
+
+  std::string path;
+  UnfinishedFile unfinished;  // outlives what is open of it
   H5Output file;
   std::map<std::string, H5Handle> growing;
 
   std::string place(const std::string& name) const { return path + ": " + name; }
 };
 
-TensorFileWriter::TensorFileWriter(const std::string& path) : impl_(std::make_unique<Impl>()) {
-  impl_->path = path;
-  impl_->file = H5Output(path + ".partial", H5F_ACC_TRUNC, path);
-  impl_->partial = path + ".partial";
-}
+TensorFileWriter::TensorFileWriter(const std::string& path)
+    : impl_(std::make_unique<Impl>(path)) {}
 
-TensorFileWriter::~TensorFileWriter() {
-  if (impl_->partial.empty()) return;
-  std::error_code ignored;
-  std::filesystem::remove(impl_->partial, ignored);
-}
+TensorFileWriter::~TensorFileWriter() = default;
 
 void TensorFileWriter::write(const std::string& name, const at::Tensor& tensor) {
   const std::string what = impl_->place(name);
@@ -174,10 +171,7 @@ void TensorFileWriter::describe(const std::string& name, const std::string& text
 void TensorFileWriter::finish() {
   impl_->growing.clear();
   impl_->file.close();
-  std::error_code error;
-  std::filesystem::rename(impl_->partial, impl_->path, error);
-  require(!error, "{}: {}", impl_->path, error.message());
-  impl_->partial.clear();
+  impl_->unfinished.finish();
 }
 
 struct TensorFileReader::Impl {
