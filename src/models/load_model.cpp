@@ -173,24 +173,33 @@ LoadedModel from_file(const std::string& path, json config, const LoadHints& hin
   return model;
 }
 
-// As transformers looks for them.
-LoadedModel from_weights_in(const fs::path& folder, json config, const LoadHints& hints) {
+constexpr const char* kIndex = ".index.json";
+
+// The file of weights, or the index of its parts, as transformers looks for them; "": there is none.
+fs::path weights_in(const fs::path& folder) {
   for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
-    const fs::path whole = folder / name, index = folder / (std::string(name) + ".index.json");
-    if (fs::exists(whole)) return from_file(whole, std::move(config), hints);
-    if (fs::exists(index)) {
-      return from_foreign(read_sharded_weights(index), std::move(config), hints, index);
+    for (const char* kind : {"", kIndex}) {
+      const fs::path path = folder / (std::string(name) + kind);
+      if (fs::exists(path)) return path;
     }
   }
-  fail("{}: has no model.safetensors, no pytorch_model.bin and no index of their parts",
-       folder.string());
+  return "";
+}
+
+LoadedModel from_weights(const fs::path& path, json config, const LoadHints& hints) {
+  if (!path.string().ends_with(kIndex)) return from_file(path, std::move(config), hints);
+  return from_foreign(read_sharded_weights(path), std::move(config), hints, path);
 }
 
 LoadedModel from_config_folder(const fs::path& folder, const LoadHints& hints) {
   const std::string config_path = folder / "config.json";
   json config = parse_json(read_whole_file(config_path), config_path);
   require(config.is_object(), "{}: not a JSON object", config_path);
-  LoadedModel model = from_weights_in(folder, std::move(config), hints);
+  const fs::path weights = weights_in(folder);
+  require(!weights.empty(),
+          "{}: has no model.safetensors, no pytorch_model.bin and no index of their parts",
+          folder.string());
+  LoadedModel model = from_weights(weights, std::move(config), hints);
   if (const fs::path path = folder / "preprocessor_config.json"; fs::exists(path)) {
     apply_preprocessor(parse_json(read_whole_file(path), path), model);
   }
@@ -215,14 +224,6 @@ LoadedModel from_run(const std::string& folder, std::vector<std::string>* warnin
   return from_checkpoint(std::move(checkpoint), used);
 }
 
-bool holds_weights(const fs::path& folder) {
-  for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
-    const fs::path whole = folder / name;
-    if (fs::exists(whole) || fs::exists(whole.string() + ".index.json")) return true;
-  }
-  return false;
-}
-
 LoadedModel from_folder(const fs::path& folder,
                         std::vector<std::string>* warnings,
                         const LoadHints& hints) {
@@ -233,7 +234,9 @@ LoadedModel from_folder(const fs::path& folder,
                       : from_run(folder, warnings);
   }
   if (fs::exists(folder / "config.json")) return from_config_folder(folder, hints);
-  if (holds_weights(folder)) return from_weights_in(folder, nullptr, hints);
+  if (const fs::path weights = weights_in(folder); !weights.empty()) {
+    return from_weights(weights, nullptr, hints);
+  }
   fail(
       "{}: neither a run folder (checkpoints/), a checkpoint (meta.json) nor a Hugging Face or "
       "timm folder "
