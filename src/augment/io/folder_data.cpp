@@ -231,15 +231,14 @@ FolderData read_folder_data(const std::string& root,
                             const std::string& cache_folder) {
   const FolderLayout layout = find_layout(root);
   FolderData data;
+  require(split != "val" || !layout.val.empty(), "{}: has no val/ or test/ folder", root);
   if (layout.divided()) {
     require(split != "train" || !layout.train.empty(),
             "{}: has no train/ folder, only a validation split ({}/)",
             root,
             layout.val);
-    require(split != "val" || !layout.val.empty(), "{}: has no val/ or test/ folder", root);
     data = read_splits(root, layout, split, cache_folder);
   } else {
-    require(split != "val", "{}: has no val/ or test/ folder", root);
     data.parts.push_back(list_part(root, "", cache_folder));
   }
   data.classes = shared_classes(data.parts);
