@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "pretrain/registry.h"
-
 #include "finetune/model.h"
+#include "pretrain/pretrain_run.h"
 
 namespace previt {
 namespace {
@@ -17,28 +16,22 @@ struct ModelSection {
 };
 void visit(FieldVisitor& v, ModelSection& o) { v.section("model", o.model); }
 
-struct Method {
-  std::string name;
-};
-void visit(FieldVisitor& v, Method& o) { v.field("objective", o.name, ""); }
-
 // Said before its keys are read, none of which would be known.
 void require_finetuning(Recipe& recipe) {
   ObjectiveRegistry registry;
   register_all_objectives(registry);
-  Method method{.name = "finetune"};
-  recipe.read(method);
+  const std::string asked = objective_in(recipe, "finetune");
   for (const std::string& name : registry.names()) {
     const bool own_section = !recipe.has("objective") && recipe.has(name);
-    if (method.name != name && !own_section) continue;
+    if (asked != name && !own_section) continue;
     const bool tokenizer = std::find(kTokenizers.begin(), kTokenizers.end(), name) != kTokenizers.end();
     recipe.fail_at("objective",
                    fmt::format("{} is for pretraining; use {}",
                                name,
                                tokenizer ? "train_tokenizer" : "pretrain"));
   }
-  if (method.name != "finetune") {
-    recipe.fail_at("objective", fmt::format("{} is not finetune", method.name));
+  if (asked != "finetune") {
+    recipe.fail_at("objective", fmt::format("{} is not finetune", asked));
   }
 }
 

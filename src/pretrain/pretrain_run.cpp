@@ -5,7 +5,7 @@ namespace {
 
 struct Method {
   std::string name;
-  Choices known = {};
+  Choices known;
 };
 void visit(FieldVisitor& v, Method& o) { v.field("objective", o.name, "", o.known); }
 
@@ -28,18 +28,21 @@ void visit(FieldVisitor& v, KnnScoreOptions& o) {
   v.field("test_images", o.test_images, "classified at the most", at_least(1));
 }
 
+std::string objective_in(Recipe& recipe, const std::string& otherwise, const Choices& known) {
+  Method method{otherwise, known};
+  recipe.read(method);
+  return method.name;
+}
+
 PretrainRun PretrainRun::read(Recipe& recipe) {
   ObjectiveRegistry registry;
   register_all_objectives(registry);
   PretrainRun run;
-  Method method{.name = run.options.objective};
-  recipe.read(method);
-  if (method.name == "finetune" || (!recipe.has("objective") && recipe.has("finetune"))) {
+  const std::string asked = objective_in(recipe, run.options.objective);
+  if (asked == "finetune" || (!recipe.has("objective") && recipe.has("finetune"))) {
     recipe.fail_at("objective", "finetune is for fine-tuning; use finetune");
   }
-  method.known = registry.names();
-  recipe.read(method);
-  run.objective = registry.make(method.name);
+  run.objective = registry.make(objective_in(recipe, asked, registry.names()));
   run.objective->set_defaults(run.options);
   recipe.read(run.options);
   recipe.reader().section("knn", run.knn);

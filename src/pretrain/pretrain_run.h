@@ -20,6 +20,9 @@ struct KnnScoreOptions {
 };
 void visit(FieldVisitor& v, KnnScoreOptions& o);
 
+/// What a recipe has under `objective:`, else `otherwise`. UsageError where it is none of `known`.
+std::string objective_in(Recipe& recipe, const std::string& otherwise, const Choices& known = {});
+
 /// A pretraining run as a recipe describes it: the sections that all have, and the method's own.
 struct PretrainRun {
   RunOptions options;
