@@ -3,6 +3,7 @@
 #include <torch/utils.h>
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "augment/loader.h"
@@ -88,11 +89,7 @@ void add_reading_option(po::options_description& options) {
 ReadingOptions read_reading_option(const po::variables_map& args) {
   ReadingOptions options;
   Recipe recipe = Recipe::parse("", "--set");
-  if (args.count("set") > 0) {
-    for (const auto& assignment : args["set"].as<std::vector<std::string>>()) {
-      if (!is_model_key(assignment)) recipe.set(assignment);
-    }
-  }
+  apply_settings(recipe, args, std::not_fn(is_model_key));
   recipe.read("data", options);
   recipe.require_all_read();
   return options;

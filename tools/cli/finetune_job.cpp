@@ -56,10 +56,7 @@ Recipe read_recipe(const po::variables_map& args, const FinetuneJob& job) {
     if (job.loaded) fail_usage("--arch: only with --from none; a checkpoint has its own");
     recipe.set("model.arch=" + text(args, "arch"));
   }
-  if (args.count("set") > 0) {
-    for (const auto& assignment : args["set"].as<std::vector<std::string>>())
-      recipe.set(assignment);
-  }
+  apply_settings(recipe, args);
   if (!recipe.has("data.path")) fail_usage("--data: say which images to train on");
   return recipe;
 }

@@ -6,7 +6,6 @@
 #include "finetune/model.h"
 #include "json_options.h"
 #include "log.h"
-#include "recipe.h"
 
 namespace previt::cli {
 namespace {
@@ -17,14 +16,11 @@ struct ModelSection {
 void visit(FieldVisitor& v, ModelSection& o) { v.section("model", o.model); }
 
 // `model` as those assignments of --set that `take` likes describe it.
-template <class Take>
-VitOptions described(const po::variables_map& args, const VitOptions& model, Take take) {
+VitOptions described(const po::variables_map& args,
+                     const VitOptions& model,
+                     const std::function<bool(const std::string&)>& take) {
   Recipe recipe = Recipe::parse("", "--set");
-  if (args.count("set") > 0) {
-    for (const auto& assignment : args["set"].as<std::vector<std::string>>()) {
-      if (take(assignment)) recipe.set(assignment);
-    }
-  }
+  apply_settings(recipe, args, take);
   ModelSection section{model};
   recipe.read(section);
   recipe.require_all_read();
@@ -83,6 +79,15 @@ LoadedModel load_from(const po::variables_map& args) {
 }
 
 bool is_model_key(const std::string& assignment) { return assignment.starts_with("model."); }
+
+void apply_settings(Recipe& recipe,
+                    const po::variables_map& args,
+                    const std::function<bool(const std::string&)>& take) {
+  if (args.count("set") == 0) return;
+  for (const auto& assignment : args["set"].as<std::vector<std::string>>()) {
+    if (!take || take(assignment)) recipe.set(assignment);
+  }
+}
 
 LoadedModel load_frozen(const po::variables_map& args, OtherKeys others) {
   LoadedModel loaded = load_from(args);

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <boost/program_options.hpp>
+#include <functional>
+#include <string>
 
 #include "models/load_model.h"
+#include "recipe.h"
 
 namespace previt::cli {
 
@@ -24,5 +27,10 @@ LoadedModel load_frozen(const po::variables_map& args, OtherKeys others = OtherK
 
 /// Whether an assignment of --set is about the model.
 bool is_model_key(const std::string& assignment);
+
+/// Applies to `recipe` those assignments of --set that `take` likes, all where there is none.
+void apply_settings(Recipe& recipe,
+                    const po::variables_map& args,
+                    const std::function<bool(const std::string&)>& take = {});
 
 }  // namespace previt::cli

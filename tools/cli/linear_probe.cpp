@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -147,11 +148,7 @@ LinearProbeOptions read_options(const po::variables_map& args,
                                 ReadingOptions& reading) {
   Recipe recipe = args.count("recipe") > 0 ? Recipe::load(args["recipe"].as<std::string>())
                                            : Recipe::parse("", "linear_probe");
-  if (args.count("set") > 0) {
-    for (const auto& assignment : args["set"].as<std::vector<std::string>>()) {
-      if (!is_model_key(assignment)) recipe.set(assignment);
-    }
-  }
+  apply_settings(recipe, args, std::not_fn(is_model_key));
   recipe.read("data", reading);
   return LinearProbeOptions::read(recipe, model);
 }

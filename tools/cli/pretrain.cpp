@@ -9,6 +9,7 @@
 #include "augment/encode_png.h"
 #include "augment/open_tensor_file.h"
 #include "cli/device.h"
+#include "cli/from_option.h"
 #include "cli/knn_score.h"
 #include "cli/main.h"
 #include "cli/training_data.h"
@@ -93,11 +94,7 @@ po::options_description pretrain_options() {
 
 PretrainRun read_pretrain_run(const po::variables_map& args) {
   Recipe recipe = Recipe::load(args["recipe"].as<std::string>());
-  if (args.count("set") != 0) {
-    for (const auto& assignment : args["set"].as<std::vector<std::string>>()) {
-      recipe.set(assignment);
-    }
-  }
+  apply_settings(recipe, args);
   PretrainRun run = PretrainRun::read(recipe);
   if (args.count("data") != 0) run.options.data.path = args["data"].as<std::string>();
   run.options.open_tensors = open_tensor_file;
