@@ -180,13 +180,18 @@ TEST_CASE("a run is not resumed on other classes") {
   CHECK(finetune(words) == 0);
 }
 
-TEST_CASE("a run is evaluated on what it held out of its own folder, and on all of others") {
-  const Fixture f(false);
-  const std::string folder = f.data + "/train", out = f.temp.path() + "/run";
+// The result of a run on an undivided folder.
+static nlohmann::json quarter_held_out(const std::string& folder, const std::string& out) {
   const Words train = Words{"--from", "none", "--data", folder, "--out", out} + kColorRun +
                       Words{"--set", "finetune.holdout=0.25", "--set", "train.seed=5"};
   REQUIRE(finetune(train) == 0);
-  const auto trained = result_in(out);
+  return result_in(out);
+}
+
+TEST_CASE("a run is evaluated on what it held out of its own folder, and on all of others") {
+  const Fixture f(false);
+  const std::string folder = f.data + "/train", out = f.temp.path() + "/run";
+  const auto trained = quarter_held_out(folder, out);
   CHECK(trained["images"] == 8);
   CHECK(same(f.evaluated(out, folder), trained));
   CHECK(same(f.evaluated(out + "/../run/", folder + "/."), trained));
@@ -201,10 +206,7 @@ TEST_CASE("a run is evaluated on what it held out of its own folder, and on all 
 TEST_CASE("what a run held out is remembered when its folder changes") {
   const Fixture f(false);
   const std::string folder = f.data + "/train", out = f.temp.path() + "/run";
-  const Words train = Words{"--from", "none", "--data", folder, "--out", out} + kColorRun +
-                      Words{"--set", "finetune.holdout=0.25", "--set", "train.seed=5"};
-  REQUIRE(finetune(train) == 0);
-  const auto trained = result_in(out);
+  const auto trained = quarter_held_out(folder, out);
   REQUIRE(trained["images"] == 8);
   for (const char* name : {"blue", "green", "red", "white"}) {  // the order and the number are others
     const fs::path one = folder + "/" + name + "/0.png";

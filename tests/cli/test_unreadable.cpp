@@ -106,23 +106,15 @@ TEST_CASE("probes and embed leave unreadable images out, up to the share that tr
     CHECK_THROWS_AS(tool(words(one) + Words{"--set", "data.max_bad_fraction=2"}), UsageError);
     CHECK_THROWS_AS(tool(words(one) + Words{"--set", "data.max_bad_fractoin=0.2"}), UsageError);
   };
-  const auto unreadable = [&] { return result_in(out).value("unreadable", 0); };
-  check(
-      [&](const Words& words) {
-        const Words all = words + Words{"--out", out, "--k", "3"};
-        const int code = call(cli::knn_probe_options(), cli::knn_probe, all);
-        REQUIRE(code == 0);
-        return unreadable();
-      },
-      "--data");
-  check(
-      [&](const Words& words) {
-        const Words all = words + Words{"--out", out, "--set", "epochs=1"};
-        const int code = call(cli::linear_probe_options(), cli::linear_probe, all);
-        REQUIRE(code == 0);
-        return unreadable();
-      },
-      "--data");
+  const auto left_out = [&](const auto& options, const auto& program, const Words& more) {
+    return [=, &out](const Words& words) {
+      const int code = call(options, program, words + Words{"--out", out} + more);
+      REQUIRE(code == 0);
+      return result_in(out).value("unreadable", 0);
+    };
+  };
+  check(left_out(cli::knn_probe_options(), cli::knn_probe, {"--k", "3"}), "--data");
+  check(left_out(cli::linear_probe_options(), cli::linear_probe, {"--set", "epochs=1"}), "--data");
 }
 
 TEST_CASE("embed counts the images that it leaves out") {
