@@ -9,7 +9,7 @@ torch=(${PREVIT_TORCH:+-DPREVIT_TORCH="$PREVIT_TORCH"}
 printf '\n== Everything that parses, under the address and undefined-behaviour sanitizers\n'
 cmake --preset asan "${torch[@]}" >/dev/null
 cmake --build --preset asan --target parser_tests
-ASAN_OPTIONS=detect_leaks=0:max_allocation_size_mb=1024 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=1024 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
   build/asan/tests/parser_tests
 
 printf '\n== All tests\n'

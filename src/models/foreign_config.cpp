@@ -61,10 +61,11 @@ void apply_hf_config(const json& config, LoadedModel& model) {
     if (o.layer_scale > 0 && value.is_number() && value.get<double>() > 0)
       o.layer_scale = value.get<double>();
   }
-  require(member(config, "hidden_act").is_null() || config["hidden_act"] == "gelu",
+  const json& hidden_act = member(config, "hidden_act");
+  require(hidden_act.is_null() || hidden_act == "gelu",
           "{}: hidden_act {} is not gelu",
           model.source,
-          config["hidden_act"].dump());
+          hidden_act.dump());
   const json& labels = member(config, "id2label");
   for (int64_t i = 0; i < o.num_classes && labels.is_object(); ++i) {
     const json& name = member(labels, std::to_string(i).c_str());

@@ -12,6 +12,7 @@
 #include "support/checkpoint_file.h"
 #include "support/command.h"
 #include "support/full_disk.h"
+#include "support/hdf5_texts.h"
 #include "support/temp_folder.h"
 
 using namespace previt;
@@ -76,7 +77,7 @@ TEST_CASE("attention_maps writes pictures, maps and scores of generated scenes")
   CHECK(fs::exists(out + "/contact_sheet.png"));
   CHECK(fs::file_size(video) > 1000);
   const TensorFileReader file(out + "/attention.h5");
-  CHECK(file.read_texts("names").size() == 6);
+  CHECK(hdf5_texts(out + "/attention.h5", "names").size() == 6);
   CHECK(file.read("maps/000005").sizes().vec() == std::vector<int64_t>{3, 4, 4});
 }
 
@@ -95,7 +96,7 @@ TEST_CASE("attention_maps takes photographs of any shape, masks by name, rollout
   const TensorFileReader file(out + "/attention.h5");
   // The short side is 16, the long one 24, in patches of 8.
   CHECK(file.read("maps/000000").sizes().vec() == std::vector<int64_t>{3, 2, 3});
-  CHECK(file.read_texts("names") == Words{"a.png", "b 1.png"});
+  CHECK(hdf5_texts(out + "/attention.h5", "names") == Words{"a.png", "b 1.png"});
   CHECK(fs::exists(out + "/overlays/000001_b_1_head0.png"));
   CHECK(result["skipped_images"] == 1);
   CHECK(result["skipped_masks"] == 0);
@@ -189,7 +190,7 @@ TEST_CASE("a mask that can't be used is left out and counted, and the run goes o
   CHECK(result["skipped_masks"] == 2);
   CHECK(result["scored_images"] == 1);
   // Pictures have the numbers of the maps.
-  CHECK(TensorFileReader(out + "/attention.h5").read_texts("names") ==
+  CHECK(hdf5_texts(out + "/attention.h5", "names") ==
         Words{"a.png", "c.png", "d.png"});
   CHECK(fs::exists(out + "/overlays/000001_c_mean.png"));
   CHECK(fs::exists(out + "/overlays/000002_d_mean.png"));
@@ -205,7 +206,7 @@ TEST_CASE("frames are taken in the order in which people count, and a clip has a
     REQUIRE(attention_maps(Words{"--from", from, "--images", images, "--out", out} + more) == 0);
   };
   look(temp.path() + "/images", {});
-  CHECK(TensorFileReader(out + "/attention.h5").read_texts("names") ==
+  CHECK(hdf5_texts(out + "/attention.h5", "names") ==
         Words{"frame_1.png", "frame_02.png", "frame_2.png", "frame_9.png", "frame_10.png"});
 
   look("synthetic:shapes,size=16,count=101,val=0", {"--video", temp.path() + "/clip.avi"});
@@ -240,8 +241,8 @@ TEST_CASE("embed writes features with names, a plot and pictures of the patches"
     const TensorFileReader file(h5);
     CHECK(file.read("features").sizes().vec() == std::vector<int64_t>{45, 48});
     CHECK(file.read("labels").size(0) == 45);
-    CHECK(file.read_texts("names").size() == 45);
-    CHECK(file.read_texts("class_names").size() == 10);
+    CHECK(hdf5_texts(h5, "names").size() == 45);
+    CHECK(hdf5_texts(h5, "class_names").size() == 10);
   }
   CHECK(read_whole_file(temp.path() + "/plot.svg").find("star") != std::string::npos);
   CHECK(files_in(temp.path() + "/pca") == 46);

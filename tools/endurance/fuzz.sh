@@ -17,7 +17,7 @@ one() {
   local known=tests/fuzz/found/$parser
   [[ -d $known ]] || known=
   PREVIT_FUZZ_TARGET=$parser \
-    ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:max_allocation_size_mb=1024 \
+    ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:allocator_may_return_null=1:max_allocation_size_mb=1024 \
     UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
     $build/tests/fuzz -runs="$inputs" -seed="${SEED:-1}" -timeout=10 -rss_limit_mb=4096 -print_final_stats=0 \
     -artifact_prefix="$build/found/$parser-" "$corpus" "$build/seeds/$parser" $known >"$log" 2>&1 || code=$?

@@ -58,6 +58,10 @@ inline hid_t h5_type<uint64_t>() {
 
 inline void h5_quiet() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
 
+/// How many values of `value_bytes` bytes a dataset has. Throws Error led by `what` where its header
+/// claims more than is stored of them: damage, which the library would follow past its buffers.
+size_t h5_stored_count(hid_t dataset, size_t value_bytes, const std::string& what);
+
 int64_t h5_read_number(hid_t object, const char* name, const std::string& place);
 void h5_write_number(hid_t object, const char* name, int64_t value, const std::string& place);
 std::string h5_read_text(hid_t object, const char* name, const std::string& place);
@@ -71,8 +75,7 @@ template <class T>
 std::vector<T> h5_read_all(hid_t file, const char* name, const std::string& place) {
   const std::string what = place + ": " + name;
   const H5Handle dataset(H5Dopen2(file, name, H5P_DEFAULT), H5Dclose, what);
-  const H5Handle space(H5Dget_space(dataset), H5Sclose, what);
-  std::vector<T> values(static_cast<size_t>(H5Sget_simple_extent_npoints(space)));
+  std::vector<T> values(h5_stored_count(dataset, sizeof(T), what));
   require(values.empty() ||
               H5Dread(dataset, h5_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()) >= 0,
           "{}: HDF5 error",

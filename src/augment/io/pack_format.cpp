@@ -74,7 +74,7 @@ ChunkTable read_trailer(Bytes file, const std::string& path) {
   require(trailer.chunks <= room / 8, "{}: damaged", path);
   ChunkTable chunks(trailer.chunks);
   file.size = room - chunks.size() * 8;
-  std::memcpy(chunks.data(), file.data + file.size, chunks.size() * 8);
+  if (!chunks.empty()) std::memcpy(chunks.data(), file.data + file.size, chunks.size() * 8);
   require(plausible(chunks, file.size) && checksum_around(file, chunks) == trailer.checksum,
           "{}: damaged",
           path);

@@ -14,7 +14,6 @@ namespace previt {
 namespace {
 
 constexpr int64_t kChunkBytes = 1 << 20;  // of a dataset that grows
-constexpr int64_t kLargestDimension = int64_t{1} << 40;
 
 hid_t stored_type(at::ScalarType type, const std::string& what) {
   switch (type) {
@@ -203,7 +202,7 @@ at::Tensor TensorFileReader::read(const std::string& name) const {
   const at::ScalarType stored = tensor_type(type, what);
   std::vector<hsize_t> shape(static_cast<size_t>(std::max(0, H5Sget_simple_extent_ndims(space))));
   H5Sget_simple_extent_dims(space, shape.data(), nullptr);
-  require(H5Sget_simple_extent_npoints(space) < kLargestDimension, "{}: damaged", what);
+  h5_stored_count(dataset, c10::elementSize(stored), what);
   at::Tensor values = torch::empty(std::vector<int64_t>(shape.begin(), shape.end()), stored);
   require(values.numel() == 0 || H5Dread(dataset,
                                          stored_type(stored, what),
@@ -214,24 +213,6 @@ at::Tensor TensorFileReader::read(const std::string& name) const {
           "{}: HDF5 error",
           what);
   return values;
-}
-
-std::vector<std::string> TensorFileReader::read_texts(const std::string& name) const {
-  const std::string what = impl_->place(name);
-  const H5Handle dataset = impl_->open(name);
-  const H5Handle space(H5Dget_space(dataset), H5Sclose, what);
-  const H5Handle stored(H5Dget_type(dataset), H5Tclose, what);
-  require(H5Tis_variable_str(stored) > 0, "{}: no list of texts", what);
-  const H5Handle type = text_type(what);
-  std::vector<char*> pointers(static_cast<size_t>(H5Sget_simple_extent_npoints(space)));
-  std::vector<std::string> texts;
-  if (pointers.empty()) return texts;
-  require(H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) >= 0,
-          "{}: HDF5 error",
-          what);
-  for (const char* text : pointers) texts.emplace_back(text == nullptr ? "" : text);
-  H5Dvlen_reclaim(type, space, H5P_DEFAULT, pointers.data());
-  return texts;
 }
 
 std::string TensorFileReader::description(const std::string& name) const {

@@ -41,7 +41,6 @@ class TensorFileReader final : public TensorFile {
   ~TensorFileReader() override;
 
   at::Tensor read(const std::string& name) const override;
-  std::vector<std::string> read_texts(const std::string& name) const;
   std::string description(const std::string& name) const override;
 
  private:

@@ -6,6 +6,7 @@
 #include "files.h"
 #include "support/catch.h"
 #include "support/full_disk.h"
+#include "support/hdf5_texts.h"
 #include "support/temp_folder.h"
 
 using namespace previt;
@@ -31,9 +32,9 @@ TEST_CASE("tensors, texts and descriptions come back from an HDF5 file as they w
   CHECK(torch::equal(file.read("maps/000001"), maps));
   CHECK(torch::equal(file.read("rows"), rows));
   CHECK(file.read("bytes").scalar_type() == torch::kUInt8);
-  CHECK(file.read_texts("names") ==
+  CHECK(hdf5_texts(path, "names") ==
         std::vector<std::string>{"a.jpg", "", "täuschend ähnlich.png"});
-  CHECK(file.read_texts("none").empty());
+  CHECK(hdf5_texts(path, "none").empty());
   CHECK(file.description("model") == "a model");
   CHECK_THROWS_WITH(file.read("other"), path + ": has no other");
 }
@@ -82,4 +83,30 @@ TEST_CASE("a full disk is an error that names the file, wherever it fills, and l
   const test::FullDisk disk(size);
   write();
   CHECK(torch::equal(TensorFileReader(path).read("rows"), rows));
+}
+
+TEST_CASE("a header that claims more values than the file could hold is damage, not a reason to allocate") {
+  const TempFolder temp;
+  const std::string path = temp.path() + "/f.h5";
+  {
+    // Chunks that were never written take no room, so that a small file can claim any extent.
+    const H5Handle file(
+        H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose, path);
+    const hsize_t count = hsize_t{1} << 50, chunk = 64;
+    const H5Handle layout(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, path);
+    H5Pset_chunk(layout, 1, &chunk);
+    const H5Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose, path);
+    const H5Handle dataset(
+        H5Dcreate2(file, "rows", H5T_NATIVE_INT64, space, H5P_DEFAULT, layout, H5P_DEFAULT),
+        H5Dclose,
+        path);
+    const H5Handle none(H5Screate(H5S_NULL), H5Sclose, path);
+    const H5Handle text(
+        H5Acreate2(file, "model", H5T_NATIVE_UINT8, none, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, path);
+  }
+  const TensorFileReader file(path);
+  CHECK_THROWS_WITH(file.read("rows"), path + ": rows: damaged");
+  CHECK_THROWS_WITH(file.description("model"), path + ": model: damaged");
+  const H5Handle raw(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose, path);
+  CHECK_THROWS_WITH(h5_read_all<int64_t>(raw, "rows", path), path + ": rows: damaged");
 }

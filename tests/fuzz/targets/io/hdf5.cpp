@@ -98,7 +98,6 @@ const bool added[] = {
                file.description("model");
                file.read("maps/1");
                file.read("rows");
-               file.read_texts("names");
              },
          .inputs = 300,
          .refused = 0.02}),
