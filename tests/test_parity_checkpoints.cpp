@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "files.h"
-#include "models/pth.h"
+#include "models/weights/pth.h"
 #include "parity/parity.h"
 #include "support/catch.h"
 #include "support/temp_folder.h"

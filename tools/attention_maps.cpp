@@ -1,5 +1,5 @@
 // attention_maps: where a network looks, as pictures, numbers and scores against object masks.
-#include "cli/attention_maps.h"
+#include "commands/attention_maps.h"
 
 #include "cli/main.h"
 

@@ -2,9 +2,9 @@
 #include <cstdio>
 #include <string>
 
-#include "cli/bench_knn.h"
-#include "cli/bench_loader.h"
-#include "cli/bench_step.h"
+#include "commands/bench_knn.h"
+#include "commands/bench_loader.h"
+#include "commands/bench_step.h"
 
 int main(int argc, char** argv) {
   const std::string command = argc > 1 ? argv[1] : "";

@@ -1,5 +1,5 @@
 // cache_tokens: the words of all images once, for BEiT on pictures that are always the same.
-#include "cli/cache_tokens.h"
+#include "commands/cache_tokens.h"
 
 #include "cli/main.h"
 

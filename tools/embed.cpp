@@ -1,5 +1,5 @@
 // embed: features of images in an HDF5 file, and pictures of them.
-#include "cli/embed.h"
+#include "commands/embed.h"
 
 #include "cli/main.h"
 

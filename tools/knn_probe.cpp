@@ -1,5 +1,5 @@
 // knn_probe: how well the nearest neighbours of an image tell its class.
-#include "cli/knn_probe.h"
+#include "commands/knn_probe.h"
 
 #include "cli/main.h"
 

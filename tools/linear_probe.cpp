@@ -1,5 +1,5 @@
 // linear_probe: how well a linear classifier on a frozen network's features tells the classes.
-#include "cli/linear_probe.h"
+#include "commands/linear_probe.h"
 
 #include "cli/main.h"
 

@@ -1,5 +1,5 @@
 // predict: class and probability of each image, as CSV.
-#include "cli/predict.h"
+#include "commands/predict.h"
 
 #include <iostream>
 

@@ -1,6 +1,6 @@
 // train_tokenizer: trains the image tokenizer that masked token prediction needs.
 #include "cli/main.h"
-#include "cli/pretrain.h"
+#include "commands/pretrain.h"
 
 int main(int argc, char** argv) {
   using namespace previt;

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "finetune/losses.h"
+#include "finetune/random_erasing.h"
 #include "random.h"
-#include "random_erasing.h"
 
 namespace previt {
 namespace {

@@ -8,7 +8,7 @@
 #include <unordered_set>
 
 #include "error.h"
-#include "models/layers/precision.h"
+#include "models/kernels/precision.h"
 
 namespace previt {
 namespace {

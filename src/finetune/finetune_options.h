@@ -5,7 +5,7 @@
 #include "batch.h"
 #include "finetune/distillation.h"
 #include "finetune/mixup.h"
-#include "models/load_model.h"
+#include "models/weights/load_model.h"
 #include "pretrain/run_options.h"
 #include "recipe.h"
 #include "settings.h"

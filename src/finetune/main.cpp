@@ -1,8 +1,8 @@
 // finetune: supervised training of a whole Vit for classification, or its evaluation.
 #include "cli/main.h"
 
-#include "cli/finetune.h"
-#include "cli/pretrain.h"
+#include "commands/finetune.h"
+#include "commands/pretrain.h"
 
 int main(int argc, char** argv) {
   using namespace previt;

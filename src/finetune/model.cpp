@@ -7,7 +7,7 @@
 
 #include "error.h"
 #include "json_options.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 
 namespace previt {
 namespace {

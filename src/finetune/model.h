@@ -4,8 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "models/load_model.h"
 #include "models/vit.h"
+#include "models/weights/load_model.h"
 
 namespace previt {
 

@@ -2,8 +2,8 @@
 
 #include <memory>
 
-#include "models/load_model.h"
 #include "models/vit.h"
+#include "models/weights/load_model.h"
 #include "pretrain/run_options.h"
 
 namespace previt {

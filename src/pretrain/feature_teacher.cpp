@@ -5,9 +5,9 @@
 
 #include "error.h"
 #include "log.h"
-#include "models/load_model.h"
 #include "models/vit_products.h"
-#include "models/weights.h"
+#include "models/weights/load_model.h"
+#include "models/weights/weights.h"
 
 namespace previt {
 namespace {

@@ -1,6 +1,6 @@
 #include "cli/main.h"
 
-#include "cli/pretrain.h"
+#include "commands/pretrain.h"
 
 int main(int argc, char** argv) {
   using namespace previt;

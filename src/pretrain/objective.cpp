@@ -1,6 +1,6 @@
 #include "pretrain/objective.h"
 
-#include "models/load_model.h"
+#include "models/weights/load_model.h"
 
 namespace previt {
 

@@ -7,7 +7,7 @@
 
 #include "error.h"
 #include "models/layers/unit_length.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "pretrain/losses/feature_statistics.h"
 
 namespace previt {

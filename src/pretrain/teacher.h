@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "models/dino_head.h"
+#include "models/heads/dino_head.h"
 #include "models/vit_options.h"
 #include "pretrain/losses/dino_loss.h"
 #include "pretrain/objective.h"

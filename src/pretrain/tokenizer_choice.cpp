@@ -3,7 +3,7 @@
 #include <charconv>
 
 #include "error.h"
-#include "models/color_tokenizer.h"
+#include "models/tokenizers/color_tokenizer.h"
 
 namespace previt {
 

@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "models/tokenizer.h"
+#include "models/tokenizers/tokenizer.h"
 #include "models/vit_options.h"
 
 namespace previt {

@@ -5,7 +5,7 @@
 #include "error.h"
 #include "finetune/classifier.h"
 #include "finetune/losses.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "support/catch.h"
 
 using namespace previt;

@@ -4,7 +4,7 @@
 #include "finetune/finetune_options.h"
 #include "models/layers/attention.h"
 #include "models/layers/block.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "support/catch.h"
 #include "support/checkpoint_file.h"
 

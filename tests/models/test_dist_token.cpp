@@ -1,9 +1,9 @@
 #include "error.h"
 #include "finetune/model.h"
-#include "models/load_model.h"
-#include "models/naming.h"
 #include "models/vit.h"
-#include "models/weights.h"
+#include "models/weights/load_model.h"
+#include "models/weights/naming.h"
+#include "models/weights/weights.h"
 #include "support/catch.h"
 #include "support/temp_folder.h"
 

@@ -1,9 +1,9 @@
 #include "error.h"
+#include "models/kernels/precision.h"
 #include "models/layers/attention.h"
 #include "models/layers/block.h"
-#include "models/layers/precision.h"
 #include "models/vit.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "support/catch.h"
 
 using namespace previt;

@@ -4,7 +4,7 @@
 #include "models/layers/block.h"
 #include "models/layers/patch_embed.h"
 #include "models/layers/rel_pos_bias.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "parity/vit.h"
 #include "pretrain/masks/block_masking.h"
 #include "pretrain/train/stepper.h"

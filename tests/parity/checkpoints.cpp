@@ -2,10 +2,10 @@
 
 #include "error.h"
 #include "finetune/model.h"
-#include "models/load_model.h"
-#include "models/pth.h"
 #include "models/vit.h"
-#include "models/weights.h"
+#include "models/weights/load_model.h"
+#include "models/weights/pth.h"
+#include "models/weights/weights.h"
 #include "parity/mae_forward.h"
 #include "parity/parity.h"
 

@@ -1,8 +1,8 @@
 #include "pretrain/objectives/dino.h"
 
-#include "models/multi_crop.h"
+#include "models/heads/multi_crop.h"
 #include "models/vit.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "parity/vit.h"
 #include "pretrain/train/stepper.h"
 

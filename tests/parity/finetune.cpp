@@ -1,7 +1,7 @@
 #include "finetune/classifier.h"
 #include "finetune/losses.h"
 #include "finetune/mixup.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "parity/vit.h"
 #include "pretrain/train/stepper.h"
 

@@ -1,7 +1,7 @@
 #include "pretrain/objectives/ibot.h"
 
 #include "models/vit.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "parity/vit.h"
 #include "pretrain/losses/weighted_cross_entropy.h"
 #include "pretrain/train/stepper.h"

@@ -1,6 +1,6 @@
 #include "parity/mae_forward.h"
 
-#include "models/weights.h"
+#include "models/weights/weights.h"
 
 namespace previt::parity {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/load_model.h"
+#include "models/weights/load_model.h"
 #include "parity/parity.h"
 #include "pretrain/objectives/mae.h"
 

@@ -1,4 +1,4 @@
-#include "finetune/linear_head.h"
+#include "finetune/probes/linear_head.h"
 #include "parity/parity.h"
 #include "pretrain/train/optimizer.h"
 #include "pretrain/train/param_rules.h"

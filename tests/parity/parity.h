@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "models/safetensors.h"
+#include "models/weights/safetensors.h"
 
 namespace previt::parity {
 

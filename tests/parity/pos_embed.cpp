@@ -1,7 +1,7 @@
 #include "models/layers/pos_embed.h"
 
 #include "error.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "parity/parity.h"
 
 using namespace previt;

@@ -1,6 +1,6 @@
 #include "error.h"
 #include "models/layers/rel_pos_bias.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "parity/vit.h"
 
 using namespace previt;

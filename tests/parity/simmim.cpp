@@ -1,6 +1,6 @@
 #include "pretrain/objectives/simmim.h"
 
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "parity/vit.h"
 #include "pretrain/losses/masked_pixels.h"
 

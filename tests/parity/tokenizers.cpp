@@ -1,6 +1,6 @@
-#include "models/kmeans.h"
-#include "models/vqkd.h"
-#include "models/weights.h"
+#include "models/tokenizers/kmeans.h"
+#include "models/tokenizers/vqkd.h"
+#include "models/weights/weights.h"
 #include "parity/vit.h"
 #include "pretrain/objectives/vqkd.h"
 

@@ -3,7 +3,7 @@
 #include "finetune/losses.h"
 #include "models/layers/mlp.h"
 #include "models/layers/patch_embed.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 
 using namespace previt;
 using namespace previt::parity;

@@ -1,6 +1,6 @@
 // What every registered objective must do. A new one is tested here without a line of its own; to
 // keep it fast it may have a reduced recipe in tests/pretrain/objectives/<name>.yaml.
-#include "models/tokenizer.h"
+#include "models/tokenizers/tokenizer.h"
 #include "pretrain/pretrain_run.h"
 #include "support/catch.h"
 #include "support/reduced_recipe.h"

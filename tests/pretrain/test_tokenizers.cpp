@@ -1,8 +1,8 @@
 #include <csignal>
 
-#include "models/layers/precision.h"
-#include "models/load_model.h"
-#include "models/weights.h"
+#include "models/kernels/precision.h"
+#include "models/weights/load_model.h"
+#include "models/weights/weights.h"
 #include "pretrain/objectives/dvae.h"
 #include "pretrain/objectives/vqkd.h"
 #include "pretrain/objectives/vqvae.h"

@@ -4,7 +4,7 @@
 #include "finetune/classifier.h"
 #include "finetune/model.h"
 #include "models/vit.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "pretrain/pretrain_run.h"
 #include "pretrain/train/schedule.h"
 #include "pretrain/train/stepper.h"

@@ -1,8 +1,8 @@
 #include "support/checkpoint_file.h"
 
-#include "models/load_model.h"
 #include "models/vit.h"
-#include "models/weights.h"
+#include "models/weights/load_model.h"
+#include "models/weights/weights.h"
 
 namespace previt::test {
 

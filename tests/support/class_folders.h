@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "augment/encode_png.h"
-#include "models/load_model.h"
+#include "models/weights/load_model.h"
 
 namespace previt::test {
 

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "cli/finetune.h"
+#include "commands/finetune.h"
 #include "error.h"
 #include "support/command.h"
 #include "support/temp_folder.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "models/tokenizer.h"
+#include "models/tokenizers/tokenizer.h"
 
 namespace previt::test {
 

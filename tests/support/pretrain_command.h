@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "cli/pretrain.h"
+#include "commands/pretrain.h"
 #include "support/command.h"
 
 namespace previt::test {

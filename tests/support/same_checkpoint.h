@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "models/checkpoint.h"
+#include "models/weights/checkpoint.h"
 
 namespace previt::test {
 

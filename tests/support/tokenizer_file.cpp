@@ -3,9 +3,9 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
-#include "models/load_model.h"
-#include "models/vqvae.h"
-#include "models/weights.h"
+#include "models/tokenizers/vqvae.h"
+#include "models/weights/load_model.h"
+#include "models/weights/weights.h"
 
 namespace previt::test {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "models/safetensors.h"
+#include "models/weights/safetensors.h"
 #include "support/zip_writer.h"
 
 namespace previt::test {

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "models/zip.h"
+#include "models/weights/zip.h"
 
 namespace previt {
 

@@ -15,7 +15,7 @@
 #include "finetune/model.h"
 #include "json_text.h"
 #include "log.h"
-#include "models/finite.h"
+#include "models/weights/finite.h"
 #include "recipe.h"
 
 namespace previt::cli {

@@ -9,10 +9,10 @@
 
 #include "augment/dataset/dataset.h"
 #include "cli/from_option.h"
-#include "finetune/features.h"
-#include "finetune/knn.h"
-#include "models/load_model.h"
+#include "finetune/probes/features.h"
+#include "finetune/probes/knn.h"
 #include "models/vit.h"
+#include "models/weights/load_model.h"
 #include "options.h"
 
 namespace previt::cli {

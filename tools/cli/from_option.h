@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "models/load_model.h"
+#include "models/weights/load_model.h"
 #include "recipe.h"
 
 namespace previt::cli {

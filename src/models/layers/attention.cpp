@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "error.h"
-#include "models/layers/kernels.h"
+#include "models/kernels/kernels.h"
 #include "models/layers/linear.h"
 
 namespace previt {

@@ -2,8 +2,8 @@
 
 #include <torch/types.h>
 
+#include "models/kernels/precision.h"
 #include "models/layers/init.h"
-#include "models/layers/precision.h"
 
 namespace previt {
 

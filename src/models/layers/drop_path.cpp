@@ -3,7 +3,7 @@
 #include <torch/types.h>
 
 #include "error.h"
-#include "models/layers/precision.h"
+#include "models/kernels/precision.h"
 
 namespace previt {
 

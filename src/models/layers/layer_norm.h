@@ -2,7 +2,7 @@
 
 #include <torch/nn/module.h>
 
-#include "models/layers/kernels.h"
+#include "models/kernels/kernels.h"
 
 namespace previt {
 

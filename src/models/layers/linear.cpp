@@ -1,6 +1,6 @@
 #include "models/layers/linear.h"
 
-#include "models/layers/kernels.h"
+#include "models/kernels/kernels.h"
 
 namespace previt {
 

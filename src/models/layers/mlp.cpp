@@ -1,7 +1,7 @@
 #include "models/layers/mlp.h"
 
 #include "error.h"
-#include "models/layers/kernels.h"
+#include "models/kernels/kernels.h"
 #include "models/layers/linear.h"
 
 namespace previt {

@@ -1,7 +1,7 @@
 #include "models/layers/patch_embed.h"
 
 #include "error.h"
-#include "models/layers/kernels.h"
+#include "models/kernels/kernels.h"
 
 namespace previt {
 

@@ -11,12 +11,12 @@
 #include "models/layers/linear.h"
 #include "models/layers/patch_embed.h"
 #include "models/vit_products.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "pretrain/losses/masked_words.h"
-#include "pretrain/model_view.h"
+#include "pretrain/pictures/words_picture.h"
 #include "pretrain/registry.h"
 #include "pretrain/tokenizer_choice.h"
-#include "pretrain/words_picture.h"
+#include "pretrain/views/model_view.h"
 
 namespace previt {
 namespace {

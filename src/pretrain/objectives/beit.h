@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "models/tokenizer.h"
+#include "models/tokenizers/tokenizer.h"
 #include "pretrain/masks/block_masking.h"
 #include "pretrain/masks/patch_mask.h"
 #include "pretrain/objective.h"

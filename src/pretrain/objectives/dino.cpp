@@ -1,13 +1,13 @@
 #include "pretrain/objectives/dino.h"
 
 #include "error.h"
-#include "models/multi_crop.h"
+#include "models/heads/multi_crop.h"
 #include "models/vit.h"
 #include "models/vit_products.h"
-#include "pretrain/attention_picture.h"
 #include "pretrain/collapse.h"
 #include "pretrain/losses/koleo.h"
 #include "pretrain/losses/sinkhorn.h"
+#include "pretrain/pictures/attention_picture.h"
 #include "pretrain/registry.h"
 #include "pretrain/train/schedule.h"
 

@@ -4,12 +4,12 @@
 #include <string>
 #include <vector>
 
-#include "models/dino_head.h"
+#include "models/heads/dino_head.h"
 #include "pretrain/losses/dino_loss.h"
-#include "pretrain/multi_crop_views.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
 #include "pretrain/teacher.h"
+#include "pretrain/views/multi_crop_views.h"
 
 namespace previt {
 

@@ -2,12 +2,12 @@
 
 #include <numbers>
 
-#include "models/vector_quantizer.h"
+#include "models/tokenizers/vector_quantizer.h"
 #include "pretrain/codebook_health.h"
 #include "pretrain/losses/dvae_loss.h"
-#include "pretrain/model_view.h"
+#include "pretrain/pictures/token_picture.h"
 #include "pretrain/registry.h"
-#include "pretrain/token_picture.h"
+#include "pretrain/views/model_view.h"
 
 namespace previt {
 namespace {

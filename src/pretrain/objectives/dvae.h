@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "models/dvae.h"
+#include "models/tokenizers/dvae.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
 

@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "error.h"
-#include "models/multi_crop.h"
+#include "models/heads/multi_crop.h"
 #include "models/vit.h"
 #include "models/vit_products.h"
-#include "pretrain/attention_picture.h"
 #include "pretrain/collapse.h"
 #include "pretrain/losses/weighted_cross_entropy.h"
 #include "pretrain/masks/mask_stream.h"
+#include "pretrain/pictures/attention_picture.h"
 #include "pretrain/registry.h"
 #include "pretrain/train/schedule.h"
 

@@ -4,14 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "models/ibot_head.h"
+#include "models/heads/ibot_head.h"
 #include "pretrain/losses/dino_loss.h"
 #include "pretrain/masks/patch_mask.h"
 #include "pretrain/masks/share_masking.h"
-#include "pretrain/multi_crop_views.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
 #include "pretrain/teacher.h"
+#include "pretrain/views/multi_crop_views.h"
 
 namespace previt {
 

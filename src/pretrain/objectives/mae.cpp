@@ -10,9 +10,9 @@
 #include "models/layers/linear.h"
 #include "models/layers/pos_embed.h"
 #include "models/vit_products.h"
-#include "pretrain/model_view.h"
-#include "pretrain/reconstruction_picture.h"
+#include "pretrain/pictures/reconstruction_picture.h"
 #include "pretrain/registry.h"
+#include "pretrain/views/model_view.h"
 
 namespace previt {
 namespace {

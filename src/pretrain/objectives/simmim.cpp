@@ -6,12 +6,12 @@
 #include "models/layers/init.h"
 #include "models/layers/linear.h"
 #include "models/vit_products.h"
-#include "pretrain/cells.h"
 #include "pretrain/losses/masked_pixels.h"
 #include "pretrain/masks/random_masking.h"
-#include "pretrain/model_view.h"
-#include "pretrain/reconstruction_picture.h"
+#include "pretrain/pictures/cells.h"
+#include "pretrain/pictures/reconstruction_picture.h"
 #include "pretrain/registry.h"
+#include "pretrain/views/model_view.h"
 
 namespace previt {
 namespace {

@@ -3,11 +3,11 @@
 #include "error.h"
 #include "models/layers/unit_length.h"
 #include "models/vit_products.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 #include "pretrain/codebook_health.h"
-#include "pretrain/model_view.h"
+#include "pretrain/pictures/token_picture.h"
 #include "pretrain/registry.h"
-#include "pretrain/token_picture.h"
+#include "pretrain/views/model_view.h"
 
 namespace previt {
 namespace {

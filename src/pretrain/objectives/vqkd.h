@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "models/vqkd.h"
+#include "models/tokenizers/vqkd.h"
 #include "pretrain/feature_teacher.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"

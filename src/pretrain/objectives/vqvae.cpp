@@ -1,9 +1,9 @@
 #include "pretrain/objectives/vqvae.h"
 
 #include "pretrain/codebook_health.h"
-#include "pretrain/model_view.h"
+#include "pretrain/pictures/token_picture.h"
 #include "pretrain/registry.h"
-#include "pretrain/token_picture.h"
+#include "pretrain/views/model_view.h"
 
 namespace previt {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "models/vqvae.h"
+#include "models/tokenizers/vqvae.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
 

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "models/safetensors.h"
+#include "models/weights/safetensors.h"
 
 namespace previt {
 

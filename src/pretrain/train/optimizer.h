@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "models/safetensors.h"
+#include "models/weights/safetensors.h"
 #include "pretrain/run_options.h"
 #include "pretrain/train/param_rules.h"
 

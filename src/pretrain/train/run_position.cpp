@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "error.h"
-#include "models/checkpoint.h"
+#include "models/weights/checkpoint.h"
 
 namespace previt {
 

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "error.h"
-#include "models/weights.h"
+#include "models/weights/weights.h"
 
 namespace previt {
 namespace {

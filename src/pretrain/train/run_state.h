@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "models/checkpoint.h"
+#include "models/weights/checkpoint.h"
 #include "pretrain/objective.h"
 #include "pretrain/train/stepper.h"
 

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "error.h"
-#include "models/layers/precision.h"
+#include "models/kernels/precision.h"
 #include "pretrain/train/gradients.h"
 #include "random.h"
 

@@ -12,7 +12,7 @@
 #include "error.h"
 #include "log.h"
 #include "memory.h"
-#include "models/load_model.h"
+#include "models/weights/load_model.h"
 #include "pretrain/train/resume_check.h"
 #include "pretrain/train/run_checks.h"
 #include "pretrain/train/run_outputs.h"

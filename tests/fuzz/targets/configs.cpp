@@ -5,7 +5,7 @@
 #include "augment/dataset/synthetic.h"
 #include "fuzz/target.h"
 #include "json_options.h"
-#include "models/load_model.h"
+#include "models/weights/load_model.h"
 #include "pretrain/run_options.h"
 #include "rand_augment_policy.h"
 #include "recipe.h"

@@ -6,7 +6,7 @@
 
 #include "finetune/evaluation_report.h"
 #include "fuzz/target.h"
-#include "models/checkpoint.h"
+#include "models/weights/checkpoint.h"
 #include "pretrain/train/metrics_log.h"
 #include "pretrain/train/resume_check.h"
 #include "pretrain/train/run_outputs.h"

@@ -1,9 +1,9 @@
 #include <torch/csrc/autograd/autograd.h>
 
+#include "models/kernels/precision.h"
 #include "models/layers/block.h"
 #include "models/layers/drop_path.h"
 #include "models/layers/mlp.h"
-#include "models/layers/precision.h"
 #include "support/catch.h"
 
 using namespace previt;

@@ -1,0 +1,208 @@
+#include "finetune/probes/linear_probe.h"
+
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+
+#include "error.h"
+#include "finetune/losses.h"
+#include "pretrain/train/optimizer.h"
+#include "pretrain/train/schedule.h"
+#include "random.h"
+
+namespace previt {
+namespace {
+
+constexpr int64_t kEvaluationRows = 8192;
+constexpr double kBaseBatch = 256;
+constexpr int64_t kStepsAnEpoch = 10;  // at least, where the batch is not given
+
+struct ProtocolKey {
+  std::string protocol = "dino";
+};
+void visit(FieldVisitor& v, ProtocolKey& o) {
+  v.field("protocol", o.protocol, "whose evaluation", {"dino", "mae", "beit"});
+}
+
+LinearProbeOptions dino_defaults(const VitOptions& model) {
+  LinearProbeOptions o;
+  const bool wide = model.embed_dim >= 768;
+  o.features = {.tokens = wide ? "cls+mean" : "cls",
+                .blocks = wide ? 1 : std::min<int64_t>(4, model.depth)};
+  o.lrs = {0.001, 0.003, 0.01, 0.03, 0.1};  // officially the first
+  return o;
+}
+
+LinearProbeOptions mae_defaults(const VitOptions& model) {
+  LinearProbeOptions o;
+  o.protocol = "mae";
+  o.features = {.tokens = "cls"};
+  o.batch_norm = true;
+  o.optimizer = "lars";
+  o.lrs = {0.03, 0.1, 0.3, 1};  // officially the second
+  o.schedule = "mae";
+  o.warmup_epochs = 10;
+  o.epochs = model.depth >= 24 ? 50 : 90;
+  return o;
+}
+
+LinearProbeOptions beit_defaults(const VitOptions& model) {
+  LinearProbeOptions o;
+  o.protocol = "beit";
+  o.features = {.tokens = "cls+mean", .blocks = model.depth, .normed = false};
+  o.per_block = true;
+  o.optimizer = "adamw";
+  o.weight_decay = 1e-4;
+  o.lrs = {0.0003, 0.001, 0.003};  // officially 4e-3 at a batch of 1024: the second
+  return o;
+}
+
+Schedule rate_of(const LinearProbeOptions& options, double lr, int64_t batch) {
+  const double peak = lr * static_cast<double>(batch) / kBaseBatch;
+  return options.schedule == "mae" ? mae_schedule(peak, 0, options.warmup_epochs)
+                                   : per_epoch_schedule(peak, std::max(options.warmup_epochs, 1.0));
+}
+
+// A candidate while it is trained.
+struct Training {
+  const LinearProbe::Candidate* candidate;
+  std::unique_ptr<Optimizer> optimizer;
+  Schedule rate;
+};
+
+}  // namespace
+
+void visit(FieldVisitor& v, LinearProbeOptions& o) {
+  v.field("protocol", o.protocol, "whose evaluation", {"dino", "mae", "beit"});
+  visit(v, o.features);
+  v.field("per_block", o.per_block, "a classifier for each block");
+  v.field("batch_norm", o.batch_norm, "BatchNorm without scale and shift before the classifier");
+  v.field("optimizer", o.optimizer, "of the classifiers", {"sgd", "lars", "adamw"});
+  v.field("momentum", o.momentum, "sgd, lars", {0, 1, false, true});
+  v.field("weight_decay", o.weight_decay, "of weights, not of biases", at_least(0));
+  v.field("lrs", o.lrs, "rates at a batch of 256, all trained at once", above(0));
+  v.field("schedule", o.schedule, "cosine by whole epochs, or MAE's", {"per_epoch", "mae"});
+  v.field("warmup_epochs", o.warmup_epochs, "linear, from 0", at_least(0));
+  v.field("epochs", o.epochs, "passes over the features", at_least(1));
+  v.field("batch", o.batch, "0: 1024 (mae: 16384), at most a tenth of the images", at_least(0));
+  v.field("augment", o.augment, "random crops and flips: features anew each epoch");
+  v.field("holdout",
+          o.holdout,
+          "share of the training images that chooses among the classifiers",
+          {0, 1, true, true});
+  v.field("test_holdout",
+          o.test_holdout,
+          "share that is tested on, of data without a validation split",
+          {0, 1, true, true});
+  v.field("seed", o.seed, "of weights, order and held-out images", at_least(0));
+}
+
+LinearProbeOptions LinearProbeOptions::read(Recipe& recipe, const VitOptions& model) {
+  ProtocolKey key;
+  recipe.read(key);
+  LinearProbeOptions options = key.protocol == "mae"    ? mae_defaults(model)
+                               : key.protocol == "beit" ? beit_defaults(model)
+                                                        : dino_defaults(model);
+  recipe.read(options);
+  recipe.require_all_read();
+  const FeatureOptions& features = options.features;
+  if (features.blocks > model.depth) {
+    recipe.fail_at("blocks", fmt::format("{}: the model has {}", features.blocks, model.depth));
+  }
+  if (features.tokens == "patches") recipe.fail_at("tokens", "patches are not one feature an image");
+  if (options.batch == 1 && options.batch_norm) {
+    recipe.fail_at("batch", "1: BatchNorm needs two images or more");
+  }
+  if (options.lrs.empty()) recipe.fail_at("lrs", "at least one rate is needed");
+  return options;
+}
+
+int64_t LinearProbeOptions::batch_for(int64_t images) const {
+  if (batch > 0) return std::min(batch, images);
+  const int64_t least = batch_norm ? 2 : 1;  // the variance of one is none
+  return std::clamp<int64_t>(images / kStepsAnEpoch, least, protocol == "mae" ? 16384 : 1024);
+}
+
+LinearProbe::LinearProbe(const LinearProbeOptions& options, int64_t width, int64_t classes)
+    : options_(options), width_(width), classes_(classes) {
+  torch::manual_seed(static_cast<uint64_t>(options.seed));
+  const int64_t blocks = options.per_block ? options.features.blocks : 1;
+  require(width % blocks == 0, "linear probe: {} features of {} blocks", width, blocks);
+  for (int64_t block = 0; block < blocks; ++block) {
+    for (const double lr : options.lrs) {
+      LinearHead head(LinearHeadOptions{
+          .width = width / blocks, .classes = classes, .batch_norm = options.batch_norm});
+      candidates_.push_back({block, lr, head});
+    }
+  }
+}
+
+at::Tensor LinearProbe::input_of(const Candidate& candidate, const at::Tensor& values) const {
+  const int64_t width = options_.per_block ? width_ / options_.features.blocks : width_;
+  return values.slice(1, candidate.block * width, (candidate.block + 1) * width);
+}
+
+void LinearProbe::train(const std::function<LabelledFeatures(int64_t epoch)>& features,
+                        const std::function<void(int64_t epoch, double loss)>& seen) {
+  OptimizerOptions rule;
+  rule.name = options_.optimizer;
+  rule.momentum = options_.momentum;
+  rule.betas = {0.9, 0.999};
+  std::vector<Training> all;
+  for (int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
+    const LabelledFeatures data = features(epoch);
+    const int64_t images = data.values.size(0), batch = options_.batch_for(images);
+    if (all.empty()) {
+      for (const Candidate& candidate : candidates_) {
+        LinearHead head = candidate.head;
+        head->train();
+        all.push_back({&candidate,
+                       make_optimizer(rule, trained_parameters(*head, decay_matrices())),
+                       rate_of(options_, candidate.lr, batch)});
+      }
+    }
+    const int64_t steps = std::max<int64_t>(1, images / batch);
+    Random draws(static_cast<uint64_t>(options_.seed), {static_cast<uint64_t>(epoch)});
+    const at::Tensor order = torch::tensor(random_permutation(images, draws));
+    double sum = 0;
+    for (int64_t step = 0; step < steps; ++step) {
+      const at::Tensor rows = order.slice(0, step * batch, (step + 1) * batch);
+      const at::Tensor values = data.values.index_select(0, rows);
+      const at::Tensor labels = data.labels.index_select(0, rows);
+      const StepInfo info{.step = epoch * steps + step,
+                          .total_steps = options_.epochs * steps,
+                          .steps_per_epoch = steps,
+                          .epochs = options_.epochs};
+      for (Training& one : all) {
+        LinearHead head = one.candidate->head;
+        const at::Tensor loss =
+            cross_entropy(head->forward(input_of(*one.candidate, values)), labels);
+        one.optimizer->zero_grad();
+        loss.backward();
+        one.optimizer->step(one.rate(info), options_.weight_decay);
+        sum += loss.item<double>();
+      }
+    }
+    if (seen) seen(epoch, sum / static_cast<double>(steps * static_cast<int64_t>(all.size())));
+  }
+}
+
+std::vector<Scores> LinearProbe::evaluate(const LabelledFeatures& features) const {
+  const torch::NoGradGuard no_grad;
+  std::vector<Scores> scores;
+  for (size_t i = 0; i < candidates_.size(); ++i) scores.emplace_back(classes_);
+  for (int64_t first = 0; first < features.values.size(0); first += kEvaluationRows) {
+    const at::Tensor values = features.values.slice(0, first, first + kEvaluationRows);
+    const at::Tensor labels = features.labels.slice(0, first, first + kEvaluationRows);
+    for (size_t i = 0; i < candidates_.size(); ++i) {
+      LinearHead head = candidates_[i].head;
+      head->eval();
+      // A rate that is far too high ends in numbers that are none: such a classifier knows nothing.
+      scores[i].add(head->forward(input_of(candidates_[i], values)).nan_to_num(0, 0, 0), labels);
+    }
+  }
+  return scores;
+}
+
+}  // namespace previt

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "finetune/probes/features.h"
+#include "finetune/probes/knn.h"
+#include "finetune/probes/linear_head.h"
+#include "finetune/scores.h"
+#include "models/vit_options.h"
+#include "recipe.h"
+
+namespace previt {
+
+/// How a linear classifier is trained on frozen features. The defaults are those of `protocol`.
+struct LinearProbeOptions {
+  /// dino (dino:eval_linear.py): class tokens of the last 4 blocks (from width 768 on: class and
+  /// mean patch token of the last one), SGD, cosine per epoch;
+  /// mae (mae:main_linprobe.py): class token, BatchNorm without scale and shift, LARS, warm-up;
+  /// beit (beit:run_linear_eval.py): a classifier for every block on its class and mean patch token
+  /// before the norm, AdamW.
+  std::string protocol = "dino";
+  FeatureOptions features;
+  bool per_block = false;   ///< a classifier for each block instead of one for all side by side
+  bool batch_norm = false;  ///< before the classifier
+  std::string optimizer = "sgd";
+  double momentum = 0.9, weight_decay = 0;
+  std::vector<double> lrs;    ///< each × batch / 256; all are trained, the validation part chooses
+  std::string schedule = "per_epoch";  ///< per_epoch: cosine by whole epochs | mae: by steps
+  double warmup_epochs = 0;
+  int64_t epochs = 100;
+  int64_t batch = 0;      ///< 0: the protocol's, but at most a tenth of the images
+  bool augment = false;   ///< random resized crop and flip: features anew each epoch
+  double holdout = 0.1;   ///< share of the training images that chooses rate and block
+  double test_holdout = 0.1;  ///< share that is tested on, of data without a validation split
+  int64_t seed = 0;
+
+  /// Defaults of the protocol for this model, then the recipe's keys. UsageError led by its place.
+  static LinearProbeOptions read(Recipe& recipe, const VitOptions& model);
+  int64_t batch_for(int64_t images) const;
+};
+void visit(FieldVisitor& v, LinearProbeOptions& o);
+
+/// All classifiers of one run: one for each rate, and block where per_block.
+class LinearProbe {
+ public:
+  /// width: of the features of all blocks side by side.
+  LinearProbe(const LinearProbeOptions& options, int64_t width, int64_t classes);
+
+  struct Candidate {
+    int64_t block = 0;  ///< counted among the blocks that features come from; 0 without per_block
+    double lr = 0;      ///< as in the options
+    LinearHead head;
+  };
+  const std::vector<Candidate>& candidates() const { return candidates_; }
+
+  /// Trains every candidate on the same batches. features: those of an epoch, from 0 (the same each
+  /// time unless images are augmented). seen(epoch, loss): after each epoch, the mean loss.
+  void train(const std::function<LabelledFeatures(int64_t epoch)>& features,
+             const std::function<void(int64_t epoch, double loss)>& seen = {});
+
+  /// What each candidate answers.
+  std::vector<Scores> evaluate(const LabelledFeatures& features) const;
+
+ private:
+  at::Tensor input_of(const Candidate& candidate, const at::Tensor& values) const;
+
+  LinearProbeOptions options_;
+  int64_t width_, classes_;
+  std::vector<Candidate> candidates_;
+};
+
+}  // namespace previt

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "models/heads/dino_head.h"
+
+namespace previt {
+
+/// DINO's head with prototypes of its own for patches, or the same for both (ibot:models/head.py):
+/// last_layer2.weight_g [K, 1] and last_layer2.weight_v [K, C], which a shared head doesn't have.
+class IbotHead : public DinoHead {
+ public:
+  IbotHead(int64_t in_dim, const DinoHeadOptions& options, int64_t patch_prototypes, bool shared);
+
+  /// From bottleneck() [R, C] → logits, float32 [R, K].
+  at::Tensor cls_logits(const at::Tensor& rows) const;
+  at::Tensor patch_logits(const at::Tensor& rows) const;
+
+  at::Tensor patch_g, patch_v;  ///< with a shared head those of last_layer
+};
+
+}  // namespace previt

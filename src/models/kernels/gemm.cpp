@@ -1,0 +1,223 @@
+#include "models/kernels/gemm.h"
+
+#if defined(__x86_64__) && defined(__gnu_linux__)
+#define PREVIT_X86 1
+#include <cpuid.h>
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace previt {
+namespace {
+
+using simd::Bf16;
+using simd::kLanes;
+using simd::Vec;
+
+// One row of C at a time, the pair of each dword multiplied as two floats.
+PREVIT_CLONES void generic_gemm(const Bf16* a,
+                                int64_t lda,
+                                const uint32_t* b,
+                                int64_t ldb,
+                                float* c,
+                                int64_t ldc,
+                                int64_t m,
+                                int64_t n,
+                                int64_t k) {
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; j += kLanes) {
+      Vec sum = {};
+      for (int64_t p = 0; p < k; p += 2) {
+        simd::VecUint pair;
+        std::memcpy(&pair, b + p / 2 * ldb + j, sizeof pair);
+        const simd::VecUint low = pair << 16, high = pair & 0xffff0000u;
+        Vec even, odd;
+        std::memcpy(&even, &low, sizeof even);
+        std::memcpy(&odd, &high, sizeof odd);
+        float first, second;
+        const uint32_t bits[2] = {uint32_t{a[i * lda + p].bits} << 16,
+                                  uint32_t{a[i * lda + p + 1].bits} << 16};
+        std::memcpy(&first, &bits[0], sizeof first);
+        std::memcpy(&second, &bits[1], sizeof second);
+        sum += even * first + odd * second;
+      }
+      simd::store(c + i * ldc + j, sum);
+    }
+  }
+}
+
+#ifdef PREVIT_X86
+
+#define PREVIT_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
+
+// R rows by V vectors of C in registers.
+template <int R, int V>
+PREVIT_BF16 inline void block_avx512(
+    const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c, int64_t ldc, int64_t k) {
+  __m512 sums[R][V];
+  for (auto& row : sums) {
+    for (auto& sum : row) sum = _mm512_setzero_ps();
+  }
+  for (int64_t p = 0; p < k / 2; ++p) {
+    __m512i right[V];
+    for (int v = 0; v < V; ++v) right[v] = _mm512_loadu_si512(b + p * ldb + v * kLanes);
+    for (int r = 0; r < R; ++r) {
+      int pair;
+      std::memcpy(&pair, a + r * lda + 2 * p, sizeof pair);
+      const auto left = (__m512bh)_mm512_set1_epi32(pair);
+      for (int v = 0; v < V; ++v)
+        sums[r][v] = _mm512_dpbf16_ps(sums[r][v], left, (__m512bh)right[v]);
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    for (int v = 0; v < V; ++v) _mm512_storeu_ps(c + r * ldc + v * kLanes, sums[r][v]);
+  }
+}
+
+PREVIT_BF16 void avx512_gemm(const Bf16* a,
+                             int64_t lda,
+                             const uint32_t* b,
+                             int64_t ldb,
+                             float* c,
+                             int64_t ldc,
+                             int64_t m,
+                             int64_t n,
+                             int64_t k) {
+  constexpr int kRows = 8, kVectors = 3;
+  int64_t j = 0;
+  for (; j + kVectors * kLanes <= n; j += kVectors * kLanes) {
+    for (int64_t i = 0; i < m; i += kRows) {
+      block_avx512<kRows, kVectors>(a + i * lda, lda, b + j, ldb, c + i * ldc + j, ldc, k);
+    }
+  }
+  for (; j < n; j += kLanes) {
+    for (int64_t i = 0; i < m; i += kRows) {
+      block_avx512<kRows, 1>(a + i * lda, lda, b + j, ldb, c + i * ldc + j, ldc, k);
+    }
+  }
+}
+
+#define PREVIT_AMX __attribute__((target("amx-tile,amx-bf16")))
+
+// 32 by 32 of C: tiles 0-3 hold it, 4 and 5 the rows of A, 6 and 7 the columns of B.
+PREVIT_AMX void block_amx_2x2(
+    const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c, int64_t ldc, int64_t k) {
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (int64_t p = 0; p < k; p += 32) {
+    _tile_loadd(4, a + p, lda * 2);
+    _tile_loadd(6, b + p / 2 * ldb, ldb * 4);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(7, b + p / 2 * ldb + 16, ldb * 4);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_loadd(5, a + 16 * lda + p, lda * 2);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_stored(0, c, ldc * 4);
+  _tile_stored(1, c + 16, ldc * 4);
+  _tile_stored(2, c + 16 * ldc, ldc * 4);
+  _tile_stored(3, c + 16 * ldc + 16, ldc * 4);
+}
+
+PREVIT_AMX void block_amx_1x1(
+    const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c, int64_t ldc, int64_t k) {
+  _tile_zero(0);
+  for (int64_t p = 0; p < k; p += 32) {
+    _tile_loadd(4, a + p, lda * 2);
+    _tile_loadd(6, b + p / 2 * ldb, ldb * 4);
+    _tile_dpbf16ps(0, 4, 6);
+  }
+  _tile_stored(0, c, ldc * 4);
+}
+
+void amx_gemm(const Bf16* a,
+              int64_t lda,
+              const uint32_t* b,
+              int64_t ldb,
+              float* c,
+              int64_t ldc,
+              int64_t m,
+              int64_t n,
+              int64_t k) {
+  for (int64_t i = 0; i < m; i += 32) {
+    for (int64_t j = 0; j < n; j += 32) {
+      if (i + 32 <= m && j + 32 <= n) {
+        block_amx_2x2(a + i * lda, lda, b + j, ldb, c + i * ldc + j, ldc, k);
+        continue;
+      }
+      for (int64_t y = i; y < m && y < i + 32; y += 16) {
+        for (int64_t x = j; x < n && x < j + 32; x += 16) {
+          block_amx_1x1(a + y * lda, lda, b + x, ldb, c + y * ldc + x, ldc, k);
+        }
+      }
+    }
+  }
+}
+
+struct alignas(64) TileShapes {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+const TileShapes
+    tile_shapes;  // not a local: GCC thinks that the instruction reads eight bytes of it
+
+PREVIT_AMX void configure_tiles() { _tile_loadconfig(&tile_shapes); }
+PREVIT_AMX void release_tiles() { _tile_release(); }
+
+// The processor has AMX's bfloat16 tiles and the kernel lets this process use them.
+bool have_amx() {
+  unsigned eax, ebx, ecx, edx;
+  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
+  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
+  if ((edx & kBf16) == 0 || (edx & kTile) == 0) return false;
+  constexpr long kRequestPermission = 0x1023,
+                 kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+#endif
+
+}  // namespace
+
+GemmLevel best_gemm_level() {
+#ifdef PREVIT_X86
+  static const GemmLevel level = !__builtin_cpu_supports("avx512bf16") ? GemmLevel::kGeneric
+                                 : have_amx()                          ? GemmLevel::kAmx
+                                                                       : GemmLevel::kAvx512Bf16;
+  return level;
+#else
+  return GemmLevel::kGeneric;
+#endif
+}
+
+SmallGemm small_gemm(GemmLevel level) {
+#ifdef PREVIT_X86
+  if (level == GemmLevel::kAmx) return amx_gemm;
+  if (level == GemmLevel::kAvx512Bf16) return avx512_gemm;
+#endif
+  (void)level;
+  return generic_gemm;
+}
+
+GemmSteps gemm_steps(GemmLevel level) {
+  return level == GemmLevel::kAmx ? GemmSteps{16, 32} : GemmSteps{8, 2};
+}
+
+GemmScope::GemmScope(GemmLevel level) : level_(level) {
+#ifdef PREVIT_X86
+  if (level_ == GemmLevel::kAmx) configure_tiles();
+#endif
+}
+
+GemmScope::~GemmScope() {
+#ifdef PREVIT_X86
+  if (level_ == GemmLevel::kAmx) release_tiles();
+#endif
+}
+
+}  // namespace previt

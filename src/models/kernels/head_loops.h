@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+
+#include "models/kernels/simd.h"
+
+namespace previt::loops {
+
+// NOTE [Layouts] The second operand of a product (gemm.h) holds in one dword two values
+// that are neighbours along the summed index. Rows X [n, width] are needed in four layouts:
+//
+//   - rows: the first operand of a sum over width, where they are or copied into padding;
+//   - across: the second operand of a sum over width, dword (j, r) = X[r][2j, 2j+1];
+//   - down: the second operand of a sum over n, dword (j, c) = X[2j][c], X[2j+1][c];
+//   - columns: the first operand of a sum over n, Xᵀ, which is `down` with its dwords transposed.
+//
+// Padding is zeroed once and never written with anything else.
+
+/// x [n, width], its rows `stride` apart, to rows `ld` apart.
+void copy_rows(
+    const simd::Bf16* x, int64_t stride, int64_t n, int64_t width, simd::Bf16* out, int64_t ld);
+
+/// out (c, r) = x (r, c), leading dimensions ldx and ld, which is a multiple of 16: r is padded
+/// with zeros to one.
+void transpose_dwords(
+    const uint32_t* x, int64_t ldx, int64_t rows, int64_t columns, uint32_t* out, int64_t ld);
+
+/// Pairs of rows of x [rows, width] into the dwords of `down`; an odd last row is paired
+/// with zeros.
+void pack_down(
+    const simd::Bf16* x, int64_t ldx, int64_t rows, int64_t width, uint32_t* out, int64_t ld);
+
+/// logits·scale + bias → exp(· - max) in bfloat16, zero beyond n; returns the sum and sets max.
+float softmax_row(const float* logits,
+                  const float* bias,
+                  float scale,
+                  int64_t n,
+                  int64_t padded,
+                  float* scratch,
+                  simd::Bf16* p,
+                  float* row_max);
+
+/// out [n] = x·factor.
+void scale_row(const float* x, float factor, int64_t n, simd::Bf16* out);
+
+/// p = exp(logits·scale + bias - log_sum), ds = p (dp - Σ p dp), both in place; dbias += ds.
+void softmax_backward_row(float* logits,
+                          const float* bias,
+                          float scale,
+                          float log_sum,
+                          int64_t n,
+                          float* dp,
+                          float* dbias);
+
+/// Two rows of floats → their bfloat16 pairs down, and, when given, the rows themselves.
+void store_pairs(const float* first,
+                 const float* second,
+                 int64_t padded,
+                 uint32_t* down,
+                 simd::Bf16* first_row,
+                 simd::Bf16* second_row);
+
+/// x [width, n] floats → out rows [n, width]·factor.
+void store_transposed(const float* x,
+                      int64_t ldx,
+                      int64_t n,
+                      int64_t width,
+                      float factor,
+                      simd::Bf16* out,
+                      int64_t stride);
+
+}  // namespace previt::loops

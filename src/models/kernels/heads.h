@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+
+#include "models/kernels/gemm.h"
+
+namespace previt {
+
+/// Rows of all heads inside a larger tensor: element (b, n, h, i) is at data[b·batch + n·row +
+/// h·head + i].
+template <class T>
+struct HeadRows {
+  T* data = nullptr;
+  int64_t batch = 0, row = 0, head = 0;
+  T* at(int64_t b, int64_t h) const { return data + b * batch + h * head; }
+};
+
+/// softmax(q kᵀ·scale + bias) v on the CPU in bfloat16, softmax in float32: one head of one image
+/// at a time, whose logits stay in the core's cache and are recomputed by backward from the saved
+/// log-sums.
+struct HeadAttention {
+  int64_t batch, heads, queries, keys, width;
+  float scale;
+  GemmLevel level = best_gemm_level();
+
+  HeadRows<const simd::Bf16> q, k, v;
+  HeadRows<const float> bias;  ///< [queries, keys] of b, h, its rows `row` apart; data null: none
+  float* log_sums;             ///< [batch, heads, queries]
+
+  /// Writes out and log_sums.
+  void forward(HeadRows<simd::Bf16> out) const;
+
+  /// Writes the gradients; dbias, [heads, queries, keys] zeroed, is summed over the batch, or null.
+  void backward(HeadRows<const simd::Bf16> dout,
+                HeadRows<simd::Bf16> dq,
+                HeadRows<simd::Bf16> dk,
+                HeadRows<simd::Bf16> dv,
+                float* dbias) const;
+};
+
+}  // namespace previt

@@ -1,0 +1,22 @@
+#include "models/kernels/precision.h"
+
+namespace previt {
+namespace {
+thread_local at::ScalarType current = at::kFloat;
+thread_local bool plain = false;
+}  // namespace
+
+at::ScalarType compute_type() { return current; }
+
+ComputeTypeGuard::ComputeTypeGuard(at::ScalarType type) : previous_(current) { current = type; }
+ComputeTypeGuard::~ComputeTypeGuard() { current = previous_; }
+
+bool use_cpu_kernels(const at::Tensor& x) {
+  const bool known = x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16;
+  return !plain && x.is_cpu() && known && (current == at::kFloat || current == at::kBFloat16);
+}
+
+PlainKernelsGuard::PlainKernelsGuard() : previous_(plain) { plain = true; }
+PlainKernelsGuard::~PlainKernelsGuard() { plain = previous_; }
+
+}  // namespace previt

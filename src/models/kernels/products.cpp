@@ -1,0 +1,100 @@
+#include "models/kernels/products.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/stack.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <c10/util/accumulate.h>
+
+#include "models/kernels/gemm.h"
+#include "models/kernels/loops.h"
+
+namespace previt {
+namespace {
+
+constexpr int64_t kRowBlock = 32;
+constexpr int64_t kManyRows = 512;  // fewer gain nothing
+
+using Operator = std::optional<c10::OperatorHandle>;
+
+// Called with boxed arguments: the C++ types of its strings differ between LibTorch's versions.
+at::Tensor onednn_linear(const c10::OperatorHandle& op,
+                         const at::Tensor& a,
+                         const at::Tensor& b,
+                         const at::Tensor& bias) {
+  torch::jit::Stack stack;
+  torch::jit::push(stack, a, b);
+  torch::jit::push(stack, bias.defined() ? c10::IValue(bias.to(a.scalar_type())) : c10::IValue());
+  torch::jit::push(stack, "none", c10::List<std::optional<at::Scalar>>(), "");
+  op.callBoxed(stack);
+  return torch::jit::pop(stack).toTensor();
+}
+
+int64_t whole_blocks(int64_t rows) { return (rows + kRowBlock - 1) / kRowBlock * kRowBlock; }
+
+// The same rows and those behind them, as far as the memory is the tensor's own: what these hold
+// doesn't matter.
+at::Tensor with_room(const at::Tensor& a) {
+  const int64_t rows = whole_blocks(a.size(0)), needed = a.storage_offset() + rows * a.size(1);
+  const bool pays = a.scalar_type() == at::kBFloat16 && a.size(0) >= kManyRows;
+  const bool there = static_cast<int64_t>(a.storage().nbytes() / a.element_size()) >= needed;
+  return pays && there && a.is_contiguous() ? a.as_strided({rows, a.size(1)}, {a.size(1), 1}) : a;
+}
+
+at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
+  static const Operator op =
+      c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
+  // Without a bias the framework's own choice for bfloat16 is as fast; without AVX-512 it is
+  // faster.
+  const bool by_onednn =
+      a.scalar_type() == at::kFloat || (bias.defined() && best_gemm_level() != GemmLevel::kGeneric);
+  if (op && by_onednn) return onednn_linear(*op, a, b, bias);
+  at::Tensor y = at::mm(a, b.t());
+  if (bias.defined()) loops::add_bias(y, bias.to(at::kFloat).contiguous());
+  return y;
+}
+
+// With few threads each sums over its own share of the rows: that is 7 % faster with most numbers
+// of rows than oneDNN's division of one product. With many threads there would be many sums to add.
+constexpr int64_t kFewThreads = 4;
+
+// How many threads sum for themselves; 1: the product is not divided here.
+int64_t summing_threads(const at::Tensor& a) {
+  const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
+  const bool pays = a.scalar_type() == at::kBFloat16 && threads <= kFewThreads &&
+                    a.size(0) >= threads * kManyRows;
+  return pays ? threads : 1;
+}
+
+}  // namespace
+
+at::Tensor product_with_transposed(const at::Tensor& a,
+                                   const at::Tensor& b,
+                                   const at::Tensor& bias) {
+  return product(with_room(a), b, bias).narrow(0, 0, a.size(0));
+}
+
+at::Tensor product_over_rows(const at::Tensor& a, const at::Tensor& b) {
+  const int64_t rows = a.size(0), threads = summing_threads(a);
+  if (threads == 1) return at::mm(a.t(), b).to(at::kFloat);
+  const at::Tensor sums = at::empty({threads, a.size(1), b.size(1)}, a.options());
+  at::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
+    const at::AutoDispatchBelowADInplaceOrView no_autograd;
+    for (int64_t t = first; t < last; ++t) {
+      const int64_t begin = t * rows / threads, count = (t + 1) * rows / threads - begin;
+      at::Tensor own = sums[t];
+      at::mm_out(own, a.narrow(0, begin, count).t(), b.narrow(0, begin, count));
+    }
+  });
+  return loops::sum_widened(sums);
+}
+
+at::Tensor empty_rows(at::IntArrayRef shape, const at::TensorOptions& options) {
+  const int64_t width = shape.back(), values = c10::multiply_integers(shape);
+  const int64_t rows = width == 0 ? 0 : values / width;
+  return at::empty({whole_blocks(rows) * width}, options).narrow(0, 0, values).view(shape);
+}
+
+}  // namespace previt

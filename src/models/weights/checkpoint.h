@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "models/weights/safetensors.h"
+
+namespace previt {
+
+/// What a run needs to go on as if nothing had happened, in a folder
+/// RUN/checkpoints/step_00001234/:
+///   backbone.safetensors  the model that is kept, with `backbone_metadata` as header: a backbone
+///                         under timm's names, or an image tokenizer
+///   training.safetensors  everything else: objective, optimizer, moving average
+///   meta.json             `meta`, with size and checksum of the files and of itself
+struct Checkpoint {
+  NamedTensors backbone;
+  NamedTensors training;
+  std::map<std::string, std::string> backbone_metadata;
+  nlohmann::json meta = nlohmann::json::object();  ///< the trainer's; save_checkpoint sets "step"
+  std::string folder = {};                         ///< where it was loaded from
+};
+
+/// In `meta`: how many steps had been left out in a row, as not finite, when it was saved. Above 0
+/// its weights are in doubt: they may be what the loss overflows from.
+constexpr const char* kSkippedInARow = "skipped_in_a_row";
+
+/// Writes under a temporary name, flushes every file and folder, then renames: a folder step_… is
+/// whole or absent, whenever the power goes. Removes what an interrupted save left. On failure (a
+/// full disk) removes its own files, leaves the other checkpoints untouched and throws Error. One
+/// process at a time writes to a run.
+void save_checkpoint(const std::string& run_folder, int64_t step, const Checkpoint& checkpoint);
+
+/// Throws Error that names the file which is missing, cut short or damaged.
+Checkpoint load_checkpoint(const std::string& folder);
+
+/// Checkpoint folders of a run, newest first, good or not; empty when there are none.
+std::vector<std::string> list_checkpoints(const std::string& run_folder);
+
+/// A tensor that holds NaN or infinity, by its name; "": there is none.
+std::string not_finite(const Checkpoint& checkpoint);
+
+/// The newest good checkpoint: whole, finite, and not in doubt unless all are. Adds a warning for each that
+/// it passes over; throws Error when none is left.
+Checkpoint load_latest(const std::string& run_folder, std::vector<std::string>& warnings);
+
+/// The newest checkpoint's folder that is not in doubt, damaged or not; "" where there is none.
+std::string newest_undoubted(const std::string& run_folder);
+
+/// Removes all but the newest `keep_last` (at least one) and those at a multiple of
+/// `keep_every_steps` (0: none). Those in doubt don't count; of them only the newest of all stays.
+void prune_checkpoints(const std::string& run_folder, int64_t keep_last, int64_t keep_every_steps);
+
+}  // namespace previt

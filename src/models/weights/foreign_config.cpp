@@ -1,0 +1,135 @@
+#include "models/weights/foreign_config.h"
+
+#include <utility>
+
+#include "error.h"
+
+namespace previt {
+namespace {
+
+using nlohmann::json;
+
+int64_t whole(const json& config, const char* key, int64_t otherwise) {
+  const auto it = config.find(key);
+  return it != config.end() && it->is_number_integer() ? it->get<int64_t>() : otherwise;
+}
+
+void take_heads(const json& config, const char* key, LoadedModel& model) {
+  const int64_t heads = whole(config, key, 0);
+  if (heads <= 0) return;
+  model.options.num_heads = heads;
+  model.heads_told = true;
+}
+
+// One number for a square, or [height, width].
+std::vector<int64_t> sides(const json& value) {
+  if (value.is_number_integer()) return {value.get<int64_t>()};
+  if (!value.is_array() || value.size() != 2 || !value[0].is_number_integer() ||
+      !value[1].is_number_integer()) {
+    return {};
+  }
+  return value.get<std::vector<int64_t>>();
+}
+
+std::vector<double> numbers(const json& value) {
+  std::vector<double> list;
+  if (!value.is_array()) return list;
+  for (const auto& item : value) {
+    if (item.is_number()) list.push_back(item.get<double>());
+  }
+  return list;
+}
+
+const json& member(const json& object, const char* key) {
+  static const json kNothing;
+  const auto it = object.find(key);
+  return it == object.end() ? kNothing : *it;
+}
+
+void take_normalisation(const json& mean, const json& std, NormalizeOptions& normalize) {
+  NormalizeOptions given{.mean = numbers(mean), .std = numbers(std)};
+  if (!given.mean.empty() && given.mean.size() == given.std.size()) normalize = std::move(given);
+}
+
+void apply_hf_config(const json& config, LoadedModel& model) {
+  VitOptions& o = model.options;
+  take_heads(config, "num_attention_heads", model);
+  if (const json& eps = member(config, "layer_norm_eps"); eps.is_number())
+    o.norm_eps = eps.get<double>();
+  for (const char* key : {"layer_scale_init_value", "layerscale_value"}) {
+    const json& value = member(config, key);
+    if (o.layer_scale > 0 && value.is_number() && value.get<double>() > 0)
+      o.layer_scale = value.get<double>();
+  }
+  const json& hidden_act = member(config, "hidden_act");
+  require(hidden_act.is_null() || hidden_act == "gelu",
+          "{}: hidden_act {} is not gelu",
+          model.source,
+          hidden_act.dump());
+  const json& labels = member(config, "id2label");
+  for (int64_t i = 0; i < o.num_classes && labels.is_object(); ++i) {
+    const json& name = member(labels, std::to_string(i).c_str());
+    model.class_names.push_back(name.is_string() ? name.get<std::string>() : std::to_string(i));
+  }
+}
+
+void apply_timm_config(const json& config, LoadedModel& model) {
+  VitOptions& o = model.options;
+  const json& args = member(config, "model_args");
+  if (args.is_object()) take_heads(args, "num_heads", model);
+  const json& pretrained = member(config, "pretrained_cfg");
+  if (pretrained.is_object()) {
+    take_normalisation(member(pretrained, "mean"), member(pretrained, "std"), model.normalize);
+    const json& crop_pct = member(pretrained, "crop_pct");
+    if (crop_pct.is_number() && crop_pct > 0 && crop_pct <= 1) model.crop_pct = crop_pct;
+  }
+  if (member(config, "global_pool") == "avg") o.pool = "avg";
+  for (const auto& name : member(config, "label_names")) {
+    if (name.is_string()) model.class_names.push_back(name.get<std::string>());
+  }
+}
+
+// The size in "mae_vit_base_patch16" or DINO's "vit_small" tells the heads of unusual widths.
+void apply_arguments(const json& args, LoadedModel& model) {
+  VitOptions& o = model.options;
+  for (const char* key : {"model", "arch"}) {
+    const json& value = member(args, key);
+    if (!value.is_string() || o.num_heads != 0) continue;
+    for (const char* size : {"vit_tiny", "vit_small", "vit_base", "vit_large", "vit_huge"}) {
+      const int64_t heads = resolve({.arch = size}).num_heads;
+      if (value.get<std::string>().find(size) == std::string::npos || o.embed_dim % heads != 0)
+        continue;
+      o.num_heads = heads;
+      model.heads_told = true;
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<int64_t> image_size_in(const json& config) {
+  if (!config.is_object()) return {};
+  for (const char* key : {"image_size", "input_size"}) {
+    if (const auto size = sides(member(config, key)); !size.empty()) return size;
+  }
+  const json& args = member(config, "model_args");
+  return args.is_object() ? sides(member(args, "img_size")) : std::vector<int64_t>();
+}
+
+void apply_config(const json& config, LoadedModel& model) {
+  if (!config.is_object()) return;
+  if (config.contains("model_type")) {
+    apply_hf_config(config, model);
+  } else if (config.contains("architecture")) {
+    apply_timm_config(config, model);
+  } else {
+    apply_arguments(config, model);
+  }
+}
+
+void apply_preprocessor(const json& config, LoadedModel& model) {
+  if (!config.is_object()) return;
+  take_normalisation(member(config, "image_mean"), member(config, "image_std"), model.normalize);
+}
+
+}  // namespace previt

@@ -1,0 +1,191 @@
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "error.h"
+#include "models/weights/naming.h"
+
+namespace previt {
+namespace {
+
+const at::Tensor& get(const NamedTensors& weights,
+                      const std::string& key,
+                      int64_t dims,
+                      const std::string& place) {
+  const auto it = weights.find(key);
+  require(it != weights.end(), "{}: has no {}", place, key);
+  require(it->second.dim() == dims && it->second.numel() > 0,
+          "{}: {}: {} dimensions instead of {}, or empty",
+          place,
+          key,
+          it->second.dim(),
+          dims);
+  return it->second;
+}
+
+// Side of a square of so many patches; -1 when it is none.
+int64_t square_side(int64_t patches) {
+  const auto side = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(patches))));
+  return patches > 0 && side * side == patches ? side : -1;
+}
+
+// Counts the blocks, and refuses parts that Vit has not: without them it would compute something
+// else.
+int64_t count_blocks(const NamedTensors& weights, const std::string& place) {
+  static const std::set<std::string> kParts = {
+      "norm1.weight",     "norm1.bias",
+      "norm2.weight",     "norm2.bias",
+      "attn.qkv.weight",  "attn.qkv.bias",
+      "attn.q_bias",      "attn.v_bias",
+      "ls1.gamma",        "attn.relative_position_bias_table",
+      "ls2.gamma",        "mlp.fc1.weight",
+      "mlp.fc1.bias",     "mlp.fc2.bias",
+      "attn.proj.weight", "attn.proj.bias",
+      "mlp.fc2.weight",   "mlp.w12.weight",
+      "mlp.w12.bias",     "mlp.w3.weight",
+      "mlp.w3.bias"};
+  std::set<std::string> indices;
+  for (const auto& [key, tensor] : weights) {
+    if (key.compare(0, 7, "blocks.") != 0) continue;
+    const size_t dot = std::min(key.find('.', 7), key.size() - 1);
+    require(kParts.contains(key.substr(dot + 1)),
+            "{}: {} is no part of our Vision Transformer",
+            place,
+            key);
+    indices.insert(key.substr(7, dot - 7));
+  }
+  for (size_t i = 0; i < indices.size(); ++i) {
+    require(indices.contains(std::to_string(i)), "{}: has no blocks.{}", place, i);
+  }
+  require(!indices.empty(), "{}: has no blocks", place);
+  return static_cast<int64_t>(indices.size());
+}
+
+// BEiT's attn_head_dim makes the heads together wider or narrower than the model.
+void infer_attention(const NamedTensors& weights, VitOptions& o, const std::string& place) {
+  o.qkv_bias = weights.contains("blocks.0.attn.q_bias")     ? "qv"
+               : weights.contains("blocks.0.attn.qkv.bias") ? "full"
+                                                            : "none";
+  const int64_t width = get(weights, "blocks.0.attn.qkv.weight", 2, place).size(0) / 3;
+  if (width != o.embed_dim) o.attention_dim = width;
+}
+
+void infer_mlp(const NamedTensors& weights, VitOptions& o, const std::string& place) {
+  const auto dim = static_cast<double>(o.embed_dim);
+  if (!weights.contains("blocks.0.mlp.w12.weight")) {
+    o.mlp_ratio =
+        static_cast<double>(get(weights, "blocks.0.mlp.fc1.weight", 2, place).size(0)) / dim;
+    return;
+  }
+  // DINOv2 makes the hidden width two thirds of ratio × width, rounded up to a multiple of 8.
+  o.mlp = "swiglu";
+  const int64_t hidden = get(weights, "blocks.0.mlp.w3.weight", 2, place).size(1);
+  const int64_t usual = (static_cast<int64_t>(dim * o.mlp_ratio) * 2 / 3 + 7) / 8 * 8;
+  if (hidden != usual) o.mlp_ratio = static_cast<double>(hidden) * 1.5 / dim;
+}
+
+// Which relative tables there are, and the heads that their columns tell.
+void infer_relative(const NamedTensors& weights, VitOptions& o, const std::string& place) {
+  const std::string shared = "rel_pos_bias.relative_position_bias_table";
+  const std::string own = "blocks.0.attn.relative_position_bias_table";
+  if (!weights.contains(shared) && !weights.contains(own)) return;
+  o.rel_pos_bias = !weights.contains(own)     ? "shared"
+                   : weights.contains(shared) ? "both"
+                                              : "per_block";
+  o.num_heads = get(weights, weights.contains(own) ? own : shared, 2, place).size(1);
+}
+
+int64_t patches_of(const std::vector<int64_t>& image_size, const VitOptions& o) {
+  if (image_size.empty()) return -1;
+  return image_size.front() / o.patch_size * (image_size.back() / o.patch_size);
+}
+
+void infer_image_size(const NamedTensors& weights,
+                      VitOptions& o,
+                      const std::vector<int64_t>& known,
+                      const std::string& place,
+                      const std::vector<int64_t>& otherwise) {
+  int64_t side = -1;
+  if (weights.contains("pos_embed")) {
+    const int64_t rows = get(weights, "pos_embed", 3, place).size(1);
+    const int64_t known_patches = patches_of(known, o);
+    const int64_t prefix = o.num_class_tokens();
+    o.pos_embed_cls =
+        prefix > 0 && rows != known_patches &&
+        (rows == known_patches + prefix || square_side(rows - prefix) > 0 || square_side(rows) < 0);
+    const int64_t patches = rows - o.num_prefix_positions();
+    if (patches == known_patches) {
+      o.image_size = known;
+      return;
+    }
+    side = square_side(patches);
+    if (side < 0 && patches == patches_of(otherwise, o)) {
+      o.image_size = otherwise;
+      return;
+    }
+    require(side > 0,
+            "{}: pos_embed: {} rows are no square grid, and nothing says which other; give "
+            "--set model.image_size=[HEIGHT,WIDTH]",
+            place,
+            rows);
+  } else {
+    o.pos_embed = "none";
+    if (!known.empty()) {
+      o.image_size = known;
+      return;
+    }
+    if (o.rel_pos_bias == "none") return;
+    const char* key = o.rel_pos_bias == "shared" ? "rel_pos_bias.relative_position_bias_table"
+                                                 : "blocks.0.attn.relative_position_bias_table";
+    const int64_t doubled = square_side(weights.at(key).size(0) - 3);  // (2 side - 1)² + 3 rows
+    require(doubled > 0 && doubled % 2 == 1, "{}: {}: no square grid has so many rows", place, key);
+    side = (doubled + 1) / 2;
+  }
+  o.image_size = {side * o.patch_size};
+}
+
+}  // namespace
+
+VitOptions infer_options(const NamedTensors& weights,
+                         const std::vector<int64_t>& image_size,
+                         const std::string& place,
+                         const std::vector<int64_t>& otherwise) {
+  VitOptions o;
+  const at::Tensor& patch = get(weights, "patch_embed.proj.weight", 4, place);
+  require(patch.size(2) == patch.size(3),
+          "{}: patches of {} x {} pixels are not square",
+          place,
+          patch.size(2),
+          patch.size(3));
+  require(weights.contains("patch_embed.proj.bias"), "{}: has no patch_embed.proj.bias", place);
+  o.embed_dim = patch.size(0);
+  o.in_channels = patch.size(1);
+  o.patch_size = patch.size(2);
+  o.depth = count_blocks(weights, place);
+  o.cls_token = weights.contains("cls_token");
+  o.dist_token = weights.contains("dist_token");
+  if (weights.contains("reg_token"))
+    o.register_tokens = get(weights, "reg_token", 3, place).size(1);
+  if (weights.contains("blocks.0.ls1.gamma")) o.layer_scale = 1e-5;
+  o.pool = weights.contains("fc_norm.weight") || !o.cls_token ? "avg" : "cls";
+  if (weights.contains("head.weight"))
+    o.num_classes = get(weights, "head.weight", 2, place).size(0);
+  infer_attention(weights, o, place);
+  infer_mlp(weights, o, place);
+  infer_relative(weights, o, place);
+  infer_image_size(weights, o, image_size, place, otherwise);
+
+  o.arch = "custom";
+  for (const char* arch :
+       {"vit_tiny", "vit_small", "vit_base", "vit_large", "vit_huge", "vit_giant"}) {
+    const VitOptions named = resolve({.arch = arch});
+    if (named.embed_dim != o.embed_dim || o.attention_dim != 0) continue;
+    if (o.num_heads == 0) o.num_heads = named.num_heads;
+    if (named.depth == o.depth && named.num_heads == o.num_heads) o.arch = arch;
+  }
+  return o;
+}
+
+}  // namespace previt

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "models/weights/safetensors.h"
+
+namespace previt {
+
+/// By these weights a Vision Transformer is found, whoever wrote it: everybody's name, Hugging
+/// Face's.
+constexpr const char* kPatchEmbed = "patch_embed.proj.weight";
+constexpr const char* kHfPatchEmbed = "embeddings.patch_embeddings.projection.weight";
+
+/// What stands before the names of each Vision Transformer in a state_dict: "" for a plain one.
+std::vector<std::string> network_prefixes(const NamedTensors& weights);
+
+/// A Vision Transformer in a file of weights, which may hold several: a student and its teacher,
+/// weights and their moving average.
+struct Network {
+  std::string key;     ///< of its state_dict in the file; "": the file is one itself
+  std::string prefix;  ///< of its weights' names in the state_dict, "model.backbone."
+
+  std::string name() const;  ///< both: "state_dict.model.backbone"
+  std::string kind() const;  ///< by its name: teacher, student, ema, else model
+};
+
+/// state_dicts of a file by their keys.
+using StateDicts = std::map<std::string, NamedTensors>;
+
+/// All networks of a file, the one to take first: the teacher before weights that were trained,
+/// these before their average, a student last; of the same kind the least wrapped. `wanted`, a kind
+/// or a key, puts that one first. Throws Error, led by `place`, where there is none such.
+std::vector<Network> networks_in(const StateDicts& dicts,
+                                 const std::string& place,
+                                 const std::string& wanted = "");
+
+/// Removes what torch.compile, FSDP and activation checkpointing put between the names.
+NamedTensors without_wrappers(const NamedTensors& weights);
+
+}  // namespace previt

@@ -1,0 +1,150 @@
+#include "models/weights/safetensors.h"
+
+#include <torch/types.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "error.h"
+#include "files.h"
+#include "json_text.h"
+#include "models/weights/tensor_bytes.h"
+#include "unfinished_file.h"
+
+namespace previt {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kMaxHeader = 100'000'000;  // the format's own limit
+
+const std::map<std::string, at::ScalarType> kTypes = {
+    {"F64", at::kDouble},
+    {"F32", at::kFloat},
+    {"F16", at::kHalf},
+    {"BF16", at::kBFloat16},
+    {"I64", at::kLong},
+    {"I32", at::kInt},
+    {"I16", at::kShort},
+    {"I8", at::kChar},
+    {"U8", at::kByte},
+    {"BOOL", at::kBool},
+};
+
+std::string type_name(at::ScalarType type) {
+  for (const auto& [name, candidate] : kTypes) {
+    if (candidate == type) return name;
+  }
+  fail("safetensors has no type for {}", c10::toString(type));
+}
+
+// Bounded so that neither a product nor a tensor can overflow.
+std::vector<int64_t> read_shape(const json& shape, uint64_t limit) {
+  std::vector<int64_t> sizes;
+  uint64_t elements = 1;
+  for (const auto& dimension : shape) {
+    const auto size = dimension.get<uint64_t>();
+    if (size > limit || (elements *= std::max<uint64_t>(size, 1)) > limit) {
+      throw std::runtime_error("shape is larger than the file");
+    }
+    sizes.push_back(static_cast<int64_t>(size));
+  }
+  return sizes;
+}
+
+at::Tensor read_tensor(const json& entry, const char* data, uint64_t data_size) {
+  const auto type = kTypes.find(entry.at("dtype").get<std::string>());
+  if (type == kTypes.end())
+    throw std::runtime_error("type " + entry.at("dtype").dump() + " is not known");
+  const auto begin = entry.at("data_offsets").at(0).get<uint64_t>();
+  const auto end = entry.at("data_offsets").at(1).get<uint64_t>();
+  if (begin > end || end > data_size) throw std::runtime_error("its bytes lie outside the file");
+  at::Tensor tensor = torch::empty(read_shape(entry.at("shape"), data_size + 1), type->second);
+  if (tensor.nbytes() != end - begin)
+    throw std::runtime_error("shape and number of bytes disagree");
+  set_bytes(tensor, data + begin);
+  return tensor;
+}
+
+SafeTensors parse_safetensors(const char* bytes, uint64_t size, const std::string& name) {
+  uint64_t header_size = 0;
+  require(size >= sizeof header_size, "{}: too short for a safetensors file", name);
+  std::memcpy(&header_size, bytes, sizeof header_size);
+  require(header_size <= kMaxHeader && header_size <= size - sizeof header_size,
+          "{}: not a safetensors file, or cut short",
+          name);
+  const char* header = bytes + sizeof header_size;
+  const char* data = header + header_size;
+  const uint64_t data_size = size - sizeof header_size - header_size;
+
+  const json entries =
+      json::parse(header, header + header_size, nullptr, /*allow_exceptions=*/false);
+  require(entries.is_object(), "{}: damaged header", name);
+  SafeTensors file;
+  for (const auto& [key, entry] : entries.items()) {
+    try {
+      if (key == "__metadata__") {
+        file.metadata = entry.get<std::map<std::string, std::string>>();
+      } else {
+        file.tensors[key] = read_tensor(entry, data, data_size);
+      }
+    } catch (const std::exception& e) {
+      fail("{}: {}: {}", name, key, e.what());
+    }
+  }
+  return file;
+}
+
+void write_all(std::FILE* file, const void* data, size_t size, const std::string& path) {
+  if (size > 0 && std::fwrite(data, 1, size, file) != size) {
+    const int error = errno;
+    std::fclose(file);
+    fail("{}: {}", path, std::strerror(error));
+  }
+}
+
+}  // namespace
+
+SafeTensors read_safetensors(const std::string& path) {
+  const MappedFile file(path);
+  return parse_safetensors(file.data(), file.size(), path);
+}
+
+SafeTensors parse_safetensors(const std::string& bytes, const std::string& name) {
+  return parse_safetensors(bytes.data(), bytes.size(), name);
+}
+
+void write_safetensors(const std::string& path,
+                       const NamedTensors& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  json header = json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  uint64_t offset = 0;
+  for (const auto& [name, tensor] : tensors) {
+    header[name] = {{"dtype", type_name(tensor.scalar_type())},
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {offset, offset + tensor.nbytes()}}};
+    offset += tensor.nbytes();
+  }
+  std::string text = json_text(std::move(header));
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // data stays aligned
+  const uint64_t header_size = text.size();
+
+  UnfinishedFile unfinished(path);
+  std::FILE* file = std::fopen(unfinished.path().c_str(), "wb");
+  require(file != nullptr, "{}: {}", path, std::strerror(errno));
+  write_all(file, &header_size, sizeof header_size, path);
+  write_all(file, text.data(), text.size(), path);
+  for (const auto& [name, tensor] : tensors) {
+    const at::Tensor plain = tensor.detach().to(torch::kCPU).contiguous();
+    write_all(file, plain.data_ptr(), plain.nbytes(), path);
+  }
+  const bool flushed = std::fflush(file) == 0 && ::fsync(::fileno(file)) == 0;
+  const int error = errno;
+  require(std::fclose(file) == 0 && flushed, "{}: {}", path, std::strerror(error));
+  unfinished.finish();
+}
+
+}  // namespace previt

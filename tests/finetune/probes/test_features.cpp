@@ -1,0 +1,42 @@
+#include "finetune/probes/features.h"
+
+#include "error.h"
+#include "support/catch.h"
+#include "support/tiny_run.h"
+
+using namespace previt;
+
+TEST_CASE("features of a source come once for each sample, whatever the batches") {
+  torch::manual_seed(3);
+  test::TinyObjective objective;
+  Vit& vit = *objective.vit;
+  const auto read = [&](int64_t batch) {
+    test::MemorySource source(10, batch);
+    Features features = extract_features(vit, source, {.tokens = "cls+mean"}, {});
+    const at::Tensor order = features.indices.argsort();
+    return features.values.index_select(0, order);
+  };
+  const at::Tensor one = read(10);
+  CHECK(one.sizes().vec() == std::vector<int64_t>{10, 24});
+  CHECK(torch::allclose(one, read(3), 0, 1e-5));
+  test::MemorySource source(10, 4);
+  const Features features = extract_features(vit, source, {}, {});
+  CHECK(torch::equal(features.labels, features.indices % 3));
+}
+
+TEST_CASE("each kind of feature is what its name says") {
+  test::TinyObjective objective;
+  Vit& vit = *objective.vit;
+  vit.eval();
+  const torch::NoGradGuard no_grad;
+  const at::Tensor images = torch::randn({2, 3, 8, 8});
+  const at::Tensor tokens = vit.forward_features(images);
+  const auto of = [&](const char* which) { return features_of(vit, images, {.tokens = which}); };
+  CHECK(torch::allclose(of("cls"), tokens.select(1, 0), 0, 1e-6));
+  CHECK(torch::allclose(of("pooled"), of("cls"), 0, 1e-6));
+  CHECK(torch::allclose(of("mean"), tokens.slice(1, 1).mean(1), 0, 1e-6));
+  CHECK(torch::allclose(of("cls+mean").slice(1, 1, 24, 2), of("mean"), 0, 1e-6));
+  CHECK(of("patches").sizes().vec() == std::vector<int64_t>{2, 4, 12});
+  CHECK_THROWS_WITH(features_of(vit, images, {.tokens = "cls", .blocks = 2}),
+                    "features of 2 blocks: the model has 1");
+}

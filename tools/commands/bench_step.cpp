@@ -1,0 +1,127 @@
+#include "commands/bench_step.h"
+
+#include <torch/cuda.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "cli/device.h"
+#include "cli/main.h"
+#include "error.h"
+#include "memory.h"
+#include "pretrain/pretrain_run.h"
+#include "pretrain/train/stepper.h"
+
+namespace previt::cli {
+namespace {
+
+constexpr int64_t kWarmupSteps = 2;  // before the clock: memory is touched, kernels are chosen
+
+PretrainRun read_run(const po::variables_map& args) {
+  Recipe recipe = Recipe::load(args["recipe"].as<std::string>());
+  for (const auto& assignment : args["set"].as<std::vector<std::string>>()) recipe.set(assignment);
+  if (args.count("batch") != 0) {
+    recipe.set(fmt::format("train.batch={}", args["batch"].as<int64_t>()));
+    recipe.set("train.micro_batch=0");
+  }
+  return PretrainRun::read(recipe);
+}
+
+// Random pictures as the loader gives them: uint8, channels last.
+Batch random_pictures(const Objective& objective, const RunOptions& options) {
+  const int64_t images = options.train.micro();
+  Batch batch;
+  for (const auto& view : objective.views()) {
+    for (int64_t i = 0; i < view.count; ++i) {
+      batch.views.push_back(
+          torch::randint(
+              256, {images, options.model.in_channels, view.height, view.width}, torch::kUInt8)
+              .contiguous(torch::MemoryFormat::ChannelsLast));
+    }
+  }
+  batch.labels = torch::full({images}, -1, torch::kInt64);
+  batch.indices = torch::arange(images);
+  return batch;
+}
+
+struct Timing {
+  std::vector<double> milliseconds;  // ascending
+  double loss = 0;
+};
+
+Timing time_steps(Objective& objective, const RunOptions& options, int64_t steps) {
+  Stepper stepper(objective, options);
+  const Batch pictures = random_pictures(objective, options);
+  // The middle of a long run: past the warm-up, so that the rate isn't 0.
+  StepInfo info{.step = 500, .total_steps = 1000, .steps_per_epoch = 10, .epochs = 100};
+  Timing timing;
+  for (int64_t i = 0; i < kWarmupSteps + steps; ++i, ++info.step) {
+    const auto begin = std::chrono::steady_clock::now();
+    const StepOutcome outcome = stepper.step(info, options.train.batch, [&] { return pictures; });
+    if (stepper.device().is_cuda()) torch::cuda::synchronize();
+    const std::chrono::duration<double, std::milli> spent =
+        std::chrono::steady_clock::now() - begin;
+    if (i >= kWarmupSteps) timing.milliseconds.push_back(spent.count());
+    timing.loss = outcome.loss;
+  }
+  std::sort(timing.milliseconds.begin(), timing.milliseconds.end());
+  return timing;
+}
+
+nlohmann::ordered_json describe(const Timing& timing,
+                                const RunOptions& options,
+                                double flops_per_image) {
+  const double best = timing.milliseconds.front();
+  const double images_per_second = static_cast<double>(options.train.batch) / best * 1e3;
+  return {{"milliseconds",
+           {{"min", best}, {"median", timing.milliseconds[timing.milliseconds.size() / 2]}}},
+          {"images_per_second", images_per_second},
+          {"gflops_per_second", images_per_second * flops_per_image / 1e9},
+          {"peak_memory_mib", static_cast<double>(peak_memory()) / (1 << 20)},
+          {"precision", options.train.precision},
+          {"threads", torch::get_num_threads()},
+          {"batch", options.train.batch},
+          {"loss", timing.loss}};
+}
+
+int measure_step(const po::variables_map& args) {
+  const PretrainRun run = read_run(args);
+  const int64_t steps = args["steps"].as<int64_t>();
+  if (steps < 1) fail_usage("--steps: {} is not in [1, inf)", steps);
+  if (run.options.train.threads > 0) {
+    torch::set_num_threads(static_cast<int>(run.options.train.threads));
+  }
+  torch::manual_seed(static_cast<uint64_t>(run.options.train.seed));
+  const auto objective = run.build();
+  objective->to(choose_device(args["device"].as<std::string>()));
+  objective->train();
+  const Timing timing = time_steps(*objective, run.options, steps);
+  print(describe(timing, run.options, objective->flops_per_image()).dump() + "\n");
+  return 0;
+}
+
+}  // namespace
+
+int bench_step(int argc, char** argv) {
+  po::options_description options("Options");
+  options.add_options()("recipe", po::value<std::string>()->required(), "the recipe (YAML)")(
+      "batch", po::value<int64_t>(), "images a step, all at once; without it as the recipe says")(
+      "steps", po::value<int64_t>()->default_value(5), "steps timed, after 2 that are not")(
+      "set",
+      po::value<std::vector<std::string>>()->default_value({}, "")->composing(),
+      "key.path=value on top of the recipe")(
+      "device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N");
+  return run(argc,
+             argv,
+             "bench step: times whole training steps (forward, backward, optimizer) of a recipe on "
+             "random\n"
+             "pictures in memory. images_per_second is that of the fastest step; gflops_per_second "
+             "counts the\n"
+             "arithmetic that is done, not that of the plain method.",
+             options,
+             measure_step);
+}
+
+}  // namespace previt::cli

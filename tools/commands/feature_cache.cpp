@@ -1,0 +1,117 @@
+#include "commands/feature_cache.h"
+
+#include <torch/types.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "augment/io/tensor_file.h"
+#include "error.h"
+#include "files.h"
+#include "json_options.h"
+#include "json_text.h"
+#include "log.h"
+#include "models/weights/weights.h"
+
+namespace previt::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+#ifdef PREVIT_WITH_IMAGE_IO
+
+void read_part(const TensorFileReader& file, const std::string& part, LabelledFeatures& features) {
+  features.values = file.read(part + "/values");
+  features.labels = file.read(part + "/labels");
+}
+
+void write_part(TensorFileWriter& file, const std::string& part, const LabelledFeatures& features) {
+  file.write(part + "/values", features.values);
+  file.write(part + "/labels", features.labels);
+}
+
+bool read_cache(const std::string& cache, const std::string& identity, ProbeFeatures& features) {
+  if (!fs::exists(cache)) return false;
+  const TensorFileReader file(cache);
+  if (file.description("identity") != identity) {
+    info("{}: features of another network, data or setting; made anew", cache);
+    return false;
+  }
+  read_part(file, "fit", features.fit);
+  read_part(file, "choose", features.choose);
+  read_part(file, "test", features.test);
+  info("{}: features taken from there", cache);
+  return true;
+}
+
+void write_cache(const std::string& cache, const std::string& identity, const ProbeFeatures& made) {
+  TensorFileWriter file(cache);
+  file.describe("identity", identity);
+  write_part(file, "fit", made.fit);
+  write_part(file, "choose", made.choose);
+  write_part(file, "test", made.test);
+  file.finish();
+}
+
+#else
+
+bool read_cache(const std::string& cache, const std::string&, ProbeFeatures&) {
+  fail("{}: this build keeps no HDF5 files (PREVIT_WITH_IMAGE_IO is off)", cache);
+}
+void write_cache(const std::string&, const std::string&, const ProbeFeatures&) {}
+
+#endif
+
+void add_text(Checksum& checksum, const std::string& text) {
+  checksum.update(text.c_str(), text.size() + 1);  // with its end, so that texts don't run together
+}
+
+// Size and time of a file; nothing where there is none.
+void add_file(Checksum& checksum, const fs::path& file) {
+  std::error_code none;
+  if (!fs::is_regular_file(file, none)) return;
+  const auto size = fs::file_size(file, none);
+  const auto time = fs::last_write_time(file, none).time_since_epoch().count();
+  add_text(checksum, fmt::format("{} {}", size, time));
+}
+
+}  // namespace
+
+std::string images_identity(const std::string& path, const Dataset& images) {
+  Checksum checksum;
+  add_file(checksum, path);  // a pack
+  for (const char* batch : {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4",
+                            "data_batch_5", "test_batch"}) {
+    add_file(checksum, fs::path(path) / (std::string(batch) + ".bin"));  // CIFAR-10
+  }
+  for (int64_t i = 0; i < images.size(); ++i) {
+    const std::string name = images.name(i);
+    add_text(checksum, fmt::format("{} {}", name, images.label(i)));
+    add_file(checksum, fs::path(path) / name);
+  }
+  return fmt::format("{} images {}", images.size(), checksum.hex());
+}
+
+std::string feature_identity(const Backbone& backbone,
+                             const FeatureOptions& options,
+                             const std::string& data) {
+  const nlohmann::json identity = {{"weights", weights_checksum(*backbone.vit)},
+                                   {"features", options_to_json(options)},
+                                   {"view", options_to_json(backbone.view())},
+                                   {"normalize", options_to_json(backbone.loaded.normalize)},
+                                   {"precision", at::toString(backbone.type)},
+                                   {"data", data}};
+  return json_text(identity);
+}
+
+ProbeFeatures cached_features(const std::string& cache,
+                              const std::string& identity,
+                              const std::function<ProbeFeatures()>& make) {
+  ProbeFeatures features;
+  if (!cache.empty() && read_cache(cache, identity, features)) return features;
+  features = make();
+  if (!cache.empty()) write_cache(cache, identity, features);
+  return features;
+}
+
+}  // namespace previt::cli

@@ -1,0 +1,132 @@
+#include "commands/finetune.h"
+
+#include <ATen/Parallel.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "augment/encode_png.h"
+#include "cli/device.h"
+#include "cli/failure.h"
+#include "cli/main.h"
+#include "commands/own_run.h"
+#include "error.h"
+#include "files.h"
+#include "finetune/classifier.h"
+#include "finetune/evaluation.h"
+#include "finetune/evaluation_report.h"
+#include "json_text.h"
+#include "log.h"
+#include "pretrain/train/stop_signal.h"
+#include "pretrain/train/trainer.h"
+#include "run_lock.h"
+
+namespace previt::cli {
+namespace {
+
+int report_result(const FinetuneJob& job, const nlohmann::ordered_json& result) {
+  const std::string line = json_text(result);
+  if (!job.out.empty()) {
+    std::filesystem::create_directories(job.out);
+    write_whole_file(job.out + "/result.json", line + "\n");
+  }
+  try {
+    print(line + "\n");
+  } catch (const Error& e) {
+    if (job.out.empty()) throw;
+    warn("{}; the result is in {}/result.json", e.what(), job.out);
+  }
+  return 0;
+}
+
+Evaluation evaluate(const FinetuneJob& job, Vit& vit, BatchSource& source) {
+  const RunOptions& run = job.run.run;
+  return evaluate(vit,
+                  source,
+                  run.normalize,
+                  run.train.precision == "bf16" ? torch::kBFloat16 : torch::kFloat32);
+}
+
+RunHooks describe(const FinetuneJob& job, const std::string& command) {
+  RunHooks hooks;
+#ifdef PREVIT_WITH_IMAGE_IO
+  hooks.encode_png = encode_png;
+#endif
+  hooks.title = job.loaded ? "Fine-tuning " + job.from : "Training from random weights";
+  hooks.command = command;
+  hooks.recipe = job.run.resolved();
+  hooks.settings = job.run.settings();
+  hooks.held_out = job.data.held_out;
+  hooks.kept_apart = held_out_text(job.data);
+  hooks.class_names = job.class_names();
+  hooks.crop_pct = job.run.finetune.crop_pct(job.run.run.model.image_height());
+  return hooks;
+}
+
+int train_and_evaluate(const FinetuneJob& job,
+                       std::shared_ptr<Vit> vit,
+                       const std::string& command) {
+  const auto training = job.training_source(), validation = job.validation_source();
+  std::optional<Evaluation> latest;
+  std::string why_none;  // of the latest evaluation
+  RunHooks hooks = describe(job, command);
+  hooks.evaluate = [&](int64_t epochs_done) -> std::map<std::string, double> {
+    latest.reset();
+    why_none = failure_of([&] { latest = evaluate(job, *vit, *validation); });
+    if (!latest) {  // the run is worth more than its score
+      warn("no evaluation after epoch {}: {}", epochs_done, why_none);
+      return {};
+    }
+    const Scores& scores = latest->scores;
+    return {{"top1", scores.top1()}, {"top5", scores.top5()}, {"val_loss", scores.loss()}};
+  };
+  hooks.evaluate_epochs = job.run.finetune.eval_epochs;
+  hooks.best_metric = "top1";
+  hooks.extend_report = [&](Report& report) {
+    if (latest) add_evaluation(report, *latest, hooks.class_names, hooks.encode_png);
+  };
+
+  Classifier classifier(vit, job.run, job.load_distillation(vit->parameters().front().device()));
+  const int code = train(classifier, *training, job.run.run, job.out, job.resume, hooks);
+  if (code != 0) return code;
+  nlohmann::ordered_json result =
+      latest ? latest->json() : nlohmann::ordered_json{{"not_evaluated", why_none}};
+  const BestEpoch best = best_epoch(read_whole_file(job.out + "/metrics.jsonl"), hooks.best_metric);
+  if (best.epoch > 0) {
+    result["best_top1"] = best.value;
+    result["best_epoch"] = best.epoch;
+  }
+  report_result(job, result);
+  info("report: {0}/report.html; best checkpoint: {1}",
+       job.out,
+       best.epoch > 0 ? job.out + "/best" : "none, as nothing was evaluated");
+  return 0;
+}
+
+int run_job(FinetuneJob& job, at::Device device, const std::string& command) {
+  const int64_t threads = job.run.run.train.threads;
+  if (threads > 0) at::set_num_threads(static_cast<int>(threads));
+  ignore_broken_pipes();
+  std::optional<RunLock> lock;
+  if (!job.out.empty()) lock.emplace(job.out);
+  job.open_data();
+  const auto vit = job.build_model();
+  vit->to(device);
+  if (!job.eval_only) return train_and_evaluate(job, vit, command);
+  return report_result(job, evaluate(job, *vit, *job.validation_source()).json());
+}
+
+}  // namespace
+
+int finetune(const po::variables_map& args, const std::string& command) {
+  FinetuneJob job = FinetuneJob::read(args);
+  if (args.count("print-recipe") > 0) {
+    print(job.run.resolved());
+    return 0;
+  }
+  const at::Device device = choose_device(args["device"].as<std::string>());
+  return job.run.places.around([&] { return run_job(job, device, command); });
+}
+
+}  // namespace previt::cli

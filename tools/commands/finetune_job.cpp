@@ -1,0 +1,234 @@
+#include "commands/finetune_job.h"
+
+#include <torch/utils.h>
+
+#include <algorithm>
+
+#include "augment/dataset/relabel.h"
+#include "augment/loader.h"
+#include "augment/sample_order.h"
+#include "cli/from_option.h"
+#include "commands/own_run.h"
+#include "error.h"
+#include "finetune/class_match.h"
+#include "finetune/model.h"
+#include "log.h"
+#include "models/layers/init.h"
+
+namespace previt::cli {
+namespace {
+
+constexpr char kScratch[] = "none";
+constexpr int64_t kLargestEvaluationBatch = 256;
+
+std::string text(const po::variables_map& args,
+                 const char* name,
+                 const std::string& otherwise = "") {
+  return args.count(name) > 0 ? args[name].as<std::string>() : otherwise;
+}
+
+LoadedModel load_teacher(const std::string& checkpoint) {
+  std::vector<std::string> warnings;
+  LoadedModel loaded = load_model(checkpoint, &warnings);
+  for (const std::string& warning : warnings) log_warning(warning);
+  if (!loaded.choice.empty()) info("{}: {}", loaded.source, loaded.choice);
+  return loaded;
+}
+
+std::optional<LoadedModel> load_weights(const FinetuneJob& job, const po::variables_map& args) {
+  if (job.from == kScratch) {
+    if (job.eval_only) fail_usage("--eval-only: needs a checkpoint, not --from none");
+    return std::nullopt;
+  }
+  LoadedModel loaded = load_from(args);
+  require(!job.eval_only || loaded.options.num_classes > 0,
+          "{}: has no classes to evaluate; fine-tune it first",
+          job.from);
+  return loaded;
+}
+
+Recipe read_recipe(const po::variables_map& args, const FinetuneJob& job) {
+  std::string path = text(args, "recipe");
+  if (path.empty() && job.eval_only) path = recipe_of_run(job.from);
+  Recipe recipe = path.empty() ? Recipe::parse("", "recipe") : Recipe::load(path);
+  if (args.count("data") > 0) recipe.set_text("data.path", text(args, "data"));
+  if (args.count("arch") > 0) {
+    if (job.loaded) fail_usage("--arch: only with --from none; a checkpoint has its own");
+    recipe.set("model.arch=" + text(args, "arch"));
+  }
+  apply_settings(recipe, args);
+  if (!recipe.has("data.path")) fail_usage("--data: say which images to train on");
+  return recipe;
+}
+
+ClassMatch match_and_tell(const LoadedModel& model,
+                          const std::string& name,
+                          const FinetuneJob& job,
+                          const std::string& advice) {
+  const auto classes = job.class_names();
+  ClassList data{
+      .place = job.run.run.data.path, .names = classes, .count = std::ssize(classes)};
+  if (job.eval_only) data.there = classes_in(*job.data.val, data.place);  // training may have others
+  const ClassMatch match = match_classes(
+      {.place = name, .names = model.class_names, .count = model.options.num_classes}, data, advice);
+  if (!match.note.empty()) info("{}", match.note);
+  return match;
+}
+
+// Few labels make less than a batch.
+void fit_batch(FinetuneRun& run, int64_t images) {
+  TrainOptions& train = run.run.train;
+  const SampleOrder order{.images = images, .copies = run.finetune.repeated_augmentation};
+  if (order.size() >= train.batch) return;
+  info("a batch is all {} training images instead of {}", order.size(), train.batch);
+  train.batch = order.size();
+  train.micro_batch = std::min(train.micro_batch, order.size());
+}
+
+LoaderOptions loader_options(const RunOptions& run) {
+  return {.batch = run.train.micro(),
+          .drop_last = run.train.drop_last,
+          .workers = run.data.workers,
+          .prefetch = run.data.prefetch,
+          .seed = static_cast<uint64_t>(run.train.seed),
+          .max_bad_fraction = run.data.max_bad_fraction};
+}
+
+}  // namespace
+
+po::options_description finetune_options() {
+  po::options_description options("Options");
+  add_from_option(options, "checkpoint, or none: random weights");
+  auto add = options.add_options();
+  add("data",
+      po::value<std::string>(),
+      "labelled images: class folders, .h5 pack, CIFAR-10 folder or synthetic:SPEC; instead of "
+      "data.path");
+  add("recipe", po::value<std::string>(), "YAML file; MAE's settings for the model when not given");
+  add("arch", po::value<std::string>(), "with --from none: the named size");
+  add("out", po::value<std::string>(), "run folder; runs/finetune when not given");
+  add("set",
+      po::value<std::vector<std::string>>()->composing(),
+      "key.path=value on top of the recipe; may be given again");
+  add("device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N");
+  add("eval-only", "evaluate the checkpoint's own classifier, train nothing");
+  add("resume", "go on from the last good checkpoint of the run folder");
+  add("print-recipe", "print the fully resolved recipe and end");
+  return options;
+}
+
+FinetuneJob FinetuneJob::read(const po::variables_map& args) {
+  FinetuneJob job;
+  job.from = text(args, "from");
+  job.eval_only = args.count("eval-only") > 0;
+  job.resume = args.count("resume") > 0;
+  job.out = text(args, "out", job.eval_only ? "" : "runs/finetune");
+  job.loaded = load_weights(job, args);
+  Recipe recipe = read_recipe(args, job);
+  job.run = FinetuneRun::read(recipe, job.loaded ? &*job.loaded : nullptr);
+  if (job.loaded) require_same_architecture(job.run.run.model, *job.loaded);
+  return job;
+}
+
+void FinetuneJob::open_data() {
+  eval_only ? open_evaluation_data() : open_training_data();
+  run.run.model.num_classes = std::ssize(class_names());
+  if (keeps_head()) match_head();
+  if (!eval_only) fit_batch(run, data.train->size());
+}
+
+// Of data on which the run itself trained only what it held out: the rest it has seen.
+void FinetuneJob::open_evaluation_data() {
+  const std::string& path = run.run.data.path;
+  const auto holdout = own_holdout(from, path);
+  const auto names = holdout ? own_held_out(from) : std::nullopt;
+  if (!holdout || (names && names->empty())) {
+    data.val = open_evaluated(path, out);
+    if (holdout) warn("{}: {} held nothing out and trained on these images", path, from);
+    return;
+  }
+  data.val = names ? open_held_out(path, *names, out) : open_labelled(path, *holdout, out).val;
+  info("{}: evaluated on the {} images that {} held out; it trained on the others",
+       path,
+       data.val->size(),
+       from);
+}
+
+void FinetuneJob::open_training_data() {
+  const RunOptions& options = run.run;
+  const FinetuneOptions& finetune = run.finetune;
+  data = open_labelled(options.data.path,
+                       {.holdout = finetune.holdout,
+                        .seed = static_cast<uint64_t>(options.train.seed),
+                        .per_class = finetune.per_class,
+                        .subset_seed = static_cast<uint64_t>(finetune.subset_seed)},
+                       out);
+  if (data.held_out) {
+    info("{}: no validation split; {} images of all classes are held out for it",
+         options.data.path,
+         data.val->size());
+  }
+}
+
+// The classes that a kept head has, in its order, become the data's: of the report too, and of what
+// is saved.
+void FinetuneJob::match_head() {
+  const ClassMatch match = match_and_tell(
+      *loaded, from, *this, eval_only ? "" : "; finetune.keep_head: false starts a new head");
+  auto names = loaded->class_names;
+  if (match.by_position) {
+    const auto own = class_names();
+    names.resize(own.size());
+    for (size_t i = 0; i < own.size(); ++i) names[static_cast<size_t>(match.in_model[i])] = own[i];
+  }
+  for (auto* part : {&data.train, &data.val}) {
+    if (*part) *part = relabel(*part, match.in_model, names);
+  }
+  run.run.model.num_classes = loaded->options.num_classes;
+}
+
+std::shared_ptr<Vit> FinetuneJob::build_model() const {
+  const VitOptions& model = run.run.model;
+  torch::manual_seed(static_cast<uint64_t>(run.run.train.seed));
+  const HeadChoice head{.keep = keeps_head(), .new_std = run.finetune.head_std};
+  if (loaded) return vit_from_checkpoint(*loaded, model, head);
+  auto vit = std::make_shared<Vit>(model);  // as timm initialises it
+  if (run.finetune.init == "mae") vit->init_weights_mae();
+  if (run.finetune.init == "framework") init_linears_framework(*vit);
+  vit->set_num_classes(model.num_classes, head.new_std);
+  return vit;
+}
+
+std::shared_ptr<const Distillation> FinetuneJob::load_distillation(at::Device device) const {
+  const DistillationOptions& options = run.distillation;
+  if (!options.on()) return nullptr;
+  LoadedModel loaded_teacher = load_teacher(options.teacher);
+  if (loaded_teacher.options.num_classes > 0) {
+    const ClassMatch match = match_and_tell(loaded_teacher, options.teacher, *this, "");
+    keep_classes(loaded_teacher, match.in_model);
+  }
+  Teacher teacher(loaded_teacher, run.run);
+  teacher.to(device);
+  return std::make_shared<const Distillation>(options, std::move(teacher));
+}
+
+std::unique_ptr<BatchSource> FinetuneJob::training_source() const {
+  LoaderOptions options = loader_options(run.run);
+  options.copies = run.finetune.repeated_augmentation;
+  return make_loader(data.train, {run.augment}, options, log_warning);
+}
+
+std::unique_ptr<BatchSource> FinetuneJob::validation_source() const {
+  const VitOptions& model = run.run.model;
+  const ViewSpec view = evaluation_view(model.image_height(),
+                                        model.image_width(),
+                                        run.finetune.crop_pct(model.image_height()),
+                                        run.augment.interpolation);
+  LoaderOptions options = loader_options(run.run);
+  options.batch = std::min(options.batch, kLargestEvaluationBatch);
+  options.shuffle = false;
+  options.drop_last = false;
+  return make_loader(data.val, {view}, options, log_warning);
+}
+
+}  // namespace previt::cli

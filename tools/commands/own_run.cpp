@@ -1,0 +1,87 @@
+#include "commands/own_run.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "augment/open_dataset.h"
+#include "error.h"
+#include "files.h"
+#include "finetune/finetune_options.h"
+#include "json_text.h"
+#include "utf8.h"
+
+namespace previt::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool lies_in_run(const std::string& name) {
+  return name == "best" || name == "checkpoints" || name.starts_with("step_") ||
+         name == "backbone.safetensors";
+}
+
+bool same_place(const std::string& a, const std::string& b) {
+  std::error_code none;  // synthetic: is no file
+  return a == b || fs::equivalent(a, b, none);
+}
+
+// `saved` is as the run's recipe has it: bytes that are no UTF-8 are escaped, and a relative path
+// counts from where the run was started, which as a rule is above its folder.
+bool same_data(const std::string& saved, const std::string& path, const std::string& recipe) {
+  const std::string bytes = unescaped(saved);
+  if (same_place(saved, path) || same_place(bytes, path)) return true;
+  for (fs::path above = fs::absolute(recipe); above != above.parent_path();) {
+    above = above.parent_path();
+    if (same_place(above / saved, path) || same_place(above / bytes, path)) return true;
+  }
+  return false;
+}
+
+bool is_divided(const std::string& path) {
+  const auto splits = dataset_splits(path);
+  return std::find(splits.begin(), splits.end(), "val") != splits.end();
+}
+
+}  // namespace
+
+std::string recipe_of_run(const std::string& from) {
+  fs::path at = fs::path(from).lexically_normal();
+  if (!at.has_filename()) at = at.parent_path();
+  while (!fs::exists(at / "recipe.yaml") && lies_in_run(at.filename())) at = at.parent_path();
+  const fs::path recipe = at / "recipe.yaml";
+  return fs::exists(recipe) ? recipe.string() : "";
+}
+
+std::optional<SplitOptions> own_holdout(const std::string& from, const std::string& path) {
+  const std::string file = recipe_of_run(from);
+  if (file.empty()) return std::nullopt;
+  Recipe recipe = Recipe::load(file);
+  FinetuneRun own;
+  recipe.read(own);
+  if (!same_data(own.run.data.path, path, file) || is_divided(path)) return std::nullopt;
+  return SplitOptions{.holdout = own.finetune.holdout,
+                      .seed = static_cast<uint64_t>(own.run.train.seed)};
+}
+
+std::string held_out_text(const LabelledData& data) {
+  auto names = nlohmann::json::array();
+  if (data.held_out) {
+    for (int64_t i = 0; i < data.val->size(); ++i) names.push_back(data.val->name(i));
+  }
+  return json_text(names, 0) + "\n";
+}
+
+std::optional<std::set<std::string>> own_held_out(const std::string& from) {
+  const fs::path file = fs::path(recipe_of_run(from)).parent_path() / "held_out.json";
+  if (!fs::exists(file)) return std::nullopt;
+  const auto list = nlohmann::json::parse(
+      read_whole_file(file.string()), nullptr, /*allow_exceptions=*/false);
+  const bool names = list.is_array() && std::all_of(list.begin(), list.end(), [](const auto& name) {
+    return name.is_string();
+  });
+  require(names, "{}: is no list of names", file.string());
+  return list.get<std::set<std::string>>();
+}
+
+}  // namespace previt::cli

@@ -1,0 +1,124 @@
+#include "commands/pretrain.h"
+
+#include <torch/utils.h>
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "augment/encode_png.h"
+#include "augment/open_tensor_file.h"
+#include "cli/device.h"
+#include "cli/from_option.h"
+#include "cli/main.h"
+#include "commands/knn_score.h"
+#include "commands/training_data.h"
+#include "pretrain/train/stop_signal.h"
+#include "pretrain/train/trainer.h"
+#include "run_lock.h"
+
+namespace previt::cli {
+namespace {
+
+std::string quoted(const std::string& word) {
+  const bool plain = word.find_first_of(" \t'\"$&;()*?<>|\\`[]{}#~!") == std::string::npos;
+  if (plain && !word.empty()) return word;
+  std::string safe = "'";
+  for (const char c : word) safe += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return safe + "'";
+}
+
+void require_product(Objective& objective, const std::string& name, Product product) {
+  const bool has_backbone = objective.backbone() != nullptr;
+  if (product == Product::backbone && !has_backbone) {
+    fail_usage("objective: {} makes an image tokenizer; use train_tokenizer", name);
+  }
+  if (product == Product::tokenizer && has_backbone) {
+    fail_usage("objective: {} makes a backbone, not an image tokenizer; use pretrain", name);
+  }
+}
+
+RunHooks hooks_of(const PretrainRun& run, const std::string& command, Product product) {
+  RunHooks hooks;
+#ifdef PREVIT_WITH_IMAGE_IO
+  hooks.encode_png = encode_png;
+#endif
+  if (product == Product::tokenizer) hooks.title = "image tokenizer, " + run.options.objective;
+  hooks.command = command;
+  hooks.recipe = run.resolved();
+  hooks.settings = run.settings();
+  return hooks;
+}
+
+int train_run(const PretrainRun& run,
+              const po::variables_map& args,
+              const std::string& command,
+              Product product) {
+  const RunOptions& options = run.options;
+  const std::string folder = run_folder(args);
+  ignore_broken_pipes();
+  const RunLock lock(folder);
+  const at::Device device = choose_device(args["device"].as<std::string>());
+  if (options.train.threads > 0) at::set_num_threads(static_cast<int>(options.train.threads));
+  torch::manual_seed(static_cast<uint64_t>(options.train.seed));
+  const auto objective = run.build();
+  require_product(*objective, options.objective, product);
+  objective->to(device);
+  const auto source = open_training_data(options, objective->views(), device, folder);
+  RunHooks hooks = hooks_of(run, command, product);
+  if (product == Product::backbone) {
+    hooks.evaluate = knn_score(run, *objective, folder);
+    hooks.evaluate_epochs = run.knn.epochs;
+  }
+  return train(*objective, *source, options, folder, args.count("resume") != 0, hooks);
+}
+
+}  // namespace
+
+po::options_description pretrain_options() {
+  po::options_description options("Options");
+  auto add = options.add_options();
+  add("recipe", po::value<std::string>()->required(), "YAML file that describes the run");
+  add("data",
+      po::value<std::string>(),
+      "image folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC; instead of data.path");
+  add("out", po::value<std::string>(), "run folder; runs/<recipe> when not given");
+  add("set",
+      po::value<std::vector<std::string>>()->composing(),
+      "key.path=value on top of the recipe; may be given again");
+  add("device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N");
+  add("resume", "go on from the last good checkpoint of the run folder");
+  add("print-recipe", "print the fully resolved recipe and end");
+  return options;
+}
+
+PretrainRun read_pretrain_run(const po::variables_map& args) {
+  Recipe recipe = Recipe::load(args["recipe"].as<std::string>());
+  apply_settings(recipe, args);
+  PretrainRun run = PretrainRun::read(recipe);
+  if (args.count("data") != 0) run.options.data.path = args["data"].as<std::string>();
+  run.options.open_tensors = open_tensor_file;
+  return run;
+}
+
+std::string run_folder(const po::variables_map& args) {
+  if (args.count("out") != 0) return args["out"].as<std::string>();
+  return "runs/" + std::filesystem::path(args["recipe"].as<std::string>()).stem().string();
+}
+
+int pretrain(const po::variables_map& args, const std::string& command, Product product) {
+  const PretrainRun run = read_pretrain_run(args);
+  if (args.count("print-recipe") != 0) {
+    print(run.resolved());
+    return 0;
+  }
+  return run.places.around([&] { return train_run(run, args, command, product); });
+}
+
+std::string command_line(int argc, char** argv) {
+  std::vector<std::string> words;
+  for (int i = 0; i < argc; ++i) words.push_back(quoted(argv[i]));
+  return fmt::format("{}", fmt::join(words, " "));
+}
+
+}  // namespace previt::cli

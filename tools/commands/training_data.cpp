@@ -1,0 +1,81 @@
+#include "commands/training_data.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "augment/device_augment.h"
+#include "augment/loader.h"
+#include "augment/open_dataset.h"
+#include "error.h"
+#include "log.h"
+#include "pretrain/train/run_plan.h"
+
+namespace previt::cli {
+namespace {
+
+// The size that the images have; looks at so many, evenly from all.
+ImageSize common_size(const Dataset& images, const std::string& path) {
+  constexpr int64_t kLookedAt = 100;
+  const int64_t count = std::min(images.size(), kLookedAt);
+  const auto reader = images.reader();
+  std::optional<ImageSize> common;
+  for (int64_t i = 0; i < count; ++i) {
+    ImageSize size;
+    try {
+      size = reader->open(i * images.size() / count);
+    } catch (const Error&) {  // the loader reports it
+      continue;
+    }
+    if (!common) common = size;
+    if (size == *common) continue;
+    fail_usage("data.canvas: images of {} are {} x {} and {} x {}; give a side for all of them",
+               path,
+               common->height,
+               common->width,
+               size.height,
+               size.width);
+  }
+  require(common.has_value(), "{}: none of {} images can be read", path, count);
+  return *common;
+}
+
+// Whole images, all of one size.
+ViewSpec canvas_of(const Dataset& images, const DataOptions& data) {
+  ViewSpec canvas{.name = "data.canvas", .crop = "resize", .flip = 0};
+  if (data.canvas > 0) {
+    canvas.height = canvas.width = data.canvas;
+    return canvas;
+  }
+  const ImageSize size = common_size(images, data.path);
+  canvas.height = size.height;
+  canvas.width = size.width;
+  canvas.crop = "none";
+  return canvas;
+}
+
+}  // namespace
+
+std::unique_ptr<BatchSource> open_training_data(const RunOptions& run,
+                                                const std::vector<ViewSpec>& views,
+                                                at::Device device,
+                                                const std::string& cache_folder) {
+  const DataOptions& data = run.data;
+  const LoaderOptions options{.batch = run.train.micro(),
+                              .shuffle = true,
+                              .drop_last = run.train.drop_last,
+                              .workers = data.workers,
+                              .prefetch = data.prefetch,
+                              .seed = static_cast<uint64_t>(run.train.seed),
+                              .max_bad_fraction = data.max_bad_fraction};
+  auto images = open_dataset(data.path, "train", cache_folder);
+  info("{}: {} images", data.path, images->size());
+  steps_in_epoch(run.train, images->size());  // says it by the recipe's key, the loader can't
+  if (!data.device_augment) return make_loader(std::move(images), views, options, log_warning);
+  const ViewSpec canvas = canvas_of(*images, data);
+  return make_device_augment(make_loader(std::move(images), {canvas}, options, log_warning),
+                             views,
+                             options.seed,
+                             device);
+}
+
+}  // namespace previt::cli
