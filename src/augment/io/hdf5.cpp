@@ -29,17 +29,26 @@ void write_attribute(hid_t object,
   require(H5Awrite(attribute, type, data) >= 0, "{}: HDF5 error", what);
 }
 
+/// How many values of `value_bytes` bytes an object has; an Error where that is more than what is
+/// `stored` of it, or than its whole file could hold.
+size_t checked_count(
+    hid_t object, hid_t space, hsize_t stored, size_t value_bytes, const std::string& what) {
+  const H5Handle file(H5Iget_file_id(object), H5Fclose, what);
+  hsize_t file_bytes = 0;
+  require(H5Fget_filesize(file, &file_bytes) >= 0, "{}: HDF5 error", what);
+  const hssize_t count = H5Sget_simple_extent_npoints(space);
+  require(count >= 0 &&
+              static_cast<hsize_t>(count) <= std::min(stored, file_bytes) / value_bytes,
+          "{}: damaged",
+          what);
+  return static_cast<size_t>(count);
+}
+
 }  // namespace
 
 size_t h5_stored_count(hid_t dataset, size_t value_bytes, const std::string& what) {
   const H5Handle space(H5Dget_space(dataset), H5Sclose, what);
-  const H5Handle file(H5Iget_file_id(dataset), H5Fclose, what);
-  hsize_t file_bytes = 0;
-  require(H5Fget_filesize(file, &file_bytes) >= 0, "{}: HDF5 error", what);
-  const hsize_t stored = std::min(H5Dget_storage_size(dataset), file_bytes);
-  const hssize_t count = H5Sget_simple_extent_npoints(space);
-  require(count >= 0 && static_cast<hsize_t>(count) <= stored / value_bytes, "{}: damaged", what);
-  return static_cast<size_t>(count);
+  return checked_count(dataset, space, H5Dget_storage_size(dataset), value_bytes, what);
 }
 
 int64_t h5_read_number(hid_t object, const char* name, const std::string& place) {
@@ -57,11 +66,9 @@ std::string h5_read_text(hid_t object, const char* name, const std::string& plac
   const H5Handle attribute = open_attribute(object, name, place);
   const std::string what = place + ": " + name;
   const H5Handle space(H5Aget_space(attribute), H5Sclose, what);
-  const hssize_t bytes = H5Sget_simple_extent_npoints(space);
-  require(bytes > 0 && static_cast<hsize_t>(bytes) <= H5Aget_storage_size(attribute),
-          "{}: damaged",
-          what);
-  std::string text(static_cast<size_t>(bytes), '\0');
+  std::string text(
+      checked_count(attribute, space, H5Aget_storage_size(attribute), 1, what), '\0');
+  require(!text.empty(), "{}: damaged", what);
   require(H5Aread(attribute, H5T_NATIVE_UINT8, text.data()) >= 0, "{}: HDF5 error", what);
   text.pop_back();
   return text;
