@@ -6,6 +6,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [[ $# == 2 ]] || { sed -n '5s/^# *//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+source tools/endurance/same_run.sh
 old=$(realpath "$1") new=$(realpath "$2")
 work=$(mktemp -d)
 export OMP_NUM_THREADS=1
@@ -24,15 +25,7 @@ declare -A method=(
 
 # run BIN NAME PRECISION OUT: all that it says goes to OUT.log.
 run() { "$1"/${method[$2]} "${short[@]}" --set train.precision="$3" --out "$4" --resume >>"$4.log" 2>&1; }
-weights() { ls -d "$1"/checkpoints/step_* | sort | tail -n 1; }
-# Everything that isn't about time.
-losses() { sed -E 's/,"(images_per_second|data_wait)":[^,}]*//g' "$1/metrics.jsonl"; }
-same() {
-  cmp <(losses "$1") <(losses "$2") || { echo "see $1, $2" >&2; exit 1; }
-  for file in backbone training; do
-    cmp "$(weights "$1")/$file.safetensors" "$(weights "$2")/$file.safetensors" || { echo "see $1, $2" >&2; exit 1; }
-  done
-}
+same() { same_run "$1" "$2" >&2 || { echo "see $1, $2" >&2; exit 1; }; }
 
 "$old"/train_tokenizer --recipe recipes/quickstart/tokenizer.yaml --device cpu --set train.epochs=1 \
   --data synthetic:species,size=32,count=64,val=0 --set 'model.image_size=[32]' --set model.patch_size=4 \
@@ -50,10 +43,10 @@ for name in mae dino beit finetune; do
     until compgen -G "$c/checkpoints/step_*" >/dev/null || ! kill -0 $pid 2>/dev/null; do sleep 0.02; done
     pkill -KILL -P $pid 2>/dev/null || true
     wait $pid 2>/dev/null || true
-    kept=$(weights "$c")
+    kept=$(newest "$c")
     run "$new" $name $precision "$c" || { tail -n 1 "$c.log" >&2; exit 1; }
     same "$a" "$c"
-    echo "$name $precision: $(losses "$a" | grep -c '"loss"') losses and the weights are the same; also continued from ${kept##*/}"
+    echo "$name $precision: $(lines_of "$a" | grep -c '"loss"') losses and the weights are the same; also continued from ${kept##*/}"
   done
 done
 rm -rf "$work"
