@@ -105,8 +105,9 @@ void verify(const fs::path& path, const json& expected) {
           path.string(),
           size,
           expected.at("size").get<uint64_t>());
-  require(
-      checksum_of_file(path) == expected.at("xxh64"), "{}: damaged: wrong checksum", path.string());
+  require(checksum_of_file(path) == expected.at("xxh64").get<std::string>(),
+          "{}: damaged: wrong checksum",
+          path.string());
 }
 
 // A damaged one is not in doubt: loading it says what is wrong.
