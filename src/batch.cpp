@@ -31,7 +31,9 @@ std::string wrong_rand_augment(const std::string& policy) {
 void visit(FieldVisitor& v, ViewSpec& o) {
   v.field("height", o.height, "pixels; 0: as model.image_size", at_least(0));
   v.field("width", o.width, "pixels; 0: as model.image_size", at_least(0));
-  v.field("crop", o.crop, "how the view is cut out",
+  v.field("crop",
+          o.crop,
+          "how the view is cut out",
           {"random_resized", "single_draw", "center", "resize", "none"});
   v.field("scale", o.scale, "share of the image's area, lowest and highest", {0, 1, true});
   v.field("ratio", o.ratio, "width over height, lowest and highest", above(0));
@@ -55,7 +57,9 @@ void visit(FieldVisitor& v, ViewSpec& o) {
   v.check("rand_augment", wrong_rand_augment(o.rand_augment));
 }
 
-ViewSpec evaluation_view(int64_t height, int64_t width, double crop_pct,
+ViewSpec evaluation_view(int64_t height,
+                         int64_t width,
+                         double crop_pct,
                          const std::string& interpolation) {
   ViewSpec spec;
   spec.name = "eval";
@@ -78,8 +82,10 @@ at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, 
   const int64_t channels = grey ? 1 : pixels.size(1);
   require(static_cast<int64_t>(options.mean.size()) == channels &&
               static_cast<int64_t>(options.std.size()) == channels,
-          "normalize: {} channels but {} means and {} standard deviations", channels,
-          options.mean.size(), options.std.size());
+          "normalize: {} channels but {} means and {} standard deviations",
+          channels,
+          options.mean.size(),
+          options.std.size());
   const auto on_device = torch::dtype(torch::kFloat32).device(device);
   const double unit = pixels.scalar_type() == torch::kUInt8 ? 255 : 1;
   at::Tensor mean = torch::tensor(options.mean, on_device).view({1, channels, 1, 1});

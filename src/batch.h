@@ -15,7 +15,7 @@ namespace previt {
 /// The defaults are MAE's (mae:main_pretrain.py): random resized crop (0.2, 1), bicubic, flip.
 struct ViewSpec {
   std::string name = "view";
-  int64_t count = 1;  ///< independent crops of this kind per image
+  int64_t count = 1;                  ///< independent crops of this kind per image
   int64_t height = 224, width = 224;  ///< pixels; 0 in a recipe: those of model.image_size
 
   std::string crop = "random_resized";  ///< random_resized | single_draw | center | resize | none
@@ -34,15 +34,17 @@ struct ViewSpec {
   int64_t solarize_threshold = 128;
   std::string rand_augment{};  ///< timm's config string ("rand-m9-mstd0.5-inc1"), "" for none
 
-  /// Names an earlier spec whose crop boxes and flips this one repeats, crop by crop, at its own size
-  /// and interpolation (BEiT's tokenizer view); "" for its own. Colour changes are repeated too, less
-  /// those whose probability here is 0.
+  /// Names an earlier spec whose crop boxes and flips this one repeats, crop by crop, at its own
+  /// size and interpolation (BEiT's tokenizer view); "" for its own. Colour changes are repeated
+  /// too, less those whose probability here is 0.
   std::string same_crop_as{};
 };
 void visit(FieldVisitor& v, ViewSpec& o);
 
 /// The evaluation view: resize the short side to size / crop_pct, centre crop, nothing random.
-ViewSpec evaluation_view(int64_t height, int64_t width, double crop_pct,
+ViewSpec evaluation_view(int64_t height,
+                         int64_t width,
+                         double crop_pct,
                          const std::string& interpolation = "bicubic");
 
 /// Pixel normalisation, applied on the device: (pixel / 255 - mean) / std per channel.
@@ -60,7 +62,8 @@ at::Tensor denormalize(const at::Tensor& images, const NormalizeOptions& options
 
 /// What one step sees. B images; a source fills uint8 views, the trainer normalises them.
 struct Batch {
-  /// One tensor [B, C, H, W] per crop, in the order of the specs, each spec's `count` crops in a row.
+  /// One tensor [B, C, H, W] per crop, in the order of the specs, each spec's `count` crops in a
+  /// row.
   std::vector<at::Tensor> views;
   at::Tensor labels;   ///< [B] int64, -1 where there is none
   at::Tensor indices;  ///< [B] int64, the samples' numbers in the dataset; on the host
@@ -69,8 +72,8 @@ struct Batch {
 
 Batch first_images(Batch batch, int64_t count);
 
-/// Endless stream of batches with an exact position. Batches depend only on the seed and the position,
-/// not on threads. The engine knows nothing else about data.
+/// Endless stream of batches with an exact position. Batches depend only on the seed and the
+/// position, not on threads. The engine knows nothing else about data.
 class BatchSource {
  public:
   virtual ~BatchSource() = default;

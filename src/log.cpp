@@ -67,8 +67,7 @@ void log_warning(const std::string& text) {
   Output& out = output();
   const std::lock_guard lock(out.mutex);
   const std::string one = on_one_line(text);
-  write_line(
-      out, "warning: " + one, (colours() ? "\033[33mwarning:\033[0m " : "warning: ") + one);
+  write_line(out, "warning: " + one, (colours() ? "\033[33mwarning:\033[0m " : "warning: ") + one);
 }
 
 bool log_is_terminal() {

@@ -19,16 +19,16 @@ struct Range {
 };
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-inline Range between(double low, double high) { return {low, high}; }                    // [low, high]
-inline Range inside(double low, double high) { return {low, high, true, true}; }         // (low, high)
-inline Range at_least(double low) { return {low, kInfinity}; }                           // [low, ∞)
-inline Range above(double low) { return {low, kInfinity, true}; }                        // (low, ∞)
+inline Range between(double low, double high) { return {low, high}; }             // [low, high]
+inline Range inside(double low, double high) { return {low, high, true, true}; }  // (low, high)
+inline Range at_least(double low) { return {low, kInfinity}; }                    // [low, ∞)
+inline Range above(double low) { return {low, kInfinity, true}; }                 // (low, ∞)
 
 using Choices = std::vector<std::string>;
 
-/// Walks the fields of an options struct. An options type `Foo` is an aggregate with defaults and one
-/// free function `void visit(FieldVisitor&, Foo&)` that names each field once, with help and range;
-/// reading a recipe, `--set`, range errors and the resolved recipe all come from that list.
+/// Walks the fields of an options struct. An options type `Foo` is an aggregate with defaults and
+/// one free function `void visit(FieldVisitor&, Foo&)` that names each field once, with help and
+/// range; reading a recipe, `--set`, range errors and the resolved recipe all come from that list.
 ///
 ///     struct EmaOptions { double decay = 0; };
 ///     void visit(FieldVisitor& v, EmaOptions& o) {
@@ -41,9 +41,18 @@ class FieldVisitor {
   virtual void field(const char* name, double& value, const char* help, Range range = {}) = 0;
   virtual void field(const char* name, int64_t& value, const char* help, Range range = {}) = 0;
   virtual void field(const char* name, bool& value, const char* help) = 0;
-  virtual void field(const char* name, std::string& value, const char* help, Choices choices = {}) = 0;
-  virtual void field(const char* name, std::vector<double>& value, const char* help, Range range = {}) = 0;
-  virtual void field(const char* name, std::vector<int64_t>& value, const char* help, Range range = {}) = 0;
+  virtual void field(const char* name,
+                     std::string& value,
+                     const char* help,
+                     Choices choices = {}) = 0;
+  virtual void field(const char* name,
+                     std::vector<double>& value,
+                     const char* help,
+                     Range range = {}) = 0;
+  virtual void field(const char* name,
+                     std::vector<int64_t>& value,
+                     const char* help,
+                     Range range = {}) = 0;
 
   /// What is wrong with a field that was visited before, where its range can't say it; "": nothing.
   /// `name` may lie in a section: "normalize.mean". Readers fail with it at the field's place.

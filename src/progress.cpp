@@ -96,10 +96,8 @@ std::string Progress::bar_text(const ProgressState& state, double seconds_left, 
   const auto full = static_cast<int64_t>(share_done(state) * kCells);
   std::string bar;
   for (int64_t i = 0; i < kCells; ++i) bar += i < full ? "█" : "░";
-  const std::string text = fmt::format("{} {:3.0f}%  {}",
-                                       place(state),
-                                       100 * share_done(state),
-                                       figures(state, seconds_left));
+  const std::string text = fmt::format(
+      "{} {:3.0f}%  {}", place(state), 100 * share_done(state), figures(state, seconds_left));
   // A line that wraps can't be erased.
   const int64_t room = width - 1;
   if (room >= kCells + 1 + static_cast<int64_t>(text.size())) return bar + " " + text;

@@ -44,12 +44,14 @@ std::string place(const std::string& file, const YAML::Mark& mark) {
 
 bool all_utf8(const YAML::Node& node) {
   if (node.IsScalar()) return is_utf8(node.Scalar());
-  return !node.IsSequence() || std::all_of(node.begin(), node.end(), [](const auto& item) {
-    return all_utf8(item);
-  });
+  return !node.IsSequence() ||
+         std::all_of(node.begin(), node.end(), [](const auto& item) { return all_utf8(item); });
 }
 
-void merge(Entry& into, const YAML::Node& node, const std::string& file, const std::string& path,
+void merge(Entry& into,
+           const YAML::Node& node,
+           const std::string& file,
+           const std::string& path,
            int depth) {
   if (depth > kMaxNesting) fail_usage("{}: {}: nested too deeply", place(file, node.Mark()), path);
   std::set<std::string> seen;
@@ -114,7 +116,8 @@ void merge_file(Entry& root, const std::string& path, int depth) {
   if (node.IsMap()) {
     if (const YAML::Node base = node["base"]; base.IsDefined()) {
       if (!base.IsScalar()) fail_usage("{}: base: must be a file name", place(path, base.Mark()));
-      merge_file(root, (std::filesystem::path(path).parent_path() / base.Scalar()).string(), depth + 1);
+      merge_file(
+          root, (std::filesystem::path(path).parent_path() / base.Scalar()).string(), depth + 1);
     }
   }
   merge_text(root, text, path);
@@ -125,7 +128,7 @@ void merge_file(Entry& root, const std::string& path, int depth) {
 struct Recipe::Impl : FieldVisitor {
   std::string name;
   Entry root;
-  std::vector<std::string> path;         // where the reader stands
+  std::vector<std::string> path;                       // where the reader stands
   std::map<std::string, std::set<std::string>> known;  // section -> names that were asked for
 
   std::string section() const {
@@ -159,7 +162,9 @@ struct Recipe::Impl : FieldVisitor {
     return where;
   }
 
-  [[noreturn]] static void fail_at(const Entry& entry, const std::string& key, const std::string& message) {
+  [[noreturn]] static void fail_at(const Entry& entry,
+                                   const std::string& key,
+                                   const std::string& message) {
     fail_usage("{}: {}: {}", entry.where, key, message);
   }
 
@@ -177,16 +182,21 @@ struct Recipe::Impl : FieldVisitor {
   }
 
   template <class T>
-  static T convert(const Entry& entry, const std::string& key, const YAML::Node& node, const char* what) {
+  static T convert(const Entry& entry,
+                   const std::string& key,
+                   const YAML::Node& node,
+                   const char* what) {
     T value{};
     if (!node.IsScalar() || !YAML::convert<T>::decode(node, value)) {
-      fail_at(entry, key, fmt::format("{} is not {}", node.IsScalar() ? node.Scalar() : "this", what));
+      fail_at(
+          entry, key, fmt::format("{} is not {}", node.IsScalar() ? node.Scalar() : "this", what));
     }
     return value;
   }
 
   static void check(const Entry& entry, const std::string& key, double value, const Range& range) {
-    if (!range.contains(value)) fail_at(entry, key, fmt::format("{} is not in {}", value, range.text()));
+    if (!range.contains(value))
+      fail_at(entry, key, fmt::format("{} is not in {}", value, range.text()));
   }
 
   template <class T>
@@ -199,7 +209,10 @@ struct Recipe::Impl : FieldVisitor {
   }
 
   template <class T>
-  void numbers(const char* field_name, std::vector<T>& value, const Range& range, const char* what) {
+  void numbers(const char* field_name,
+               std::vector<T>& value,
+               const Range& range,
+               const char* what) {
     with(field_name, [&](const Entry& entry, const std::string& key) {
       if (!entry.value.IsSequence()) fail_at(entry, key, "is a list, like [1, 2]");
       std::vector<T> read;
@@ -211,7 +224,9 @@ struct Recipe::Impl : FieldVisitor {
     });
   }
 
-  void field(const char* n, double& v, const char*, Range r) override { number(n, v, r, "a number"); }
+  void field(const char* n, double& v, const char*, Range r) override {
+    number(n, v, r, "a number");
+  }
   void field(const char* n, int64_t& v, const char*, Range r) override {
     number(n, v, r, "a whole number");
   }
@@ -224,12 +239,16 @@ struct Recipe::Impl : FieldVisitor {
   }
   void field(const char* n, std::string& v, const char*, Choices choices) override {
     with(n, [&](const Entry& entry, const std::string& key) {
-      const auto read = entry.value.IsNull() ? std::string()
-                                             : convert<std::string>(entry, key, entry.value, "a word");
+      const auto read = entry.value.IsNull()
+                            ? std::string()
+                            : convert<std::string>(entry, key, entry.value, "a word");
       if (!choices.empty() && std::find(choices.begin(), choices.end(), read) == choices.end()) {
         const auto near = nearest_word(read, choices);
-        fail_at(entry, key,
-                fmt::format("{} is not one of {}{}", read, fmt::join(choices, ", "),
+        fail_at(entry,
+                key,
+                fmt::format("{} is not one of {}{}",
+                            read,
+                            fmt::join(choices, ", "),
                             near.empty() ? "" : fmt::format("; did you mean {}?", near)));
       }
       v = read;
@@ -258,9 +277,11 @@ struct Recipe::Impl : FieldVisitor {
     for (const auto& [child_name, child] : entry.children) {
       if (!it->second.contains(child_name)) {
         const auto near = nearest_word(child_name, it->second);
-        fail_at(child, join(section_name, child_name),
-                near.empty() ? fmt::format("unknown key; known here: {}", fmt::join(it->second, ", "))
-                             : fmt::format("unknown key; did you mean {}?", near));
+        fail_at(child,
+                join(section_name, child_name),
+                near.empty()
+                    ? fmt::format("unknown key; known here: {}", fmt::join(it->second, ", "))
+                    : fmt::format("unknown key; did you mean {}?", near));
       }
       require_all_read(child, join(section_name, child_name));
     }
@@ -289,7 +310,8 @@ Recipe Recipe::parse(const std::string& text, const std::string& name) {
 void Recipe::set(const std::string& assignment) {
   const std::string where = "--set " + assignment;
   const auto equals = assignment.find('=');
-  if (equals == std::string::npos || equals == 0) fail_usage("{}: write it as key.path=value", where);
+  if (equals == std::string::npos || equals == 0)
+    fail_usage("{}: write it as key.path=value", where);
   const std::string text = assignment.substr(equals + 1);
   // A path may have any bytes; YAML may not.
   const YAML::Node value = is_utf8(text) ? parse_yaml(text, where) : YAML::Node(text);
@@ -352,8 +374,10 @@ namespace {
 std::string yaml_word(const std::string& value) {
   YAML::Emitter emitter;
   emitter << YAML::DoubleQuoted << utf8_or_escaped(value);
-  const bool plain = !value.empty() && value.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNO"
-                                                               "PQRSTUVWXYZ_/.") == std::string::npos &&
+  const bool plain = !value.empty() &&
+                     value.find_first_not_of(
+                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNO"
+                         "PQRSTUVWXYZ_/.") == std::string::npos &&
                      value != "true" && value != "false" && value != "null" && value != "yes" &&
                      value != "no" && value != "on" && value != "off";
   return plain ? value : emitter.c_str();

@@ -33,9 +33,11 @@ class KeyPlaces {
   std::map<std::string, std::string> places_;
 };
 
-/// A run described in YAML: nested keys, `base:` to inherit another file (relative to this one), and
-/// `--set a.b=value` on top. Every problem is a UsageError led by file, line and full key:
+/// A run described in YAML: nested keys, `base:` to inherit another file (relative to this one),
+/// and `--set a.b=value` on top. Every problem is a UsageError led by file, line and full key:
+///
 ///     recipes/mae.yaml:12: mae.mask_ratio: 1.5 is not in (0, 1)
+///
 /// Nothing below this class sees YAML: options structs are filled through their `visit`.
 class Recipe {
  public:
@@ -79,16 +81,22 @@ class Recipe {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Collects options as YAML text: the fully resolved recipe written beside a run, which reads back to
-/// the same options.
+/// Collects options as YAML text: the fully resolved recipe written beside a run, which reads back
+/// to the same options.
 class RecipeWriter final : public FieldVisitor {
  public:
   void field(const char* name, double& value, const char* help, Range range = {}) override;
   void field(const char* name, int64_t& value, const char* help, Range range = {}) override;
   void field(const char* name, bool& value, const char* help) override;
   void field(const char* name, std::string& value, const char* help, Choices choices = {}) override;
-  void field(const char* name, std::vector<double>& value, const char* help, Range range = {}) override;
-  void field(const char* name, std::vector<int64_t>& value, const char* help, Range range = {}) override;
+  void field(const char* name,
+             std::vector<double>& value,
+             const char* help,
+             Range range = {}) override;
+  void field(const char* name,
+             std::vector<int64_t>& value,
+             const char* help,
+             Range range = {}) override;
 
   const std::string& text() const { return text_; }
 

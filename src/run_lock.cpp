@@ -65,7 +65,8 @@ bool RunLock::take() {
 }
 
 bool RunLock::is_in_place() const {
-  struct stat held {}, there {};
+  struct stat held {
+  }, there{};
   return ::fstat(file_, &held) == 0 && ::stat(path_.c_str(), &there) == 0 &&
          held.st_dev == there.st_dev && held.st_ino == there.st_ino;
 }

@@ -24,10 +24,8 @@ UnfinishedFile::~UnfinishedFile() {
 
 void UnfinishedFile::finish() {
   if (path_ == target_) return;
-  require(std::rename(path_.c_str(), target_.c_str()) == 0,
-          "{}: {}",
-          target_,
-          std::strerror(errno));
+  require(
+      std::rename(path_.c_str(), target_.c_str()) == 0, "{}: {}", target_, std::strerror(errno));
   path_ = target_;
 }
 

@@ -4,8 +4,8 @@
 
 namespace previt {
 
-/// A file that is to be there under its name only once it is whole: written beside it until finish(),
-/// and removed if that is never called. What is no file, as a pipe, is written itself.
+/// A file that is to be there under its name only once it is whole: written beside it until
+/// finish(), and removed if that is never called. What is no file, as a pipe, is written itself.
 class UnfinishedFile {
  public:
   explicit UnfinishedFile(const std::string& path);

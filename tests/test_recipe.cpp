@@ -1,6 +1,5 @@
-#include "recipe.h"
-
 #include "error.h"
+#include "recipe.h"
 #include "support/catch.h"
 
 using namespace previt;
@@ -44,7 +43,8 @@ std::string error_of(const std::string& text) {
 }  // namespace
 
 TEST_CASE("a text is taken as it is, whatever it were as YAML") {
-  for (const std::string text : {"photos #2", "[x]", "a: b", "null", "~", "- a", " x ", "*x", "%41"}) {
+  for (const std::string text :
+       {"photos #2", "[x]", "a: b", "null", "~", "- a", " x ", "*x", "%41"}) {
     auto recipe = Recipe::parse("", "recipe");
     recipe.set_text("kind", text);
     Outer options;
@@ -108,12 +108,14 @@ TEST_CASE("what a range can't say, and what only a later check finds, comes with
 
 TEST_CASE("recipe errors say where and what") {
   CHECK(error_of("inner:\n  ratio: 1.5\n") == "r.yaml:2: inner.ratio: 1.5 is not in (0, 1)");
-  CHECK(error_of("inner:\n  ratoi: 0.5\n") == "r.yaml:2: inner.ratoi: unknown key; did you mean ratio?");
+  CHECK(error_of("inner:\n  ratoi: 0.5\n") ==
+        "r.yaml:2: inner.ratoi: unknown key; did you mean ratio?");
   CHECK(error_of("count: many\n") == "r.yaml:1: count: many is not a whole number");
   CHECK(error_of("count: 1.5\n") == "r.yaml:1: count: 1.5 is not a whole number");
   CHECK(error_of("flag: 3\n") == "r.yaml:1: flag: 3 is not true or false");
   CHECK(error_of("kind: bet\n") == "r.yaml:1: kind: bet is not one of a, beta; did you mean beta?");
-  CHECK(error_of("inner: 5\n") == "r.yaml:1: inner: is a section of `key: value` lines, not a single value");
+  CHECK(error_of("inner: 5\n") ==
+        "r.yaml:1: inner: is a section of `key: value` lines, not a single value");
   CHECK(error_of("inner:\n  size: 3\n") == "r.yaml:2: inner.size: is a list, like [1, 2]");
   CHECK(error_of("count: 1\ncount: 2\n") == "r.yaml:2: count: given twice");
   CHECK_THAT(error_of("kind: [\n"), ContainsSubstring("r.yaml:"));

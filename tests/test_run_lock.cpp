@@ -26,7 +26,8 @@ TEST_CASE("a run folder has one writer at a time, and the second learns who it i
 
 TEST_CASE("a lock of another process that is gone does not block, whatever its file says") {
   const TempFolder temp;
-  write_whole_file(temp.path() + "/.lock", GENERATE(as<std::string>(), "process 1 on here", "", "\xFF"));
+  write_whole_file(temp.path() + "/.lock",
+                   GENERATE(as<std::string>(), "process 1 on here", "", "\xFF"));
   const RunLock lock(temp.path());
 }
 

@@ -5,11 +5,10 @@
 int main(int argc, char** argv) {
   using namespace previt;
   const std::string command = cli::command_line(argc, argv);
-  return cli::run(argc,
-                  argv,
-                  "train_tokenizer: trains an image tokenizer from unlabelled images",
-                  cli::pretrain_options(),
-                  [&](const auto& args) {
-                    return cli::pretrain(args, command, cli::Product::tokenizer);
-                  });
+  return cli::run(
+      argc,
+      argv,
+      "train_tokenizer: trains an image tokenizer from unlabelled images",
+      cli::pretrain_options(),
+      [&](const auto& args) { return cli::pretrain(args, command, cli::Product::tokenizer); });
 }

@@ -278,7 +278,8 @@ void Loader::fill_slot(Job& job, int64_t slot, SampleRenderer& renderer) {
       job.bad.push_back({index, reason});
     }
   }
-  const int64_t last = order[(job.start + slot + attempts - 1) % static_cast<int64_t>(order.size())];
+  const int64_t last =
+      order[(job.start + slot + attempts - 1) % static_cast<int64_t>(order.size())];
   fail("{}: {}; no image of {} in a row is readable",
        dataset_->name(last % dataset_->size()),
        reason,

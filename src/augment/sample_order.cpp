@@ -27,8 +27,7 @@ std::vector<int64_t> SampleOrder::of_epoch(int64_t epoch) const {
   if (copies == 1) return order;
   std::vector<int64_t> repeated(static_cast<size_t>(size()));
   for (int64_t i = 0; i < size(); ++i) {
-    repeated[static_cast<size_t>(i)] =
-        order[static_cast<size_t>(i / copies)] + i % copies * all;
+    repeated[static_cast<size_t>(i)] = order[static_cast<size_t>(i / copies)] + i % copies * all;
   }
   return repeated;
 }

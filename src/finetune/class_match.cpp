@@ -137,9 +137,7 @@ bool only_numbered(const Names& names, int64_t count) {
          std::all_of(names.begin(), names.end(), is_number);
 }
 
-ClassMatch match_classes(const ClassList& model,
-                         const ClassList& data,
-                         const std::string& advice) {
+ClassMatch match_classes(const ClassList& model, const ClassList& data, const std::string& advice) {
   const bool named = static_cast<int64_t>(model.names.size()) == model.count;
   const bool same = model.names == data.names;
   const auto numbers = numbers_of(named ? model.names : Names());

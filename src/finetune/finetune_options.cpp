@@ -24,11 +24,12 @@ void require_finetuning(Recipe& recipe) {
   for (const std::string& name : registry.names()) {
     const bool own_section = !recipe.has("objective") && recipe.has(name);
     if (asked != name && !own_section) continue;
-    const bool tokenizer = std::find(kTokenizers.begin(), kTokenizers.end(), name) != kTokenizers.end();
-    recipe.fail_at("objective",
-                   fmt::format("{} is for pretraining; use {}",
-                               name,
-                               tokenizer ? "train_tokenizer" : "pretrain"));
+    const bool tokenizer =
+        std::find(kTokenizers.begin(), kTokenizers.end(), name) != kTokenizers.end();
+    recipe.fail_at(
+        "objective",
+        fmt::format(
+            "{} is for pretraining; use {}", name, tokenizer ? "train_tokenizer" : "pretrain"));
   }
   if (asked != "finetune") {
     recipe.fail_at("objective", fmt::format("{} is not finetune", asked));

@@ -16,7 +16,7 @@ namespace previt {
 struct FinetuneOptions {
   double smoothing = 0.1;
   MixOptions mix;
-  double erasing = 0.25;              ///< share of images with an erased box
+  double erasing = 0.25;  ///< share of images with an erased box
   /// Of --from none: mae (xavier) | timm (trunc_normal; DeiT) | framework (PyTorch's own layers)
   std::string init = "mae";
   double head_std = 2e-5;             ///< of the new head's weights; its bias is 0
@@ -24,7 +24,7 @@ struct FinetuneOptions {
   int64_t repeated_augmentation = 1;  ///< copies of an image in a row (SampleOrder); 1: off
   int64_t per_class = 0;              ///< training images per class, for few-label runs; 0: all
   int64_t subset_seed = 0;            ///< which ones
-  double holdout = 0.1;  ///< share held out of data that has no validation split
+  double holdout = 0.1;               ///< share held out of data that has no validation split
   double eval_crop_pct =
       0;  ///< short side is resized to size / this; 0: 224/256 up to 224 px, else 1
   int64_t eval_epochs = 1;  ///< evaluates every so many epochs, and at the end

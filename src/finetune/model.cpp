@@ -55,8 +55,9 @@ void fit_dist_position(NamedTensors& weights, const VitOptions& old, const Vit& 
   const bool has = vit.options().dist_token;
   if (table == weights.end() || !old.pos_embed_cls || has == old.dist_token) return;
   const at::Tensor rows = table->second.to(torch::kFloat), cls = rows.slice(1, 0, 1);
-  table->second = has ? torch::cat({cls, vit.pos_embed.detach().slice(1, 1, 2), rows.slice(1, 1)}, 1)
-                      : torch::cat({cls, rows.slice(1, 2)}, 1);
+  table->second =
+      has ? torch::cat({cls, vit.pos_embed.detach().slice(1, 1, 2), rows.slice(1, 1)}, 1)
+          : torch::cat({cls, rows.slice(1, 2)}, 1);
 }
 
 // What may start afresh: a norm that the checkpoint's pooling did without, a new head, a
@@ -94,8 +95,8 @@ std::shared_ptr<Vit> vit_from_checkpoint(const LoadedModel& loaded,
   const VitOptions& old = loaded.options;
   NamedTensors weights = without_unused(loaded.weights, options, head.keep);
   fit_dist_position(weights, old, *vit);
-  weights = fit_positions(
-      std::move(weights), vit->options(), {old.grid_height(), old.grid_width()});
+  weights =
+      fit_positions(std::move(weights), vit->options(), {old.grid_height(), old.grid_width()});
   const LoadReport report = load_into(*vit, weights);
   for (const std::string& name : report.missing) {
     require(may_be_new(name, head.keep), "{}: has no {}", loaded.source, name);

@@ -52,8 +52,7 @@ at::Tensor Teacher::logits(const at::Tensor& images) const {
   if (!same(own_, students_)) {
     seen = normalize(denormalize(seen, students_), own_, seen.device());
   }
-  const std::vector<int64_t> size = {vit_->options().image_height(),
-                                     vit_->options().image_width()};
+  const std::vector<int64_t> size = {vit_->options().image_height(), vit_->options().image_width()};
   if (seen.size(2) != size[0] || seen.size(3) != size[1]) {
     seen = torch::_upsample_bicubic2d_aa(seen, size, false, std::nullopt, std::nullopt);
   }

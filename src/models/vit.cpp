@@ -42,8 +42,8 @@ void Vit::register_tokens_and_positions() {
   }
   const int64_t prefix = o.num_prefix_positions();
   if (o.pos_embed == "learned") {
-    pos_embed = register_parameter("pos_embed",
-                                   torch::zeros({1, prefix + o.num_patches(), o.embed_dim}));
+    pos_embed =
+        register_parameter("pos_embed", torch::zeros({1, prefix + o.num_patches(), o.embed_dim}));
   } else if (o.pos_embed == "sincos") {
     const at::Tensor table =
         sincos_positions(o.embed_dim, o.grid_height(), o.grid_width(), prefix > 0);

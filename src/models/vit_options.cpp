@@ -11,8 +11,12 @@ struct Size {
   int64_t embed_dim, depth, num_heads;
 };
 const std::map<std::string, Size> kSizes = {
-    {"vit_tiny", {192, 12, 3}},    {"vit_small", {384, 12, 6}},  {"vit_base", {768, 12, 12}},
-    {"vit_large", {1024, 24, 16}}, {"vit_huge", {1280, 32, 16}}, {"vit_giant", {1536, 40, 24}},
+    {"vit_tiny", {192, 12, 3}},
+    {"vit_small", {384, 12, 6}},
+    {"vit_base", {768, 12, 12}},
+    {"vit_large", {1024, 24, 16}},
+    {"vit_huge", {1280, 32, 16}},
+    {"vit_giant", {1536, 40, 24}},
 };
 
 }  // namespace
@@ -24,14 +28,18 @@ void visit(FieldVisitor& v, VitOptions& o) {
   v.field("embed_dim", o.embed_dim, "width; 0: as arch", at_least(0));
   v.field("depth", o.depth, "blocks; 0: as arch", between(0, 1000));
   v.field("num_heads", o.num_heads, "0: as arch", at_least(0));
-  v.field("attention_dim", o.attention_dim, "width of all heads together; 0: embed_dim", at_least(0));
+  v.field(
+      "attention_dim", o.attention_dim, "width of all heads together; 0: embed_dim", at_least(0));
   v.field("mlp_ratio", o.mlp_ratio, "hidden width / width", above(0));
   v.field("mlp", o.mlp, "", {"gelu", "swiglu"});
   v.field("image_size", o.image_size, "[side] or [height, width]", at_least(1));
   v.field("patch_size", o.patch_size, "pixels", at_least(1));
   v.field("in_channels", o.in_channels, "", at_least(1));
   v.field("pos_embed", o.pos_embed, "", {"learned", "sincos", "none"});
-  v.field("pos_resize", o.pos_resize, "convention at other sizes", {"timm", "mae", "dino", "dinov2_reg"});
+  v.field("pos_resize",
+          o.pos_resize,
+          "convention at other sizes",
+          {"timm", "mae", "dino", "dinov2_reg"});
   v.field("pos_embed_cls", o.pos_embed_cls, "whether prefix tokens get a position");
   v.field("cls_token", o.cls_token, "");
   v.field("dist_token", o.dist_token, "DeiT's distillation token, with a head of its own");
@@ -81,7 +89,8 @@ VitOptions resolve(VitOptions o) {
     fail_usage("model.rel_pos_bias: {} needs dist_token: false", o.rel_pos_bias);
   }
   if (o.rel_pos_bias != "none" && (!o.cls_token || o.register_tokens > 0)) {
-    fail_usage("model.rel_pos_bias: {} needs cls_token: true and register_tokens: 0", o.rel_pos_bias);
+    fail_usage("model.rel_pos_bias: {} needs cls_token: true and register_tokens: 0",
+               o.rel_pos_bias);
   }
   if (o.pool == "cls" && !o.cls_token) fail_usage("model.pool: cls needs cls_token: true");
   return o;

@@ -8,8 +8,8 @@
 
 namespace previt {
 
-/// Everything the objectives need a Vision Transformer to be (recipes.md section 1). One encoder serves
-/// all of them; these are its options. Zero dimensions are taken from `arch`.
+/// Everything the objectives need a Vision Transformer to be (recipes.md section 1). One encoder
+/// serves all of them; these are its options. Zero dimensions are taken from `arch`.
 struct VitOptions {
   std::string arch = "vit_base";  ///< vit_tiny, vit_small, vit_base, vit_large, vit_huge, vit_giant
   int64_t embed_dim = 0, depth = 0, num_heads = 0;
@@ -21,16 +21,17 @@ struct VitOptions {
   int64_t patch_size = 16;
   int64_t in_channels = 3;
 
-  std::string pos_embed = "learned";    ///< learned | sincos (fixed) | none
-  std::string pos_resize = "timm";      ///< convention for other input sizes: timm | mae | dino | dinov2_reg
-  bool pos_embed_cls = true;            ///< false: timm's no_embed_class, and no row for cls
+  std::string pos_embed = "learned";  ///< learned | sincos (fixed) | none
+  std::string pos_resize =
+      "timm";                 ///< convention for other input sizes: timm | mae | dino | dinov2_reg
+  bool pos_embed_cls = true;  ///< false: timm's no_embed_class, and no row for cls
   bool cls_token = true;
-  bool dist_token = false;              ///< DeiT's second token: own position, own head
+  bool dist_token = false;  ///< DeiT's second token: own position, own head
   int64_t register_tokens = 0;
-  std::string rel_pos_bias = "none";    ///< none | shared | per_block | both (BEiT)
+  std::string rel_pos_bias = "none";  ///< none | shared | per_block | both (BEiT)
 
-  std::string qkv_bias = "full";        ///< full | qv (BEiT: q_bias and v_bias) | none
-  double layer_scale = 0;               ///< initial value; 0: no LayerScale
+  std::string qkv_bias = "full";  ///< full | qv (BEiT: q_bias and v_bias) | none
+  double layer_scale = 0;         ///< initial value; 0: no LayerScale
   double drop_path = 0;
   std::string drop_path_mode = "linear";  ///< linear (0 to rate over depth) | uniform
   double norm_eps = 1e-6;

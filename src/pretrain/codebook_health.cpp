@@ -13,9 +13,8 @@ std::string describe_unused_codes(const std::map<std::string, double>& metrics,
                                   const std::string& remedy) {
   const auto usage = metrics.find("code_usage");
   if (usage == metrics.end() || usage->second >= kFew) return "";
-  return fmt::format("codebook collapse: {:.1f}% of the words are used; {}",
-                     100 * usage->second,
-                     remedy);
+  return fmt::format(
+      "codebook collapse: {:.1f}% of the words are used; {}", 100 * usage->second, remedy);
 }
 
 }  // namespace previt

@@ -50,7 +50,10 @@ at::Tensor FeatureTeacher::features(const at::Tensor& pixels, int64_t rows, int6
   const int64_t patch = vit_->options().patch_size;
   const at::Tensor seen =
       normalize(resized(pixels, rows * patch, columns * patch), normalize_, pixels.device());
-  return vit_->intermediate(seen, 1).front().slice(1, vit_->num_prefix_tokens()).to(torch::kFloat32);
+  return vit_->intermediate(seen, 1)
+      .front()
+      .slice(1, vit_->num_prefix_tokens())
+      .to(torch::kFloat32);
 }
 
 double FeatureTeacher::products(int64_t rows, int64_t columns) const {

@@ -12,19 +12,21 @@
 
 namespace previt {
 
-/// One objective's options (already the method's official defaults) waiting to be read from a recipe.
+/// One objective's options (already the method's official defaults) waiting to be read from a
+/// recipe.
 class ObjectiveRecipe {
  public:
   virtual ~ObjectiveRecipe() = default;
-  /// Sets the official defaults of the shared sections (model, optimizer, schedule …) before the recipe is read.
+  /// Sets the official defaults of the shared sections (model, optimizer, schedule …) before the
+  /// recipe is read.
   virtual void set_defaults(RunOptions& run) const = 0;
   /// The method's own sections at the recipe's root, for example `mae:` and `augment:`.
   virtual void visit_options(FieldVisitor& v) = 0;
   virtual std::shared_ptr<Objective> build(const RunOptions& run) const = 0;
 };
 
-/// Objectives by name. CMake generates register_all_objectives() from the files in objectives/: each
-/// `foo.cpp` defines `void register_foo(ObjectiveRegistry&)`.
+/// Objectives by name. CMake generates register_all_objectives() from the files in objectives/:
+/// each `foo.cpp` defines `void register_foo(ObjectiveRegistry&)`.
 class ObjectiveRegistry {
  public:
   /// Options needs: `static void set_defaults(RunOptions&)`, `visit(FieldVisitor&, Options&)`;
@@ -45,7 +47,9 @@ class ObjectiveRegistry {
     const auto it = makers_.find(name);
     if (it == makers_.end()) {
       const auto near = nearest_word(name, names());
-      fail_usage("objective: {} is not one of {}{}", name, fmt::join(names(), ", "),
+      fail_usage("objective: {} is not one of {}{}",
+                 name,
+                 fmt::join(names(), ", "),
                  near.empty() ? "" : fmt::format("; did you mean {}?", near));
     }
     return it->second();

@@ -24,7 +24,10 @@ void visit(FieldVisitor& v, DataOptions& o) {
   v.field("path", o.path, "image folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC");
   v.field("workers", o.workers, "decoding threads; 0: one per core", between(0, 1024));
   v.field("prefetch", o.prefetch, "batches made ahead", between(1, 1024));
-  v.field("max_bad_fraction", o.max_bad_fraction, "share of unreadable images that ends the run", between(0, 1));
+  v.field("max_bad_fraction",
+          o.max_bad_fraction,
+          "share of unreadable images that ends the run",
+          between(0, 1));
   v.field("device_augment", o.device_augment, "augment batch-wise on the device");
   v.field("canvas",
           o.canvas,
@@ -35,7 +38,10 @@ void visit(FieldVisitor& v, DataOptions& o) {
 void visit(FieldVisitor& v, OptimizerOptions& o) {
   v.field("name", o.name, "", {"adamw", "lars", "sgd"});
   v.field("base_lr", o.base_lr, "per base_batch images", at_least(0));
-  v.field("base_batch", o.base_batch, "lr = base_lr x batch / base_batch; 0: lr = base_lr", at_least(0));
+  v.field("base_batch",
+          o.base_batch,
+          "lr = base_lr x batch / base_batch; 0: lr = base_lr",
+          at_least(0));
   v.field("betas", o.betas, "adamw", {0, 1, false, true});
   v.check("betas", wrong_count(o.betas, 2));
   v.field("eps", o.eps, "adamw", at_least(0));
@@ -52,7 +58,8 @@ void visit(FieldVisitor& v, OptimizerOptions& o) {
 void visit(FieldVisitor& v, ScheduleOptions& o) {
   v.field("kind", o.kind, "", {"mae", "table", "timm", "deit", "per_epoch", "steps", "constant"});
   v.field("warmup_epochs", o.warmup_epochs, "", at_least(0));
-  v.field("warmup_steps", o.warmup_steps, "instead of warmup_epochs; 0: warmup_epochs", at_least(0));
+  v.field(
+      "warmup_steps", o.warmup_steps, "instead of warmup_epochs; 0: warmup_epochs", at_least(0));
   v.field("warmup_lr", o.warmup_lr, "rate at the first step", at_least(0));
   v.field("min_lr", o.min_lr, "rate at the end", at_least(0));
   v.field("decay_epochs", o.decay_epochs, "kind: steps: where the rate falls", at_least(0));
@@ -73,15 +80,22 @@ void visit(FieldVisitor& v, TrainOptions& o) {
   v.field("seed", o.seed, "", at_least(0));
   v.field("threads", o.threads, "compute threads; 0: one per core", between(0, 1024));
   v.field("drop_last", o.drop_last, "leave out the last, smaller batch of an epoch");
-  v.field("max_bad_steps", o.max_bad_steps, "non-finite losses in a row that end the run", at_least(1));
+  v.field(
+      "max_bad_steps", o.max_bad_steps, "non-finite losses in a row that end the run", at_least(1));
   v.field("ema_decay", o.ema_decay, "moving average of the weights; 0: off", {0, 1, false, true});
 }
 
 void visit(FieldVisitor& v, OutputOptions& o) {
   v.field("checkpoint_epochs", o.checkpoint_epochs, "save every so many epochs", above(0));
   v.field("keep_last", o.keep_last, "checkpoints kept", at_least(1));
-  v.field("keep_every", o.keep_every, "also keep those at multiples of this many epochs; 0: none", at_least(0));
-  v.field("preview_epochs", o.preview_epochs, "pictures every so many epochs; 0: at the end", at_least(0));
+  v.field("keep_every",
+          o.keep_every,
+          "also keep those at multiples of this many epochs; 0: none",
+          at_least(0));
+  v.field("preview_epochs",
+          o.preview_epochs,
+          "pictures every so many epochs; 0: at the end",
+          at_least(0));
   v.field("preview_images", o.preview_images, "", between(0, 64));
   v.field("log_steps", o.log_steps, "a metrics line at least this often", at_least(1));
 }

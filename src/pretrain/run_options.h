@@ -44,9 +44,9 @@ struct ScheduleOptions {
   /// epochs) | per_epoch (recipes.md section 14) | steps (SimMIM) | constant
   std::string kind = "mae";
   double warmup_epochs = 40;
-  int64_t warmup_steps = 0;  ///< instead of warmup_epochs when above 0
-  double warmup_lr = 0;      ///< lr at step 0
-  double min_lr = 0;         ///< absolute, not scaled by the batch
+  int64_t warmup_steps = 0;               ///< instead of warmup_epochs when above 0
+  double warmup_lr = 0;                   ///< lr at step 0
+  double min_lr = 0;                      ///< absolute, not scaled by the batch
   std::vector<double> decay_epochs = {};  ///< steps: where the rate falls
   double decay_rate = 0.1;                ///< steps: to this share of itself
 };

@@ -76,14 +76,16 @@ void check_head(const std::string& section,
                 const TrainOptions& train) {
   if (!head.use_bn) return;
   if (head.layers == 1) {
-    fail_usage("{}.head.use_bn: a head of one layer has nothing to normalise; use layers: 2 or "
-               "more, or use_bn: false",
-               section);
+    fail_usage(
+        "{}.head.use_bn: a head of one layer has nothing to normalise; use layers: 2 or "
+        "more, or use_bn: false",
+        section);
   }
   if (train.micro() < train.batch) {
-    fail_usage("{}.head.use_bn: its statistics need the whole batch at once; set "
-               "train.micro_batch: 0, or use_bn: false",
-               section);
+    fail_usage(
+        "{}.head.use_bn: its statistics need the whole batch at once; set "
+        "train.micro_batch: 0, or use_bn: false",
+        section);
   }
 }
 

@@ -42,10 +42,10 @@ class TeacherAverage {
 };
 
 /// Metrics that show a collapse: teacher_entropy, student_kl, top_prototype (the largest share of
-/// all targets that one prototype gets), feature_spread, feature_rank. What is said of all images of
-/// an optimizer step is collected over its micro-batches and told with the last one, so that it
-/// doesn't depend on how the batch is cut. feature_rank, which waits for the device, is of the first
-/// step of each metrics line.
+/// all targets that one prototype gets), feature_spread, feature_rank. What is said of all images
+/// of an optimizer step is collected over its micro-batches and told with the last one, so that it
+/// doesn't depend on how the batch is cut. feature_rank, which waits for the device, is of the
+/// first step of each metrics line.
 class DistillationMetrics {
  public:
   explicit DistillationMetrics(int64_t log_steps = 1) : log_steps_(log_steps) {}
@@ -66,8 +66,6 @@ class DistillationMetrics {
 
 /// Refuses what the projection head would ignore, or do otherwise in micro-batches. `section` leads
 /// the message.
-void check_head(const std::string& section,
-                const DinoHeadOptions& head,
-                const TrainOptions& train);
+void check_head(const std::string& section, const DinoHeadOptions& head, const TrainOptions& train);
 
 }  // namespace previt

@@ -8,9 +8,10 @@ namespace previt {
 
 void require_fixed_view(const ViewSpec& view) {
   if (view.crop != "center" && view.crop != "resize" && view.crop != "none") {
-    fail_usage("augment.crop: {} cuts other pictures each time, beit.tokens are of one; use "
-               "center, resize or none",
-               view.crop);
+    fail_usage(
+        "augment.crop: {} cuts other pictures each time, beit.tokens are of one; use "
+        "center, resize or none",
+        view.crop);
   }
   for (const auto& [key, chance] : {std::pair{"flip", view.flip},
                                     std::pair{"jitter", view.jitter},

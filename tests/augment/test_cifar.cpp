@@ -88,8 +88,9 @@ TEST_CASE("CIFAR as Python pickles is told as what it is") {
   write(inside + "/data_batch_1", "\x80\x02}");
   for (const auto& path : {inside, folder.path()}) {
     CHECK_THROWS_WITH(open_dataset(path),
-                      inside + ": holds CIFAR as Python pickles; wanted is CIFAR-10's binary version "
-                               "(cifar-10-binary.tar.gz)");
+                      inside +
+                          ": holds CIFAR as Python pickles; wanted is CIFAR-10's binary version "
+                          "(cifar-10-binary.tar.gz)");
   }
 }
 #endif

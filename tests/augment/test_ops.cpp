@@ -152,9 +152,8 @@ TEST_CASE("a wide blur is close to a Gaussian") {
 
 TEST_CASE("translation moves whole pixels and fills what comes in") {
   const Image image = noise(8, 10);
-  const Image moved = after(image, [](Pixels p) {
-    apply({AugmentOp::translate_x, 0.3}, p, "bicubic");
-  });
+  const Image moved =
+      after(image, [](Pixels p) { apply({AugmentOp::translate_x, 0.3}, p, "bicubic"); });
   for (int64_t x = 0; x < 10; ++x) {
     for (int c = 0; c < 3; ++c) {
       const uint8_t want = x + 3 < 10 ? image.row(4)[(x + 3) * 3 + c] : kImageNetFill[c];
@@ -177,8 +176,7 @@ TEST_CASE("RandAugment reads timm's config strings") {
   CHECK(other.limit == 30);
   CHECK(other.magnitude == 15);
   CHECK(!other.increasing);
-  CHECK_THROWS_WITH(RandAugment::parse("augmix-m3"),
-                    "augmix-m3 does not begin with rand");
+  CHECK_THROWS_WITH(RandAugment::parse("augmix-m3"), "augmix-m3 does not begin with rand");
   CHECK_THROWS_AS(RandAugment::parse("rand-q3"), UsageError);
   CHECK_THROWS_AS(RandAugment::parse("rand-m"), UsageError);
   CHECK_THROWS_AS(RandAugment::parse("rand-m9x"), UsageError);

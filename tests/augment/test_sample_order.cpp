@@ -1,7 +1,6 @@
-#include "augment/sample_order.h"
-
 #include <set>
 
+#include "augment/sample_order.h"
 #include "random.h"
 #include "support/catch.h"
 

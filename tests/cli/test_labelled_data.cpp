@@ -1,9 +1,8 @@
-#include "cli/labelled_data.h"
-
 #include <filesystem>
 #include <fstream>
 
 #include "augment/encode_png.h"
+#include "cli/labelled_data.h"
 #include "error.h"
 #include "support/catch.h"
 #include "support/folder_tree.h"
@@ -76,8 +75,7 @@ TEST_CASE("a validation split that can't be read is an error, not held-out image
   }
   CHECK(open().held_out);
   std::filesystem::create_directories(temp.path() + "/val/cat");
-  CHECK_THROWS_WITH(open(),
-                    temp.path() + "/val: holds no images (JPEG, PNG, WebP, BMP, TIFF)");
+  CHECK_THROWS_WITH(open(), temp.path() + "/val: holds no images (JPEG, PNG, WebP, BMP, TIFF)");
   std::ofstream(temp.path() + "/val/cat/1.png", std::ios::binary) << picture;
   CHECK_FALSE(open().held_out);
 }

@@ -37,9 +37,7 @@ void write_mask(const std::string& path, int64_t height, int64_t width, int valu
   write_whole_file(path, encode_png(torch::full({height, width, 3}, value, torch::kUInt8)));
 }
 
-int value_of(const std::optional<Image>& mask) {
-  return mask ? mask->pixels.front() : -1;
-}
+int value_of(const std::optional<Image>& mask) { return mask ? mask->pixels.front() : -1; }
 
 // A photograph of 20 × 30 pixels with a bright object, and its mask.
 void write_photograph(const std::string& folder, const std::string& name) {
@@ -59,8 +57,17 @@ TEST_CASE("attention_maps writes pictures, maps and scores of generated scenes")
   const TempFolder temp;
   const std::string from = tiny_checkpoint(temp.path()), out = temp.path() + "/out";
   const std::string video = temp.path() + "/clip.avi";
-  REQUIRE(attention_maps({"--from", from, "--images", "synthetic:shapes,size=32,count=6,val=0",
-                          "--image-size", "32", "--out", out, "--pictures", "2", "--video",
+  REQUIRE(attention_maps({"--from",
+                          from,
+                          "--images",
+                          "synthetic:shapes,size=32,count=6,val=0",
+                          "--image-size",
+                          "32",
+                          "--out",
+                          out,
+                          "--pictures",
+                          "2",
+                          "--video",
                           video}) == 0);
   const auto result = result_in(out);
   CHECK(result["images"] == 6);
@@ -88,8 +95,16 @@ TEST_CASE("attention_maps takes photographs of any shape, masks by name, rollout
   write_photograph(temp.path(), "a");
   fs::remove(temp.path() + "/masks/a.png");
   write_whole_file(temp.path() + "/images/bad.png", "no image");
-  REQUIRE(attention_maps({"--from", from, "--images", temp.path() + "/images", "--masks",
-                          temp.path() + "/masks", "--out", out, "--block", "0"}) == 0);
+  REQUIRE(attention_maps({"--from",
+                          from,
+                          "--images",
+                          temp.path() + "/images",
+                          "--masks",
+                          temp.path() + "/masks",
+                          "--out",
+                          out,
+                          "--block",
+                          "0"}) == 0);
   auto result = result_in(out);
   CHECK(result["images"] == 2);
   CHECK(result["scored_images"] == 1);
@@ -101,8 +116,13 @@ TEST_CASE("attention_maps takes photographs of any shape, masks by name, rollout
   CHECK(result["skipped_images"] == 1);
   CHECK(result["skipped_masks"] == 0);
 
-  REQUIRE(attention_maps({"--from", from, "--images", temp.path() + "/images/a.png", "--out",
-                          temp.path() + "/one", "--rollout"}) == 0);
+  REQUIRE(attention_maps({"--from",
+                          from,
+                          "--images",
+                          temp.path() + "/images/a.png",
+                          "--out",
+                          temp.path() + "/one",
+                          "--rollout"}) == 0);
   result = result_in(temp.path() + "/one");
   CHECK(result["images"] == 1);
   CHECK(result["heads"] == 1);
@@ -135,8 +155,14 @@ TEST_CASE("what the tools draw isn't taken for data afterwards") {
   for (int round = 0; round < 2; ++round) {
     REQUIRE(attention_maps({"--from", from, "--images", images, "--out", images + "/maps"}) == 0);
     CHECK(result_in(images + "/maps")["images"] == 2);
-    REQUIRE(embed({"--from", from, "--images", images, "--out", images + "/features.h5",
-                   "--patch-pca", images + "/colours"}) == 0);
+    REQUIRE(embed({"--from",
+                   from,
+                   "--images",
+                   images,
+                   "--out",
+                   images + "/features.h5",
+                   "--patch-pca",
+                   images + "/colours"}) == 0);
     CHECK(cli::open_pictures(images, "all")->size() == 2);
   }
 }
@@ -182,16 +208,21 @@ TEST_CASE("a mask that can't be used is left out and counted, and the run goes o
   write_whole_file(temp.path() + "/images/b.png", "no image");
   write_whole_file(temp.path() + "/masks/c.png", "no mask");
   write_mask(temp.path() + "/masks/d.png", 30, 20, 255);  // of an upright picture
-  REQUIRE(attention_maps({"--from", from, "--images", temp.path() + "/images", "--masks",
-                          temp.path() + "/masks", "--out", out}) == 0);
+  REQUIRE(attention_maps({"--from",
+                          from,
+                          "--images",
+                          temp.path() + "/images",
+                          "--masks",
+                          temp.path() + "/masks",
+                          "--out",
+                          out}) == 0);
   const auto result = result_in(out);
   CHECK(result["images"] == 3);
   CHECK(result["skipped_images"] == 1);
   CHECK(result["skipped_masks"] == 2);
   CHECK(result["scored_images"] == 1);
   // Pictures have the numbers of the maps.
-  CHECK(hdf5_texts(out + "/attention.h5", "names") ==
-        Words{"a.png", "c.png", "d.png"});
+  CHECK(hdf5_texts(out + "/attention.h5", "names") == Words{"a.png", "c.png", "d.png"});
   CHECK(fs::exists(out + "/overlays/000001_c_mean.png"));
   CHECK(fs::exists(out + "/overlays/000002_d_mean.png"));
 }
@@ -217,7 +248,11 @@ TEST_CASE("what attention_maps is asked wrongly is one line") {
   const TempFolder temp;
   const std::string from = tiny_checkpoint(temp.path());
   const auto refuse = [&](const Words& more, const std::string& message) {
-    const Words words = Words{"--from", from, "--images", "synthetic:shapes,count=2,val=0", "--out",
+    const Words words = Words{"--from",
+                              from,
+                              "--images",
+                              "synthetic:shapes,count=2,val=0",
+                              "--out",
                               temp.path() + "/out"} +
                         more;
     CHECK_THROWS_MATCHES(attention_maps(words), UsageError, Catch::Message(message));
@@ -235,8 +270,18 @@ TEST_CASE("embed writes features with names, a plot and pictures of the patches"
   const TempFolder temp;
   const std::string from = tiny_checkpoint(temp.path());
   const std::string h5 = temp.path() + "/f.h5", data = "synthetic:shapes,size=16,count=40,val=5";
-  REQUIRE(embed({"--from", from, "--images", data, "--out", h5, "--features", "cls+mean", "--plot",
-                 temp.path() + "/plot.svg", "--patch-pca", temp.path() + "/pca"}) == 0);
+  REQUIRE(embed({"--from",
+                 from,
+                 "--images",
+                 data,
+                 "--out",
+                 h5,
+                 "--features",
+                 "cls+mean",
+                 "--plot",
+                 temp.path() + "/plot.svg",
+                 "--patch-pca",
+                 temp.path() + "/pca"}) == 0);
   {
     const TensorFileReader file(h5);
     CHECK(file.read("features").sizes().vec() == std::vector<int64_t>{45, 48});
@@ -246,7 +291,15 @@ TEST_CASE("embed writes features with names, a plot and pictures of the patches"
   }
   CHECK(read_whole_file(temp.path() + "/plot.svg").find("star") != std::string::npos);
   CHECK(files_in(temp.path() + "/pca") == 46);
-  REQUIRE(embed({"--from", from, "--images", data, "--split", "val", "--out", h5, "--features",
+  REQUIRE(embed({"--from",
+                 from,
+                 "--images",
+                 data,
+                 "--split",
+                 "val",
+                 "--out",
+                 h5,
+                 "--features",
                  "patches"}) == 0);
   CHECK(TensorFileReader(h5).read("features").sizes().vec() == std::vector<int64_t>{5, 4, 24});
   const auto refuse = [&](const Words& more, const std::string& message) {
@@ -281,17 +334,22 @@ TEST_CASE("a full disk is an error that names the file, and leaves none half-wri
   const std::string from = tiny_checkpoint(temp.path()), out = temp.path() + "/out";
   const std::string scenes = "synthetic:shapes,size=16,count=40,val=0";
   const Words maps = {"--from", from, "--images", scenes, "--out", out, "--pictures", "0"};
-  const Words plot = {"--from", from, "--images", scenes, "--out", out + "/pooled.h5", "--plot",
-                      out + "/plot.svg"};
+  const Words plot = {
+      "--from", from, "--images", scenes, "--out", out + "/pooled.h5", "--plot", out + "/plot.svg"};
   fs::create_directories(out);
   for (const int64_t room : {0, 300, 5000, 10000}) {
     INFO(room);
     const FullDisk disk(room);
-    CHECK_THROWS_WITH(attention_maps(maps),
-                      ContainsSubstring(out + "/attention.h5") && ContainsSubstring("File too large"));
+    CHECK_THROWS_WITH(
+        attention_maps(maps),
+        ContainsSubstring(out + "/attention.h5") && ContainsSubstring("File too large"));
     CHECK_THROWS_WITH(embed(plot), ContainsSubstring(out) && ContainsSubstring("File too large"));
-    for (const char* name : {"/attention.h5", "/plot.svg", "/plot.svg.partial", "/contact_sheet.png",
-                             "/attention.h5.partial", "/pooled.h5.partial"}) {
+    for (const char* name : {"/attention.h5",
+                             "/plot.svg",
+                             "/plot.svg.partial",
+                             "/contact_sheet.png",
+                             "/attention.h5.partial",
+                             "/pooled.h5.partial"}) {
       CHECK_FALSE(fs::exists(out + name));
     }
   }

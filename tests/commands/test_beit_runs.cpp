@@ -30,15 +30,26 @@ const std::string kRecipes = std::string(PREVIT_SOURCE_DIR) + "/recipes/quicksta
 const std::string kImages = "synthetic:shapes,size=16,count=40,val=20";
 
 // 4 x 4 patches of 4 pixels, an epoch of 5 steps.
-const Words kSmall = {"--set", "data.path=" + kImages,
-                      "--set", "model.image_size=[16]", "--set", "model.patch_size=4",
-                      "--set", "train.epochs=1", "--set", "train.batch=8",
-                      "--set", "train.precision=fp32", "--set", "schedule.warmup_epochs=0",
-                      "--set", "data.workers=1"};
-const Words kNetwork = {"--set", "model.embed_dim=24", "--set", "model.depth=2",
-                        "--set", "model.num_heads=2"};
-const Words kMasks = {"--set", "beit.masked_patches=6", "--set", "beit.block.min_patches=2",
-                      "--set", "knn.epochs=0"};
+const Words kSmall = {"--set",
+                      "data.path=" + kImages,
+                      "--set",
+                      "model.image_size=[16]",
+                      "--set",
+                      "model.patch_size=4",
+                      "--set",
+                      "train.epochs=1",
+                      "--set",
+                      "train.batch=8",
+                      "--set",
+                      "train.precision=fp32",
+                      "--set",
+                      "schedule.warmup_epochs=0",
+                      "--set",
+                      "data.workers=1"};
+const Words kNetwork = {
+    "--set", "model.embed_dim=24", "--set", "model.depth=2", "--set", "model.num_heads=2"};
+const Words kMasks = {
+    "--set", "beit.masked_patches=6", "--set", "beit.block.min_patches=2", "--set", "knn.epochs=0"};
 
 Words recipe(const std::string& name) { return Words{"--recipe", kRecipes + name} + kSmall; }
 
@@ -113,9 +124,10 @@ TEST_CASE("a tokenizer is trained, BEiT pretrained on its words, fine-tuned and 
     return cli::finetune(parse(cli::finetune_options(), more + Words{"--device", "cpu"}),
                          "finetune");
   };
-  REQUIRE(finetune(Words{"--from", beit, "--recipe", kRecipes + "finetune_beit.yaml", "--out",
-                         classifier} +
-                   kSmall + kNetwork) == 0);
+  REQUIRE(
+      finetune(
+          Words{"--from", beit, "--recipe", kRecipes + "finetune_beit.yaml", "--out", classifier} +
+          kSmall + kNetwork) == 0);
   REQUIRE(finetune({"--from", classifier, "--data", kImages, "--out", again, "--eval-only"}) == 0);
   CHECK(result_in(again)["images"] == 20);
   CHECK(result_in(again)["top1"] == result_in(classifier)["top1"]);
@@ -145,14 +157,13 @@ TEST_CASE("a BEiT run doesn't go on with another tokenizer in the place of the f
 namespace {
 
 // The pictures are always the same.
-const Words kFixed = {"--set", "augment.crop=resize", "--set", "augment.flip=0",
-                      "--set", "augment.jitter=0"};
+const Words kFixed = {
+    "--set", "augment.crop=resize", "--set", "augment.flip=0", "--set", "augment.jitter=0"};
 
 struct Fixed {
   explicit Fixed(const std::string& folder)
       : words(recipe("beit.yaml") + kNetwork + kMasks + kFixed +
-              Words{"--set",
-                    "beit.tokenizer=" + write_tiny_tokenizer(folder, 8, 8, 2, 12)}),
+              Words{"--set", "beit.tokenizer=" + write_tiny_tokenizer(folder, 8, 8, 2, 12)}),
         file(folder + "/words.h5") {}
 
   int cache(const Words& more = {}) const {

@@ -50,19 +50,41 @@ TEST_CASE("grey images are pretrained on, fine-tuned and embedded") {
   const TempFolder temp;
   const std::string run = temp.path() + "/mae", tuned = temp.path() + "/ft";
   REQUIRE(pretrain(kTinyMae + kGrey +
-                   Words{"--data", kScenes, "--out", run, "--set", "train.epochs=1", "--set",
+                   Words{"--data",
+                         kScenes,
+                         "--out",
+                         run,
+                         "--set",
+                         "train.epochs=1",
+                         "--set",
                          "output.preview_images=2"}) == 0);
   const LoadedModel model = load_model(run);
   CHECK(model.options.in_channels == 1);
   CHECK(model.normalize.mean.size() == 1);
-  REQUIRE(finetune(Words{"--from", run, "--data", kScenes, "--out", tuned} + Words{"--set", "train.epochs=1", "--set", "train.batch=16", "--set", "schedule.warmup_epochs=0", "--set", "augment.rand_augment=", "--set", "data.workers=1"}) == 0);
+  REQUIRE(finetune(Words{"--from", run, "--data", kScenes, "--out", tuned} +
+                   Words{"--set",
+                         "train.epochs=1",
+                         "--set",
+                         "train.batch=16",
+                         "--set",
+                         "schedule.warmup_epochs=0",
+                         "--set",
+                         "augment.rand_augment=",
+                         "--set",
+                         "data.workers=1"}) == 0);
   CHECK(load_model(tuned).options.in_channels == 1);
   REQUIRE(trained(temp.path() + "/new", kGrey) == temp.path() + "/new");
 #ifdef PREVIT_WITH_IMAGE_IO
   CHECK(call(cli::embed_options(),
              cli::embed,
-             {"--from", tuned, "--images", "synthetic:shapes,size=16,count=5,val=0", "--out",
-              temp.path() + "/f.h5", "--device", "cpu"}) == 0);
+             {"--from",
+              tuned,
+              "--images",
+              "synthetic:shapes,size=16,count=5,val=0",
+              "--out",
+              temp.path() + "/f.h5",
+              "--device",
+              "cpu"}) == 0);
 #endif
 }
 

@@ -20,9 +20,16 @@ namespace fs = std::filesystem;
 namespace {
 
 // Learns four colours well, but not perfectly.
-const Words kColorRun = kTiny + Words{"--set", "finetune.mixup=0",     "--set", "finetune.cutmix=0",
-                                      "--set", "optimizer.base_lr=0.01", "--set", "train.batch=8",
-                                      "--set", "output.checkpoint_epochs=1"};
+const Words kColorRun = kTiny + Words{"--set",
+                                      "finetune.mixup=0",
+                                      "--set",
+                                      "finetune.cutmix=0",
+                                      "--set",
+                                      "optimizer.base_lr=0.01",
+                                      "--set",
+                                      "train.batch=8",
+                                      "--set",
+                                      "output.checkpoint_epochs=1"};
 const Words kShuffled = {"white", "blue", "red", "green"};  // kColors' in another order
 const std::vector<int64_t> kOrder = {3, 0, 2, 1};
 
@@ -91,7 +98,8 @@ TEST_CASE("a classifier is scored by the names of its classes") {
     const std::string other = f.temp.path() + "/other";
     write_classes(other, {{"blue"}, {"greens"}, {"red"}, {"white"}}, 2);
     CHECK(f.refusal({"--from", f.run, "--data", other, "--eval-only"}) ==
-          other + ": " + f.run + " knows no class greens (is it green?); it knows blue, green, red, white");
+          other + ": " + f.run +
+              " knows no class greens (is it green?); it knows blue, green, red, white");
   }
   SECTION("a class that only training has may be unknown") {
     write_classes(f.data + "/train", {{"amber", 220, 180, 20}}, 3);
@@ -106,8 +114,9 @@ TEST_CASE("a classifier is scored by the names of its classes") {
                plain));
     const std::string part = f.temp.path() + "/part";
     write_classes(part, {kColors[0], kColors[2]}, 2);
-    CHECK_THAT(f.refusal({"--from", f.model("few", {"0", "1", "2", "3"}), "--data", part, "--eval-only"}),
-               ContainsSubstring("its 4 classes have no names, only places, but " + part + " has 2"));
+    CHECK_THAT(
+        f.refusal({"--from", f.model("few", {"0", "1", "2", "3"}), "--data", part, "--eval-only"}),
+        ContainsSubstring("its 4 classes have no names, only places, but " + part + " has 2"));
   }
 }
 
@@ -138,8 +147,16 @@ TEST_CASE("a teacher teaches the classes of the same name") {
   const Fixture f;
   const auto taught_by = [&](const std::string& teacher, const std::string& out) {
     f.train(f.temp.path() + out,
-            {"--from", "none", "--set", "model.dist_token=true", "--set", "model.pool=cls", "--set",
-             "distillation.kind=soft", "--set", "distillation.teacher=" + teacher});
+            {"--from",
+             "none",
+             "--set",
+             "model.dist_token=true",
+             "--set",
+             "model.pool=cls",
+             "--set",
+             "distillation.kind=soft",
+             "--set",
+             "distillation.teacher=" + teacher});
     return load_model(f.temp.path() + out).weights;
   };
   const auto equal = [](const NamedTensors& a, const NamedTensors& b) {
@@ -149,15 +166,20 @@ TEST_CASE("a teacher teaches the classes of the same name") {
   };
   const NamedTensors plain = taught_by(f.run, "/plain");
   CHECK(equal(taught_by(f.model("shuffled", kShuffled, kOrder), "/shuffled"), plain));
-  CHECK_FALSE(equal(taught_by(f.model("wrong", {"blue", "green", "red", "white"}, kOrder), "/wrong"),
-                    plain));
+  CHECK_FALSE(equal(
+      taught_by(f.model("wrong", {"blue", "green", "red", "white"}, kOrder), "/wrong"), plain));
 
   for (const char* split : {"/train", "/val"}) fs::remove_all(f.data + split + "/green");
   CHECK(equal(taught_by(f.run, "/of_four"),
               taught_by(f.model("three", {"red", "blue", "white"}, {2, 0, 3}), "/of_three")));
   CHECK_THAT(f.refusal(Words{"--from", "none", "--data", f.data} + kColorRun +
-                       Words{"--set", "model.dist_token=true", "--set", "model.pool=cls", "--set",
-                             "distillation.kind=hard", "--set",
+                       Words{"--set",
+                             "model.dist_token=true",
+                             "--set",
+                             "model.pool=cls",
+                             "--set",
+                             "distillation.kind=hard",
+                             "--set",
                              "distillation.teacher=" + f.model("two", {"red", "white"}, {2, 3})}),
              ContainsSubstring("knows no class blue"));
 }
@@ -172,8 +194,9 @@ TEST_CASE("a run is not resumed on other classes") {
   CHECK_THROWS_MATCHES(
       finetune(words),
       UsageError,
-      Catch::Message("--resume: the data's classes are others than in the run; not there now: blue; "
-                     "new: zebra; give the run's data, or start another run with --out"));
+      Catch::Message(
+          "--resume: the data's classes are others than in the run; not there now: blue; "
+          "new: zebra; give the run's data, or start another run with --out"));
   for (const char* split : {"/train", "/val"}) {
     fs::rename(f.data + split + "/zebra", f.data + split + "/blue");
   }
@@ -196,9 +219,17 @@ TEST_CASE("a run is evaluated on what it held out of its own folder, and on all 
   CHECK(same(f.evaluated(out, folder), trained));
   CHECK(same(f.evaluated(out + "/../run/", folder + "/."), trained));
   CHECK(f.evaluated(out + "/best", folder)["images"] == 8);
-  CHECK(f.evaluated(list_checkpoints(out).front() + "/backbone.safetensors", folder)["images"] == 8);
-  REQUIRE(finetune({"--from", out, "--eval-only", "--out", f.temp.path() + "/again", "--set",
-                    "train.seed=0", "--set", "finetune.holdout=0.5"}) == 0);
+  CHECK(f.evaluated(list_checkpoints(out).front() + "/backbone.safetensors", folder)["images"] ==
+        8);
+  REQUIRE(finetune({"--from",
+                    out,
+                    "--eval-only",
+                    "--out",
+                    f.temp.path() + "/again",
+                    "--set",
+                    "train.seed=0",
+                    "--set",
+                    "finetune.holdout=0.5"}) == 0);
   CHECK(same(result_in(f.temp.path() + "/again"), trained));
   CHECK(f.evaluated(out, f.data + "/val")["images"] == 20);
 }
@@ -208,7 +239,8 @@ TEST_CASE("what a run held out is remembered when its folder changes") {
   const std::string folder = f.data + "/train", out = f.temp.path() + "/run";
   const auto trained = quarter_held_out(folder, out);
   REQUIRE(trained["images"] == 8);
-  for (const char* name : {"blue", "green", "red", "white"}) {  // the order and the number are others
+  for (const char* name :
+       {"blue", "green", "red", "white"}) {  // the order and the number are others
     const fs::path one = folder + "/" + name + "/0.png";
     fs::copy(one, one.parent_path() / "00.png");
   }
@@ -245,7 +277,8 @@ TEST_CASE("a run is not resumed on a folder that would hold out other images") {
 TEST_CASE("labels are renumbered, samples are as they were") {
   const auto images = open_dataset("synthetic:shapes,size=16,count=30,val=0", "train");
   std::vector<int64_t> numbers(images->class_names().size());
-  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = std::ssize(numbers) - static_cast<int64_t>(i);
+  for (size_t i = 0; i < numbers.size(); ++i)
+    numbers[i] = std::ssize(numbers) - static_cast<int64_t>(i);
   const auto other = relabel(images, numbers, {"x", "y"});
   CHECK(other->class_names() == Words{"x", "y"});
   CHECK(other->size() == 30);

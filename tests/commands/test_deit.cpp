@@ -12,15 +12,28 @@ using namespace previt::test;
 namespace {
 
 // DeiT's parts on the tiny network: repeated augmentation, averaged weights, drop path, mixing.
-const Words kDeit = {"--set", "model.pool=cls",    "--set", "finetune.repeated_augmentation=3",
-                     "--set", "finetune.init=timm", "--set", "finetune.head_std=0.02",
-                     "--set", "train.ema_decay=0.9", "--set", "output.checkpoint_epochs=1",
-                     "--set", "optimizer.base_lr=0.05"};
+const Words kDeit = {"--set",
+                     "model.pool=cls",
+                     "--set",
+                     "finetune.repeated_augmentation=3",
+                     "--set",
+                     "finetune.init=timm",
+                     "--set",
+                     "finetune.head_std=0.02",
+                     "--set",
+                     "train.ema_decay=0.9",
+                     "--set",
+                     "output.checkpoint_epochs=1",
+                     "--set",
+                     "optimizer.base_lr=0.05"};
 
 Words distilled_from(const std::string& teacher, const std::string& kind = "hard") {
-  return {"--set", "model.dist_token=true",
-          "--set", "distillation.kind=" + kind,
-          "--set", "distillation.teacher=" + teacher};
+  return {"--set",
+          "model.dist_token=true",
+          "--set",
+          "distillation.kind=" + kind,
+          "--set",
+          "distillation.teacher=" + teacher};
 }
 
 Checkpoint latest(const std::string& run) {
@@ -125,10 +138,10 @@ TEST_CASE("an undistilled checkpoint may become a student") {
 
 TEST_CASE("what distillation is asked wrongly is one line that says where") {
   const auto refuse = [](const Words& words, const std::string& message) {
-    CHECK_THROWS_MATCHES(cli::FinetuneJob::read(
-                             parse(Words{"--from", "none", "--data", kData} + kTiny + words)),
-                         UsageError,
-                         Catch::Message(message));
+    CHECK_THROWS_MATCHES(
+        cli::FinetuneJob::read(parse(Words{"--from", "none", "--data", kData} + kTiny + words)),
+        UsageError,
+        Catch::Message(message));
   };
   const Words kind = {"--set", "distillation.kind=hard"};
   refuse(kind,
@@ -145,7 +158,6 @@ TEST_CASE("what distillation is asked wrongly is one line that says where") {
 
   const TempFolder temp;
   const std::string teacher = trained(temp.path() + "/teacher");
-  CHECK_THROWS_WITH(
-      trained(temp.path() + "/student", kDeit + distilled_from(teacher + "/nothing")),
-      ContainsSubstring("nothing: no such file or folder"));
+  CHECK_THROWS_WITH(trained(temp.path() + "/student", kDeit + distilled_from(teacher + "/nothing")),
+                    ContainsSubstring("nothing: no such file or folder"));
 }

@@ -39,7 +39,9 @@ const std::string kData = "synthetic:shapes,size=32,count=120,val=30";
 
 // Official .pth files don't say how many heads they have.
 Words from(const Family& family) {
-  return {"--from", std::string(PREVIT_SOURCE_DIR) + "/tests/fixtures/" + family.file, "--heads",
+  return {"--from",
+          std::string(PREVIT_SOURCE_DIR) + "/tests/fixtures/" + family.file,
+          "--heads",
           std::to_string(family.heads)};
 }
 
@@ -49,8 +51,12 @@ TEST_CASE("attention_maps looks at every family, block by block and as rollout")
   for (const Family& family : kFamilies) {
     INFO(family.file);
     const TempFolder temp;
-    const Words words = from(family) + Words{"--images", "synthetic:shapes,size=32,count=2,val=0",
-                                             "--image-size", "48", "--out", temp.path()};
+    const Words words = from(family) + Words{"--images",
+                                             "synthetic:shapes,size=32,count=2,val=0",
+                                             "--image-size",
+                                             "48",
+                                             "--out",
+                                             temp.path()};
     REQUIRE(call(cli::attention_maps_options(), cli::attention_maps, words) == 0);
     CHECK(result_in(temp.path())["heads"] == family.heads);
     CHECK(result_in(temp.path())["jaccard"] > 0);
@@ -70,9 +76,12 @@ TEST_CASE("embed takes every kind of feature from every family") {
       INFO(family.file << ", " << kind);
       const TempFolder temp;
       const std::string out = temp.path() + "/f.h5";
-      REQUIRE(call(cli::embed_options(), cli::embed,
-                   from(family) + Words{"--images", kData, "--split", "val", "--out", out,
-                                        "--features", kind}) == 0);
+      REQUIRE(
+          call(cli::embed_options(),
+               cli::embed,
+               from(family) +
+                   Words{"--images", kData, "--split", "val", "--out", out, "--features", kind}) ==
+          0);
       const at::Tensor features = TensorFileReader(out).read("features");
       const int64_t parts = std::string(kind) == "cls+mean" ? 2 : 1;
       CHECK(features.size(0) == 30);
@@ -92,9 +101,14 @@ TEST_CASE("knn_probe and linear_probe judge every family") {
     CHECK(result_in(temp.path())["test_images"] == 30);
     for (const char* protocol : {"dino", "mae", "beit"}) {
       INFO(protocol);
-      REQUIRE(call(cli::linear_probe_options(), cli::linear_probe,
-                   words + Words{"--set", std::string("protocol=") + protocol, "--set", "epochs=1",
-                                 "--set", "lrs=[0.01]"}) == 0);
+      REQUIRE(call(cli::linear_probe_options(),
+                   cli::linear_probe,
+                   words + Words{"--set",
+                                 std::string("protocol=") + protocol,
+                                 "--set",
+                                 "epochs=1",
+                                 "--set",
+                                 "lrs=[0.01]"}) == 0);
       CHECK(result_in(temp.path())["images"] == 30);
       CHECK(std::isfinite(result_in(temp.path())["loss"].get<double>()));
     }

@@ -101,8 +101,8 @@ TEST_CASE("what finetune is asked wrongly is a usage error of one line") {
 
 TEST_CASE("random weights start as the recipe says") {
   const auto first_weights = [](const std::string& init) {
-    cli::FinetuneJob job = cli::FinetuneJob::read(parse(
-        Words{"--from", "none", "--data", kData, "--set", "finetune.init=" + init} + kTiny));
+    cli::FinetuneJob job = cli::FinetuneJob::read(
+        parse(Words{"--from", "none", "--data", kData, "--set", "finetune.init=" + init} + kTiny));
     return job.build_model()->named_parameters();
   };
   const auto framework = first_weights("framework"), timm = first_weights("timm");

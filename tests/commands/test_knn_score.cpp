@@ -1,6 +1,5 @@
-#include "commands/knn_score.h"
-
 #include "commands/knn_probe.h"
+#include "commands/knn_score.h"
 #include "files.h"
 #include "finetune/probes/knn.h"
 #include "log.h"
@@ -30,8 +29,8 @@ double probe(Objective& objective, const std::string& data) {
   const std::string from = temp.path() + "/model.safetensors";
   const Vit& vit = *objective.backbone();
   write_safetensors(from, named_tensors(vit), model_metadata(vit.options(), {}, {}));
-  const test::Words words = {"--from", from, "--data", data, "--k", "5", "--temperature", "0.1",
-                             "--out", temp.path()};
+  const test::Words words = {
+      "--from", from, "--data", data, "--k", "5", "--temperature", "0.1", "--out", temp.path()};
   REQUIRE(test::call(cli::knn_probe_options(), cli::knn_probe, words) == 0);
   return test::result_in(temp.path())["top1"];
 }

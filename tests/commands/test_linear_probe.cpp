@@ -51,8 +51,16 @@ TEST_CASE("kept features are taken again, but only for the same network and sett
   const TempFolder temp;
   const std::string from = tiny_checkpoint(temp.path()), cache = temp.path() + "/cache.h5";
   const auto run = [&](const Words& more) {
-    const Words words = Words{"--from", from, "--data", kData, "--out", temp.path(), "--set",
-                              "epochs=2", "--cache", cache} +
+    const Words words = Words{"--from",
+                              from,
+                              "--data",
+                              kData,
+                              "--out",
+                              temp.path(),
+                              "--set",
+                              "epochs=2",
+                              "--cache",
+                              cache} +
                         more;
     REQUIRE(linear_probe(words) == 0);
     return read_whole_file(temp.path() + "/result.json");

@@ -20,20 +20,27 @@ namespace fs = std::filesystem;
 namespace {
 
 Words mae(const std::string& out, int64_t epochs, const Words& changes = {}) {
-  Words words = kTinyMae + Words{"--data", kScenes, "--out", out, "--set",
-                                 fmt::format("train.epochs={}", epochs)};
+  Words words =
+      kTinyMae +
+      Words{"--data", kScenes, "--out", out, "--set", fmt::format("train.epochs={}", epochs)};
   for (const auto& change : changes) words = words + Words{"--set", change};
   return words;
 }
 
 Words classifier(const std::string& data, const std::string& out, const Words& changes = {}) {
   Words words = {"--from", "none", "--data", data, "--out", out, "--device", "cpu"};
-  const Words common = {"model.embed_dim=24",     "model.depth=2",
-                        "model.num_heads=3",      "model.image_size=[16]",
-                        "model.patch_size=8",     "train.batch=16",
-                        "train.epochs=2",         "train.precision=fp32",
-                        "train.threads=1",        "schedule.warmup_epochs=0",
-                        "augment.rand_augment=",  "data.workers=1",
+  const Words common = {"model.embed_dim=24",
+                        "model.depth=2",
+                        "model.num_heads=3",
+                        "model.image_size=[16]",
+                        "model.patch_size=8",
+                        "train.batch=16",
+                        "train.epochs=2",
+                        "train.precision=fp32",
+                        "train.threads=1",
+                        "schedule.warmup_epochs=0",
+                        "augment.rand_augment=",
+                        "data.workers=1",
                         "output.checkpoint_epochs=1"};
   for (const auto& change : common + changes) words = words + Words{"--set", change};
   return words;
@@ -65,12 +72,25 @@ TEST_CASE("a rate at which nothing is learned ends a run in 1, with a line that 
   check(run_program(program("pretrain"), mae(out, 2, broken + Words{"train.max_bad_steps=1000"})));
   check(run_program(program("finetune"),
                     classifier("synthetic:shapes,size=16,count=160,val=20", out, broken)));
-  Words tokenizer = {"--recipe", std::string(PREVIT_SOURCE_DIR) + "/recipes/quickstart/tokenizer.yaml",
-                     "--data", kScenes, "--out", out, "--device", "cpu"};
-  const Words small = {"model.image_size=[16]", "model.patch_size=8", "train.epochs=2",
-                       "train.batch=8", "data.workers=1", "train.threads=1", "train.precision=fp32",
-                       "schedule.warmup_epochs=0", "output.preview_images=0",
-                       "vqvae.network.width=16", "vqvae.codebook.codes=16"};
+  Words tokenizer = {"--recipe",
+                     std::string(PREVIT_SOURCE_DIR) + "/recipes/quickstart/tokenizer.yaml",
+                     "--data",
+                     kScenes,
+                     "--out",
+                     out,
+                     "--device",
+                     "cpu"};
+  const Words small = {"model.image_size=[16]",
+                       "model.patch_size=8",
+                       "train.epochs=2",
+                       "train.batch=8",
+                       "data.workers=1",
+                       "train.threads=1",
+                       "train.precision=fp32",
+                       "schedule.warmup_epochs=0",
+                       "output.preview_images=0",
+                       "vqvae.network.width=16",
+                       "vqvae.codebook.codes=16"};
   for (const auto& change : small + broken) tokenizer = tokenizer + Words{"--set", change};
   check(run_program(program("train_tokenizer"), tokenizer));
 }
@@ -92,9 +112,20 @@ TEST_CASE("a second writer of a run folder is refused, and a killed one blocks n
   CHECK(tuned.code == 1);
   CHECK_THAT(tuned.errors, ContainsSubstring("is writing to it"));
   // Who reads it is not blocked.
-  const Words from_it = {"--from", out, "--data", kScenes, "--out", temp.path() + "/classifier", "--device",
-                  "cpu", "--set", "train.epochs=1", "--set", "train.batch=16", "--set",
-                  "data.workers=1"};
+  const Words from_it = {"--from",
+                         out,
+                         "--data",
+                         kScenes,
+                         "--out",
+                         temp.path() + "/classifier",
+                         "--device",
+                         "cpu",
+                         "--set",
+                         "train.epochs=1",
+                         "--set",
+                         "train.batch=16",
+                         "--set",
+                         "data.workers=1"};
   const Outcome reader = run_program(program("finetune"), from_it);
   INFO(reader.errors);
   CHECK(reader.code == 0);
@@ -136,9 +167,11 @@ TEST_CASE("closed or broken outputs change nothing of a run", "[programs]") {
   }
   // A reader that ends at once: every later line meets a broken pipe.
   const std::string out = temp.path() + "/pipe";
-  run_program("/bin/sh",
-              Words{"-c", "(\"$0\" \"$@\"; echo $? >\"" + out + ".code\") 2>&1 | true",
-                    program("pretrain")} + mae(out, 2));
+  run_program(
+      "/bin/sh",
+      Words{
+          "-c", "(\"$0\" \"$@\"; echo $? >\"" + out + ".code\") 2>&1 | true", program("pretrain")} +
+          mae(out, 2));
   while (!fs::exists(out + ".code") || fs::file_size(out + ".code") == 0) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
@@ -151,15 +184,32 @@ TEST_CASE("closed or broken outputs change nothing of a run", "[programs]") {
 TEST_CASE("what compares images is refused before the first step where a batch has but one",
           "[programs]") {
   const TempFolder temp;
-  Words dino = {"--recipe", std::string(PREVIT_SOURCE_DIR) + "/recipes/quickstart/dino.yaml",
-                "--data", "synthetic:shapes,size=16,count=9", "--out", temp.path() + "/run",
-                "--device", "cpu"};
-  for (const char* change :
-       {"model.image_size=[16]", "model.patch_size=4", "model.embed_dim=24", "model.depth=1",
-        "model.num_heads=2", "dino.head.out_dim=32", "dino.head.hidden_dim=16",
-        "dino.head.bottleneck_dim=8", "augment.local.height=8", "augment.local.width=8",
-        "train.batch=4", "train.epochs=1", "train.precision=fp32", "schedule.warmup_epochs=0",
-        "knn.epochs=0", "output.preview_images=0", "dino.centering=center", "train.drop_last=false"}) {
+  Words dino = {"--recipe",
+                std::string(PREVIT_SOURCE_DIR) + "/recipes/quickstart/dino.yaml",
+                "--data",
+                "synthetic:shapes,size=16,count=9",
+                "--out",
+                temp.path() + "/run",
+                "--device",
+                "cpu"};
+  for (const char* change : {"model.image_size=[16]",
+                             "model.patch_size=4",
+                             "model.embed_dim=24",
+                             "model.depth=1",
+                             "model.num_heads=2",
+                             "dino.head.out_dim=32",
+                             "dino.head.hidden_dim=16",
+                             "dino.head.bottleneck_dim=8",
+                             "augment.local.height=8",
+                             "augment.local.width=8",
+                             "train.batch=4",
+                             "train.epochs=1",
+                             "train.precision=fp32",
+                             "schedule.warmup_epochs=0",
+                             "knn.epochs=0",
+                             "output.preview_images=0",
+                             "dino.centering=center",
+                             "train.drop_last=false"}) {
     dino = dino + Words{"--set", change};
   }
   const Outcome refused =
@@ -192,7 +242,8 @@ namespace {
 
 void write_picture(const std::string& path) {
   fs::create_directories(fs::path(path).parent_path());
-  std::ofstream(path, std::ios::binary) << encode_png(torch::randint(256, {16, 16, 3}, torch::kUInt8));
+  std::ofstream(path, std::ios::binary)
+      << encode_png(torch::randint(256, {16, 16, 3}, torch::kUInt8));
 }
 
 }  // namespace
@@ -238,7 +289,8 @@ TEST_CASE("names that are no UTF-8 train, go on, evaluate and predict", "[progra
   CHECK(pretrained.code == 0);
   const Outcome by_set = run_program(
       program("pretrain"),
-      kTinyMae + Words{"--set", "data.path=" + data, "--out", out + "3", "--set", "train.epochs=1"});
+      kTinyMae +
+          Words{"--set", "data.path=" + data, "--out", out + "3", "--set", "train.epochs=1"});
   CHECK(by_set.code == 0);
 }
 

@@ -1,10 +1,9 @@
-#include "commands/predict.h"
-
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "augment/encode_png.h"
+#include "commands/predict.h"
 #include "error.h"
 #include "support/catch.h"
 #include "support/finetune_command.h"
@@ -78,8 +77,8 @@ TEST_CASE("predict writes the likeliest classes of each image") {
     CHECK(one[i][3].empty());
   }
   double all = 0;
-  for (const auto& line : predict({"--from", run, "--top", "99", "--images",
-                                   "synthetic:shapes,size=16,count=1,val=0"})) {
+  for (const auto& line : predict(
+           {"--from", run, "--top", "99", "--images", "synthetic:shapes,size=16,count=1,val=0"})) {
     all += std::stod(line[2]);
   }
   CHECK(all == Approx(1).margin(1e-4));

@@ -91,8 +91,10 @@ TEST_CASE("wrong usage ends in 2 and what isn't there in 1, with one line", "[pr
       {"finetune", {"--from", gone, "--data", kScenes}, 1, gone + ": no such file or folder; "},
       {"finetune", {"--from", "none"}, 2, "--data: say which images to train on"},
       {"predict", {"--from", gone, "--images", kScenes}, 1, gone + ": no such file or folder; "},
-      {"predict", {"--from", gone, "--images", gone, "--top", "0"}, 2, "--top: 0 is not at least 1"}
-  };
+      {"predict",
+       {"--from", gone, "--images", gone, "--top", "0"},
+       2,
+       "--top: 0 is not at least 1"}};
   for (const Case& wanted : cases) {
     const Outcome outcome = run_program(program(wanted.tool), wanted.words);
     INFO(wanted.tool << " " << fmt::format("{}", fmt::join(wanted.words, " ")));
@@ -120,8 +122,7 @@ TEST_CASE("only PREVIT_DEBUG shows where in LibTorch a failure came from", "[pro
 }
 
 TEST_CASE("a result that can't be written is a failure", "[programs]") {
-  const Outcome outcome =
-      pretrained(kTinyMae + Words{"--print-recipe"}, {.output = "/dev/full"});
+  const Outcome outcome = pretrained(kTinyMae + Words{"--print-recipe"}, {.output = "/dev/full"});
   CHECK(outcome.code == 1);
   CHECK(outcome.errors == "stdout: No space left on device\n");
 }
@@ -238,8 +239,11 @@ TEST_CASE("from unlabelled images to named classes: pretrain, finetune, predict"
   REQUIRE(pretrained(mae(backbone, 2)).code == 0);
 
   Words finetune = {"--from", backbone, "--data", kScenes, "--out", classifier, "--device", "cpu"};
-  for (const char* change : {"train.epochs=2", "train.batch=16", "train.threads=1",
-                             "augment.rand_augment=", "data.workers=1"}) {
+  for (const char* change : {"train.epochs=2",
+                             "train.batch=16",
+                             "train.threads=1",
+                             "augment.rand_augment=",
+                             "data.workers=1"}) {
     finetune = finetune + Words{"--set", change};
   }
   const Outcome tuned = run_program(program("finetune"), finetune);

@@ -1,9 +1,8 @@
-#include "commands/training_data.h"
-
 #include <filesystem>
 #include <fstream>
 
 #include "augment/encode_png.h"
+#include "commands/training_data.h"
 #include "error.h"
 #include "support/catch.h"
 #include "support/pretrain_command.h"
@@ -28,9 +27,9 @@ void write_picture(const std::string& path, int64_t height, int64_t width) {
 
 TEST_CASE("device augmentation trains, and resumes exactly") {
   const TempFolder temp;
-  const Words words = kTinyMae + kOnDevice +
-                      Words{"--data", kScenes, "--set", "train.epochs=3", "--set",
-                            "output.keep_last=3"};
+  const Words words =
+      kTinyMae + kOnDevice +
+      Words{"--data", kScenes, "--set", "train.epochs=3", "--set", "output.keep_last=3"};
   const std::string whole = temp.path() + "/whole", cut = temp.path() + "/cut";
   REQUIRE(pretrain(words + Words{"--out", whole}) == 0);
   std::filesystem::copy(whole, cut, std::filesystem::copy_options::recursive);
@@ -59,12 +58,21 @@ TEST_CASE("images that nothing is done to are the same from the host and from th
 TEST_CASE("crops of several sizes are made on the device") {
   const TempFolder temp;
   Words words = {"--recipe", std::string(PREVIT_SOURCE_DIR) + "/recipes/quickstart/dino.yaml"};
-  for (const char* change :
-       {"model.image_size=[16]", "model.patch_size=4", "model.embed_dim=24", "model.depth=1",
-        "dino.head.out_dim=16", "dino.head.hidden_dim=16", "dino.head.bottleneck_dim=8",
-        "augment.local.height=8", "augment.local.width=8", "train.batch=32", "train.epochs=1",
-        "schedule.warmup_epochs=0", "data.workers=1", "knn.epochs=0",
-        "data.device_augment=true"}) {
+  for (const char* change : {"model.image_size=[16]",
+                             "model.patch_size=4",
+                             "model.embed_dim=24",
+                             "model.depth=1",
+                             "dino.head.out_dim=16",
+                             "dino.head.hidden_dim=16",
+                             "dino.head.bottleneck_dim=8",
+                             "augment.local.height=8",
+                             "augment.local.width=8",
+                             "train.batch=32",
+                             "train.epochs=1",
+                             "schedule.warmup_epochs=0",
+                             "data.workers=1",
+                             "knn.epochs=0",
+                             "data.device_augment=true"}) {
     words = words + Words{"--set", change};
   }
   CHECK(pretrain(words + Words{"--data", kScenes, "--out", temp.path() + "/dino"}) == 0);
@@ -98,9 +106,9 @@ TEST_CASE("images of several sizes need a canvas for the device") {
   for (int i = 0; i < 16; ++i) {
     write_picture(fmt::format("{}/{:02}.png", photos, i), 20 + i % 2, 24);
   }
-  const Words words = kTinyMae + kOnDevice +
-                      Words{"--data", photos, "--out", temp.path() + "/run", "--set",
-                            "train.epochs=1"};
+  const Words words =
+      kTinyMae + kOnDevice +
+      Words{"--data", photos, "--out", temp.path() + "/run", "--set", "train.epochs=1"};
   CHECK_THROWS_MATCHES(
       pretrain(words),
       UsageError,
@@ -116,9 +124,16 @@ TEST_CASE("a run inside its own data is no data, and resumes on the same images"
   const std::string photos = temp.path() + "/photos", out = photos + "/runs/mae";
   std::filesystem::create_directories(photos);
   for (int i = 0; i < 16; ++i) write_picture(fmt::format("{}/{:02}.png", photos, i), 20, 24);
-  const Words words = kTinyMae + Words{"--data", photos, "--out", out, "--set",
-                                       "output.preview_images=2", "--set",
-                                       "output.preview_epochs=1", "--set", "train.epochs="};
+  const Words words = kTinyMae + Words{"--data",
+                                       photos,
+                                       "--out",
+                                       out,
+                                       "--set",
+                                       "output.preview_images=2",
+                                       "--set",
+                                       "output.preview_epochs=1",
+                                       "--set",
+                                       "train.epochs="};
   const auto until = [&](const std::string& epochs) {
     Words all = words;
     all.back() += epochs;

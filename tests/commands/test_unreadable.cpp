@@ -87,7 +87,8 @@ TEST_CASE("what a score can throw is one line") {
   CHECK(cli::failure_of([] {}).empty());
   CHECK(cli::failure_of([] { fail("place: why"); }) == "place: why");
   CHECK_THAT(cli::failure_of([] { throw std::bad_alloc(); }), ContainsSubstring("bad_alloc"));
-  const std::string why = cli::failure_of([] { torch::zeros({2}).index_select(0, torch::tensor({7})); });
+  const std::string why =
+      cli::failure_of([] { torch::zeros({2}).index_select(0, torch::tensor({7})); });
   CHECK_FALSE(why.empty());
   CHECK_THAT(why, !ContainsSubstring("\n"));
 }
@@ -120,8 +121,8 @@ TEST_CASE("probes and embed leave unreadable images out, up to the share that tr
 TEST_CASE("embed counts the images that it leaves out") {
   const Folder many(3);
   const std::string from = tiny_checkpoint(many.temp.path()), out = many.temp.path() + "/out.h5";
-  const Words words = {"--from", from,  "--images", many.data + "/val",
-                       "--out",  out, "--workers", "1"};
+  const Words words = {
+      "--from", from, "--images", many.data + "/val", "--out", out, "--workers", "1"};
   const auto run = [&](const Words& more) {
     return call(cli::embed_options(), cli::embed, words + more);
   };

@@ -1,6 +1,5 @@
-#include "finetune/class_match.h"
-
 #include "error.h"
+#include "finetune/class_match.h"
 #include "finetune/model.h"
 #include "support/catch.h"
 
@@ -34,7 +33,8 @@ TEST_CASE("classes are matched by name, whatever their order") {
   const ClassMatch other = match({"c", "a", "b"}, {"a", "b", "c"});
   CHECK(other.in_model == Numbers{1, 2, 0});
   CHECK_FALSE(other.by_position);
-  CHECK(other.note == "data: has its classes in another order than model; they are matched by name");
+  CHECK(other.note ==
+        "data: has its classes in another order than model; they are matched by name");
   const ClassMatch part = match({"a", "b", "c", "d"}, {"a", "c", "d"});
   CHECK(part.in_model == Numbers{0, 2, 3});
   CHECK(part.note == "data: has 3 of the 4 classes that model knows");
@@ -50,7 +50,8 @@ TEST_CASE("a class that the model lacks is an error that names it and the neares
         "church, golf_ball");
   CHECK(refusal({"a", "b", "c", "d", "e", "f"}, {"a", "xyzzy"}) ==
         "data: model knows no class xyzzy; it knows a, b, c, d, e, …");
-  CHECK(refusal({"0", "1", "2", "3"}, {"1", "2", "3", "4"}).starts_with("data: model knows no class 4"));
+  CHECK(refusal({"0", "1", "2", "3"}, {"1", "2", "3", "4"})
+            .starts_with("data: model knows no class 4"));
   CHECK_FALSE(refusal({"0", "1"}, {"2", "3"}).empty());
   CHECK_FALSE(refusal({"cat", "dog"}, {"0", "1"}).empty());
   CHECK_FALSE(refusal({"n00000001", "n00000002"}, {"n00000003", "n00000004"}).empty());
@@ -74,14 +75,18 @@ TEST_CASE("a class without images may be unknown") {
 }
 
 TEST_CASE("classes without names are taken by position, which is said") {
-  for (const Names& model : {Names{}, Names{"LABEL_0", "LABEL_1"}, Names{"0", "1"},
-                             Names{"n01440764", "n02102040"}, Names{"one of two"}}) {
+  for (const Names& model : {Names{},
+                             Names{"LABEL_0", "LABEL_1"},
+                             Names{"0", "1"},
+                             Names{"n01440764", "n02102040"},
+                             Names{"one of two"}}) {
     const ClassMatch found = match(model, {"cat", "dog"}, 2);
     CHECK(found.by_position);
     CHECK(found.in_model == Numbers{0, 1});
-    CHECK(found.note ==
-          "model: its classes have no names to match with those of data: they are taken by position "
-          "(cat, dog)");
+    CHECK(
+        found.note ==
+        "model: its classes have no names to match with those of data: they are taken by position "
+        "(cat, dog)");
     CHECK(refusal(model, {"cat", "dog", "eel"}, 2) ==
           "model: its 2 classes have no names, only places, but data has 3 (cat, dog, eel)");
   }

@@ -1,9 +1,8 @@
-#include "finetune/distillation.h"
-
 #include <cmath>
 
 #include "error.h"
 #include "finetune/classifier.h"
+#include "finetune/distillation.h"
 #include "finetune/losses.h"
 #include "models/weights/weights.h"
 #include "support/catch.h"
@@ -130,9 +129,7 @@ TEST_CASE("the class token learns labels, the distillation token the teacher, on
   model.normalize = run.run.normalize;
   teaching->eval();
   Classifier classifier(
-      vit,
-      run,
-      std::make_shared<const Distillation>(run.distillation, Teacher(model, run.run)));
+      vit, run, std::make_shared<const Distillation>(run.distillation, Teacher(model, run.run)));
 
   torch::manual_seed(4);
   const at::Tensor images = torch::randn({4, 3, 8, 8});

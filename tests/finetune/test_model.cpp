@@ -1,7 +1,6 @@
-#include "finetune/model.h"
-
 #include "error.h"
 #include "finetune/finetune_options.h"
+#include "finetune/model.h"
 #include "models/layers/attention.h"
 #include "models/layers/block.h"
 #include "models/weights/weights.h"

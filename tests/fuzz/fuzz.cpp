@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "fuzz/target.h"
 #include "error.h"
+#include "fuzz/target.h"
 
 namespace {
 

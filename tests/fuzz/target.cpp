@@ -34,8 +34,8 @@ struct Scratch {
 }  // namespace
 
 bool add(const Target& target) {
-  const auto after = std::upper_bound(
-      all().begin(), all().end(), target, [](const Target& a, const Target& b) {
+  const auto after =
+      std::upper_bound(all().begin(), all().end(), target, [](const Target& a, const Target& b) {
         return std::strcmp(a.name, b.name) < 0;
       });
   all().insert(after, target);

@@ -43,8 +43,8 @@ class GivenBeit final : public Beit {
 NamedTensors ours(const NamedTensors& official) {
   NamedTensors named;
   for (const auto& [key, tensor] : official) {
-    const bool own = key == "mask_token" || key.starts_with("lm_head.") ||
-                     key.starts_with("cls_pt_");
+    const bool own =
+        key == "mask_token" || key.starts_with("lm_head.") || key.starts_with("cls_pt_");
     named[own ? key : "encoder." + key] = tensor;
   }
   return named;
@@ -155,9 +155,8 @@ PARITY_CASE(beit_block_masking) {
   for (size_t i = 0; i < configs.size(); ++i) {
     const auto& config = configs[i];
     const auto& most = config.at("max_num_patches");
-    const BlockMaskOptions options{
-        .min_patches = config.at("min_num_patches").get<int64_t>(),
-        .max_patches = most.is_null() ? 0 : most.get<int64_t>()};
+    const BlockMaskOptions options{.min_patches = config.at("min_num_patches").get<int64_t>(),
+                                   .max_patches = most.is_null() ? 0 : most.get<int64_t>()};
     for (const int64_t seed : fixture.config.at("seeds")) {
       ReplayedDraws draws(half_open(fixture.at(fmt::format("input.draws_{}_{}", i, seed))));
       const std::string key = fmt::format("output.mask_{}_{}", i, seed);
@@ -187,8 +186,8 @@ PARITY_CASE(beit2_mim_cls) {
   check.t1("logits_cls_pt", logits.cls, fixture.at("output.logits_cls_pt"));
   const StepResult result = beit->loss(images, mask, fixture.at("input.token_ids"));
   check.t1("loss", result.loss, fixture.at("output.loss"));
-  for (const auto& [metric, key] : {std::pair{"main_loss", "output.loss_1"},
-                                    std::pair{"cls_loss", "output.loss_2"}}) {
+  for (const auto& [metric, key] :
+       {std::pair{"main_loss", "output.loss_1"}, std::pair{"cls_loss", "output.loss_2"}}) {
     for (const auto& [name, value] : result.metrics) {
       if (name == metric) check.t1(name, value, fixture.at(key));
     }

@@ -34,8 +34,8 @@ PARITY_CASE(dinov2_losses) {
   const auto moved = [&](const at::Tensor& center, const at::Tensor& logits) {
     RowMean mean;
     mean.add(logits);
-    return torch::lerp(center, mean.mean().view(center.sizes()),
-                       1 - fixture.number("center_momentum"));
+    return torch::lerp(
+        center, mean.mean().view(center.sizes()), 1 - fixture.number("center_momentum"));
   };
   const at::Tensor& center = fixture.at("input.center_dino");
   const at::Tensor& teacher = fixture.at("input.teacher_cls");

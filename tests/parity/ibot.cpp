@@ -173,9 +173,8 @@ PARITY_CASE(ibot_loss) {
         mask.select(given("input.teacher_patch")), patch_center.squeeze(0), patch_schedule[run[i]]);
     const at::Tensor cls_loss =
         cross_view_loss(torch::cat({cls, local}), targets, globals, options.student_temp);
-    const at::Tensor patch_loss =
-        weighted_cross_entropy(
-            mask.select(patches), patch_targets, mask.weights(), options.student_temp);
+    const at::Tensor patch_loss = weighted_cross_entropy(
+        mask.select(patches), patch_targets, mask.weights(), options.student_temp);
     const at::Tensor of_cls = options.cls_weight * cls_loss;
     const at::Tensor of_patches = options.patch_weight * patch_loss;
     const at::Tensor loss = of_cls + of_patches;

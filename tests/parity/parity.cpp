@@ -1,10 +1,10 @@
 #include "parity/parity.h"
 
+#include <fmt/ostream.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
-
-#include <fmt/ostream.h>
 
 #include "error.h"
 #include "options.h"
@@ -37,7 +37,8 @@ bool ends_with(const std::string& text, const std::string& end) {
 bool is_fixture(const fs::directory_entry& entry) {
   const std::string name = entry.path().filename().string();
   if (entry.is_directory()) return fs::exists(entry.path() / "config.json");
-  return ends_with(name, ".pth") || (ends_with(name, ".safetensors") && !ends_with(name, ".expected.safetensors"));
+  return ends_with(name, ".pth") ||
+         (ends_with(name, ".safetensors") && !ends_with(name, ".expected.safetensors"));
 }
 
 }  // namespace
@@ -70,7 +71,8 @@ Fixture load(const std::string& path) {
   if (ends_with(path, ".safetensors")) {
     auto file = read_safetensors(path);
     fixture.tensors = std::move(file.tensors);
-    if (file.metadata.contains("config")) fixture.config = nlohmann::json::parse(file.metadata["config"]);
+    if (file.metadata.contains("config"))
+      fixture.config = nlohmann::json::parse(file.metadata["config"]);
     if (file.metadata.contains("case")) fixture.case_name = file.metadata["case"];
   }
   return fixture;
@@ -86,13 +88,20 @@ void Check::that(const std::string& name, bool holds) {
   if (!holds) failures_.push_back({kInfinity, name});
 }
 
-void Check::close(const std::string& name, const at::Tensor& got, const at::Tensor& want, double allowed) {
+void Check::close(const std::string& name,
+                  const at::Tensor& got,
+                  const at::Tensor& want,
+                  double allowed) {
   ++count_;
   if (!got.defined()) return fail(name, "not computed");
   if (got.numel() != want.numel() || got.squeeze().sizes() != want.squeeze().sizes()) {
-    return fail(name, fmt::format("shape {} instead of {}", fmt::streamed(got.sizes()), fmt::streamed(want.sizes())));
+    return fail(
+        name,
+        fmt::format(
+            "shape {} instead of {}", fmt::streamed(got.sizes()), fmt::streamed(want.sizes())));
   }
-  const at::Tensor difference = got.detach().squeeze().to(torch::kDouble) - want.squeeze().to(torch::kDouble);
+  const at::Tensor difference =
+      got.detach().squeeze().to(torch::kDouble) - want.squeeze().to(torch::kDouble);
   const double worst = largest(difference);
   if (worst <= allowed) return;  // NaN is not
   failures_.push_back({worst / std::max(allowed, 1e-300),
@@ -114,26 +123,40 @@ void Check::t4(const std::string& name, const at::Tensor& got, const at::Tensor&
   const at::Tensor w = want.flatten().to(torch::kDouble);
   const at::Tensor difference = (got.flatten().to(torch::kDouble) - w).abs();
   if ((difference <= 1e-12 * w.abs() + 1e-300).all().item<bool>()) return;
-  failures_.push_back({largest(difference) / 1e-12, fmt::format("{}: off by {:.3g}", name, largest(difference))});
+  failures_.push_back(
+      {largest(difference) / 1e-12, fmt::format("{}: off by {:.3g}", name, largest(difference))});
 }
-void Check::absolute(const std::string& name, const at::Tensor& got, const at::Tensor& want, double tolerance) {
+void Check::absolute(const std::string& name,
+                     const at::Tensor& got,
+                     const at::Tensor& want,
+                     double tolerance) {
   close(name, got, want, tolerance);
 }
 void Check::exact(const std::string& name, const at::Tensor& got, const at::Tensor& want) {
   close(name, got, want, 0);
 }
-void Check::pixels(const std::string& name, const at::Tensor& got, const at::Tensor& want, double tolerance,
+void Check::pixels(const std::string& name,
+                   const at::Tensor& got,
+                   const at::Tensor& want,
+                   double tolerance,
                    double share) {
   ++count_;
   if (!got.defined() || got.sizes() != want.sizes()) return fail(name, "wrong size");
   const at::Tensor difference = (got.to(torch::kInt) - want.to(torch::kInt)).abs();
   const double within = (difference <= tolerance).to(torch::kDouble).mean().item<double>();
   if (within >= share) return;
-  failures_.push_back({largest(difference), fmt::format("{}: {:.2f} % of values within {}, worst {}", name,
-                                                        100 * within, tolerance, largest(difference))});
+  failures_.push_back({largest(difference),
+                       fmt::format("{}: {:.2f} % of values within {}, worst {}",
+                                   name,
+                                   100 * within,
+                                   tolerance,
+                                   largest(difference))});
 }
 
-void check_trained(const Fixture& fixture, const std::string& key, const at::Tensor& got, Check& check) {
+void check_trained(const Fixture& fixture,
+                   const std::string& key,
+                   const at::Tensor& got,
+                   Check& check) {
   const at::Tensor& want = fixture.at(key);
   if (!key.ends_with("attn.qkv.bias")) {
     const auto strays = fixture.config.value("f64_dev_over_2e5", nlohmann::json::object());
@@ -149,14 +172,17 @@ void check_trained(const Fixture& fixture, const std::string& key, const at::Ten
 
 std::vector<std::string> Check::failures() const {
   auto sorted = failures_;
-  std::stable_sort(sorted.begin(), sorted.end(), [](const Failure& a, const Failure& b) { return a.excess > b.excess; });
+  std::stable_sort(sorted.begin(), sorted.end(), [](const Failure& a, const Failure& b) {
+    return a.excess > b.excess;
+  });
   std::vector<std::string> texts;
   for (const auto& failure : sorted) texts.push_back(failure.text);
   return texts;
 }
 
 Report run(const std::string& path) {
-  Report report{.file = fs::path(path).filename().string(), .outcome = Outcome::unsupported, .detail = ""};
+  Report report{
+      .file = fs::path(path).filename().string(), .outcome = Outcome::unsupported, .detail = ""};
   Check check;
   try {
     const Fixture fixture = load(path);
@@ -170,8 +196,10 @@ Report run(const std::string& path) {
     check.fail("stopped", e.what());
   }
   report.outcome = check.passed() ? Outcome::passed : Outcome::failed;
-  report.detail = check.passed() ? fmt::format("{} comparisons", check.count())
-                                 : fmt::format("{} (and {} more)", check.failures().front(), check.failures().size() - 1);
+  report.detail =
+      check.passed()
+          ? fmt::format("{} comparisons", check.count())
+          : fmt::format("{} (and {} more)", check.failures().front(), check.failures().size() - 1);
   return report;
 }
 

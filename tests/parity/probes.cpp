@@ -75,8 +75,7 @@ PARITY_CASE(dino_linear) {
   std::vector<at::Tensor> losses;
   std::vector<double> rates;
   for (int64_t step = 0; step < fixture.integer("steps"); ++step) {
-    losses.push_back(
-        torch::cross_entropy_loss(head->forward(both), fixture.at("input.target")));
+    losses.push_back(torch::cross_entropy_loss(head->forward(both), fixture.at("input.target")));
     optimizer->zero_grad();
     losses.back().backward();
     rates.push_back(cosine_rate(fixture.number("lr"), step, fixture.integer("epochs")));

@@ -45,8 +45,10 @@ CodebookOptions codebook_of(const Fixture& fixture, const char* codes, const cha
           .commitment = fixture.config.value("beta", 1.0)};
 }
 
-void check_training_call(
-    const Fixture& fixture, VectorQuantizer& quantizer, int64_t i, Check& check) {
+void check_training_call(const Fixture& fixture,
+                         VectorQuantizer& quantizer,
+                         int64_t i,
+                         Check& check) {
   const auto key = [&](const char* name) { return fmt::format("{}_{}", name, i); };
   const at::Tensor z = fixture.at("input.z")[i].clone().requires_grad_();
   const Quantized got = quantizer.forward(channels_last(z));
@@ -76,10 +78,8 @@ VqkdNetworkOptions vqkd_options(const Fixture& fixture) {
 PARITY_CASE(beit2_kmeans) {
   const at::Tensor samples = fixture.at("input.samples");
   const at::Tensor first = fixture.at("input.perm").slice(0, 0, fixture.integer("k"));
-  const Clusters got = kmeans(samples,
-                              samples.index_select(0, first),
-                              fixture.integer("iters"),
-                              fixture.flag("cosine"));
+  const Clusters got = kmeans(
+      samples, samples.index_select(0, first), fixture.integer("iters"), fixture.flag("cosine"));
   check.t1("means", got.means, fixture.at("output.means"));
   check.exact("bins", got.counts.to(torch::kInt64), fixture.at("output.bins"));
 }
@@ -97,9 +97,8 @@ PARITY_CASE(beit2_quantizer) {
   check.t1("eval_codebook", quantizer.codebook, fixture.at("output.eval_codebook"));
   const at::Tensor hits = torch::bincount(got.words.flatten(), {}, fixture.integer("n_embed"));
   quantizer.count(hits.to(torch::kFloat32));
-  check.t1("eval_cluster_size",
-           quantizer.cluster_size,
-           fixture.at("output.eval_cluster_size_after"));
+  check.t1(
+      "eval_cluster_size", quantizer.cluster_size, fixture.at("output.eval_cluster_size_after"));
 }
 
 PARITY_CASE(beit2_vqkd) {

@@ -20,8 +20,7 @@ namespace {
 
 constexpr int64_t kBatch = 8;
 const ConvOptions kNetwork{.width = 16, .blocks = 1};
-const CodebookOptions kCodes{.codes = 12, .dim = 6, .decay = 0.9, .kmeans = 4,
-                             .revive_below = 0.1};
+const CodebookOptions kCodes{.codes = 12, .dim = 6, .decay = 0.9, .kmeans = 4, .revive_below = 0.1};
 
 RunOptions small_run(int64_t side = 16) {
   RunOptions run = test::tiny_options();
@@ -37,7 +36,8 @@ RunOptions small_run(int64_t side = 16) {
 
 std::shared_ptr<Objective> make_dvae(const RunOptions& run) {
   DvaeOptions options;
-  // A weight of the divergence that so short a run can bear: more of it, and no word means anything.
+  // A weight of the divergence that so short a run can bear: more of it, and no word means
+  // anything.
   options.dvae = {.vocabulary = 12,
                   .network = kNetwork,
                   .temperature_epochs = 4,
@@ -56,8 +56,8 @@ std::shared_ptr<Objective> make_vqvae(const RunOptions& run) {
 std::shared_ptr<Objective> make_vqkd(const RunOptions& run) {
   const TempFolder folder;  // the teacher lives on in the objective
   VqkdOptions options;
-  options.vqkd = {.teacher = test::tiny_checkpoint(folder.path()), .decoder_depth = 1,
-                  .codebook = kCodes};
+  options.vqkd = {
+      .teacher = test::tiny_checkpoint(folder.path()), .decoder_depth = 1, .codebook = kCodes};
   return std::make_shared<VqkdTraining>(options, run);
 }
 
@@ -79,8 +79,8 @@ StepInfo info_of(int64_t step) {
 // Pictures of plain cells in one of six colours, [rows first … first + count) of a step's.
 Batch pictures(const RunOptions& run, int64_t step, int64_t first, int64_t count) {
   torch::manual_seed(100 + step);
-  const at::Tensor colours = torch::tensor({{230, 30, 30}, {30, 230, 30}, {30, 30, 230},
-                                            {230, 230, 30}, {230, 230, 230}, {20, 20, 20}});
+  const at::Tensor colours = torch::tensor(
+      {{230, 30, 30}, {30, 230, 30}, {30, 30, 230}, {230, 230, 30}, {230, 230, 230}, {20, 20, 20}});
   const int64_t cells = run.model.grid_height();
   const at::Tensor numbers = torch::randint(6, {kBatch, cells, cells}, torch::kInt64);
   Batch batch;
@@ -122,7 +122,9 @@ NamedTensors after_three_steps(const std::string& kind, int64_t micro) {
   return named_tensors(*objective);
 }
 
-int train_run(const std::string& kind, const std::string& folder, bool resume,
+int train_run(const std::string& kind,
+              const std::string& folder,
+              bool resume,
               int64_t stop_at = -1) {
   RunOptions run = small_run(8);
   run.train.micro_batch = 4;
@@ -261,8 +263,7 @@ TEST_CASE("dvae: temperature and KL weight follow half cosines") {
   };
   CHECK(dvae.temperature(at_epoch(0)) == 1);
   CHECK(dvae.temperature(at_epoch(30)) == Approx((1 + 1.0 / 16) / 2));
-  CHECK(dvae.temperature(at_epoch(15)) ==
-        Approx(1.0 / 16 + 15.0 / 16 * (1 + std::sqrt(0.5)) / 2));
+  CHECK(dvae.temperature(at_epoch(15)) == Approx(1.0 / 16 + 15.0 / 16 * (1 + std::sqrt(0.5)) / 2));
   CHECK(dvae.temperature(at_epoch(60)) == 1.0 / 16);
   CHECK(dvae.temperature(at_epoch(99)) == 1.0 / 16);
   // Per cell of 4 x 4 pixels of 3 values: DALL-E's 6.6 / 192 at 8 x 8.
@@ -281,7 +282,8 @@ TEST_CASE("vqkd: any teacher gives a feature for each of the encoder's patches")
   for (const auto& parameter : teacher.parameters()) CHECK_FALSE(parameter.requires_grad());
 }
 
-TEST_CASE("vqkd: distilled and mean-pooled classifiers teach with their patches, through their norm") {
+TEST_CASE(
+    "vqkd: distilled and mean-pooled classifiers teach with their patches, through their norm") {
   const TempFolder folder;
   VitOptions options = test::small_vit();
   options.num_classes = 3;

@@ -201,14 +201,12 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DINO") {
     double peak_lr, min_lr, clip;
     bool norm_last_layer;
   };
-  for (const Want& want :
-       {Want{"small", 384, 8, 100, 512, 1e-3, 1e-6, 3, true},
-        Want{"base", 768, 8, 100, 512, 1e-3, 1e-6, 3, true},
-        Want{"small_released", 384, 10, 800, 1024, 2e-3, 1e-5, 0, false},
-        Want{"base_released", 768, 10, 400, 1024, 3e-3, 2e-6, 0.3, true}}) {
+  for (const Want& want : {Want{"small", 384, 8, 100, 512, 1e-3, 1e-6, 3, true},
+                           Want{"base", 768, 8, 100, 512, 1e-3, 1e-6, 3, true},
+                           Want{"small_released", 384, 10, 800, 1024, 2e-3, 1e-5, 0, false},
+                           Want{"base_released", 768, 10, 400, 1024, 3e-3, 2e-6, 0.3, true}}) {
     INFO(want.name);
-    const PretrainRun run =
-        pretraining(folder() + "imagenet/dino_vit_" + want.name + ".yaml");
+    const PretrainRun run = pretraining(folder() + "imagenet/dino_vit_" + want.name + ".yaml");
     const RunOptions& o = run.options;
     CHECK(o.model.embed_dim == want.width);
     CHECK(o.model.drop_path == 0.1);
@@ -221,8 +219,9 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DINO") {
     CHECK(o.optimizer.clip_mode == "per_parameter");
     CHECK(o.train.epochs == want.epochs);
     CHECK(o.train.batch == want.batch);
-    CHECK_THAT(run.resolved(), ContainsSubstring(fmt::format("local_crops: {}\n", want.crops)) ||
-                                   ContainsSubstring(fmt::format("local_crops: {} ", want.crops)));
+    CHECK_THAT(run.resolved(),
+               ContainsSubstring(fmt::format("local_crops: {}\n", want.crops)) ||
+                   ContainsSubstring(fmt::format("local_crops: {} ", want.crops)));
     CHECK_THAT(run.resolved(),
                ContainsSubstring(fmt::format("norm_last_layer: {}", want.norm_last_layer)));
   }

@@ -17,10 +17,8 @@ struct ColorClass {
   int64_t red = 0, green = 0, blue = 0;
 };
 
-inline const std::vector<ColorClass> kColors = {{"blue", 20, 20, 220},
-                                                {"green", 20, 220, 20},
-                                                {"red", 220, 20, 20},
-                                                {"white", 220, 220, 220}};
+inline const std::vector<ColorClass> kColors = {
+    {"blue", 20, 20, 220}, {"green", 20, 220, 20}, {"red", 220, 20, 20}, {"white", 220, 220, 220}};
 
 /// Writes `count` PNGs [16, 16] of each class below `folder`; `seed` makes others.
 inline void write_classes(const std::string& folder,
@@ -41,9 +39,10 @@ inline void write_classes(const std::string& folder,
 
 /// Writes a model as one weights file of ours, which it returns.
 inline std::string write_model(const std::string& path, const LoadedModel& model) {
-  write_safetensors(path,
-                    model.weights,
-                    model_metadata(model.options, model.normalize, model.class_names, model.crop_pct));
+  write_safetensors(
+      path,
+      model.weights,
+      model_metadata(model.options, model.normalize, model.class_names, model.crop_pct));
   return path;
 }
 

@@ -10,12 +10,11 @@
 namespace previt::test {
 
 /// A ViT of two blocks that learns in a second, without RandAugment.
-inline const Words kTiny = {
-    "--set", "model.embed_dim=24",    "--set", "model.depth=2",
-    "--set", "model.num_heads=3",     "--set", "model.image_size=[16]",
-    "--set", "model.patch_size=8",    "--set", "train.batch=16",
-    "--set", "train.epochs=2",        "--set", "schedule.warmup_epochs=0",
-    "--set", "augment.rand_augment=", "--set", "data.workers=1"};
+inline const Words kTiny = {"--set", "model.embed_dim=24",    "--set", "model.depth=2",
+                            "--set", "model.num_heads=3",     "--set", "model.image_size=[16]",
+                            "--set", "model.patch_size=8",    "--set", "train.batch=16",
+                            "--set", "train.epochs=2",        "--set", "schedule.warmup_epochs=0",
+                            "--set", "augment.rand_augment=", "--set", "data.workers=1"};
 inline const std::string kData = "synthetic:shapes,size=16,count=50,val=30";
 
 inline cli::po::variables_map parse(const Words& words) {

@@ -7,8 +7,8 @@
 
 namespace previt::test {
 
-/// The quickstart's MAE as a ViT of two blocks for images of 16 pixels, fp32 on one thread: an epoch
-/// of kScenes (16 steps) takes a moment.
+/// The quickstart's MAE as a ViT of two blocks for images of 16 pixels, fp32 on one thread: an
+/// epoch of kScenes (16 steps) takes a moment.
 inline const Words kTinyMae = {
     "--recipe", std::string(PREVIT_SOURCE_DIR) + "/recipes/quickstart/mae.yaml",
     "--device", "cpu",
@@ -30,8 +30,7 @@ inline const std::string kScenes = "synthetic:shapes,size=16,count=128,val=20";
 
 /// The whole command; its exit code.
 inline int pretrain(const Words& words) {
-  return cli::pretrain(
-      parse(cli::pretrain_options(), words), "pretrain", cli::Product::backbone);
+  return cli::pretrain(parse(cli::pretrain_options(), words), "pretrain", cli::Product::backbone);
 }
 
 }  // namespace previt::test

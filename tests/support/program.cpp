@@ -96,8 +96,8 @@ Program::Program(const std::string& file,
   const auto argument_pointers = pointers_to(arguments);
   const auto environment_pointers = pointers_to(environment);
   if (surroundings.terminal) terminal_ = open_terminal();
-  const int output = open_for_writing(
-      surroundings.output.empty() ? folder_.path() + "/output" : surroundings.output);
+  const int output = open_for_writing(surroundings.output.empty() ? folder_.path() + "/output"
+                                                                  : surroundings.output);
   const int errors =
       open_for_writing(surroundings.terminal ? ::ptsname(terminal_) : folder_.path() + "/errors");
   process_ = ::fork();

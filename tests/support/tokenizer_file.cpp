@@ -9,11 +9,8 @@
 
 namespace previt::test {
 
-std::string write_tiny_tokenizer(const std::string& folder,
-                                 int64_t height,
-                                 int64_t width,
-                                 int64_t patch,
-                                 int64_t vocabulary) {
+std::string write_tiny_tokenizer(
+    const std::string& folder, int64_t height, int64_t width, int64_t patch, int64_t vocabulary) {
   torch::manual_seed(17);
   const torch::NoGradGuard no_grad;
   const VqvaeNetworkOptions options{
@@ -25,9 +22,8 @@ std::string write_tiny_tokenizer(const std::string& folder,
   quantizer.collect(quantizer.forward(tokenizer.encode(torch::rand({32, 3, height, width}))));
   quantizer.update(17, 0);
   std::string path = folder + "/tokenizer.safetensors";
-  write_safetensors(path,
-                    named_tensors(tokenizer),
-                    model_metadata(describe_tokenizer<Vqvae>(options), {}, {}));
+  write_safetensors(
+      path, named_tensors(tokenizer), model_metadata(describe_tokenizer<Vqvae>(options), {}, {}));
   return path;
 }
 

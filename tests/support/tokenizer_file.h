@@ -7,10 +7,7 @@ namespace previt::test {
 
 /// A small image tokenizer as FOLDER/tokenizer.safetensors, with the words of random pictures;
 /// `patch` is a power of two. Returns the path, for load_tokenizer.
-std::string write_tiny_tokenizer(const std::string& folder,
-                                 int64_t height,
-                                 int64_t width,
-                                 int64_t patch,
-                                 int64_t vocabulary);
+std::string write_tiny_tokenizer(
+    const std::string& folder, int64_t height, int64_t width, int64_t patch, int64_t vocabulary);
 
 }  // namespace previt::test

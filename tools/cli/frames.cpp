@@ -43,9 +43,7 @@ at::Tensor nearest_cells(int64_t size, int64_t source) {
       .clamp(0, source - 1);
 }
 
-std::string stem_of(const std::string& name) {
-  return std::filesystem::path(name).stem().string();
-}
+std::string stem_of(const std::string& name) { return std::filesystem::path(name).stem().string(); }
 
 std::string without_ending(const std::string& name) {
   return (std::filesystem::path(name).parent_path() / stem_of(name)).string();
@@ -105,10 +103,9 @@ at::Tensor FrameReader::read(int64_t index) {
 
 at::Tensor FrameReader::mask_of(const Image& image) const {
   const FrameSize size = frame_size(image.height, image.width, side_, patch_);
-  const at::Tensor pixels =
-      torch::from_blob(const_cast<uint8_t*>(image.pixels.data()),
-                       {image.height, image.width, image.channels},
-                       torch::kUInt8);
+  const at::Tensor pixels = torch::from_blob(const_cast<uint8_t*>(image.pixels.data()),
+                                             {image.height, image.width, image.channels},
+                                             torch::kUInt8);
   const at::Tensor object = (pixels > 0).any(2);
   return object.index_select(0, nearest_cells(size.height, image.height).slice(0, 0, size.rows))
       .index_select(1, nearest_cells(size.width, image.width).slice(0, 0, size.columns));

@@ -78,10 +78,11 @@ void require_several(const Dataset& dataset,
                      const std::vector<int64_t>& there,
                      const std::string& path) {
   if (there.size() > 1) return;
-  fail("{}: all images are of one class ({}), from which nothing can be learned; each class is a "
-       "folder",
-       path,
-       names_text(dataset, there));
+  fail(
+      "{}: all images are of one class ({}), from which nothing can be learned; each class is a "
+      "folder",
+      path,
+      names_text(dataset, there));
 }
 
 // What training lacks can't be scored: a classifier would be wrong on it whatever it says.
@@ -127,10 +128,12 @@ std::vector<int64_t> labels_of(const Dataset& dataset, const std::string& path) 
   for (size_t i = 0; i < labels.size(); ++i) {
     labels[i] = dataset.label(static_cast<int64_t>(i));
     if (labels[i] >= 0) continue;
-    fail("{}: {} has no label; images to classify lie in a folder for each class (in train/ and val/ "
-         "where they are divided)",
-         path,
-         dataset.name(static_cast<int64_t>(i)));
+    fail(
+        "{}: {} has no label; images to classify lie in a folder for each class (in train/ and "
+        "val/ "
+        "where they are divided)",
+        path,
+        dataset.name(static_cast<int64_t>(i)));
   }
   return labels;
 }

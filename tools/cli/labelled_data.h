@@ -25,18 +25,18 @@ struct SplitOptions {
   uint64_t subset_seed = 0;  ///< which ones
 };
 
-/// Opens the data (open_dataset says what `path` may be). Throws Error where it has no labels, where
-/// validation has a class that training lacks, or where there is one class only.
+/// Opens the data (open_dataset says what `path` may be). Throws Error where it has no labels,
+/// where validation has a class that training lacks, or where there is one class only.
 LabelledData open_labelled(const std::string& path,
                            const SplitOptions& options,
                            const std::string& cache_folder);
 
-/// The labelled images on which a classifier is evaluated where nothing trains: the validation split,
-/// or all images where the data isn't divided; one line says which.
+/// The labelled images on which a classifier is evaluated where nothing trains: the validation
+/// split, or all images where the data isn't divided; one line says which.
 std::shared_ptr<Dataset> open_evaluated(const std::string& path, const std::string& cache_folder);
 
-/// The images of these names (as utf8_or_escaped), which were held out of the training images. Throws
-/// Error where none is there; warns of those that aren't.
+/// The images of these names (as utf8_or_escaped), which were held out of the training images.
+/// Throws Error where none is there; warns of those that aren't.
 std::shared_ptr<Dataset> open_held_out(const std::string& path,
                                        const std::set<std::string>& names,
                                        const std::string& cache_folder);

@@ -50,7 +50,8 @@ std::string memory_advice(const po::options_description& options) {
   for (const char* name : {"batch", "image-size"}) {
     if (has(name)) fitting.push_back(fmt::format("--{}", name));
   }
-  if (fitting.empty()) return has("workers") ? "fewer --workers need less" : "smaller images need less";
+  if (fitting.empty())
+    return has("workers") ? "fewer --workers need less" : "smaller images need less";
   return fmt::format("a smaller {} needs less", fmt::join(fitting, " or "));
 }
 
@@ -74,19 +75,23 @@ void print(const std::string& text) {
   require(written, "stdout: {}", std::strerror(errno));
 }
 
-int run(int argc, char** argv, const std::string& summary, po::options_description options,
+int run(int argc,
+        char** argv,
+        const std::string& summary,
+        po::options_description options,
         const std::function<int(const po::variables_map&)>& body) {
   occupy_standard_streams();
   tune_allocator();
   options.add_options()("help,h", "this text")("version", "the version");
   try {
     po::variables_map values;
-    po::store(po::command_line_parser(argc, argv)
-                  .options(options)
-                  .positional({})
-                  .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
-                  .run(),
-              values);
+    po::store(
+        po::command_line_parser(argc, argv)
+            .options(options)
+            .positional({})
+            .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
+            .run(),
+        values);
     if (values.count("help") != 0) {
       std::ostringstream text;
       text << options;
@@ -103,10 +108,13 @@ int run(int argc, char** argv, const std::string& summary, po::options_descripti
     std::string option = e.get_option_name();
     option.erase(0, option.find_first_not_of('-'));
     const auto near = nearest_word(option, names(options));
-    return report(fmt::format("--{}: unknown option{}", option,
-                              near.empty() ? "" : fmt::format("; did you mean --{}?", near)), 2);
+    return report(fmt::format("--{}: unknown option{}",
+                              option,
+                              near.empty() ? "" : fmt::format("; did you mean --{}?", near)),
+                  2);
   } catch (const po::required_option& e) {
-    return report(fmt::format("--{}: must be given; --help says more", e.get_option_name().substr(2)), 2);
+    return report(
+        fmt::format("--{}: must be given; --help says more", e.get_option_name().substr(2)), 2);
   } catch (const po::error& e) {
     return report(one_line(e.what()), 2);
   } catch (const UsageError& e) {

@@ -40,15 +40,15 @@ struct MapsJob {
     };
     const auto number = [&](const char* name) { return args[name].as<int64_t>(); };
     MapsJob job{.out = word("out"),
-            .images = word("images"),
-            .masks = word("masks"),
-            .video = word("video"),
-            .block = number("block"),
-            .rollout = args.count("rollout") > 0,
-            .threshold = args["threshold"].as<double>(),
-            .rate = args["fps"].as<double>(),
-            .limit = number("limit"),
-            .pictures = number("pictures")};
+                .images = word("images"),
+                .masks = word("masks"),
+                .video = word("video"),
+                .block = number("block"),
+                .rollout = args.count("rollout") > 0,
+                .threshold = args["threshold"].as<double>(),
+                .rate = args["fps"].as<double>(),
+                .limit = number("limit"),
+                .pictures = number("pictures")};
     if (!(job.threshold > 0 && job.threshold <= 1)) {
       fail_usage("--threshold: {} is not in (0, 1]", job.threshold);
     }
@@ -205,7 +205,8 @@ class Tour {
 
   // Whether the image could be read and looked at; says why not.
   bool attend(Attended& image, int64_t index) {
-    std::string reason = "left out: takes more memory than there is; a smaller --image-size needs less";
+    std::string reason =
+        "left out: takes more memory than there is; a smaller --image-size needs less";
     try {
       image.picture = reader_.read(index);
       if (!fits(image.picture)) throw std::bad_alloc();
@@ -288,8 +289,12 @@ po::options_description attention_maps_options() {
       po::value<std::string>()->required(),
       "an image, a folder of images (or of frames), .h5 pack or synthetic:SPEC; the short side is "
       "resized to --image-size");
-  add("out", po::value<std::string>()->required(), "folder for pictures, attention.h5, result.json");
-  add("block", po::value<int64_t>()->default_value(-1), "which block, from 0; --block=-1: the last");
+  add("out",
+      po::value<std::string>()->required(),
+      "folder for pictures, attention.h5, result.json");
+  add("block",
+      po::value<int64_t>()->default_value(-1),
+      "which block, from 0; --block=-1: the last");
   add("rollout", "attention rollout through all blocks instead of one block's heads");
   add("threshold",
       po::value<double>()->default_value(0.6),

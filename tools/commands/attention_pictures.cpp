@@ -33,15 +33,13 @@ void write_pictures(const std::string& out, const Attended& image) {
   for (int64_t head = 0; head < image.maps.size(0); ++head) {
     write_png(fmt::format("{}_head{}.png", overlays, head),
               heat_overlay(image.picture, image.maps[head]));
-    write_png(fmt::format("{}_head{}.png", masks, head),
-              cut_out(image.picture, image.masks[head]));
+    write_png(fmt::format("{}_head{}.png", masks, head), cut_out(image.picture, image.masks[head]));
   }
   write_png(overlays + "_mean.png", heat_overlay(image.picture, image.maps.mean(0)));
 }
 
 at::Tensor side_by_side(const Attended& image) {
-  return to_pixels(
-      torch::cat({image.picture, heat_overlay(image.picture, image.maps.mean(0))}, 2));
+  return to_pixels(torch::cat({image.picture, heat_overlay(image.picture, image.maps.mean(0))}, 2));
 }
 
 bool AttentionSheet::full() const { return rows_.size() >= kSheetRows; }

@@ -9,11 +9,11 @@ namespace previt::cli {
 
 /// One image with its maps, for pictures.
 struct Attended {
-  std::string name;                 ///< file name without ending
-  at::Tensor picture;               ///< float32 [3, H, W] in [0, 1]
-  at::Tensor maps;                  ///< float32 [H, h, w], a map for each head
-  at::Tensor masks;                 ///< bool [H, h, w], thresholded
-  at::Tensor truth;                 ///< bool [H, W], undefined without an object mask
+  std::string name;    ///< file name without ending
+  at::Tensor picture;  ///< float32 [3, H, W] in [0, 1]
+  at::Tensor maps;     ///< float32 [H, h, w], a map for each head
+  at::Tensor masks;    ///< bool [H, h, w], thresholded
+  at::Tensor truth;    ///< bool [H, W], undefined without an object mask
 };
 
 /// OUT/overlays/NAME_head0.png … and NAME_mean.png, OUT/masks/NAME_head0.png …

@@ -55,11 +55,10 @@ Table make_table(Beit& beit, const RunOptions& run, BatchSource& source, at::Dev
     for (auto& view : batch.views) view = normalize(view, run.normalize, device);
     table.words.index_copy_(0, batch.indices, beit.words_of(batch).cpu());
     table.pixel_sums.index_copy_(0, batch.indices, pixel_sums(beit.pictures_of(batch)));
-    progress.update(
-        {.step = table.images,
-         .total_steps = samples,
-         .images_per_second = static_cast<double>(table.images) / seconds_since(start),
-         .task = "words"});
+    progress.update({.step = table.images,
+                     .total_steps = samples,
+                     .images_per_second = static_cast<double>(table.images) / seconds_since(start),
+                     .task = "words"});
   }
   return table;
 }

@@ -41,11 +41,11 @@ struct EmbedJob {
       return args.count(name) > 0 ? args[name].as<std::string>() : std::string();
     };
     EmbedJob job{.images = word("images"),
-            .out = word("out"),
-            .split = word("split"),
-            .plot = word("plot"),
-            .patch_pca = word("patch-pca"),
-            .features = {.tokens = word("features")}};
+                 .out = word("out"),
+                 .split = word("split"),
+                 .plot = word("plot"),
+                 .patch_pca = word("patch-pca"),
+                 .features = {.tokens = word("features")}};
     const std::set<std::string> valid = {"pooled", "cls", "mean", "cls+mean", "patches"};
     if (!valid.contains(job.features.tokens)) {
       fail_usage("--features: {} is not one of {}", job.features.tokens, fmt::join(valid, ", "));
@@ -96,11 +96,11 @@ Written write_features(const EmbedJob& job,
     written.labels.push_back(labels);
     written.images += rows.size(0);
     written.width = values.size(-1);
-    progress.update({.step = written.images,
-                     .total_steps = dataset->size(),
-                     .images_per_second =
-                         static_cast<double>(written.images) / seconds_since(start),
-                     .task = "features"});
+    progress.update(
+        {.step = written.images,
+         .total_steps = dataset->size(),
+         .images_per_second = static_cast<double>(written.images) / seconds_since(start),
+         .task = "features"});
   }
   require(written.images > 0, "{}: no image could be read", job.images);
   file.write_texts("names", names);
@@ -115,13 +115,13 @@ void write_plot(const EmbedJob& job, const Written& written, const Dataset& data
   const at::Tensor values = torch::cat(written.values);
   require(values.size(0) >= 2, "--plot: needs two images or more");
   const Pca pca = fit_pca(values, 2);
-  const std::string title =
-      fmt::format("{} images, {} features: first two principal components ({:.0f} % and {:.0f} % "
-                  "of the variance)",
-                  values.size(0),
-                  job.features.tokens,
-                  100 * pca.explained[0].item<double>(),
-                  100 * pca.explained[1].item<double>());
+  const std::string title = fmt::format(
+      "{} images, {} features: first two principal components ({:.0f} % and {:.0f} % "
+      "of the variance)",
+      values.size(0),
+      job.features.tokens,
+      100 * pca.explained[0].item<double>(),
+      100 * pca.explained[1].item<double>());
   write_whole_file(
       job.plot,
       scatter_svg(pca.project(values), torch::cat(written.labels), dataset.class_names(), title));
@@ -157,8 +157,8 @@ void write_patch_pca(const EmbedJob& job,
       const auto slot = rows[row].item<int64_t>();
       const at::Tensor pixels = batch.views.at(0)[slot].to(torch::kFloat32).div(255);
       pictures.push_back(thumbnail(pixels, kPictureSide));
-      painted.push_back(torch::upsample_nearest2d(colors[at].unsqueeze(0),
-                                                  {kPictureSide, kPictureSide})[0]);
+      painted.push_back(
+          torch::upsample_nearest2d(colors[at].unsqueeze(0), {kPictureSide, kPictureSide})[0]);
       write_whole_file(
           fmt::format("{}/{}.png",
                       job.patch_pca,

@@ -80,8 +80,12 @@ void add_file(Checksum& checksum, const fs::path& file) {
 std::string images_identity(const std::string& path, const Dataset& images) {
   Checksum checksum;
   add_file(checksum, path);  // a pack
-  for (const char* batch : {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4",
-                            "data_batch_5", "test_batch"}) {
+  for (const char* batch : {"data_batch_1",
+                            "data_batch_2",
+                            "data_batch_3",
+                            "data_batch_4",
+                            "data_batch_5",
+                            "test_batch"}) {
     add_file(checksum, fs::path(path) / (std::string(batch) + ".bin"));  // CIFAR-10
   }
   for (int64_t i = 0; i < images.size(); ++i) {

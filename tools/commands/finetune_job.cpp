@@ -66,11 +66,13 @@ ClassMatch match_and_tell(const LoadedModel& model,
                           const FinetuneJob& job,
                           const std::string& advice) {
   const auto classes = job.class_names();
-  ClassList data{
-      .place = job.run.run.data.path, .names = classes, .count = std::ssize(classes)};
-  if (job.eval_only) data.there = classes_in(*job.data.val, data.place);  // training may have others
-  const ClassMatch match = match_classes(
-      {.place = name, .names = model.class_names, .count = model.options.num_classes}, data, advice);
+  ClassList data{.place = job.run.run.data.path, .names = classes, .count = std::ssize(classes)};
+  if (job.eval_only)
+    data.there = classes_in(*job.data.val, data.place);  // training may have others
+  const ClassMatch match =
+      match_classes({.place = name, .names = model.class_names, .count = model.options.num_classes},
+                    data,
+                    advice);
   if (!match.note.empty()) info("{}", match.note);
   return match;
 }

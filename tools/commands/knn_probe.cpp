@@ -27,9 +27,8 @@ KnnOptions read_options(const po::variables_map& args) {
 
 // The first score of the best k and temperature.
 const KnnScore& best_of(const std::vector<KnnScore>& scores) {
-  return *std::max_element(scores.begin(), scores.end(), [](const auto& a, const auto& b) {
-    return a.top1 < b.top1;
-  });
+  return *std::max_element(
+      scores.begin(), scores.end(), [](const auto& a, const auto& b) { return a.top1 < b.top1; });
 }
 
 // More neighbours than images are all images, which the user should know.
@@ -74,7 +73,8 @@ po::options_description knn_probe_options() {
   add("out", po::value<std::string>(), "folder for result.json");
   add("k",
       po::value<std::vector<int64_t>>()->multitoken()->default_value({20}, "20"),
-      "neighbours that vote; several at once: --k 20 10 100; the result is the first one's, and the "
+      "neighbours that vote; several at once: --k 20 10 100; the result is the first one's, and "
+      "the "
       "best is told too");
   add("temperature",
       po::value<std::vector<double>>()->multitoken()->default_value({0.07}, "0.07"),
@@ -82,8 +82,7 @@ po::options_description knn_probe_options() {
   add("features",
       po::value<std::string>()->default_value("pooled"),
       "pooled (as the model itself pools), cls, mean or cls+mean");
-  add("leave-one-out",
-      "classify each image by all others: for data without a validation split");
+  add("leave-one-out", "classify each image by all others: for data without a validation split");
   return options;
 }
 
@@ -92,8 +91,7 @@ int knn_probe(const po::variables_map& args) {
   FeatureOptions tokens{.tokens = args["features"].as<std::string>()};
   const std::set<std::string> valid = {"pooled", "cls", "mean", "cls+mean"};
   if (!valid.contains(tokens.tokens)) {
-    fail_usage(
-        "--features: {} is not one of {}", tokens.tokens, fmt::join(valid, ", "));
+    fail_usage("--features: {} is not one of {}", tokens.tokens, fmt::join(valid, ", "));
   }
   const bool leave_one_out = args.count("leave-one-out") > 0;
   const auto path = args["data"].as<std::string>();
@@ -113,10 +111,11 @@ int knn_probe(const po::variables_map& args) {
   } else {
     const LabelledData data = open_labelled(path, {}, "");
     if (data.held_out) {
-      info("{}: no validation split; {} images of all classes are held out for it (or compare "
-           "each image with all others: --leave-one-out)",
-           path,
-           data.val->size());
+      info(
+          "{}: no validation split; {} images of all classes are held out for it (or compare "
+          "each image with all others: --leave-one-out)",
+          path,
+          data.val->size());
     }
     train = labelled_features(backbone, tokens, data.train, "training features");
     test = labelled_features(backbone, tokens, data.val, "test features");

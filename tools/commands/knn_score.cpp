@@ -31,11 +31,13 @@ LabelledData open(const PretrainRun& run, const std::string& cache_folder) {
     data.train = evenly(data.train, run.knn.train_images);
     data.val = evenly(data.val, run.knn.test_images);
     if (data.held_out) {
-      info("{}: no validation split; the kNN score holds out a tenth of each class ({} images, compared "
-           "with {} others), but pretraining sees all of them",
-           run.options.data.path,
-           data.val->size(),
-           data.train->size());
+      info(
+          "{}: no validation split; the kNN score holds out a tenth of each class ({} images, "
+          "compared "
+          "with {} others), but pretraining sees all of them",
+          run.options.data.path,
+          data.val->size(),
+          data.train->size());
     }
     return data;
   } catch (const UsageError&) {
@@ -60,13 +62,13 @@ Backbone view_of(Objective& objective, const RunOptions& run) {
 }
 
 Values score(const KnnScoreOptions& options, const LabelledData& data, const Backbone& backbone) {
-  const LabelledFeatures train = labelled_features(backbone, {}, data.train, "kNN: to compare with");
+  const LabelledFeatures train =
+      labelled_features(backbone, {}, data.train, "kNN: to compare with");
   const LabelledFeatures test = labelled_features(backbone, {}, data.val, "kNN: test images");
-  const auto scores = knn_classify(train,
-                                   &test,
-                                   {.ks = {options.k},
-                                    .temperatures = {options.temperature},
-                                    .device = backbone.device()});
+  const auto scores = knn_classify(
+      train,
+      &test,
+      {.ks = {options.k}, .temperatures = {options.temperature}, .device = backbone.device()});
   return {{"knn_top1", scores.front().top1}};
 }
 

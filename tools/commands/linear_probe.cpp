@@ -82,8 +82,7 @@ Trained train_and_judge(LinearProbe& probe,
                         const LinearProbeOptions& options,
                         const ProbeData& data,
                         const ProbeFeatures& features) {
-  const auto source =
-      options.augment ? augmented_source(backbone, options, data.fit) : nullptr;
+  const auto source = options.augment ? augmented_source(backbone, options, data.fit) : nullptr;
   const auto of_epoch = [&](int64_t epoch) {
     if (!source) return features.fit;
     FeatureReading reading =
@@ -103,8 +102,8 @@ Trained train_and_judge(LinearProbe& probe,
     });
   }
   Trained trained{.choose = probe.evaluate(features.choose), .test = probe.evaluate(features.test)};
-  const auto best =
-      std::max_element(trained.choose.begin(), trained.choose.end(), [](const auto& a, const auto& b) {
+  const auto best = std::max_element(
+      trained.choose.begin(), trained.choose.end(), [](const auto& a, const auto& b) {
         return a.top1() < b.top1();
       });
   trained.best = static_cast<size_t>(best - trained.choose.begin());
@@ -230,9 +229,8 @@ int linear_probe(const po::variables_map& args) {
         made.test = part(data.test, "test features");
         return made;
       });
-  LinearProbe probe(options,
-                    features.test.values.size(1),
-                    static_cast<int64_t>(data.class_names.size()));
+  LinearProbe probe(
+      options, features.test.values.size(1), static_cast<int64_t>(data.class_names.size()));
   const Trained trained = train_and_judge(probe, backbone, options, data, features);
   auto result = result_of(trained, probe, options, model.depth);
   if (const int64_t left_out = unreadable(data, features); left_out > 0) {

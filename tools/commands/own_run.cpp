@@ -75,11 +75,11 @@ std::string held_out_text(const LabelledData& data) {
 std::optional<std::set<std::string>> own_held_out(const std::string& from) {
   const fs::path file = fs::path(recipe_of_run(from)).parent_path() / "held_out.json";
   if (!fs::exists(file)) return std::nullopt;
-  const auto list = nlohmann::json::parse(
-      read_whole_file(file.string()), nullptr, /*allow_exceptions=*/false);
+  const auto list =
+      nlohmann::json::parse(read_whole_file(file.string()), nullptr, /*allow_exceptions=*/false);
   const bool names = list.is_array() && std::all_of(list.begin(), list.end(), [](const auto& name) {
-    return name.is_string();
-  });
+                       return name.is_string();
+                     });
   require(names, "{}: is no list of names", file.string());
   return list.get<std::set<std::string>>();
 }

@@ -125,8 +125,7 @@ int64_t classify(const Classified& model,
       }
     }
     out.flush();
-    require(
-        out.good(), "{}: {}", out_name, errno == 0 ? "can't be written" : std::strerror(errno));
+    require(out.good(), "{}: {}", out_name, errno == 0 ? "can't be written" : std::strerror(errno));
   }
   return readable;
 }

@@ -72,10 +72,8 @@ std::unique_ptr<BatchSource> open_training_data(const RunOptions& run,
   steps_in_epoch(run.train, images->size());  // says it by the recipe's key, the loader can't
   if (!data.device_augment) return make_loader(std::move(images), views, options, log_warning);
   const ViewSpec canvas = canvas_of(*images, data);
-  return make_device_augment(make_loader(std::move(images), {canvas}, options, log_warning),
-                             views,
-                             options.seed,
-                             device);
+  return make_device_augment(
+      make_loader(std::move(images), {canvas}, options, log_warning), views, options.seed, device);
 }
 
 }  // namespace previt::cli

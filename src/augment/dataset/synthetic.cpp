@@ -15,8 +15,8 @@ namespace previt {
 namespace {
 
 constexpr double kTurn = 2 * std::numbers::pi;
-constexpr double kTilt = kTurn / 18;   // an object's, each way
-constexpr float kStandsOut = 110;  // colour distance of the object to its background
+constexpr double kTilt = kTurn / 18;  // an object's, each way
+constexpr float kStandsOut = 110;     // colour distance of the object to its background
 
 struct Scene {
   Image pixels, mask;
@@ -87,7 +87,8 @@ Outline fragment(Draws& draws, double size) {
                 draws.uniform(0, size));
 }
 
-/// The pattern and the hue of a class; how light or strong the colour is differs from one to another.
+/// The pattern and the hue of a class; how light or strong the colour is differs from one to
+/// another.
 TextureChoice coat_of_species(size_t shape) {
   constexpr double kHueSpread = 0.03;
   constexpr size_t kPatterns = 5;  // each one fine and coarse

@@ -10,9 +10,9 @@ namespace previt {
 /// `synthetic:` followed by key=value pairs, for example "shapes,size=64,count=2000".
 struct SyntheticOptions {
   std::string kind = "shapes";  ///< shapes | species
-  int64_t size = 64;     ///< pixels a side
-  int64_t count = 2000;  ///< training samples
-  int64_t val = 500;     ///< validation samples
+  int64_t size = 64;            ///< pixels a side
+  int64_t count = 2000;         ///< training samples
+  int64_t val = 500;            ///< validation samples
   int64_t seed = 0;
   int64_t labels = 0;  ///< keep only so many training samples a class; 0: all
 };

@@ -15,9 +15,9 @@ struct Span {
 
 /// What a texture may look like; by default anything.
 struct TextureChoice {
-  std::optional<int64_t> pattern{};  ///< none: any
-  Span wavelength = {0.06, 0.3};     ///< of the picture's side
-  std::optional<Span> hue{};         ///< turns; none: any colour at all
+  std::optional<int64_t> pattern{};          ///< none: any
+  Span wavelength = {0.06, 0.3};             ///< of the picture's side
+  std::optional<Span> hue{};                 ///< turns; none: any colour at all
   Span saturation = {0, 1}, value = {0, 1};  ///< where there is a hue
 };
 

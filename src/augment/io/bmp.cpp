@@ -74,9 +74,10 @@ Bmp::Bmp(Bytes file) : file_(file) {
     compression_ = number(file, 30, 4);
   }
   check_size({height_, width_});
-  const bool runs = (compression_ == kRuns8 && bits_ == 8) || (compression_ == kRuns4 && bits_ == 4);
-  const bool masks = (compression_ == kMasks || compression_ == kMasksWithAlpha) &&
-                     (bits_ == 16 || bits_ == 32);
+  const bool runs =
+      (compression_ == kRuns8 && bits_ == 8) || (compression_ == kRuns4 && bits_ == 4);
+  const bool masks =
+      (compression_ == kMasks || compression_ == kMasksWithAlpha) && (bits_ == 16 || bits_ == 32);
   const bool plain = compression_ == kPlain && (bits_ == 1 || bits_ == 4 || bits_ == 8 ||
                                                 bits_ == 16 || bits_ == 24 || bits_ == 32);
   require(runs || masks || plain,

@@ -33,8 +33,8 @@ std::optional<uint32_t> tiff_tag(Bytes tiff, uint16_t tag) {
   if ((!classic && !is_big_tiff(tiff)) || tiff.size < 16) return std::nullopt;
   const bool big_endian = tiff.data[0] == 'M';
   // BigTIFF: places and counts of 8 bytes.
-  const Bytes directory = tiff.from(classic ? number(tiff, 4, 4, big_endian)
-                                            : number(tiff, 8, 8, big_endian));
+  const Bytes directory =
+      tiff.from(classic ? number(tiff, 4, 4, big_endian) : number(tiff, 8, 8, big_endian));
   const size_t head = classic ? 2 : 8, entry_size = classic ? 12 : 20;
   if (directory.size < head) return std::nullopt;
   const uint64_t entries = number(directory, 0, classic ? 2 : 8, big_endian);

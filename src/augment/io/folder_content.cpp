@@ -36,9 +36,17 @@ bool is_image(std::string_view name) {
 
 /// Folders that macOS, Windows, Linux, Jupyter and network disks make by themselves.
 bool is_junk(std::string_view name) {
-  static constexpr std::array<std::string_view, 11> kJunk = {
-      "__macosx", "@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot",
-      "$recycle.bin", "system volume information", "lost+found", "network trash folder"};
+  static constexpr std::array<std::string_view, 11> kJunk = {"__macosx",
+                                                             "@eadir",
+                                                             "@tmp",
+                                                             "@recycle",
+                                                             "@recently-snapshot",
+                                                             "#recycle",
+                                                             "#snapshot",
+                                                             "$recycle.bin",
+                                                             "system volume information",
+                                                             "lost+found",
+                                                             "network trash folder"};
   return name.front() == '.' || is_one_of(name, kJunk);
 }
 

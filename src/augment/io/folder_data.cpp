@@ -187,15 +187,16 @@ void tell_of_repeats(FolderData& data, const FolderPart& part) {
 
 void tell_of_classes(FolderData& data, const FolderPart& part, bool trains) {
   if (!part.classes_below.empty()) {
-    data.lines.push_back(fmt::format(
-        "{}: all images lie below {}, whose folders are the classes", part.root, part.classes_below));
+    data.lines.push_back(fmt::format("{}: all images lie below {}, whose folders are the classes",
+                                     part.root,
+                                     part.classes_below));
   }
   if (!trains) return;
   if (const auto empty = empty_folders(part); !empty.empty()) {
-    data.warnings.push_back(fmt::format(
-        "{}: no images in {}; a class without any can't be learned and isn't counted",
-        part.root,
-        some_of(empty)));
+    data.warnings.push_back(
+        fmt::format("{}: no images in {}; a class without any can't be learned and isn't counted",
+                    part.root,
+                    some_of(empty)));
   }
 }
 
@@ -255,11 +256,11 @@ FolderData read_folder_data(const std::string& root,
     data.classes.clear();
   }
   if (!layout.alike.empty() && !data.classes.empty()) {
-    data.lines.push_back(
-        fmt::format("{}: {} hold the same folders and are taken as the classes; if they are splits, name "
-                    "them train/ and val/",
-                    root,
-                    some_of(layout.alike)));
+    data.lines.push_back(fmt::format(
+        "{}: {} hold the same folders and are taken as the classes; if they are splits, name "
+        "them train/ and val/",
+        root,
+        some_of(layout.alike)));
   }
   for (auto& part : data.parts) {
     const bool trains = &part == &data.parts.front() && split != "val";

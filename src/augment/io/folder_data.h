@@ -10,7 +10,7 @@ namespace previt {
 
 /// One listed folder and the class of each folder in it.
 struct FolderPart {
-  std::string root, prefix;     ///< the prefix is shown in names
+  std::string root, prefix;  ///< the prefix is shown in names
   FolderListing listing;
   std::string classes_below;    ///< ends in '/', or "": where in the listing the class folders are
   std::vector<int64_t> labels;  ///< per folder of the listing, -1: none

@@ -78,9 +78,10 @@ void require_images(const FolderData& data, const std::string& root) {
   for (const auto& part : data.parts) total += part.listing.size();
   if (total > 0) return;
   if (const std::string python = cifar_pickles(root); !python.empty()) {
-    fail("{}: holds CIFAR as Python pickles; wanted is CIFAR-10's binary version "
-         "(cifar-10-binary.tar.gz)",
-         python);
+    fail(
+        "{}: holds CIFAR as Python pickles; wanted is CIFAR-10's binary version "
+        "(cifar-10-binary.tar.gz)",
+        python);
   }
   fail("{}: holds no images (JPEG, PNG, WebP, BMP, TIFF)", data.parts[0].root);
 }

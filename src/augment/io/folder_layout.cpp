@@ -48,8 +48,8 @@ std::string best_of(const std::vector<Candidate>& candidates, const std::string&
   return candidates.front().folder;
 }
 
-/// The folders inside with images below them, or `at_most` of these. Each counts once, and what holds
-/// the folder itself not at all.
+/// The folders inside with images below them, or `at_most` of these. Each counts once, and what
+/// holds the folder itself not at all.
 std::vector<std::string> image_folders(const std::string& where,
                                        const FolderContent& content,
                                        size_t at_most = SIZE_MAX) {
@@ -91,7 +91,8 @@ bool are_lone_splits(const std::string& where,
 struct Alike {
   std::vector<std::string> folders, inside;
 
-  /// Two or three, as training and test in another language, whose folders are no splits themselves.
+  /// Two or three, as training and test in another language, whose folders are no splits
+  /// themselves.
   bool are_splits() const {
     return !folders.empty() && folders.size() <= 3 &&
            std::none_of(inside.begin(), inside.end(), [](const std::string& name) {

@@ -12,8 +12,8 @@ struct FolderLayout {
   std::vector<std::string> unused;  ///< folders beside the splits
   int64_t unused_images = 0;        ///< images beside them
 
-  bool unclear = false;             ///< folders that are splits, but which is which nobody said
-  std::vector<std::string> alike;   ///< where nothing is divided: folders of the same folders
+  bool unclear = false;            ///< folders that are splits, but which is which nobody said
+  std::vector<std::string> alike;  ///< where nothing is divided: folders of the same folders
 
   bool divided() const { return !train.empty() || !val.empty(); }
 };

@@ -58,9 +58,9 @@ class FolderListing {
 };
 
 /// Lists the images (by extension) under `root`, without what read_folder leaves out. Links are
-/// followed, but a folder counts once whatever leads to it (a real path before a link, else the first
-/// in order), and one that holds the root not at all. With a `cache_folder` the result is kept there
-/// and taken while no folder's stamp differs. Throws Error if a folder can't be read.
+/// followed, but a folder counts once whatever leads to it (a real path before a link, else the
+/// first in order), and one that holds the root not at all. With a `cache_folder` the result is
+/// kept there and taken while no folder's stamp differs. Throws Error if a folder can't be read.
 FolderListing list_images(const std::string& root, const std::string& cache_folder = "");
 
 using FolderIdentities = std::set<std::pair<uint64_t, uint64_t>>;

@@ -7,7 +7,8 @@
 #include "augment/io/folder_listing.h"
 #include "error.h"
 
-// A listing as a file: two counts, a line per folder, then all names and keys as they are in memory.
+// A listing as a file: two counts, a line per folder, then all names and keys as they are in
+// memory.
 
 namespace previt {
 namespace {
@@ -112,7 +113,8 @@ bool FolderListing::parse(const std::string& text) {
     folders_[i].first = size();
     for (int64_t k = 0; parser.good && k < files[i]; ++k) add_file(parser.text(), 0);
   }
-  if (folders == 0 || !parser.good || parser.rest.size() != keys_.size() * sizeof(uint64_t)) return false;
+  if (folders == 0 || !parser.good || parser.rest.size() != keys_.size() * sizeof(uint64_t))
+    return false;
   std::memcpy(keys_.data(), parser.rest.data(), parser.rest.size());
   return true;
 }

@@ -37,8 +37,7 @@ size_t checked_count(
   hsize_t file_bytes = 0;
   require(H5Fget_filesize(file, &file_bytes) >= 0, "{}: HDF5 error", what);
   const hssize_t count = H5Sget_simple_extent_npoints(space);
-  require(count >= 0 &&
-              static_cast<hsize_t>(count) <= std::min(stored, file_bytes) / value_bytes,
+  require(count >= 0 && static_cast<hsize_t>(count) <= std::min(stored, file_bytes) / value_bytes,
           "{}: damaged",
           what);
   return static_cast<size_t>(count);
@@ -66,8 +65,7 @@ std::string h5_read_text(hid_t object, const char* name, const std::string& plac
   const H5Handle attribute = open_attribute(object, name, place);
   const std::string what = place + ": " + name;
   const H5Handle space(H5Aget_space(attribute), H5Sclose, what);
-  std::string text(
-      checked_count(attribute, space, H5Aget_storage_size(attribute), 1, what), '\0');
+  std::string text(checked_count(attribute, space, H5Aget_storage_size(attribute), 1, what), '\0');
   require(!text.empty(), "{}: damaged", what);
   require(H5Aread(attribute, H5T_NATIVE_UINT8, text.data()) >= 0, "{}: HDF5 error", what);
   text.pop_back();

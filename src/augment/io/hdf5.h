@@ -58,8 +58,9 @@ inline hid_t h5_type<uint64_t>() {
 
 inline void h5_quiet() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
 
-/// How many values of `value_bytes` bytes a dataset has. Throws Error led by `what` where its header
-/// claims more than is stored of them: damage, which the library would follow past its buffers.
+/// How many values of `value_bytes` bytes a dataset has. Throws Error led by `what` where its
+/// header claims more than is stored of them: damage, which the library would follow past its
+/// buffers.
 size_t h5_stored_count(hid_t dataset, size_t value_bytes, const std::string& what);
 
 int64_t h5_read_number(hid_t object, const char* name, const std::string& place);

@@ -49,8 +49,8 @@ herr_t attempt(int descriptor, const Work& work) {
   return 0;
 }
 
-herr_t write(H5FD_t* file, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t size,
-             const void* data) {
+herr_t write(
+    H5FD_t* file, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t size, const void* data) {
   return attempt(descriptor_of(file),
                  [&] { return usual->write(file, type, transfer, at, size, data); });
 }
@@ -88,10 +88,7 @@ hid_t register_driver() {
 
 }  // namespace
 
-H5Output::H5Output(const std::string& path,
-                   unsigned flags,
-                   const std::string& place,
-                   hid_t access)
+H5Output::H5Output(const std::string& path, unsigned flags, const std::string& place, hid_t access)
     : place_(place) {
   h5_quiet();
   static const hid_t driver = register_driver();

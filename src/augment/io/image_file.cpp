@@ -55,7 +55,8 @@ bool is_image_file(const std::string& path) {
   if (!std::filesystem::is_regular_file(path, error)) return false;
   const std::string signature = "\x89HDF\r\n\x1a\n";
   std::string start(signature.size(), '\0');
-  std::ifstream(path, std::ios::binary).read(start.data(), static_cast<std::streamsize>(start.size()));
+  std::ifstream(path, std::ios::binary)
+      .read(start.data(), static_cast<std::streamsize>(start.size()));
   return start != signature && !path.ends_with(".h5");  // a damaged pack is told as one
 }
 

@@ -5,7 +5,8 @@
 
 namespace previt {
 
-/// Ours are the threads, and ours the one line about what went wrong. Before the first use of OpenCV.
+/// Ours are the threads, and ours the one line about what went wrong. Before the first use of
+/// OpenCV.
 inline void settle_opencv() {
   static const bool settled = [] {
     cv::setNumThreads(1);

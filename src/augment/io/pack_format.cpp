@@ -69,7 +69,8 @@ ChunkTable read_trailer(Bytes file, const std::string& path) {
   Trailer trailer;
   require(file.size >= sizeof trailer, "{}: cut short", path);
   std::memcpy(&trailer, file.data + file.size - sizeof trailer, sizeof trailer);
-  require(trailer.magic == kPackMagic, "{}: not a pack that pack_dataset finished, or cut short", path);
+  require(
+      trailer.magic == kPackMagic, "{}: not a pack that pack_dataset finished, or cut short", path);
   const size_t room = file.size - sizeof trailer;
   require(trailer.chunks <= room / 8, "{}: damaged", path);
   ChunkTable chunks(trailer.chunks);

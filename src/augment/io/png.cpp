@@ -14,8 +14,8 @@
 namespace previt {
 namespace {
 
-/// What libpng is given: where it is in the file, and where its errors go. Without functions of ours
-/// it prints them.
+/// What libpng is given: where it is in the file, and where its errors go. Without functions of
+/// ours it prints them.
 struct Reading {
   Bytes left;
   char message[128] = "damaged";
@@ -46,13 +46,8 @@ void release(png_structp, png_voidp memory) { std::free(memory); }
 
 struct Decoder {
   Decoder()
-      : png(png_create_read_struct_2(PNG_LIBPNG_VER_STRING,
-                                     &reading,
-                                     on_error,
-                                     on_warning,
-                                     nullptr,
-                                     allocate,
-                                     release)),
+      : png(png_create_read_struct_2(
+            PNG_LIBPNG_VER_STRING, &reading, on_error, on_warning, nullptr, allocate, release)),
         info(png == nullptr ? nullptr : png_create_info_struct(png)) {
     require(info != nullptr, "libpng can't be used");
   }

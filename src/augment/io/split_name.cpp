@@ -9,13 +9,24 @@ namespace previt {
 namespace {
 
 constexpr std::array<std::string_view, 4> kTrain = {"train", "training", "trn", "trainval"};
-constexpr std::array<std::string_view, 13> kVal = {"val", "valid", "validation", "validate",
-                                                   "validating", "dev", "devel", "development",
-                                                   "eval", "evaluation", "test", "testing", "tst"};
+constexpr std::array<std::string_view, 13> kVal = {"val",
+                                                   "valid",
+                                                   "validation",
+                                                   "validate",
+                                                   "validating",
+                                                   "dev",
+                                                   "devel",
+                                                   "development",
+                                                   "eval",
+                                                   "evaluation",
+                                                   "test",
+                                                   "testing",
+                                                   "tst"};
 constexpr std::array<std::string_view, 28> kFiller = {
-    "set",    "sets",    "data",  "dataset", "datasets", "image", "images", "img",  "imgs",  "photo",
-    "photos", "picture", "pictures", "pic",  "pics", "sample", "samples", "split", "folder", "dir",
-    "jpg",    "jpeg",    "png",   "the",     "part", "parts",  "fold", "v"};
+    "set",  "sets",   "data",    "dataset", "datasets", "image",    "images",
+    "img",  "imgs",   "photo",   "photos",  "picture",  "pictures", "pic",
+    "pics", "sample", "samples", "split",   "folder",   "dir",      "jpg",
+    "jpeg", "png",    "the",     "part",    "parts",    "fold",     "v"};
 
 template <size_t N>
 int place(const std::string& word, const std::array<std::string_view, N>& words) {
@@ -35,7 +46,8 @@ std::vector<std::string> words_of(const std::string& name) {
       inside = false;
       continue;
     }
-    const bool hump = i > 0 && is_upper(name[i]) && is_letter(name[i - 1]) && !is_upper(name[i - 1]);
+    const bool hump =
+        i > 0 && is_upper(name[i]) && is_letter(name[i - 1]) && !is_upper(name[i - 1]);
     if (!inside || hump) words.emplace_back();
     words.back() += static_cast<char>(std::tolower(static_cast<unsigned char>(name[i])));
     inside = true;
@@ -48,8 +60,8 @@ std::string without_filler(const std::string& word) {
   for (const std::string_view filler : kFiller) {
     for (const bool front : {true, false}) {
       if (!(front ? word.starts_with(filler) : word.ends_with(filler))) continue;
-      const std::string rest = front ? word.substr(filler.size())
-                                     : word.substr(0, word.size() - filler.size());
+      const std::string rest =
+          front ? word.substr(filler.size()) : word.substr(0, word.size() - filler.size());
       if (place(rest, kTrain) >= 0 || place(rest, kVal) >= 0) return rest;
     }
   }
@@ -73,8 +85,7 @@ SplitName split_name(const std::string& folder) {
     name.kind = train >= 0 ? SplitName::Kind::train : SplitName::Kind::val;
     name.rank = std::max(train, val);
   }
-  name.usual =
-      folder == "train" || folder == "val" || folder == "validation" || folder == "test";
+  name.usual = folder == "train" || folder == "val" || folder == "validation" || folder == "test";
   name.hints = splits > 0;
   if (splits != 1 || others > 0) name.kind = SplitName::Kind::none;
   return name;

@@ -10,9 +10,9 @@ struct SplitName {
   enum class Kind { none, train, val };
 
   Kind kind = Kind::none;
-  int rank = 0;          ///< among names of the kind the lowest is preferred: val before test
-  bool usual = false;    ///< train, val, validation or test as they are
-  bool hints = false;    ///< it speaks of a split, maybe among other words
+  int rank = 0;              ///< among names of the kind the lowest is preferred: val before test
+  bool usual = false;        ///< train, val, validation or test as they are
+  bool hints = false;        ///< it speaks of a split, maybe among other words
   bool hints_train = false;  ///< and of training
 };
 

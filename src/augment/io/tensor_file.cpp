@@ -79,8 +79,7 @@ struct TensorFileWriter::Impl {
   std::string place(const std::string& name) const { return path + ": " + name; }
 };
 
-TensorFileWriter::TensorFileWriter(const std::string& path)
-    : impl_(std::make_unique<Impl>(path)) {}
+TensorFileWriter::TensorFileWriter(const std::string& path) : impl_(std::make_unique<Impl>(path)) {}
 
 TensorFileWriter::~TensorFileWriter() = default;
 
@@ -156,10 +155,10 @@ void TensorFileWriter::write_texts(const std::string& name, const std::vector<st
       H5Dcreate2(impl_->file, name.c_str(), type, space, links, H5P_DEFAULT, H5P_DEFAULT),
       H5Dclose,
       what);
-  require(count == 0 ||
-              H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) >= 0,
-          "{}: HDF5 error",
-          what);
+  require(
+      count == 0 || H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) >= 0,
+      "{}: HDF5 error",
+      what);
   impl_->file.check();
 }
 

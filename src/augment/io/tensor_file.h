@@ -20,7 +20,8 @@ class TensorFileWriter {
 
   /// A whole dataset; a name may hold folders ("maps/000001").
   void write(const std::string& name, const at::Tensor& tensor);
-  /// Rows at the end of a dataset that begins with the first call: all but the first dimension stay.
+  /// Rows at the end of a dataset that begins with the first call: all but the first dimension
+  /// stay.
   void append(const std::string& name, const at::Tensor& rows);
   /// UTF-8 strings of any length, [texts.size()].
   void write_texts(const std::string& name, const std::vector<std::string>& texts);

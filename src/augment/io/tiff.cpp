@@ -104,8 +104,8 @@ Layout::Layout(TIFF* tiff)
   uint16_t extras = 0;
   const uint16_t* kinds = nullptr;
   TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &extras, &kinds);
-  premultiplied = extras > 0 && kinds[0] == EXTRASAMPLE_ASSOCALPHA &&
-                  photometric != PHOTOMETRIC_PALETTE;
+  premultiplied =
+      extras > 0 && kinds[0] == EXTRASAMPLE_ASSOCALPHA && photometric != PHOTOMETRIC_PALETTE;
   if (photometric == PHOTOMETRIC_PALETTE && bits <= 8) {
     const bool there =
         TIFFGetField(tiff, TIFFTAG_COLORMAP, &palette[0], &palette[1], &palette[2]) == 1;
@@ -305,8 +305,16 @@ Image decode_foreign(TIFF* tiff, const Layout& layout) {
 Image decode_tiff(Bytes file) {
   take_errors();
   Stream stream{file};
-  const Tiff tiff(TIFFClientOpen("", "rm", &stream, Stream::read, Stream::write, Stream::seek,
-                                 Stream::close, Stream::size, nullptr, nullptr));
+  const Tiff tiff(TIFFClientOpen("",
+                                 "rm",
+                                 &stream,
+                                 Stream::read,
+                                 Stream::write,
+                                 Stream::seek,
+                                 Stream::close,
+                                 Stream::size,
+                                 nullptr,
+                                 nullptr));
   require(tiff != nullptr, "damaged TIFF ({})", last_error);
   const Layout layout(tiff.get());
   layout.check();

@@ -52,7 +52,8 @@ void VideoWriter::add(const at::Tensor& pixels) {
   const cv::Mat image(
       static_cast<int>(rgb.size(0)), static_cast<int>(rgb.size(1)), CV_8UC3, rgb.data_ptr());
   if (!impl_->writer.isOpened()) {
-    impl_->size = {image.cols - image.cols % 2, image.rows - image.rows % 2};  // codecs halve colours
+    impl_->size = {image.cols - image.cols % 2,
+                   image.rows - image.rows % 2};  // codecs halve colours
     require(impl_->writer.open(impl_->path, impl_->codec, impl_->rate, impl_->size),
             "{}: can't be written (no such folder, or OpenCV lacks the codec)",
             impl_->path);
@@ -68,7 +69,8 @@ void VideoWriter::finish() {
   impl_->writer.release();
   // OpenCV's writers don't tell that the disk is full: a video that is cut short has fewer frames.
   cv::VideoCapture written(impl_->path);
-  const int frames = written.isOpened() ? static_cast<int>(written.get(cv::CAP_PROP_FRAME_COUNT)) : 0;
+  const int frames =
+      written.isOpened() ? static_cast<int>(written.get(cv::CAP_PROP_FRAME_COUNT)) : 0;
   require(impl_->frames == 0 || frames == impl_->frames,
           "{}: {} of {} frames could be written; is the disk full?",
           impl_->path,

@@ -59,38 +59,13 @@ __attribute__((target("avx2"))) void avx2_columns(const uint8_t* row,
                                                   int64_t channels,
                                                   uint8_t* out) {
   if (channels != 3) return portable_columns(row, weights, channels, out);
-  const __m256i spread = _mm256_setr_epi8(0,
-                                          -1,
-                                          3,
-                                          -1,
-                                          6,
-                                          -1,
-                                          9,
-                                          -1,
-                                          1,
-                                          -1,
-                                          4,
-                                          -1,
-                                          7,
-                                          -1,
-                                          10,
-                                          -1,  //
-                                          2,
-                                          -1,
-                                          5,
-                                          -1,
-                                          8,
-                                          -1,
-                                          11,
-                                          -1,
-                                          -1,
-                                          -1,
-                                          -1,
-                                          -1,
-                                          -1,
-                                          -1,
-                                          -1,
-                                          -1);
+  // clang-format off
+  const __m256i spread = _mm256_setr_epi8(
+       0, -1,  3, -1,  6, -1,  9, -1,
+       1, -1,  4, -1,  7, -1, 10, -1,
+       2, -1,  5, -1,  8, -1, 11, -1,
+      -1, -1, -1, -1, -1, -1, -1, -1);
+  // clang-format on
   const __m128i half = _mm_set1_epi32(kHalf);
   const int64_t steps = weights.taps / 4;
   const int16_t* w = weights.values.data();

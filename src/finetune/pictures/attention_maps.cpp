@@ -28,7 +28,8 @@ at::Tensor enlarged(const at::Tensor& mask, int64_t patch) {
 at::Tensor random_mask(const at::Tensor& like, Draws& draws) {
   const auto order = random_permutation(like.numel(), draws);
   at::Tensor mask = torch::zeros({like.numel()}, torch::kBool);
-  for (int64_t i = 0; i < like.sum().item<int64_t>(); ++i) mask[order[static_cast<size_t>(i)]] = true;
+  for (int64_t i = 0; i < like.sum().item<int64_t>(); ++i)
+    mask[order[static_cast<size_t>(i)]] = true;
   return mask.view_as(like);
 }
 
@@ -94,8 +95,8 @@ MaskScore score_masks(const at::Tensor& masks,
     score.best = std::max(score.best, score.heads.back());
     score.random =
         std::max(score.random, jaccard(enlarged(random_mask(mask, draws), patch), truth));
-    score.centre_box = std::max(
-        score.centre_box, jaccard(centre_box(truth.size(0), truth.size(1), share), truth));
+    score.centre_box =
+        std::max(score.centre_box, jaccard(centre_box(truth.size(0), truth.size(1), share), truth));
   }
   return score;
 }

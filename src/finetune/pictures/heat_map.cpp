@@ -22,9 +22,24 @@ at::Tensor stretched(const at::Tensor& map, const at::Tensor& picture, bool smoo
 
 at::Tensor heat_colors(const at::Tensor& values) {
   // Equal steps of the value from dark to light, so that the picture also reads in grey.
-  static const at::Tensor stops = torch::tensor({0.00f, 0.00f, 0.02f, 0.26f, 0.04f, 0.41f,
-                                                 0.58f, 0.15f, 0.40f, 0.87f, 0.32f, 0.23f,
-                                                 0.99f, 0.65f, 0.04f, 0.99f, 1.00f, 0.64f})
+  static const at::Tensor stops = torch::tensor({0.00f,
+                                                 0.00f,
+                                                 0.02f,
+                                                 0.26f,
+                                                 0.04f,
+                                                 0.41f,
+                                                 0.58f,
+                                                 0.15f,
+                                                 0.40f,
+                                                 0.87f,
+                                                 0.32f,
+                                                 0.23f,
+                                                 0.99f,
+                                                 0.65f,
+                                                 0.04f,
+                                                 0.99f,
+                                                 1.00f,
+                                                 0.64f})
                                       .view({6, 3});
   const double last = static_cast<double>(stops.size(0) - 1);
   const at::Tensor place = values.to(torch::kFloat32).clamp(0, 1) * last;
@@ -48,8 +63,8 @@ at::Tensor cut_out(const at::Tensor& picture, const at::Tensor& mask) {
 }
 
 at::Tensor thumbnail(const at::Tensor& picture, int64_t side) {
-  const double scale = static_cast<double>(side) /
-                       static_cast<double>(std::max(picture.size(1), picture.size(2)));
+  const double scale =
+      static_cast<double>(side) / static_cast<double>(std::max(picture.size(1), picture.size(2)));
   const auto fit = [&](int64_t length) {
     return std::clamp<int64_t>(std::lround(static_cast<double>(length) * scale), 1, side);
   };

@@ -56,8 +56,8 @@ at::Tensor patch_colors(const at::Tensor& patches) {
   at::Tensor object = (first > 0).nonzero().squeeze(1);
   if (object.size(0) < 4) object = torch::arange(rows.size(0));
   const at::Tensor inside = rows.index_select(0, object);
-  const at::Tensor colors = stretched(
-      fit_pca(inside, std::min<int64_t>(3, rows.size(1))).project(inside));
+  const at::Tensor colors =
+      stretched(fit_pca(inside, std::min<int64_t>(3, rows.size(1))).project(inside));
   at::Tensor painted = torch::zeros({rows.size(0), 3});
   painted.slice(1, 0, colors.size(1)).index_copy_(0, object, colors);
   return painted.view({images, height, width, 3}).permute({0, 3, 1, 2}).contiguous();

@@ -50,8 +50,8 @@ std::string scatter_svg(const at::Tensor& points,
   const at::Tensor least = std::get<0>(places.min(0)), most = std::get<0>(places.max(0));
   const at::Tensor range = (most - least).clamp_min(1e-12);
   const at::Tensor unit = ((places - least) / range).contiguous();
-  const int64_t classes =
-      std::max<int64_t>({static_cast<int64_t>(class_names.size()), labels.max().item<int64_t>() + 1, 1});
+  const int64_t classes = std::max<int64_t>(
+      {static_cast<int64_t>(class_names.size()), labels.max().item<int64_t>() + 1, 1});
   const double room = kSide - 2 * kMargin;
   const double radius = std::clamp(60 / std::sqrt(static_cast<double>(points.size(0))), 1.5, 5.0);
   std::string svg = fmt::format(

@@ -104,7 +104,8 @@ void nearest_on_cpu(const at::Tensor& train,
         }
       }
       for (int64_t q = 0; q < some.size(0); ++q) {
-        best[static_cast<size_t>(q)].finish(values_out + (first + q) * k, ids_out + (first + q) * k);
+        best[static_cast<size_t>(q)].finish(values_out + (first + q) * k,
+                                            ids_out + (first + q) * k);
       }
     }
   });

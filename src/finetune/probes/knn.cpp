@@ -29,17 +29,17 @@ void check_search(const at::Tensor& train, const at::Tensor& queries, int64_t k,
 
 // The neighbours of one block of queries.
 void search_block(const at::Tensor& train,
-                            const at::Tensor& queries,
-                            int64_t excluded,
-                            Neighbours out) {
+                  const at::Tensor& queries,
+                  int64_t excluded,
+                  Neighbours out) {
   const int64_t k = out.ids.size(1);
   at::Tensor values, ids;
   for (int64_t first = 0; first < train.size(0); first += kTrainBlock) {
     const at::Tensor rows = train.slice(0, first, first + kTrainBlock);
     at::Tensor products = torch::mm(queries, rows.t());
     if (excluded >= 0) {
-      const at::Tensor own =
-          torch::arange(excluded, excluded + queries.size(0), queries.options().dtype(torch::kLong));
+      const at::Tensor own = torch::arange(
+          excluded, excluded + queries.size(0), queries.options().dtype(torch::kLong));
       const at::Tensor columns =
           torch::arange(first, first + rows.size(0), queries.options().dtype(torch::kLong));
       products.masked_fill_(own.unsqueeze(1) == columns, -INFINITY);
@@ -100,8 +100,7 @@ Neighbours nearest(const at::Tensor& train,
   if (!train.device().is_cpu()) return nearest_by_blocks(train, queries, k, excluded);
   check_search(train, queries, k, excluded);
   const Neighbours found = room_for(queries, k);
-  nearest_on_cpu(
-      train.contiguous(), queries.contiguous(), excluded, found.similarities, found.ids);
+  nearest_on_cpu(train.contiguous(), queries.contiguous(), excluded, found.similarities, found.ids);
   return found;
 }
 

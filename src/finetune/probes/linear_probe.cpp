@@ -110,7 +110,8 @@ LinearProbeOptions LinearProbeOptions::read(Recipe& recipe, const VitOptions& mo
   if (features.blocks > model.depth) {
     recipe.fail_at("blocks", fmt::format("{}: the model has {}", features.blocks, model.depth));
   }
-  if (features.tokens == "patches") recipe.fail_at("tokens", "patches are not one feature an image");
+  if (features.tokens == "patches")
+    recipe.fail_at("tokens", "patches are not one feature an image");
   if (options.batch == 1 && options.batch_norm) {
     recipe.fail_at("batch", "1: BatchNorm needs two images or more");
   }

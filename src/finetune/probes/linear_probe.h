@@ -29,13 +29,13 @@ struct LinearProbeOptions {
   bool batch_norm = false;  ///< before the classifier
   std::string optimizer = "sgd";
   double momentum = 0.9, weight_decay = 0;
-  std::vector<double> lrs;    ///< each × batch / 256; all are trained, the validation part chooses
+  std::vector<double> lrs;  ///< each × batch / 256; all are trained, the validation part chooses
   std::string schedule = "per_epoch";  ///< per_epoch: cosine by whole epochs | mae: by steps
   double warmup_epochs = 0;
   int64_t epochs = 100;
-  int64_t batch = 0;      ///< 0: the protocol's, but at most a tenth of the images
-  bool augment = false;   ///< random resized crop and flip: features anew each epoch
-  double holdout = 0.1;   ///< share of the training images that chooses rate and block
+  int64_t batch = 0;          ///< 0: the protocol's, but at most a tenth of the images
+  bool augment = false;       ///< random resized crop and flip: features anew each epoch
+  double holdout = 0.1;       ///< share of the training images that chooses rate and block
   double test_holdout = 0.1;  ///< share that is tested on, of data without a validation split
   int64_t seed = 0;
 

@@ -19,9 +19,7 @@ at::Tensor by_token(const at::Tensor& x, int64_t batch) {
 
 // The keys and values of all tokens cost 2·N·D·W multiply-adds, what follows 2·M·H·N·D, in products
 // too narrow to be fast.
-bool are_few(int64_t queries, int64_t heads, int64_t width) {
-  return 4 * queries * heads <= width;
-}
+bool are_few(int64_t queries, int64_t heads, int64_t width) { return 4 * queries * heads <= width; }
 
 // With k = x Wkᵀ and v = x Wvᵀ + b, q kᵀ is (q Wk) xᵀ and p v is (p x) Wvᵀ + b: few queries q
 // [B, M, W] need no keys and values of all tokens x [B, N, D]. A bias of the keys adds the same to
@@ -55,11 +53,8 @@ at::Tensor attention_of_few(const at::Tensor& q,
 
 }  // namespace
 
-Attention::Attention(int64_t dim,
-                     int64_t heads,
-                     int64_t width,
-                     const std::string& qkv_bias,
-                     int64_t relative_rows)
+Attention::Attention(
+    int64_t dim, int64_t heads, int64_t width, const std::string& qkv_bias, int64_t relative_rows)
     : heads_(heads), width_(width) {
   if (qkv_bias != "full" && qkv_bias != "qv" && qkv_bias != "none") {
     fail_usage("model.qkv_bias: {} is not one of full, qv, none", qkv_bias);

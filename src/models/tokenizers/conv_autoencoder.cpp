@@ -36,8 +36,8 @@ std::vector<std::shared_ptr<ConvBlock>> register_blocks(torch::nn::Module& modul
                                                         int64_t count) {
   std::vector<std::shared_ptr<ConvBlock>> blocks;
   for (int64_t i = 0; i < count; ++i) {
-    blocks.push_back(module.register_module(numbered("block", level, i),
-                                            std::make_shared<ConvBlock>(channels)));
+    blocks.push_back(
+        module.register_module(numbered("block", level, i), std::make_shared<ConvBlock>(channels)));
   }
   return blocks;
 }
@@ -45,7 +45,9 @@ std::vector<std::shared_ptr<ConvBlock>> register_blocks(torch::nn::Module& modul
 }  // namespace
 
 void visit(FieldVisitor& v, ConvOptions& o) {
-  v.field("width", o.width, "channels at the grid, halved at each doubling of the resolution",
+  v.field("width",
+          o.width,
+          "channels at the grid, halved at each doubling of the resolution",
           at_least(kFewestChannels));
   v.field("blocks", o.blocks, "residual blocks at each resolution", between(0, 100));
 }
@@ -91,8 +93,8 @@ ConvDecoder::ConvDecoder(int64_t in, int64_t patch, int64_t out, const ConvOptio
     const int64_t next = level == 1 ? out : channels_at(count - level + 1, options);
     Level& added = levels_.emplace_back();
     added.blocks = register_blocks(*this, level, width, options.blocks);
-    added.up = register_module(fmt::format("up{}", level),
-                               std::make_shared<Conv>(width, 4 * next, 3));
+    added.up =
+        register_module(fmt::format("up{}", level), std::make_shared<Conv>(width, 4 * next, 3));
   }
 }
 

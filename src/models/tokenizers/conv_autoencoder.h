@@ -28,7 +28,8 @@ class ConvBlock : public torch::nn::Module {
 };
 
 /// Halves the resolution log2(patch) times: images [B, C, H, W] → [B, O, H / patch, W / patch].
-/// At each resolution a convolution of stride 2, then residual blocks; at the end a 1 x 1 convolution.
+/// At each resolution a convolution of stride 2, then residual blocks; at the end a 1 x 1
+/// convolution.
 class ConvEncoder : public torch::nn::Module {
  public:
   ConvEncoder(int64_t channels, int64_t patch, int64_t out, const ConvOptions& options);

@@ -17,12 +17,10 @@ Dvae::Dvae(const DvaeNetworkOptions& o) : GridTokenizer(o.image), options_(o) {
   const ImageGrid& image = o.image;
   encoder_ = register_module(
       "encoder",
-      std::make_shared<ConvEncoder>(
-          image.in_channels, image.patch_size, o.vocabulary, o.network));
-  decoder_ = register_module(
-      "decoder",
-      std::make_shared<ConvDecoder>(
-          o.vocabulary, image.patch_size, 2 * image.in_channels, o.network));
+      std::make_shared<ConvEncoder>(image.in_channels, image.patch_size, o.vocabulary, o.network));
+  decoder_ = register_module("decoder",
+                             std::make_shared<ConvDecoder>(
+                                 o.vocabulary, image.patch_size, 2 * image.in_channels, o.network));
 }
 
 at::Tensor Dvae::logits(const at::Tensor& pixels) const {

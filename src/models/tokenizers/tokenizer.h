@@ -7,8 +7,8 @@
 
 namespace previt {
 
-/// A trained image tokenizer: a picture → one word of its vocabulary per cell of a grid. Frozen once
-/// loaded.
+/// A trained image tokenizer: a picture → one word of its vocabulary per cell of a grid. Frozen
+/// once loaded.
 class Tokenizer : public torch::nn::Module {
  public:
   /// Pixels in [0, 1], [B, C, height, width] → words int64 [B, L], row by row.
@@ -21,7 +21,8 @@ class Tokenizer : public torch::nn::Module {
   virtual int64_t grid_width() const = 0;
 };
 
-/// From a run folder of train_tokenizer, one of its checkpoints, or its weights file; in eval mode, without gradients.
+/// From a run folder of train_tokenizer, one of its checkpoints, or its weights file; in eval mode,
+/// without gradients.
 std::shared_ptr<Tokenizer> load_tokenizer(const std::string& path);
 
 }  // namespace previt

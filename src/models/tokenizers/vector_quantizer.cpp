@@ -36,11 +36,12 @@ void visit(FieldVisitor& v, CodebookOptions& o) {
   v.field("dim", o.dim, "width of a code", at_least(1));
   v.field("normalize", o.normalize, "latents and codes of length 1");
   v.field("decay", o.decay, "of the codebook's moving averages", inside(0, 1));
-  v.field("commitment", o.commitment, "weight of the loss that draws latents to codes",
-          at_least(0));
-  v.field("kmeans", o.kmeans, "iterations that make the first codes; 0: random codes",
-          at_least(0));
-  v.field("revive_below", o.revive_below, "restart codes with less of an equal share; 0: never",
+  v.field(
+      "commitment", o.commitment, "weight of the loss that draws latents to codes", at_least(0));
+  v.field("kmeans", o.kmeans, "iterations that make the first codes; 0: random codes", at_least(0));
+  v.field("revive_below",
+          o.revive_below,
+          "restart codes with less of an equal share; 0: never",
           {0, 1, false, true});
 }
 

@@ -11,12 +11,12 @@ namespace previt {
 
 struct CodebookOptions {
   int64_t codes = 8192;
-  int64_t dim = 32;          ///< of a code
-  bool normalize = true;     ///< latents and codes of length 1 (BEiT v2), or as they are (VQ-VAE)
-  double decay = 0.99;       ///< of the moving averages, per optimizer step
-  double commitment = 1;     ///< weight of the loss that draws latents to their codes
-  int64_t kmeans = 10;       ///< iterations that make the first codes from data; 0: random codes
-  double revive_below = 0;   ///< of an equal share of the words; 0: dead codes stay dead
+  int64_t dim = 32;         ///< of a code
+  bool normalize = true;    ///< latents and codes of length 1 (BEiT v2), or as they are (VQ-VAE)
+  double decay = 0.99;      ///< of the moving averages, per optimizer step
+  double commitment = 1;    ///< weight of the loss that draws latents to their codes
+  int64_t kmeans = 10;      ///< iterations that make the first codes from data; 0: random codes
+  double revive_below = 0;  ///< of an equal share of the words; 0: dead codes stay dead
 };
 void visit(FieldVisitor& v, CodebookOptions& o);
 
@@ -66,9 +66,9 @@ class VectorQuantizer : public torch::nn::Module {
   void revive(uint64_t seed);
 
   CodebookOptions options_;
-  at::Tensor sums_;               // [K, D], averaged; only without normalize
-  at::Tensor started_;            // [1], 1 once there are codes
-  mutable bool known_ = false;    // started_ was seen to be 1: reading it waits for the device
+  at::Tensor sums_;             // [K, D], averaged; only without normalize
+  at::Tensor started_;          // [1], 1 once there are codes
+  mutable bool known_ = false;  // started_ was seen to be 1: reading it waits for the device
   at::Tensor step_sums_, step_counts_;
   std::vector<at::Tensor> step_latents_;  // only where update() needs them
 };

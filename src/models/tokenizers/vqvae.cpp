@@ -15,14 +15,12 @@ void visit(FieldVisitor& v, VqvaeNetworkOptions& o) {
 
 Vqvae::Vqvae(const VqvaeNetworkOptions& o) : GridTokenizer(o.image), options_(o) {
   const ImageGrid& image = o.image;
-  encoder_ = register_module(
-      "encoder",
-      std::make_shared<ConvEncoder>(
-          image.in_channels, image.patch_size, o.codebook.dim, o.network));
-  decoder_ = register_module(
-      "decoder",
-      std::make_shared<ConvDecoder>(
-          o.codebook.dim, image.patch_size, image.in_channels, o.network));
+  encoder_ = register_module("encoder",
+                             std::make_shared<ConvEncoder>(
+                                 image.in_channels, image.patch_size, o.codebook.dim, o.network));
+  decoder_ = register_module("decoder",
+                             std::make_shared<ConvDecoder>(
+                                 o.codebook.dim, image.patch_size, image.in_channels, o.network));
   quantizer_ = register_module("quantize", std::make_shared<VectorQuantizer>(o.codebook));
 }
 

@@ -31,7 +31,7 @@ class Vqvae final : public GridTokenizer {
   int64_t vocabulary() const override { return options_.codebook.codes; }
 
   at::Tensor encode(const at::Tensor& pixels) const;  ///< pixels in [0, 1] → latents [B, L, D]
-  at::Tensor decode(const at::Tensor& codes) const;   ///< [B, L, D] → pixels, float32 [B, C, H, W]
+  at::Tensor decode(const at::Tensor& codes) const;  ///< [B, L, D] → pixels, float32 [B, C, H, W]
 
   VectorQuantizer& quantizer() { return *quantizer_; }
 

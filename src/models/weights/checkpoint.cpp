@@ -222,8 +222,8 @@ void prune_checkpoints(const std::string& run_folder, int64_t keep_last, int64_t
     const bool is_newest = std::exchange(newest, false);
     const bool multiple =
         keep_every_steps > 0 && step_of(folder.filename().string()) % keep_every_steps == 0;
-    const bool kept = in_doubt(folder) ? is_newest
-                                       : good++ < std::max<int64_t>(keep_last, 1) || multiple;
+    const bool kept =
+        in_doubt(folder) ? is_newest : good++ < std::max<int64_t>(keep_last, 1) || multiple;
     if (kept) continue;
     // Renamed first: an interrupted removal must not look like a damaged checkpoint.
     const fs::path temporary = folder.parent_path() / (kTemporary + folder.filename().string());

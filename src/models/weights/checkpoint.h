@@ -43,8 +43,8 @@ std::vector<std::string> list_checkpoints(const std::string& run_folder);
 /// A tensor that holds NaN or infinity, by its name; "": there is none.
 std::string not_finite(const Checkpoint& checkpoint);
 
-/// The newest good checkpoint: whole, finite, and not in doubt unless all are. Adds a warning for each that
-/// it passes over; throws Error when none is left.
+/// The newest good checkpoint: whole, finite, and not in doubt unless all are. Adds a warning for
+/// each that it passes over; throws Error when none is left.
 Checkpoint load_latest(const std::string& run_folder, std::vector<std::string>& warnings);
 
 /// The newest checkpoint's folder that is not in doubt, damaged or not; "" where there is none.

@@ -30,8 +30,7 @@ json parse_json(const std::string& text, const std::string& place) {
   return parsed;
 }
 
-// --- our own files
-// ------------------------------------------------------------------------------------
+// --- our own files ------------------------------------------------------------------------------
 
 LoadedModel from_metadata(const std::map<std::string, std::string>& metadata,
                           NamedTensors weights,
@@ -175,7 +174,8 @@ LoadedModel from_file(const std::string& path, json config, const LoadHints& hin
 
 constexpr const char* kIndex = ".index.json";
 
-// The file of weights, or the index of its parts, as transformers looks for them; "": there is none.
+// The file of weights, or the index of its parts, as transformers looks for them; "": there is
+// none.
 fs::path weights_in(const fs::path& folder) {
   for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
     for (const char* kind : {"", kIndex}) {

@@ -56,8 +56,7 @@ NamedTensors unwrap(const NamedTensors& weights, const std::string& prefix, Rena
   return renamed;
 }
 
-// --- Hugging Face → timm
-// ------------------------------------------------------------------------------
+// --- Hugging Face → timm ------------------------------------------------------------------------
 
 const Renames kHfBlock = {
     {"layernorm_before.", "norm1."},
@@ -149,8 +148,7 @@ NamedTensors from_hf(const NamedTensors& weights,
   return renamed;
 }
 
-// --- official names → timm
-// ----------------------------------------------------------------------------
+// --- official names → timm ----------------------------------------------------------------------
 
 bool is_number(const std::string& text) {
   return !text.empty() &&

@@ -9,12 +9,11 @@ namespace previt {
 
 /// Weights of another code base under our names (timm's; recipes.md section 12).
 struct NamedWeights {
-  NamedTensors
-      backbone;  ///< what Vit has: cls_token, dist_token, pos_embed, reg_token, blocks.…, norm,
-                 ///< fc_norm, head, head_dist
-  NamedTensors extra;  ///< the rest of the same file, under its official names (decoder_…,
-                       ///< mask_token, lm_head)
-  std::string family;  ///< timm | mae | dino | beit | dinov2 | hf: whose conventions hold
+  NamedTensors backbone;  ///< what Vit has: cls_token, dist_token, pos_embed, reg_token, blocks.…,
+                          ///< norm, fc_norm, head, head_dist
+  NamedTensors extra;     ///< the rest of the same file, under its official names (decoder_…,
+                          ///< mask_token, lm_head)
+  std::string family;     ///< timm | mae | dino | beit | dinov2 | hf: whose conventions hold
 };
 
 /// Understands MAE, DINO, iBOT, DINOv2, BEiT, SimMIM, DeiT, timm and Hugging Face (ViT, DeiT,

@@ -21,8 +21,7 @@ constexpr double kLegacyMagic = 0x1950a86a20f9469cfc6cp0;
 constexpr int kMaxJsonDepth = 32;
 constexpr int kMaxJsonValues = 100'000;  // one value of a pickle may stand in many places
 
-// --- zip: ROOT/data.pkl, ROOT/data/KEY
-// ----------------------------------------------------------------
+// --- zip: ROOT/data.pkl, ROOT/data/KEY ----------------------------------------------------------
 
 PthFile parse_zip(const char* data, uint64_t size, const std::string& place) {
   const auto entries = read_zip_directory(data, size, place);

@@ -20,11 +20,8 @@ void visit(FieldVisitor& v, BlockMaskOptions& o);
 
 /// Adds blocks until `target` patches of the grid are masked or no block of ten fits any more:
 /// never more than `target`, sometimes fewer. Returns bool [height, width].
-at::Tensor block_mask(int64_t height,
-                      int64_t width,
-                      double target,
-                      const BlockMaskOptions& options,
-                      Draws& draws);
+at::Tensor block_mask(
+    int64_t height, int64_t width, double target, const BlockMaskOptions& options, Draws& draws);
 
 /// One mask per image, each from its own mask_stream: bool [B, height·width] on the host.
 at::Tensor block_masks(const Batch& batch,

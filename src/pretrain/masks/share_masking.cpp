@@ -27,10 +27,7 @@ void visit(FieldVisitor& v, ShareMaskOptions& o) {
   v.field("min_aspect", o.min_aspect, "of a block", {0, 1, true});
 }
 
-at::Tensor share_mask(int64_t height,
-                      int64_t width,
-                      const ShareMaskOptions& o,
-                      Draws& draws) {
+at::Tensor share_mask(int64_t height, int64_t width, const ShareMaskOptions& o, Draws& draws) {
   const double target = draw_ratio(o, draws) * static_cast<double>(height * width);
   if (o.shape == "block") {
     const int64_t side = std::max<int64_t>(std::min(height, width) / 3, 1);

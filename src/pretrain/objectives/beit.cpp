@@ -34,8 +34,7 @@ void check(const BeitMethodOptions& o, const VitOptions& model, const Tokenizer&
                model.grid_width());
   }
   if (o.masked_patches > model.num_patches()) {
-    fail_usage(
-        "beit.masked_patches: {} of {} patches", o.masked_patches, model.num_patches());
+    fail_usage("beit.masked_patches: {} of {} patches", o.masked_patches, model.num_patches());
   }
   if (model.pool != "cls") {
     fail_usage("model.pool: beit predicts from tokens after the final norm; use cls");
@@ -48,8 +47,9 @@ void check(const BeitMethodOptions& o, const VitOptions& model, const Tokenizer&
                model.depth);
   }
   if (model.rel_pos_bias == "per_block" || model.rel_pos_bias == "both") {
-    fail_usage("model.rel_pos_bias: beit.cls_head's blocks take part in shared, and have no table "
-               "of their own");
+    fail_usage(
+        "model.rel_pos_bias: beit.cls_head's blocks take part in shared, and have no table "
+        "of their own");
   }
 }
 
@@ -124,8 +124,8 @@ Beit::Beit(const BeitOptions& options, const RunOptions& run, std::shared_ptr<To
   if (!options_.tokens.empty()) open_word_table(run.open_tensors);
   encoder_ = register_module("encoder", std::make_shared<Vit>(model_));
   mask_token_ = register_parameter("mask_token", torch::zeros({1, 1, model_.embed_dim}));
-  lm_head_ = register_module(
-      "lm_head", std::make_shared<Linear>(model_.embed_dim, tokenizer_->vocabulary()));
+  lm_head_ = register_module("lm_head",
+                             std::make_shared<Linear>(model_.embed_dim, tokenizer_->vocabulary()));
   add_cls_head();
   init_weights();
 }
@@ -306,8 +306,7 @@ double Beit::flops_per_image() const {
   const auto head = static_cast<double>(masked * model_.embed_dim * tokenizer_->vocabulary());
   const double blocks =
       static_cast<double>(extra) *
-      block_products(
-          tokens, tokens, model_.embed_dim, model_.mlp_ratio, model_.attention_width());
+      block_products(tokens, tokens, model_.embed_dim, model_.mlp_ratio, model_.attention_width());
   return 6 * (blocks_rows_products(model_, masked) + blocks + (extra > 0 ? 2 : 1) * head);
 }
 

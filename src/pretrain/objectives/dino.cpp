@@ -40,7 +40,9 @@ void visit(FieldVisitor& v, DinoMethodOptions& o) {
   v.field("global_crops", o.global_crops, "large crops; the teacher sees only these", at_least(1));
   v.field("local_crops", o.local_crops, "small crops", at_least(0));
   v.section("head", o.head);
-  v.field("freeze_last_layer", o.freeze_last_layer, "epochs without gradients for the prototypes",
+  v.field("freeze_last_layer",
+          o.freeze_last_layer,
+          "epochs without gradients for the prototypes",
           at_least(0));
   v.field("student_temp", o.student_temp, "", above(0));
   v.field("teacher_temp", o.teacher_temp, "after its warm-up", above(0));
@@ -51,8 +53,8 @@ void visit(FieldVisitor& v, DinoMethodOptions& o) {
   v.field("centering", o.centering, "of the teacher's targets", {"center", "sinkhorn_knopp"});
   v.field("center_momentum", o.center_momentum, "of the center's moving average", between(0, 1));
   v.field("sinkhorn_iterations", o.sinkhorn_iterations, "", at_least(1));
-  v.field("koleo_weight", o.koleo_weight, "KoLeo regulariser of each global crop; 0: off",
-          at_least(0));
+  v.field(
+      "koleo_weight", o.koleo_weight, "KoLeo regulariser of each global crop; 0: off", at_least(0));
 }
 
 void visit(FieldVisitor& v, DinoOptions& o) {
@@ -179,8 +181,8 @@ double Dino::flops_per_image() const {
   const double head = DinoHead::products(model_.embed_dim, options_.head);
   double of_teacher = 0, of_student = 0;
   for (const auto& view : views()) {
-    const double products = static_cast<double>(view.count) *
-                            (pooled_products(model_, view.height, view.width) + head);
+    const double products =
+        static_cast<double>(view.count) * (pooled_products(model_, view.height, view.width) + head);
     of_student += products;
     if (view.name != augment_.local.name) of_teacher += products;
   }

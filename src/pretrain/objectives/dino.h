@@ -22,8 +22,8 @@ struct DinoMethodOptions {
   double teacher_temp = 0.04;         ///< after its warm-up
   double warmup_teacher_temp = 0.04;  ///< in the first epoch
   int64_t warmup_teacher_temp_epochs = 0;
-  double teacher_momentum = 0.996;    ///< at the first step
-  double teacher_momentum_end = 1;    ///< reached by a cosine
+  double teacher_momentum = 0.996;  ///< at the first step
+  double teacher_momentum_end = 1;  ///< reached by a cosine
 
   std::string centering = "center";  ///< center | sinkhorn_knopp
   double center_momentum = 0.9;

@@ -120,8 +120,6 @@ std::string DvaeTraining::diagnose(const std::map<std::string, double>& means,
                                "dvae.temperature_epochs");
 }
 
-void register_dvae(ObjectiveRegistry& registry) {
-  registry.add<DvaeTraining, DvaeOptions>("dvae");
-}
+void register_dvae(ObjectiveRegistry& registry) { registry.add<DvaeTraining, DvaeOptions>("dvae"); }
 
 }  // namespace previt

@@ -14,12 +14,12 @@ namespace previt {
 struct DvaeMethodOptions {
   int64_t vocabulary = 8192;
   ConvOptions network;
-  double temperature = 1;               ///< of the Gumbel-softmax, at the first step
-  double temperature_end = 1.0 / 16;    ///< reached by a cosine
-  double temperature_epochs = 60;       ///< 150,000 updates
-  double kl_weight = 6.6;               ///< of an image's divergence against its pixels' likelihood
-  double kl_epochs = 2;                 ///< over which the weight rises from 0: 5,000 updates
-  double usage_decay = 0.99;            ///< of the averaged word counts in the metrics
+  double temperature = 1;             ///< of the Gumbel-softmax, at the first step
+  double temperature_end = 1.0 / 16;  ///< reached by a cosine
+  double temperature_epochs = 60;     ///< 150,000 updates
+  double kl_weight = 6.6;             ///< of an image's divergence against its pixels' likelihood
+  double kl_epochs = 2;               ///< over which the weight rises from 0: 5,000 updates
+  double usage_decay = 0.99;          ///< of the averaged word counts in the metrics
 };
 void visit(FieldVisitor& v, DvaeMethodOptions& o);
 

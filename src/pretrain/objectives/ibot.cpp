@@ -35,8 +35,9 @@ void check(const IbotMethodOptions& o, const VitOptions& model, const MultiCropO
                o.mask.ratio.size());
   }
   if (o.shared_head && !o.shared_head_teacher) {
-    fail_usage("ibot.shared_head_teacher: the student has no last layer for patches to follow; "
-               "use true, or shared_head: false");
+    fail_usage(
+        "ibot.shared_head_teacher: the student has no last layer for patches to follow; "
+        "use true, or shared_head: false");
   }
 }
 
@@ -54,7 +55,9 @@ void visit(FieldVisitor& v, IbotMethodOptions& o) {
   v.field("patch_out_dim", o.patch_out_dim, "prototypes for patches, unless shared", at_least(2));
   v.field("shared_head", o.shared_head, "one last layer for class tokens and patches");
   v.field("shared_head_teacher", o.shared_head_teacher, "the teacher's");
-  v.field("freeze_last_layer", o.freeze_last_layer, "epochs without gradients for the prototypes",
+  v.field("freeze_last_layer",
+          o.freeze_last_layer,
+          "epochs without gradients for the prototypes",
           at_least(0));
   v.section("mask", o.mask);
   v.field("mask_start_epoch", o.mask_start_epoch, "no crop is masked before", at_least(0));
@@ -62,8 +65,7 @@ void visit(FieldVisitor& v, IbotMethodOptions& o) {
   v.field("teacher_temp", o.teacher_temp, "for class tokens, after the warm-up", above(0));
   v.field("warmup_teacher_temp", o.warmup_teacher_temp, "in the first epoch", above(0));
   v.field("patch_teacher_temp", o.patch_teacher_temp, "for patches", above(0));
-  v.field("warmup_patch_teacher_temp", o.warmup_patch_teacher_temp, "until masks begin",
-          above(0));
+  v.field("warmup_patch_teacher_temp", o.warmup_patch_teacher_temp, "until masks begin", above(0));
   v.field("warmup_teacher_temp_epochs", o.warmup_teacher_temp_epochs, "of both", at_least(0));
   v.field("teacher_momentum", o.teacher_momentum, "of the moving average, at first", between(0, 1));
   v.field("teacher_momentum_end", o.teacher_momentum_end, "reached by a cosine", between(0, 1));
@@ -132,9 +134,8 @@ Ibot::Ibot(const IbotOptions& options, const RunOptions& run)
 }
 
 double Ibot::teacher_temperature(const StepInfo& info) const {
-  return TeacherTemperature{options_.warmup_teacher_temp,
-                            options_.teacher_temp,
-                            options_.warmup_teacher_temp_epochs}
+  return TeacherTemperature{
+      options_.warmup_teacher_temp, options_.teacher_temp, options_.warmup_teacher_temp_epochs}
       .at(info);
 }
 
@@ -190,8 +191,7 @@ IbotRows Ibot::student_rows(const std::vector<at::Tensor>& views, const PatchMas
   const auto globals_end = views.begin() + options_.global_crops;
   const at::Tensor images = torch::cat(std::vector<at::Tensor>(views.begin(), globals_end));
   const at::Tensor tokens = vit.embed(images, mask.masked, student_->masked_embed.unsqueeze(0));
-  const at::Tensor cls =
-      torch::arange(tokens.size(0), mask.patches.options()).mul_(tokens.size(1));
+  const at::Tensor cls = torch::arange(tokens.size(0), mask.patches.options()).mul_(tokens.size(1));
   const at::Tensor features =
       vit.norm(vit.run_blocks_rows(tokens,
                                    images.size(2) / model_.patch_size,
@@ -230,8 +230,8 @@ StepResult Ibot::step(const Batch& batch, const PatchMask& mask, const StepInfo&
   const IbotRows student = student_rows(batch.views, mask);
   const at::Tensor cls =
       cross_view_loss(student.cls, answers, options_.global_crops, options_.student_temp);
-  const at::Tensor patch = weighted_cross_entropy(
-      student.patches, patch_answers, mask.weights(), options_.student_temp);
+  const at::Tensor patch =
+      weighted_cross_entropy(student.patches, patch_answers, mask.weights(), options_.student_temp);
   StepResult result{options_.cls_weight * cls + options_.patch_weight * patch,
                     collapse_.add(cls, answers, taught.features, info)};
   result.metrics.insert(result.metrics.end(),

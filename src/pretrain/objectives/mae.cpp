@@ -209,18 +209,16 @@ double Mae::flops_per_image() const {
   };
   const double encoder =
       product(kept, pixels, model_.embed_dim) +
-      static_cast<double>(model_.depth) *
-          block_products(prefix + kept,
-                         prefix + kept,
-                         model_.embed_dim,
-                         model_.mlp_ratio,
-                         model_.attention_width());
-  const double decoder =
-      (d.project ? product(prefix + kept, model_.embed_dim, d.embed_dim) : 0) +
-      static_cast<double>(d.depth - 1) *
-          block_products(all, all, d.embed_dim, d.mlp_ratio, d.embed_dim) +
-      block_products(all, masked, d.embed_dim, d.mlp_ratio, d.embed_dim) +
-      product(masked, d.embed_dim, pixels);
+      static_cast<double>(model_.depth) * block_products(prefix + kept,
+                                                         prefix + kept,
+                                                         model_.embed_dim,
+                                                         model_.mlp_ratio,
+                                                         model_.attention_width());
+  const double decoder = (d.project ? product(prefix + kept, model_.embed_dim, d.embed_dim) : 0) +
+                         static_cast<double>(d.depth - 1) *
+                             block_products(all, all, d.embed_dim, d.mlp_ratio, d.embed_dim) +
+                         block_products(all, masked, d.embed_dim, d.mlp_ratio, d.embed_dim) +
+                         product(masked, d.embed_dim, pixels);
   return 6 * (encoder + decoder);  // two operations each, and twice as many backward
 }
 

@@ -24,12 +24,13 @@ int64_t masked_units(int64_t units, double ratio) {
 void check(const SimMimMethodOptions& o, const VitOptions& model) {
   if (o.mask_unit % model.patch_size != 0 || model.image_height() % o.mask_unit != 0 ||
       model.image_width() % o.mask_unit != 0) {
-    fail_usage("simmim.mask_unit: {} is not a multiple of model.patch_size {} that divides "
-               "model.image_size {} x {}",
-               o.mask_unit,
-               model.patch_size,
-               model.image_height(),
-               model.image_width());
+    fail_usage(
+        "simmim.mask_unit: {} is not a multiple of model.patch_size {} that divides "
+        "model.image_size {} x {}",
+        o.mask_unit,
+        model.patch_size,
+        model.image_height(),
+        model.image_width());
   }
 }
 
@@ -120,16 +121,15 @@ at::Tensor SimMim::loss(const at::Tensor& images, const PatchMask& mask) {
 }
 
 StepResult SimMim::step(const Batch& batch, const StepInfo&) {
-  require(batch.views.size() == 1,
-          "simmim: takes 1 view of each image, not {}",
-          batch.views.size());
+  require(
+      batch.views.size() == 1, "simmim: takes 1 view of each image, not {}", batch.views.size());
   const at::Tensor& images = batch.views.front();
   return {loss(images, PatchMask(mask_of(batch), images.device())), {}};
 }
 
 double SimMim::flops_per_image() const {
-  const int64_t units = model_.image_height() * model_.image_width() / options_.mask_unit /
-                        options_.mask_unit;
+  const int64_t units =
+      model_.image_height() * model_.image_width() / options_.mask_unit / options_.mask_unit;
   const int64_t per_unit = model_.num_patches() / units;
   const int64_t masked = masked_units(units, options_.mask_ratio) * per_unit;
   return 6 * (blocks_rows_products(model_, masked) +

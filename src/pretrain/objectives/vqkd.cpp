@@ -23,8 +23,8 @@ std::shared_ptr<FeatureTeacher> load_teacher(const VqkdMethodOptions& o) {
 
 void visit(FieldVisitor& v, VqkdMethodOptions& o) {
   v.field("teacher", o.teacher, "checkpoint whose features are predicted");
-  v.field("teacher_heads", o.teacher_heads, "attention heads, for files that do not say",
-          at_least(0));
+  v.field(
+      "teacher_heads", o.teacher_heads, "attention heads, for files that do not say", at_least(0));
   v.field("decoder_depth", o.decoder_depth, "blocks, as wide as the encoder's", between(1, 1000));
   v.section("codebook", o.codebook);
 }
@@ -109,8 +109,8 @@ double VqkdTraining::flops_per_image() const {
       static_cast<double>(cells * rows * o.embed_dim);
   const double looked_up =
       static_cast<double>(cells * network_.codebook.codes * network_.codebook.dim);
-  return 6 * trained + 2 * (looked_up + teacher_->products(tokenizer_->grid_height(),
-                                                           tokenizer_->grid_width()));
+  return 6 * trained +
+         2 * (looked_up + teacher_->products(tokenizer_->grid_height(), tokenizer_->grid_width()));
 }
 
 std::vector<Picture> VqkdTraining::previews(const Batch& batch, const NormalizeOptions& normalize) {
@@ -126,8 +126,6 @@ std::string VqkdTraining::diagnose(const std::map<std::string, double>& means,
                                "(vqkd.codebook.revive_below: 0.05)");
 }
 
-void register_vqkd(ObjectiveRegistry& registry) {
-  registry.add<VqkdTraining, VqkdOptions>("vqkd");
-}
+void register_vqkd(ObjectiveRegistry& registry) { registry.add<VqkdTraining, VqkdOptions>("vqkd"); }
 
 }  // namespace previt

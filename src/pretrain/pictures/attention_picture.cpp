@@ -28,8 +28,8 @@ Picture attention_picture(Vit& vit, const at::Tensor& images, const NormalizeOpt
   ContactSheet sheet{.columns = {{"input", denormalize(images, normalize).cpu()},
                                  {"all heads", heat(of_cls.mean(1), vit.options(), images)}}};
   for (int64_t head = 0; head < std::min(kMostHeads, of_cls.size(1)); ++head) {
-    sheet.columns.push_back({fmt::format("head {}", head + 1),
-                             heat(of_cls.select(1, head), vit.options(), images)});
+    sheet.columns.push_back(
+        {fmt::format("head {}", head + 1), heat(of_cls.select(1, head), vit.options(), images)});
   }
   return {"attention",
           "Input, and where the class token looks in the teacher's last block: all heads together, "

@@ -18,11 +18,8 @@ at::Tensor channel(const at::Tensor& hue, double peak) {
 
 }  // namespace
 
-at::Tensor token_map(const at::Tensor& words,
-                     int64_t grid_h,
-                     int64_t grid_w,
-                     int64_t height,
-                     int64_t width) {
+at::Tensor token_map(
+    const at::Tensor& words, int64_t grid_h, int64_t grid_w, int64_t height, int64_t width) {
   const at::Tensor number = words.detach().to(torch::kCPU, torch::kFloat64);
   const at::Tensor hue = (number * kGoldenRatio).remainder(1);
   const at::Tensor light = 0.55 + 0.45 * (number * (kGoldenRatio / 7)).remainder(1);

@@ -13,7 +13,7 @@
 namespace previt {
 namespace {
 
-constexpr double kPale = 0.75;           // white in the colours of visible patches
+constexpr double kPale = 0.75;  // white in the colours of visible patches
 constexpr double kGrey = 0.5;
 
 // Rows and columns of a grid of `patches` square patches of images [B, C, H, W].

@@ -110,7 +110,8 @@ std::string curve(const Frame& frame, const Points& points) {
     const bool pen_down = i > 0 && there(i - 1);
     path += fmt::format("{}{:.1f} {:.1f}", pen_down ? "L" : "M", x, y);
     if (pen_down || there(i + 1)) continue;
-    dots += fmt::format(R"svg(<circle cx="{:.1f}" cy="{:.1f}" r="3" fill="var(--line)"/>)svg", x, y);
+    dots +=
+        fmt::format(R"svg(<circle cx="{:.1f}" cy="{:.1f}" r="3" fill="var(--line)"/>)svg", x, y);
   }
   return fmt::format(
       R"svg(<path d="{}" fill="none" stroke="var(--line)" stroke-width="2" stroke-linejoin="round"/>{})svg",

@@ -90,8 +90,8 @@ std::string host_name() {
 
 const std::string kPrefix = "events.out.tfevents.";
 
-/// The second that a new file is named after: TensorBoard reads a run's files in their names' order,
-/// so it comes after those of all earlier parts, whatever the clock says.
+/// The second that a new file is named after: TensorBoard reads a run's files in their names'
+/// order, so it comes after those of all earlier parts, whatever the clock says.
 int64_t new_second(const std::string& folder) {
   auto second = static_cast<int64_t>(now());
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

@@ -17,9 +17,9 @@ nlohmann::json settings_json(const Settings& settings);
 /// would make it another run: UsageError that names the key.
 void require_resumable(const nlohmann::json& saved, const Settings& now);
 
-/// Throws UsageError that names what changed where the run's classes aren't those of the checkpoint:
-/// its head would call them by each other's names. One without names goes on.
-/// metadata: Checkpoint::backbone_metadata.
+/// Throws UsageError that names what changed where the run's classes aren't those of the
+/// checkpoint: its head would call them by each other's names. One without names goes on. metadata:
+/// Checkpoint::backbone_metadata.
 void require_same_classes(const std::map<std::string, std::string>& metadata,
                           const std::vector<std::string>& now);
 

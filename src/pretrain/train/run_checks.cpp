@@ -13,13 +13,14 @@ void require_possible(const Objective& objective, const RunOptions& options, con
   lr_warning(options, plan.info(0));
   const BatchNeed need = objective.batch_need();
   if (plan.smallest_batch() >= need.images) return;
-  fail_usage("{}: needs {} images at a time, but the smallest batch of an epoch has {} ({} images in "
-             "batches of {}); set train.drop_last: true or another train.batch",
-             need.key,
-             need.images,
-             plan.smallest_batch(),
-             plan.samples,
-             plan.micro);
+  fail_usage(
+      "{}: needs {} images at a time, but the smallest batch of an epoch has {} ({} images in "
+      "batches of {}); set train.drop_last: true or another train.batch",
+      need.key,
+      need.images,
+      plan.smallest_batch(),
+      plan.samples,
+      plan.micro);
 }
 
 void warn_of_odd_plan(const RunOptions& options, const RunPlan& plan) {
@@ -40,10 +41,11 @@ void require_same_images(const TrainOptions& options,
                          bool held_out) {
   if (before == plan.samples) return;
   if (held_out || steps_in_epoch(options, before) != plan.steps_per_epoch) {
-    fail_usage("--resume: the data has {} images and had {} in the run; give the same ones, or start "
-               "another run with --out",
-               plan.samples,
-               before);
+    fail_usage(
+        "--resume: the data has {} images and had {} in the run; give the same ones, or start "
+        "another run with --out",
+        plan.samples,
+        before);
   }
   warn("the data has {} images and had {} until the checkpoint; going on with those that are there",
        plan.samples,
@@ -53,9 +55,10 @@ void require_same_images(const TrainOptions& options,
 void require_same_held_out(const std::string& run_folder, const std::string& now) {
   const std::string file = run_folder + "/held_out.json";
   if (now.empty() || !std::filesystem::exists(file) || read_whole_file(file) == now) return;
-  fail_usage("--resume: the images held out are others than in {}, as the data has changed; give the "
-             "run's data, or start another run with --out",
-             file);
+  fail_usage(
+      "--resume: the images held out are others than in {}, as the data has changed; give the "
+      "run's data, or start another run with --out",
+      file);
 }
 
 }  // namespace previt

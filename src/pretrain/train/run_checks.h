@@ -10,8 +10,8 @@ namespace previt {
 
 // What can't be or is odd about a run, before its first step.
 
-/// Throws UsageError where a micro-batch of the plan has too few images for the loss, or the rate is
-/// always 0.
+/// Throws UsageError where a micro-batch of the plan has too few images for the loss, or the rate
+/// is always 0.
 void require_possible(const Objective& objective, const RunOptions& options, const RunPlan& plan);
 
 /// Warns of a warm-up longer than the run and of a micro-batch that isn't the wanted one.

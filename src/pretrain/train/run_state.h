@@ -11,9 +11,11 @@ namespace previt {
 
 /// All tensors that training changes. The backbone goes under timm's names to where it is exported
 /// from (its average, when there is one); nothing is stored twice:
-///   objective.<name>         parameters and buffers (without those of the backbone, or of all,
-///   with an average) average.<name>           moving average of what is not the backbone's
-///   optimizer.<slot>.<name>  optimizer state
+///
+///     objective.<name>         parameters and buffers, but those of the backbone that is exported
+///     average.<name>           moving average of what is not the backbone's
+///     optimizer.<slot>.<name>  optimizer state
+///
 /// The tensors share memory with the run.
 Checkpoint collect(Objective& objective, Stepper& stepper);
 

@@ -142,23 +142,25 @@ std::string lr_warning(const RunOptions& options, const StepInfo& run) {
   }
   const ScheduleOptions& s = options.schedule;
   const bool by_steps = s.kind == "table" || s.kind == "timm" || s.kind == "steps";
-  const char* key = by_steps && s.warmup_steps > 0 ? "schedule.warmup_steps"
-                                                   : "schedule.warmup_epochs";
+  const char* key =
+      by_steps && s.warmup_steps > 0 ? "schedule.warmup_steps" : "schedule.warmup_epochs";
   if (highest == 0 && options.optimizer.base_lr > 0) {
-    fail_usage("{}: the rate is 0 in all {} epochs; make the warm-up shorter, the run longer or "
-               "schedule.warmup_lr larger",
-               key,
-               run.epochs);
+    fail_usage(
+        "{}: the rate is 0 in all {} epochs; make the warm-up shorter, the run longer or "
+        "schedule.warmup_lr larger",
+        key,
+        run.epochs);
   }
   const int64_t warmup = steps_of(s.warmup_epochs, by_steps ? s.warmup_steps : 0, run);
   if (s.kind == "constant" || warmup <= run.total_steps) return "";
-  return fmt::format("{}: the warm-up of {} steps is longer than the run of {}: the rate only rises, "
-                     "to {:.3g} of {:.3g}",
-                     key,
-                     warmup,
-                     run.total_steps,
-                     highest,
-                     peak_lr(options));
+  return fmt::format(
+      "{}: the warm-up of {} steps is longer than the run of {}: the rate only rises, "
+      "to {:.3g} of {:.3g}",
+      key,
+      warmup,
+      run.total_steps,
+      highest,
+      peak_lr(options));
 }
 
 Schedule weight_decay_schedule(const OptimizerOptions& options) {

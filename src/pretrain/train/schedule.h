@@ -36,8 +36,8 @@ Schedule timm_schedule(
     double base, double end, double start, double warmup_epochs, int64_t warmup_steps = 0);
 
 /// timm's CosineLRScheduler as DeiT steps it: after epoch e, with e. So epoch e trains at the rate
-/// of e - 1, and the first two at `start` (deit:main.py). A warm-up longer than the run, which would
-/// leave a short one at `start`, rises step by step.
+/// of e - 1, and the first two at `start` (deit:main.py). A warm-up longer than the run, which
+/// would leave a short one at `start`, rises step by step.
 Schedule deit_schedule(double base, double end, double start, double warmup_epochs);
 
 /// Linear from start over the warm-up, then base · decay ^ (how many of `epochs` are past): timm's

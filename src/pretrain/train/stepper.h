@@ -48,10 +48,7 @@ class Stepper {
   Batch on_device(Batch batch) const;
 
  private:
-  StepOutcome step(StepInfo info,
-                   int64_t images,
-                   const std::function<Batch()>& next,
-                   bool update);
+  StepOutcome step(StepInfo info, int64_t images, const std::function<Batch()>& next, bool update);
   at::Tensor accumulate(StepInfo& info,
                         int64_t images,
                         const std::function<Batch()>& next,

@@ -3,8 +3,8 @@
 namespace previt {
 
 /// While it lives, SIGINT, SIGTERM and SIGHUP (the terminal goes away; not where it is ignored, as
-/// under nohup) are noted instead of ending the program. A second SIGINT or SIGTERM ends it at once;
-/// with a terminal several signals come at a time, so SIGHUP doesn't count.
+/// under nohup) are noted instead of ending the program. A second SIGINT or SIGTERM ends it at
+/// once; with a terminal several signals come at a time, so SIGHUP doesn't count.
 class StopSignal {
  public:
   StopSignal();
@@ -19,8 +19,8 @@ class StopSignal {
   void (*hangup_before_)(int) = nullptr;
 };
 
-/// From here on a pipe that nobody reads any more is a failed write, which a log takes no notice of,
-/// instead of the end of the program.
+/// From here on a pipe that nobody reads any more is a failed write, which a log takes no notice
+/// of, instead of the end of the program.
 void ignore_broken_pipes();
 
 }  // namespace previt

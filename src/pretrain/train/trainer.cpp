@@ -278,10 +278,8 @@ void Run::make_previews() {
 
 Checkpoint Run::checkpoint() {
   Checkpoint saved = collect(objective_, stepper_);
-  saved.backbone_metadata = model_metadata(objective_.kept_model().description,
-                                           options_.normalize,
-                                           hooks_.class_names,
-                                           hooks_.crop_pct);
+  saved.backbone_metadata = model_metadata(
+      objective_.kept_model().description, options_.normalize, hooks_.class_names, hooks_.crop_pct);
   saved.meta = at_.save();
   saved.meta["samples"] = plan_.samples;
   saved.meta["epoch"] = epochs_done();
@@ -346,7 +344,8 @@ void Run::require_finite(const Checkpoint& weights) {
   give_up(fmt::format("step {}: the weights are not finite ({})", at_.steps_done, broken));
 }
 
-// A run that ends in steps left out may have met a few bad batches, or be lost: another batch tells.
+// A run that ends in steps left out may have met a few bad batches, or be lost: another batch
+// tells.
 void Run::require_learned() {
   if (at_.skipped_in_a_row == 0) return;
   if (at_.skipped_steps == at_.steps_done) {
@@ -357,10 +356,11 @@ void Run::require_learned() {
   const StepOutcome once_more = stepper_.try_step(
       plan_.info(at_.steps_done), plan_.images_in(at_.steps_done), [&] { return source_.next(); });
   if (once_more.skipped) {
-    give_up(fmt::format("nothing more was learned: loss or gradients were not finite in the last {} "
-                        "of {} steps",
-                        at_.skipped_in_a_row,
-                        at_.steps_done));
+    give_up(
+        fmt::format("nothing more was learned: loss or gradients were not finite in the last {} "
+                    "of {} steps",
+                    at_.skipped_in_a_row,
+                    at_.steps_done));
   }
   at_.skipped_in_a_row = 0;
 }

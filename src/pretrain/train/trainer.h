@@ -32,14 +32,14 @@ struct RunHooks {
   /// Adds tables and pictures each time the report is written.
   std::function<void(Report&)> extend_report;
 
-  std::string title;                     ///< of the report; empty: the objective and the model
-  std::string command;                   ///< that makes this run again, for the report
-  std::string recipe;                    ///< fully resolved, written to recipe.yaml
-  Settings settings;                     ///< the same as a list: reported, and compared on resume
-  bool held_out = false;  ///< what is evaluated is held out of the images: they must stay the same
+  std::string title;       ///< of the report; empty: the objective and the model
+  std::string command;     ///< that makes this run again, for the report
+  std::string recipe;      ///< fully resolved, written to recipe.yaml
+  Settings settings;       ///< the same as a list: reported, and compared on resume
+  bool held_out = false;   ///< what is evaluated is held out of the images: they must stay the same
   std::string kept_apart;  ///< which images no step sees, JSON, written to held_out.json
   std::vector<std::string> class_names;  ///< stored with the backbone
-  double crop_pct = 0;  ///< of the evaluation view; stored with the backbone
+  double crop_pct = 0;                   ///< of the evaluation view; stored with the backbone
 };
 
 /// Trains `objective`, on the device where its parameters are, for options.train.epochs, and leaves
@@ -50,8 +50,8 @@ struct RunHooks {
 /// or 143 after SIGHUP, SIGINT or SIGTERM (a checkpoint is saved first).
 ///
 /// Steps whose loss or gradients are not finite are left out. A run that can't learn any more (too
-/// many of them in a row, weights that aren't finite) or learned nothing ends in an Error that names
-/// the last good checkpoint; what is saved meanwhile does not push that one out.
+/// many of them in a row, weights that aren't finite) or learned nothing ends in an Error that
+/// names the last good checkpoint; what is saved meanwhile does not push that one out.
 int train(Objective& objective,
           BatchSource& source,
           const RunOptions& options,

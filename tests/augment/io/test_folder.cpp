@@ -220,8 +220,11 @@ TEST_CASE("pictures of a folder come in batches, without the unreadable") {
 TEST_CASE("a pack has the splits, the classes and the images of its folder") {
   const TempFolder folder;
   const std::string root = folder.path() + "/data", out = folder.path() + "/pack.h5";
-  for (const char* name : {"Train/a/1.png", "Train/b/2.png", "Train/__MACOSX/a/1.png",
-                           "valid/a/3.png", "test/b/4.png"}) {
+  for (const char* name : {"Train/a/1.png",
+                           "Train/b/2.png",
+                           "Train/__MACOSX/a/1.png",
+                           "valid/a/3.png",
+                           "test/b/4.png"}) {
     picture(root + "/" + name);
   }
   fs::create_directories(root + "/Train/later");

@@ -1,5 +1,4 @@
 #include "augment/io/folder_content.h"
-
 #include "augment/io/folder_data.h"
 #include "augment/open_dataset.h"
 #include "error.h"
@@ -25,8 +24,14 @@ Names names(const std::string& root, const std::string& split = "all") {
 
 TEST_CASE("what archives and systems leave behind is no data, at any depth") {
   Names files = {"a/1.jpg", "b/2.jpg", "b/._2.jpg", "a/.DS_Store.jpg"};
-  for (const char* junk : {"__MACOSX", "__macosx", "@eaDir", ".ipynb_checkpoints", "$RECYCLE.BIN",
-                           "System Volume Information", "lost+found", "#recycle"}) {
+  for (const char* junk : {"__MACOSX",
+                           "__macosx",
+                           "@eaDir",
+                           ".ipynb_checkpoints",
+                           "$RECYCLE.BIN",
+                           "System Volume Information",
+                           "lost+found",
+                           "#recycle"}) {
     files.push_back(fmt::format("{}/a/1.jpg", junk));
     files.push_back(fmt::format("b/{}/1.jpg/x.jpg", junk));
   }
@@ -54,8 +59,9 @@ TEST_CASE("pictures that PreViT made are no data, and what lies beside them is")
                          "colours/contact_sheet.png"});
   const auto data = read_folder_data(tree.path(), "train", "");
   CHECK(names(tree.path()) == Names{"a/1.jpg", "b/2.jpg", "runs/mae/mine.png"});
-  CHECK(data.lines == Names{tree.path() + ": what PreViT made is no data and left out: colours, freed, "
-                                          "maps, runs/mae"});
+  CHECK(data.lines ==
+        Names{tree.path() + ": what PreViT made is no data and left out: colours, freed, "
+                            "maps, runs/mae"});
   CHECK(data.warnings.empty());
 }
 
@@ -68,18 +74,23 @@ TEST_CASE("a run folder that only its lock is in yet is no class without images"
 }
 
 TEST_CASE("a folder that is only called like PreViT's own is data") {
-  const Names files = {"checkpoints/1.png",        "colours/000000_a.png",
-                       "colours/000002_b.png",     "colours/contact_sheet.png",
-                       "frames/000000_a.png",      "masks/1.png",
-                       "overlays/1.png",           "previews/1.png",
-                       "run/metrics.jsonl",        "run/previews/1.png",
+  const Names files = {"checkpoints/1.png",
+                       "colours/000000_a.png",
+                       "colours/000002_b.png",
+                       "colours/contact_sheet.png",
+                       "frames/000000_a.png",
+                       "masks/1.png",
+                       "overlays/1.png",
+                       "previews/1.png",
+                       "run/metrics.jsonl",
+                       "run/previews/1.png",
                        "sheet/contact_sheet.png"};
   CHECK(names(FolderTree(files).path()).size() == files.size() - 1);
 }
 
 TEST_CASE("empty class folders are named, and are no classes") {
-  const FolderTree tree({"train/a/1.jpg", "train/b/1.jpg", "train/later/x.txt", "val/a/1.jpg",
-                         "val/b/1.jpg"});
+  const FolderTree tree(
+      {"train/a/1.jpg", "train/b/1.jpg", "train/later/x.txt", "val/a/1.jpg", "val/b/1.jpg"});
   const auto data = read_folder_data(tree.path(), "train", "");
   CHECK(data.classes == Names{"a", "b"});
   CHECK(data.warnings ==
@@ -123,7 +134,5 @@ TEST_CASE("training and validation that share files are told") {
     CHECK(warnings(tree) == Names{tree.path() + ": 2 of the 3 validation images are files of the "
                                                 "training split too"});
   }
-  SECTION("no word where they don't") {
-    CHECK(warnings(FolderTree(files)).empty());
-  }
+  SECTION("no word where they don't") { CHECK(warnings(FolderTree(files)).empty()); }
 }

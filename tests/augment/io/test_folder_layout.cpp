@@ -1,6 +1,5 @@
-#include "augment/io/folder_layout.h"
-
 #include "augment/io/folder_data.h"
+#include "augment/io/folder_layout.h"
 #include "augment/io/split_name.h"
 #include "augment/open_dataset.h"
 #include "error.h"
@@ -38,18 +37,45 @@ void check_divided(const FolderTree& tree, const std::string& train, const std::
 }  // namespace
 
 TEST_CASE("names of splits are known however people write them") {
-  for (const char* name : {"train", "Train", "TRAINING", "training_set", "TrainImages", "train2017",
-                           "trainset", "images-train", "Training Data", "train_part1"}) {
+  for (const char* name : {"train",
+                           "Train",
+                           "TRAINING",
+                           "training_set",
+                           "TrainImages",
+                           "train2017",
+                           "trainset",
+                           "images-train",
+                           "Training Data",
+                           "train_part1"}) {
     INFO(name);
     CHECK(split_name(name).kind == Kind::train);
   }
-  for (const char* name : {"val", "Valid", "validation", "dev", "eval_set", "Test", "testing",
-                           "test_set", "valset", "TestData", "val2017", "Evaluation"}) {
+  for (const char* name : {"val",
+                           "Valid",
+                           "validation",
+                           "dev",
+                           "eval_set",
+                           "Test",
+                           "testing",
+                           "test_set",
+                           "valset",
+                           "TestData",
+                           "val2017",
+                           "Evaluation"}) {
     INFO(name);
     CHECK(split_name(name).kind == Kind::val);
   }
-  for (const char* name : {"terrain", "contest", "invalid", "trainers", "bullet_train", "cats",
-                           "device", "1", "", "value", "train_test"}) {
+  for (const char* name : {"terrain",
+                           "contest",
+                           "invalid",
+                           "trainers",
+                           "bullet_train",
+                           "cats",
+                           "device",
+                           "1",
+                           "",
+                           "value",
+                           "train_test"}) {
     INFO(name);
     CHECK(split_name(name).kind == Kind::none);
   }
@@ -85,12 +111,14 @@ TEST_CASE("a class may be called like a split") {
 TEST_CASE("folders that look like splits are never classes") {
   const FolderTree tree({"cats_train/1.jpg", "cats_test/1.jpg"});
   CHECK_THROWS_WITH(open_dataset(tree.path()),
-                    tree.path() + ": cats_test/, cats_train/ look like splits, not classes; name them "
-                                  "train/ and val/");
+                    tree.path() +
+                        ": cats_test/, cats_train/ look like splits, not classes; name them "
+                        "train/ and val/");
   const FolderTree tie(classes_in({"train_1", "train_2", "val"}));
   CHECK_THROWS_WITH(open_dataset(tie.path()),
-                    tie.path() + ": train_1/ and train_2/ could be the same split; rename one of "
-                                 "them, or move it away");
+                    tie.path() +
+                        ": train_1/ and train_2/ could be the same split; rename one of "
+                        "them, or move it away");
   const FolderTree parts({"train_1/1.jpg", "train_2/1.jpg"});
   const auto data = read_folder_data(parts.path(), "train", "");
   CHECK(data.classes.empty());
@@ -144,7 +172,7 @@ TEST_CASE("splits are found below single folders, and class folders below them i
 }
 
 TEST_CASE("a class that alone validates is no wrapper") {
-  const FolderTree tree({"train/cat/1.jpg", "train/dog/1.jpg", "val/dog/s1/1.jpg",
-                         "val/dog/s2/1.jpg"});
+  const FolderTree tree(
+      {"train/cat/1.jpg", "train/dog/1.jpg", "val/dog/s1/1.jpg", "val/dog/s2/1.jpg"});
   CHECK(read_folder_data(tree.path(), "all", "").classes == Names{"cat", "dog"});
 }

@@ -97,7 +97,9 @@ TEST_CASE("every format and kind reads as the Pillow that is here reads it") {
   }
   const TempFolder folder;
   const std::string made = folder.path() + "/";
-  REQUIRE(std::system(fmt::format("{} -W ignore {}make_images.py {} 7", python, kImages, made).c_str()) == 0);
+  REQUIRE(std::system(
+              fmt::format("{} -W ignore {}make_images.py {} 7", python, kImages, made).c_str()) ==
+          0);
   CHECK(check_pictures(made) == 133);
 }
 
@@ -155,10 +157,10 @@ TEST_CASE("what isn't a picture is an error in one line") {
   CHECK(error_of(decoder, jpeg.substr(0, jpeg.size() - 60)) == "the file is cut short");
   CHECK(error_of(decoder, jpeg.substr(0, 40)) != "");
   const std::string png = read_whole_file(kImages + "rgb8.png");
-  CHECK(error_of(decoder, png.substr(0, png.size() / 2)) ==
-        "damaged PNG (the file is cut short)");
+  CHECK(error_of(decoder, png.substr(0, png.size() / 2)) == "damaged PNG (the file is cut short)");
   const std::string tiff = read_whole_file(kImages + "rgb.tif");
-  CHECK_THAT(error_of(decoder, tiff.substr(0, tiff.size() - 9)), ContainsSubstring("damaged TIFF ("));
+  CHECK_THAT(error_of(decoder, tiff.substr(0, tiff.size() - 9)),
+             ContainsSubstring("damaged TIFF ("));
 }
 
 TEST_CASE("what isn't read is called what it is") {
@@ -169,8 +171,14 @@ TEST_CASE("what isn't read is called what it is") {
   const std::string advice = ", which is not read; convert it to PNG or JPEG";
   named("GIF89a", "a GIF" + advice);
   named({"\0\0\0\x0CjP  \r\n\x87\n", 12}, "a JPEG 2000 picture" + advice);
-  named({"\0\0\0\x1C" "ftypheic", 12}, "a HEIC picture" + advice);
-  named({"\0\0\0\x1C" "ftypavif", 12}, "an AVIF picture" + advice);
+  named({"\0\0\0\x1C"
+         "ftypheic",
+         12},
+        "a HEIC picture" + advice);
+  named({"\0\0\0\x1C"
+         "ftypavif",
+         12},
+        "an AVIF picture" + advice);
   named("P6\n8 8\n255\n", "a NetPBM picture" + advice);
   named("<!DOCTYPE html>", "a web page, which is not read");
   named("version https://git-lfs.github.com/spec/v1\n",
@@ -202,8 +210,15 @@ TEST_CASE("nobody but us says anything about a damaged picture") {
   std::fflush(stderr);
   const int terminal = ::dup(STDERR_FILENO);
   REQUIRE(std::freopen(said.c_str(), "w", stderr) != nullptr);
-  for (const char* name : {"rgb8.png", "rgb.tif", "lzw.tif", "tiff_jpeg.tif", "tiff_group4.tif",
-                           "lossy.webp", "rgb.bmp", "cmyk.jpg", "progressive.jpg"}) {
+  for (const char* name : {"rgb8.png",
+                           "rgb.tif",
+                           "lzw.tif",
+                           "tiff_jpeg.tif",
+                           "tiff_group4.tif",
+                           "lossy.webp",
+                           "rgb.bmp",
+                           "cmyk.jpg",
+                           "progressive.jpg"}) {
     const std::string good = read_whole_file(kImages + name);
     for (size_t i = 0; i < good.size(); i += 7) {
       std::string bad = good;

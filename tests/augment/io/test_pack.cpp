@@ -82,8 +82,8 @@ TEST_CASE("a pack gives what the folder gives") {
   for (const char* store : {"encoded", "raw"}) {
     INFO(store);
     std::vector<std::string> log;
-    const auto report = pack(
-        {.data = root, .out = out, .store = store}, [] { return false; }, &log);
+    const auto report =
+        pack({.data = root, .out = out, .store = store}, [] { return false; }, &log);
     CHECK(report.images == 4);
     CHECK(report.skipped == 1);
     CHECK(log == std::vector<std::string>{
@@ -185,23 +185,34 @@ TEST_CASE("a pack of which a kill left unwritten parts goes on from the last com
   }
 }
 
-TEST_CASE("a pack that met a full disk is an error, and the same call makes it when there is room") {
+TEST_CASE(
+    "a pack that met a full disk is an error, and the same call makes it when there is room") {
   const TempFolder folder;
   const auto whole = folder.path() + "/whole.h5";
-  PackOptions options{
-      .data = "synthetic:shapes,size=300,count=40,val=0", .out = whole, .store = "raw", .workers = 1};
+  PackOptions options{.data = "synthetic:shapes,size=300,count=40,val=0",
+                      .out = whole,
+                      .store = "raw",
+                      .workers = 1};
   pack(options);
   const auto size = static_cast<int64_t>(fs::file_size(whole));
   int resumed = 0;
-  for (const int64_t room : {int64_t{0}, int64_t{700}, int64_t{3000}, int64_t{20000}, int64_t{100000},
-                             int64_t{1} << 20, int64_t{5} << 20, int64_t{9} << 20, size - 100000,
-                             size - 3000, size - 100, size - 1}) {
+  for (const int64_t room : {int64_t{0},
+                             int64_t{700},
+                             int64_t{3000},
+                             int64_t{20000},
+                             int64_t{100000},
+                             int64_t{1} << 20,
+                             int64_t{5} << 20,
+                             int64_t{9} << 20,
+                             size - 100000,
+                             size - 3000,
+                             size - 100,
+                             size - 1}) {
     INFO(room << " of " << size);
     options.out = folder.path() + fmt::format("/{}.h5", room);
     for (int twice = 0; twice < 2; ++twice) {
       const test::FullDisk disk(room);
-      CHECK_THROWS_WITH(pack(options),
-                        ContainsSubstring(options.out + ".partial: File too large"));
+      CHECK_THROWS_WITH(pack(options), ContainsSubstring(options.out + ".partial: File too large"));
     }
     CHECK(!fs::exists(options.out));
     resumed += fs::exists(options.out + ".partial") ? 1 : 0;

@@ -1,7 +1,6 @@
-#include "augment/io/tensor_file.h"
-
 #include <filesystem>
 
+#include "augment/io/tensor_file.h"
 #include "error.h"
 #include "files.h"
 #include "support/catch.h"
@@ -54,7 +53,8 @@ TEST_CASE("what was not finished is removed, what is no HDF5 file is refused") {
   CHECK(std::filesystem::is_empty(temp.path()));
   write_whole_file(path, "not HDF5");
   CHECK_THROWS_WITH(TensorFileReader(path), path + ": not an HDF5 file that can be read");
-  CHECK_THROWS_WITH(TensorFileWriter("/no/such/folder/f.h5"), "/no/such/folder/f.h5: No such file or directory");
+  CHECK_THROWS_WITH(TensorFileWriter("/no/such/folder/f.h5"),
+                    "/no/such/folder/f.h5: No such file or directory");
 }
 
 TEST_CASE("a full disk is an error that names the file, wherever it fills, and leaves nothing") {
@@ -85,7 +85,9 @@ TEST_CASE("a full disk is an error that names the file, wherever it fills, and l
   CHECK(torch::equal(TensorFileReader(path).read("rows"), rows));
 }
 
-TEST_CASE("a header that claims more values than the file could hold is damage, not a reason to allocate") {
+TEST_CASE(
+    "a header that claims more values than the file could hold is damage, not a reason to "
+    "allocate") {
   const TempFolder temp;
   const std::string path = temp.path() + "/f.h5";
   {
@@ -101,8 +103,9 @@ TEST_CASE("a header that claims more values than the file could hold is damage, 
         H5Dclose,
         path);
     const H5Handle none(H5Screate(H5S_NULL), H5Sclose, path);
-    const H5Handle text(
-        H5Acreate2(file, "model", H5T_NATIVE_UINT8, none, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, path);
+    const H5Handle text(H5Acreate2(file, "model", H5T_NATIVE_UINT8, none, H5P_DEFAULT, H5P_DEFAULT),
+                        H5Aclose,
+                        path);
   }
   const TensorFileReader file(path);
   CHECK_THROWS_WITH(file.read("rows"), path + ": rows: damaged");

@@ -1,6 +1,5 @@
-#include "finetune/pictures/attention_maps.h"
-
 #include "error.h"
+#include "finetune/pictures/attention_maps.h"
 #include "finetune/pictures/heat_map.h"
 #include "support/catch.h"
 #include "support/checkpoint_file.h"

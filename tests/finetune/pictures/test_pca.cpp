@@ -1,6 +1,5 @@
-#include "finetune/pictures/pca.h"
-
 #include "error.h"
+#include "finetune/pictures/pca.h"
 #include "support/catch.h"
 
 using namespace previt;

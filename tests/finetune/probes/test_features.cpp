@@ -1,6 +1,5 @@
-#include "finetune/probes/features.h"
-
 #include "error.h"
+#include "finetune/probes/features.h"
 #include "support/catch.h"
 #include "support/tiny_run.h"
 

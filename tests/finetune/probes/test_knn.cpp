@@ -1,8 +1,7 @@
-#include "finetune/probes/knn.h"
-
 #include <cmath>
 
 #include "error.h"
+#include "finetune/probes/knn.h"
 #include "models/layers/unit_length.h"
 #include "support/catch.h"
 

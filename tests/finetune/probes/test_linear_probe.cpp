@@ -1,8 +1,7 @@
-#include "finetune/probes/linear_probe.h"
-
 #include <cmath>
 
 #include "error.h"
+#include "finetune/probes/linear_probe.h"
 #include "support/catch.h"
 
 using namespace previt;
@@ -71,8 +70,7 @@ TEST_CASE("settings of a linear probe that can't be are refused") {
 
 TEST_CASE("several rates and blocks are trained at once and the telling one stands out") {
   const std::string optimizer = GENERATE("sgd", "lars", "adamw");
-  LinearProbeOptions options =
-      read("{protocol: beit, epochs: 20, batch: 32}", model_of(3, 2));
+  LinearProbeOptions options = read("{protocol: beit, epochs: 20, batch: 32}", model_of(3, 2));
   options.lrs = {1e-9, 0.5};
   options.optimizer = optimizer;
   if (optimizer == "lars") options.lrs[1] = 64;  // steps are relative to the weight
@@ -91,7 +89,7 @@ TEST_CASE("several rates and blocks are trained at once and the telling one stan
   CHECK(std::isfinite(last));
   const auto scores = probe.evaluate(test);
   CHECK(probe.candidates()[3].block == 1);
-  CHECK(scores[3].top1() > 90);                    // the telling block at a rate that learns
+  CHECK(scores[3].top1() > 90);                     // the telling block at a rate that learns
   CHECK(scores[3].top1() > scores[1].top1() + 30);  // the other block
   CHECK(scores[3].loss() < scores[2].loss());       // the rate that learns nothing
   CHECK(scores[3].images() == 80);

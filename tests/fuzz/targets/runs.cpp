@@ -71,12 +71,13 @@ void resume_from(const std::string& text) {
   json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (document.is_object()) {
     document.erase("checksum");
-    document["checksum"] = checksum_of(document.dump(-1, ' ', false, json::error_handler_t::replace));
+    document["checksum"] =
+        checksum_of(document.dump(-1, ' ', false, json::error_handler_t::replace));
   }
-  put(saved().folder + "meta.json",
-      document.dump(1, ' ', false, json::error_handler_t::replace));
+  put(saved().folder + "meta.json", document.dump(1, ' ', false, json::error_handler_t::replace));
   const json meta = load_checkpoint(saved().folder).meta;
-  require_resumable(meta.value("settings", json()), {{"train.epochs", "4"}, {"model.arch", "vit_tiny"}});
+  require_resumable(meta.value("settings", json()),
+                    {{"train.epochs", "4"}, {"model.arch", "vit_tiny"}});
   RunPosition().load(meta);
 }
 
@@ -103,7 +104,10 @@ const bool added[] = {
          .inputs = 1500,
          .refused = 0}),
     add({.name = "previews",
-         .seeds = [] { return std::vector<std::string>{R"({"epoch_1.png": "a caption", "b.png": ""})"}; },
+         .seeds =
+             [] {
+               return std::vector<std::string>{R"({"epoch_1.png": "a caption", "b.png": ""})"};
+             },
          .parse =
              [](const std::string& text) {
                const std::string run = scratch() + "outputs";

@@ -53,15 +53,16 @@ struct Cut {
 };
 
 const Cut& named_weights() {
-  static const Cut cut(file_of({{"patch_embed.proj.weight", torch::zeros({8, 3, 2, 2})},
-                                {"patch_embed.proj.bias", torch::zeros({8})},
-                                {"pos_embed", torch::zeros({1, 5, 8})},
-                                {"cls_token", torch::zeros({1, 1, 8})},
-                                {"head.weight", torch::zeros({2, 8})},
-                                {"blocks.0.norm1.weight", torch::zeros({8})},
-                                {"blocks.0.mlp.fc1.weight", torch::zeros({16, 8})},
-                                {"blocks.0.attn.qkv.weight", torch::zeros({24, 8})},
-                                {"blocks.0.attn.relative_position_bias_table", torch::zeros({12, 2})}}));
+  static const Cut cut(
+      file_of({{"patch_embed.proj.weight", torch::zeros({8, 3, 2, 2})},
+               {"patch_embed.proj.bias", torch::zeros({8})},
+               {"pos_embed", torch::zeros({1, 5, 8})},
+               {"cls_token", torch::zeros({1, 1, 8})},
+               {"head.weight", torch::zeros({2, 8})},
+               {"blocks.0.norm1.weight", torch::zeros({8})},
+               {"blocks.0.mlp.fc1.weight", torch::zeros({16, 8})},
+               {"blocks.0.attn.qkv.weight", torch::zeros({24, 8})},
+               {"blocks.0.attn.relative_position_bias_table", torch::zeros({12, 2})}}));
   return cut;
 }
 
@@ -106,12 +107,13 @@ const Archive& training_checkpoint() {
 
 const bool added[] = {
     add({.name = "safetensors",
-         .seeds = [] {
-           return std::vector{file_of({{"a", torch::ones({2, 3})},
-                                       {"b", torch::ones({5}, torch::kBool)},
-                                       {"c", torch::empty({0, 4})}},
-                                      {{"key", "value"}})};
-         },
+         .seeds =
+             [] {
+               return std::vector{file_of({{"a", torch::ones({2, 3})},
+                                           {"b", torch::ones({5}, torch::kBool)},
+                                           {"c", torch::empty({0, 4})}},
+                                          {{"key", "value"}})};
+             },
          .parse = [](const std::string& bytes) { touch(parse_safetensors(bytes, "x").tensors); },
          .inputs = 5000}),
     add({.name = "pth_zip",
@@ -134,8 +136,8 @@ const bool added[] = {
          .seeds = [] { return std::vector{named_weights().header}; },
          .parse =
              [](const std::string& bytes) {
-               const NamedWeights named = rename_weights(
-                   parse_safetensors(named_weights().with(bytes), "x").tensors, "x");
+               const NamedWeights named =
+                   rename_weights(parse_safetensors(named_weights().with(bytes), "x").tensors, "x");
                resolve(infer_options(named.backbone, {}, "x"));
              }}),
     add({.name = "model_header",

@@ -1,9 +1,7 @@
-#include "models/tokenizers/color_tokenizer.h"
-
-#include "error.h"
-
 #include <torch/types.h>
 
+#include "error.h"
+#include "models/tokenizers/color_tokenizer.h"
 #include "support/catch.h"
 
 using namespace previt;
@@ -11,8 +9,8 @@ using namespace previt;
 TEST_CASE("a colour tokenizer names the mean colour of a cell") {
   ColorTokenizer tokenizer(30, {4, 4}, {2, 2}, 3);  // three levels a channel
   at::Tensor picture = torch::zeros({1, 3, 4, 4});
-  picture.slice(3, 2).fill_(1);                               // right half white
-  picture[0][0].slice(0, 2).slice(1, 0, 2).fill_(0.5);        // lower left: half red
+  picture.slice(3, 2).fill_(1);                         // right half white
+  picture[0][0].slice(0, 2).slice(1, 0, 2).fill_(0.5);  // lower left: half red
   CHECK(torch::equal(tokenizer.tokens(picture), torch::tensor({{0, 26, 9, 26}})));
   CHECK(tokenizer.vocabulary() == 30);
   ColorTokenizer many(8192, {4, 4}, {2, 2}, 3);  // 20 levels

@@ -1,7 +1,6 @@
-#include "models/tokenizers/tokenizer.h"
-
 #include "error.h"
 #include "models/tokenizers/dvae.h"
+#include "models/tokenizers/tokenizer.h"
 #include "models/tokenizers/vqkd.h"
 #include "models/tokenizers/vqvae.h"
 #include "models/weights/load_model.h"
@@ -20,8 +19,8 @@ const ConvOptions kNetwork{.width = 16, .blocks = 1};
 const CodebookOptions kCodes{.codes = 12, .dim = 4, .kmeans = 0};
 
 VqkdNetworkOptions vqkd_options() {
-  VqkdNetworkOptions options{.encoder = test::small_vit(), .decoder_depth = 1, .teacher_dim = 10,
-                             .codebook = kCodes};
+  VqkdNetworkOptions options{
+      .encoder = test::small_vit(), .decoder_depth = 1, .teacher_dim = 10, .codebook = kCodes};
   options.encoder.image_size = kImage.image_size;
   return options;
 }
@@ -34,9 +33,8 @@ void check_round_trip(const typename Kind::Options& options) {
   Kind tokenizer(options);
   tokenizer.eval();
   const std::string path = folder.path() + "/a.safetensors";
-  write_safetensors(path,
-                    named_tensors(tokenizer),
-                    model_metadata(describe_tokenizer<Kind>(options), {}, {}));
+  write_safetensors(
+      path, named_tensors(tokenizer), model_metadata(describe_tokenizer<Kind>(options), {}, {}));
   const auto loaded = load_tokenizer(path);
   const at::Tensor pixels = torch::rand({3, 3, 16, 24});
   const at::Tensor words = tokenizer.tokens(pixels);
@@ -73,7 +71,8 @@ TEST_CASE("a tokenizer's pictures have the size of its images") {
   const Vqvae vqvae({.image = kImage, .network = kNetwork, .codebook = kCodes});
   CHECK(vqvae.decode(torch::randn({2, 6, 4})).sizes() == at::IntArrayRef{2, 3, 16, 24});
   CHECK_THROWS_WITH(Vqvae({.image = {.image_size = {24}, .patch_size = 12},
-                           .network = kNetwork, .codebook = kCodes}),
+                           .network = kNetwork,
+                           .codebook = kCodes}),
                     ContainsSubstring("12 is no power of two"));
 }
 

@@ -1,7 +1,6 @@
-#include "models/tokenizers/vector_quantizer.h"
-
 #include "models/layers/unit_length.h"
 #include "models/tokenizers/kmeans.h"
+#include "models/tokenizers/vector_quantizer.h"
 #include "models/weights/weights.h"
 #include "support/catch.h"
 
@@ -10,7 +9,11 @@ using namespace previt;
 namespace {
 
 CodebookOptions plain(int64_t codes, int64_t dim) {
-  return {.codes = codes, .dim = dim, .normalize = false, .decay = 0.9, .commitment = 0.25,
+  return {.codes = codes,
+          .dim = dim,
+          .normalize = false,
+          .decay = 0.9,
+          .commitment = 0.25,
           .kmeans = 0};
 }
 
@@ -42,8 +45,8 @@ TEST_CASE("straight-through: values are codes, gradients are the latents'") {
   const at::Tensor latents = torch::randn({2, 4, 3}).requires_grad_();
   const Quantized got = quantizer.forward(latents);
   CHECK(got.words.sizes() == at::IntArrayRef{2, 4});
-  CHECK(difference(got.values, quantizer.codebook.index_select(0, got.words.flatten())
-                                   .view({2, 4, 3})) < 1e-6);
+  CHECK(difference(got.values,
+                   quantizer.codebook.index_select(0, got.words.flatten()).view({2, 4, 3})) < 1e-6);
   CHECK(torch::equal(quantizer.words(latents), got.words));
   const at::Tensor weights = torch::randn({2, 4, 3});
   (got.values * weights).sum().backward();
@@ -72,9 +75,13 @@ TEST_CASE("with k-means, the first step passes latents through and then makes th
   torch::manual_seed(4);
   const bool normalize = GENERATE(true, false);
   // Six heaps of latents, one for each code.
-  const at::Tensor heaps = torch::tensor(
-      {{4.0, 0.0, 0.0}, {-4.0, 0.0, 0.0}, {0.0, 4.0, 0.0}, {0.0, -4.0, 0.0}, {0.0, 0.0, 4.0},
-       {0.0, 0.0, -4.0}}, torch::kFloat32);
+  const at::Tensor heaps = torch::tensor({{4.0, 0.0, 0.0},
+                                          {-4.0, 0.0, 0.0},
+                                          {0.0, 4.0, 0.0},
+                                          {0.0, -4.0, 0.0},
+                                          {0.0, 0.0, 4.0},
+                                          {0.0, 0.0, -4.0}},
+                                         torch::kFloat32);
   const at::Tensor latents = heaps.repeat({20, 1}) + 0.01 * torch::randn({120, 3});
   CodebookOptions options = plain(6, 3);
   options.normalize = normalize;

@@ -110,8 +110,7 @@ TEST_CASE("an index that can't be followed says why") {
     refuse(parts.index + ": " + name + ": not the name of a file");
   }
   SECTION("the index is none") {
-    for (const char* text :
-         {"{", "[]", "{}", R"({"weight_map": []})", R"({"weight_map": {}})"}) {
+    for (const char* text : {"{", "[]", "{}", R"({"weight_map": []})", R"({"weight_map": {}})"}) {
       write_whole_file(parts.index, text);
       refuse(parts.index + ": not an index of weights (no weight_map)");
     }

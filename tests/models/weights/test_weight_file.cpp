@@ -65,12 +65,14 @@ TEST_CASE_METHOD(WeightFiles, "weights that would only half be used are refused"
   SECTION("quantized") {
     at::Tensor& weight = weights.at("blocks.0.mlp.fc2.weight");
     weight = weight.to(torch::kChar);
-    why = "blocks.0.mlp.fc2.weight holds whole numbers, as quantized weights do, which are not read";
+    why =
+        "blocks.0.mlp.fc2.weight holds whole numbers, as quantized weights do, which are not read";
   }
   SECTION("rotary positions") {
     weights.erase("pos_embed");
-    why = "has no positions (pos_embed or relative tables); rotary ones, as DINOv3's, are not "
-          "supported";
+    why =
+        "has no positions (pos_embed or relative tables); rotary ones, as DINOv3's, are not "
+        "supported";
   }
   SECTION("a norm before the blocks") {
     weights["norm_pre.weight"] = torch::ones({24});

@@ -1,9 +1,8 @@
-#include "pretrain/losses/dino_loss.h"
-
 #include <torch/csrc/autograd/autograd.h>
 
 #include "error.h"
 #include "pretrain/collapse.h"
+#include "pretrain/losses/dino_loss.h"
 #include "pretrain/losses/feature_statistics.h"
 #include "pretrain/losses/koleo.h"
 #include "pretrain/losses/sinkhorn.h"
@@ -40,8 +39,7 @@ TEST_CASE("the factored loss is the mean over pairs of views, and so is its grad
   const at::Tensor targets = torch::randn({teacher_views * 5, 11}, torch::kFloat64).softmax(-1);
   const at::Tensor plain = plain_loss(logits, targets, teacher_views, views, 0.1);
   const at::Tensor single = logits.detach().to(torch::kFloat32).requires_grad_();
-  const at::Tensor loss =
-      cross_view_loss(single, targets.to(torch::kFloat32), teacher_views, 0.1);
+  const at::Tensor loss = cross_view_loss(single, targets.to(torch::kFloat32), teacher_views, 0.1);
   CHECK(loss.item<double>() == Approx(plain.item<double>()).epsilon(1e-5));
   const at::Tensor want = torch::autograd::grad({plain}, {logits})[0].to(torch::kFloat32);
   const at::Tensor got = torch::autograd::grad({loss * 3}, {single})[0];

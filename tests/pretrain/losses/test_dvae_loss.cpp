@@ -1,5 +1,4 @@
 #include "pretrain/losses/dvae_loss.h"
-
 #include "support/catch.h"
 
 using namespace previt;
@@ -11,8 +10,7 @@ TEST_CASE("divergence from equal use is ln K for certain words and 0 for equal s
   CHECK(kl_to_uniform(torch::full({2, 5, 3, 4}, 7.0)).item<double>() == Approx(0).margin(1e-6));
   // Shares 1/2, 1/4, 1/4: ½ ln 3/2 + ½ ln 3/4
   const at::Tensor uneven = torch::tensor({0.5, 0.25, 0.25}).log().view({1, 3, 1, 1});
-  CHECK(kl_to_uniform(uneven).item<double>() ==
-        Approx(0.5 * std::log(1.5) + 0.5 * std::log(0.75)));
+  CHECK(kl_to_uniform(uneven).item<double>() == Approx(0.5 * std::log(1.5) + 0.5 * std::log(0.75)));
 }
 
 TEST_CASE("Gumbel-softmax draws words as often as softmax says, and surely when cold") {
@@ -31,8 +29,8 @@ TEST_CASE("the logit-Laplace loss is the negative logarithm of a density") {
   const at::Tensor parameters = torch::tensor({location, log_scale}).view({1, 2, 1, 1});
   const at::Tensor pixel = torch::full({1, 1, 1, 1}, 0.25);
   const double x = 0.8 * 0.25 + 0.1;
-  const double density = std::exp(-std::abs(std::log(x / (1 - x)) - location) / scale) /
-                         (2 * scale * x * (1 - x));
+  const double density =
+      std::exp(-std::abs(std::log(x / (1 - x)) - location) / scale) / (2 * scale * x * (1 - x));
   CHECK(logit_laplace_loss(pixel, parameters).item<double>() ==
         Approx(-std::log(density)).epsilon(1e-5));
   // Its whole mass is 1: over the open interval that the squeezed pixel lives in.

@@ -1,5 +1,4 @@
 #include "pretrain/masks/block_masking.h"
-
 #include "pretrain/masks/patch_mask.h"
 #include "pretrain/masks/share_masking.h"
 #include "support/catch.h"

@@ -1,7 +1,6 @@
-#include "pretrain/objectives/beit.h"
-
 #include "models/weights/weights.h"
 #include "pretrain/losses/masked_words.h"
+#include "pretrain/objectives/beit.h"
 #include "pretrain/train/run_state.h"
 #include "pretrain/train/stepper.h"
 #include "support/catch.h"
@@ -56,9 +55,8 @@ Batch pictures(const Beit& beit, int64_t step, int64_t first, int64_t count) {
   torch::manual_seed(100 + step);
   Batch batch;
   for (const auto& view : beit.views()) {
-    batch.views.push_back(
-        torch::randint(256, {kBatch, 3, view.height, view.width}, torch::kUInt8)
-            .narrow(0, first, count));
+    batch.views.push_back(torch::randint(256, {kBatch, 3, view.height, view.width}, torch::kUInt8)
+                              .narrow(0, first, count));
   }
   batch.indices = torch::arange(kBatch).narrow(0, first, count) + 31 * step;
   return batch;
@@ -211,8 +209,11 @@ TEST_CASE("beit: starts as the authors do") {
   const auto largest = [&](const std::string& name) {
     return parameters[name].abs().max().item<double>();
   };
-  for (const char* name : {"mask_token", "encoder.cls_token", "lm_head.weight",
-                           "encoder.patch_embed.proj.weight", "encoder.blocks.1.attn.qkv.weight"}) {
+  for (const char* name : {"mask_token",
+                           "encoder.cls_token",
+                           "lm_head.weight",
+                           "encoder.patch_embed.proj.weight",
+                           "encoder.blocks.1.attn.qkv.weight"}) {
     INFO(name);
     CHECK(largest(name) <= 0.02001);
     CHECK(largest(name) > 0.015);

@@ -1,5 +1,3 @@
-#include "pretrain/objectives/dino.h"
-
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -7,6 +5,7 @@
 #include "models/heads/multi_crop.h"
 #include "models/layers/block.h"
 #include "models/weights/weights.h"
+#include "pretrain/objectives/dino.h"
 #include "pretrain/train/run_state.h"
 #include "pretrain/train/stepper.h"
 #include "pretrain/train/trainer.h"
@@ -137,7 +136,8 @@ TEST_CASE("dino: teacher and center move once per optimizer step") {
     auto views = crops(*dino, 0, 0, kBatch).views;
     views.resize(2);
     for (auto& view : views) view = normalize(view, run.normalize, torch::kCPU);
-    return dino->teacher().head->forward(multi_crop_features(*dino->teacher().backbone, views))
+    return dino->teacher()
+        .head->forward(multi_crop_features(*dino->teacher().backbone, views))
         .mean(0, true);
   }();
   Stepper stepper(*dino, run);

@@ -1,7 +1,6 @@
-#include "pretrain/objectives/ibot.h"
-
 #include "models/heads/multi_crop.h"
 #include "models/weights/weights.h"
+#include "pretrain/objectives/ibot.h"
 #include "pretrain/train/run_state.h"
 #include "pretrain/train/stepper.h"
 #include "support/catch.h"
@@ -61,9 +60,8 @@ Batch crops(const Ibot& ibot, int64_t step, int64_t first, int64_t count) {
   Batch batch;
   for (const auto& view : ibot.views()) {
     for (int64_t i = 0; i < view.count; ++i) {
-      batch.views.push_back(
-          torch::randint(256, {kBatch, 3, view.height, view.width}, torch::kUInt8)
-              .narrow(0, first, count));
+      batch.views.push_back(torch::randint(256, {kBatch, 3, view.height, view.width}, torch::kUInt8)
+                                .narrow(0, first, count));
     }
   }
   batch.indices = torch::arange(kBatch).narrow(0, first, count) + 17 * step;
@@ -131,8 +129,7 @@ TEST_CASE("ibot: rows of class tokens and masked patches are those of the whole 
   const at::Tensor globals = torch::cat({batch.views[0], batch.views[1]});
   const at::Tensor tokens = vit.norm(vit.run_blocks(
       vit.embed(globals, mask.masked, ibot->student().masked_embed.unsqueeze(0)), 4, 4));
-  const at::Tensor local =
-      multi_crop_features(vit, {batch.views.begin() + 2, batch.views.end()});
+  const at::Tensor local = multi_crop_features(vit, {batch.views.begin() + 2, batch.views.end()});
   const at::Tensor cls = torch::cat({tokens.select(1, 0), local});
   CHECK(torch::allclose(rows.cls, head.forward(cls), 1e-4, 1e-5));
   const at::Tensor patches = head.patch_logits(head.bottleneck(mask.select(tokens.slice(1, 1))));

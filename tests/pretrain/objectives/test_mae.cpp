@@ -129,7 +129,8 @@ TEST_CASE("the gradient is that of the whole batch however it is cut") {
 }
 
 TEST_CASE("an image's mask is drawn from its seed, epoch and index") {
-  Batch batch{.views = {torch::zeros({2, 3, 4, 4})}, .labels = {}, .indices = torch::tensor({7, 9})};
+  Batch batch{
+      .views = {torch::zeros({2, 3, 4, 4})}, .labels = {}, .indices = torch::tensor({7, 9})};
   const at::Tensor noise = mask_noise(batch, 50, 1);
   CHECK(noise.ge(0).logical_and(noise.lt(1)).all().item<bool>());
   CHECK(noise.mean().item<double>() == Approx(0.5).margin(0.15));

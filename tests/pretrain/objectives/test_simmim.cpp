@@ -1,6 +1,5 @@
-#include "pretrain/objectives/simmim.h"
-
 #include "models/weights/weights.h"
+#include "pretrain/objectives/simmim.h"
 #include "pretrain/train/stepper.h"
 #include "support/catch.h"
 
@@ -102,8 +101,8 @@ TEST_CASE("simmim: tokens and positions are not decayed, the mask token is") {
   for (const auto& parameter : simmim->named_parameters()) {
     const std::string& name = parameter.key();
     INFO(name);
-    const bool exempt = name == "encoder.pos_embed" || name == "encoder.cls_token" ||
-                        parameter.value().dim() == 1;
+    const bool exempt =
+        name == "encoder.pos_embed" || name == "encoder.cls_token" || parameter.value().dim() == 1;
     CHECK(rules(name, parameter.value()).decay != exempt);
   }
   CHECK(simmim->named_parameters().contains("encoder.pos_embed"));

@@ -1,5 +1,4 @@
 #include "pretrain/pictures/token_picture.h"
-
 #include "pretrain/pictures/words_picture.h"
 #include "support/catch.h"
 
@@ -12,8 +11,8 @@ TEST_CASE("a token map shows each word as a cell of its colour, row by row") {
   CHECK(map.min().item<float>() >= 0);
   CHECK(map.max().item<float>() <= 1);
   const auto colour = [&](int64_t y, int64_t x) { return map[0].select(1, y).select(1, x); };
-  CHECK(torch::equal(colour(0, 0), colour(3, 3)));    // within the first cell
-  CHECK(torch::equal(colour(0, 0), colour(7, 11)));   // the same word in the last cell
+  CHECK(torch::equal(colour(0, 0), colour(3, 3)));   // within the first cell
+  CHECK(torch::equal(colour(0, 0), colour(7, 11)));  // the same word in the last cell
   CHECK_FALSE(torch::equal(colour(0, 4), colour(0, 8)));
   CHECK_FALSE(torch::equal(colour(0, 4), colour(4, 0)));
 }

@@ -28,7 +28,8 @@ RunOptions options() {
 }
 
 // The steps from `first` to `last` are not finite.
-std::function<at::Tensor(const at::Tensor&, const StepInfo&)> bad(int64_t first, int64_t last = 99) {
+std::function<at::Tensor(const at::Tensor&, const StepInfo&)> bad(int64_t first,
+                                                                  int64_t last = 99) {
   return [=](const at::Tensor& loss, const StepInfo& info) {
     return info.step >= first && info.step <= last ? loss * kNan : loss;
   };
@@ -67,12 +68,11 @@ TEST_CASE("what is saved among steps left out doesn't push out the checkpoint be
   const TempFolder folder, whole;
   TinyObjective objective;
   objective.change_loss = bad(3);
-  CHECK_THROWS_WITH(run(objective, folder.path()),
-                    ContainsSubstring("not finite in the last 6 of 9 steps") &&
-                        ContainsSubstring("the last good checkpoint is " +
-                                          step_folder(folder.path(), 3)) &&
-                        ContainsSubstring("--resume") &&
-                        ContainsSubstring("optimizer.base_lr"));
+  CHECK_THROWS_WITH(
+      run(objective, folder.path()),
+      ContainsSubstring("not finite in the last 6 of 9 steps") &&
+          ContainsSubstring("the last good checkpoint is " + step_folder(folder.path(), 3)) &&
+          ContainsSubstring("--resume") && ContainsSubstring("optimizer.base_lr"));
   CHECK(list_checkpoints(folder.path()) ==
         std::vector<std::string>{step_folder(folder.path(), 6), step_folder(folder.path(), 3)});
   CHECK_THAT(report(folder.path()), ContainsSubstring("not finished"));

@@ -1,6 +1,5 @@
-#include "pretrain/train/resume_check.h"
-
 #include "error.h"
+#include "pretrain/train/resume_check.h"
 #include "support/catch.h"
 
 using namespace previt;

@@ -31,10 +31,11 @@ int run(const std::string& folder, bool resume, int64_t epochs, double preview_e
   RunHooks hooks;
   hooks.encode_png = [](const at::Tensor&) { return std::string("png of the scene"); };
   // Fails after the first report of the resumed part.
-  if (epochs > 2) hooks.evaluate = [](int64_t epoch) -> std::map<std::string, double> {
-    require(epoch < 4, "stopped");
-    return {};
-  };
+  if (epochs > 2)
+    hooks.evaluate = [](int64_t epoch) -> std::map<std::string, double> {
+      require(epoch < 4, "stopped");
+      return {};
+    };
   return train(objective, source, options, folder, resume, hooks);
 }
 

@@ -16,7 +16,8 @@ struct Listed {
   Listed() {
     fs::create_directories(root + "/b");
     for (const char* name : {"/1.png", "/2.jpg", "/b/3.jpg"}) put(root + name, "");
-    std::this_thread::sleep_for(std::chrono::milliseconds(150));  // none is kept of what just changed
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(150));  // none is kept of what just changed
     list_images(root, cache);
     file = fs::directory_iterator(cache)->path();
     valid = read_whole_file(file);
@@ -34,7 +35,8 @@ const bool added = add({.name = "folder_listing",
                         .parse =
                             [](const std::string& bytes) {
                               put(listed().file, bytes);
-                              const FolderListing listing = list_images(listed().root, listed().cache);
+                              const FolderListing listing =
+                                  list_images(listed().root, listed().cache);
                               for (int64_t i = 0; i < listing.size(); ++i) listing.path(i);
                             },
                         .inputs = 1000,

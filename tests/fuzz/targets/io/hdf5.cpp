@@ -24,8 +24,11 @@ struct Pack {
       put(data + "/" + name, read_whole_file(kFixtures + "images/" + name));
     }
     const std::string path = scratch() + "seed.h5";
-    pack_images({.data = scratch() + "pack_of", .out = path, .workers = 1},
-                [] { return false; }, [](const PackReport&) {}, [](const std::string&) {});
+    pack_images(
+        {.data = scratch() + "pack_of", .out = path, .workers = 1},
+        [] { return false; },
+        [](const PackReport&) {},
+        [](const std::string&) {});
     const MappedFile file(path);
     at = read_trailer(bytes_of(file), path).at(0);
     const std::string bytes(file.data(), file.size());

@@ -22,15 +22,21 @@ void decode(const std::string& bytes) {
   if (size.height * size.width > kLarge) return;
   Region region;
   decoder.decode({0, 0, size.height, size.width}, 1, region);
-  decoder.decode({size.height / 3, size.width / 3, (size.height + 2) / 3, (size.width + 2) / 3}, 2, region);
+  decoder.decode(
+      {size.height / 3, size.width / 3, (size.height + 2) / 3, (size.width + 2) / 3}, 2, region);
 }
 
 const bool added[] = {
     add({.name = "image_header",
          .seeds =
              [] {
-               return pictures({"orient6.jpg", "orient6.png", "orient6.tif", "orient6.webp",
-                                "lossless.webp", "lossy.webp", "rgb.bmp"});
+               return pictures({"orient6.jpg",
+                                "orient6.png",
+                                "orient6.tif",
+                                "orient6.webp",
+                                "lossless.webp",
+                                "lossy.webp",
+                                "rgb.bmp"});
              },
          .parse = [](const std::string& bytes) { read_image_header(as_bytes(bytes)); },
          .inputs = 5000,
@@ -44,14 +50,20 @@ const bool added[] = {
     add({.name = "image_png",
          .seeds =
              [] {
-               return pictures({"rgb8.png", "palette.png", "grey16.png", "rgba.png", "orient6.png",
-                                "bilevel.png", "grey_alpha.png"});
+               return pictures({"rgb8.png",
+                                "palette.png",
+                                "grey16.png",
+                                "rgba.png",
+                                "orient6.png",
+                                "bilevel.png",
+                                "grey_alpha.png"});
              },
          .parse = decode,
          .inputs = 2000,
          .refused = 0.1}),
     add({.name = "image_webp",
-         .seeds = [] { return pictures({"alpha.webp", "lossless.webp", "lossy.webp", "orient6.webp"}); },
+         .seeds =
+             [] { return pictures({"alpha.webp", "lossless.webp", "lossy.webp", "orient6.webp"}); },
          .parse = decode,
          .inputs = 2000,
          .refused = 0.1}),
@@ -62,7 +74,9 @@ const bool added[] = {
          .refused = 0.02}),
     add({.name = "image_tiff",
          .seeds =
-             [] { return pictures({"rgb.tif", "lzw.tif", "grey.tif", "rgb16.tif", "orient7.tif"}); },
+             [] {
+               return pictures({"rgb.tif", "lzw.tif", "grey.tif", "rgb16.tif", "orient7.tif"});
+             },
          .parse = decode,
          .inputs = 2000,
          .refused = 0.1}),
