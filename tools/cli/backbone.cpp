@@ -2,7 +2,6 @@
 
 #include <torch/utils.h>
 
-#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 
@@ -158,9 +157,7 @@ void write_result(const po::variables_map& args, const nlohmann::ordered_json& r
   const std::string line = json_text(result);
   if (args.count("out") > 0) {
     const auto out = args["out"].as<std::string>();
-    std::error_code error;
-    std::filesystem::create_directories(out, error);
-    require(!error, "{}: can't be made: {}", out, error.message());
+    make_folder(out);
     try {
       write_whole_file(out + "/result.json", line + "\n");
     } catch (const Error&) {

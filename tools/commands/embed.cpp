@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -132,9 +131,7 @@ void write_patch_pca(const EmbedJob& job,
                      const Backbone& backbone,
                      const std::shared_ptr<Dataset>& dataset) {
   const torch::NoGradGuard no_grad;
-  std::error_code error;
-  std::filesystem::create_directories(job.patch_pca, error);
-  require(!error, "{}: can't be made: {}", job.patch_pca, error.message());
+  make_folder(job.patch_pca);
   std::vector<int64_t> first(static_cast<size_t>(std::min(dataset->size(), kMostPatchPictures)));
   for (size_t i = 0; i < first.size(); ++i) first[i] = static_cast<int64_t>(i);
   const auto some = select(dataset, first);

@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -28,7 +27,7 @@ namespace {
 int report_result(const FinetuneJob& job, const nlohmann::ordered_json& result) {
   const std::string line = json_text(result);
   if (!job.out.empty()) {
-    std::filesystem::create_directories(job.out);
+    make_folder(job.out);
     write_whole_file(job.out + "/result.json", line + "\n");
   }
   try {

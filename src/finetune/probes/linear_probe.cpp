@@ -199,7 +199,7 @@ std::vector<Scores> LinearProbe::evaluate(const LabelledFeatures& features) cons
     for (size_t i = 0; i < candidates_.size(); ++i) {
       LinearHead head = candidates_[i].head;
       head->eval();
-      // A rate that is far too high ends in numbers that are none: such a classifier knows nothing.
+      // A rate that is far too high ends in NaN: such a classifier knows nothing.
       scores[i].add(head->forward(input_of(candidates_[i], values)).nan_to_num(0, 0, 0), labels);
     }
   }

@@ -18,8 +18,8 @@ struct DropPath {
   double scale = 1;    ///< the factor of those
 };
 
-/// Draws for x [B, ...]. `kept` is told where skipping the others pays: on the CPU, unless all are
-/// dropped.
+/// Draws for x [B, ...]. `kept` is set where computing the branch for those images alone pays: on
+/// the CPU, unless all are dropped.
 DropPath draw_drop_path(const at::Tensor& x, double rate);
 
 /// Rate of every block: "linear" rises from 0 to `rate` over the depth, "uniform" is the same for

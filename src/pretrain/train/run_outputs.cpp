@@ -13,9 +13,7 @@ namespace {
 
 /// The folder, made if it isn't there.
 std::string made(const std::string& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  require(!error, "{}: can't be made: {}", folder, error.message());
+  make_folder(folder);
   return folder;
 }
 
