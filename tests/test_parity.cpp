@@ -1,8 +1,7 @@
-#include "parity/parity.h"
-
 #include <filesystem>
 #include <fstream>
 
+#include "parity/parity.h"
 #include "support/catch.h"
 
 using namespace previt;
