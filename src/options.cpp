@@ -36,6 +36,11 @@ void EnumField::set(const std::string& name) const {
   set_(value_, static_cast<size_t>(it - choices_.begin()));
 }
 
+void require_choice(const std::string& word, const Choices& choices, const std::string& place) {
+  if (std::find(choices.begin(), choices.end(), word) != choices.end()) return;
+  fail_usage("{}: {} is not one of {}", place, word, fmt::join(choices, ", "));
+}
+
 bool Field::is_word() const {
   return std::holds_alternative<std::string*>(value) || std::holds_alternative<EnumField>(value);
 }

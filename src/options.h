@@ -34,7 +34,7 @@ using Choices = std::vector<std::string>;
 /// their names in that order.
 ///
 ///     enum class Pooling { cls, avg };
-///     constexpr std::array enum_names(Pooling) { return std::array{"cls", "avg"}; }
+///     constexpr auto enum_names(Pooling) { return std::array{"cls", "avg"}; }
 template <class Enum>
 concept NamedEnum = std::is_enum_v<Enum> && requires(Enum value) { enum_names(value); };
 
@@ -65,6 +65,19 @@ class EnumField {
   void (*set_)(void*, size_t);
   Choices choices_;
 };
+
+/// Throws UsageError "<place>: <word> is not one of …" unless it is.
+void require_choice(const std::string& word, const Choices& choices, const std::string& place);
+
+/// The value of that name; require_choice where there is none.
+template <NamedEnum Enum>
+Enum enum_named(const std::string& name, const std::string& place) {
+  Enum value{};
+  const EnumField field(value);
+  require_choice(name, field.choices(), place);
+  field.set(name);
+  return value;
+}
 
 using FieldValue = std::variant<double*,
                                 int64_t*,
@@ -103,6 +116,7 @@ class FieldVisitor {
 
   /// Numbers, truth values and lists of numbers.
   template <class T>
+    requires(!NamedEnum<T>)
   void field(const char* name, T& value, const char* help, Range range = {}) {
     field(Field{name, help, &value, range});
   }

@@ -12,7 +12,7 @@ struct Inner {
   std::vector<int64_t> size = {224};
 };
 enum class Shape { square, round };
-constexpr std::array enum_names(Shape) { return std::array{"square", "round"}; }
+constexpr auto enum_names(Shape) { return std::array{"square", "round"}; }
 struct Outer {
   std::string kind = "a";
   Shape shape = Shape::square;
@@ -93,7 +93,9 @@ TEST_CASE("a resolved recipe reads back to the same options") {
 }
 
 TEST_CASE("options go through JSON, an enum by its name, and what JSON holds is checked") {
-  const auto json = options_to_json(Outer{.shape = Shape::round});
+  Outer round;
+  round.shape = Shape::round;
+  const auto json = options_to_json(round);
   CHECK(json.at("shape") == "round");
   CHECK(options_from_json<Outer>(json, "c.json").shape == Shape::round);
   const auto read = [](const char* text) {
