@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -11,6 +12,16 @@
 
 namespace previt {
 
+/// How a view is cut out (ops/crop.h).
+enum class CropKind { random_resized, single_draw, center, resize, none };
+constexpr auto enum_names(CropKind) {
+  return std::array{"random_resized", "single_draw", "center", "resize", "none"};
+}
+
+/// Filters for resampling pixels, as Pillow has them.
+enum class Interpolation { bicubic, bilinear, lanczos };
+constexpr auto enum_names(Interpolation) { return std::array{"bicubic", "bilinear", "lanczos"}; }
+
 /// One kind of crop that an objective asks the loader for, with everything that is random about it.
 /// The defaults are MAE's (mae:main_pretrain.py): random resized crop (0.2, 1), bicubic, flip.
 struct ViewSpec {
@@ -18,11 +29,11 @@ struct ViewSpec {
   int64_t count = 1;                  ///< independent crops of this kind per image
   int64_t height = 224, width = 224;  ///< pixels; 0 in a recipe: those of model.image_size
 
-  std::string crop = "random_resized";  ///< random_resized | single_draw | center | resize | none
+  CropKind crop = CropKind::random_resized;
   std::vector<double> scale = {0.2, 1.0};
   std::vector<double> ratio = {3.0 / 4, 4.0 / 3};
-  std::string interpolation = "bicubic";  ///< bicubic | bilinear | lanczos
-  double crop_pct = 224.0 / 256;          ///< for center: short side is resized to size / crop_pct
+  Interpolation interpolation = Interpolation::bicubic;
+  double crop_pct = 224.0 / 256;  ///< for center: short side is resized to size / crop_pct
 
   double flip = 0.5;
   double jitter = 0;  ///< probability of the colour jitter below
@@ -45,7 +56,7 @@ void visit(FieldVisitor& v, ViewSpec& o);
 ViewSpec evaluation_view(int64_t height,
                          int64_t width,
                          double crop_pct,
-                         const std::string& interpolation = "bicubic");
+                         Interpolation interpolation = Interpolation::bicubic);
 
 /// Pixel normalisation, applied on the device: (pixel / 255 - mean) / std per channel.
 struct NormalizeOptions {

@@ -51,7 +51,7 @@ at::Tensor cut(const at::Tensor& canvases,
     across.push_back({window.left, window.width, box.left, box.left + box.width, spec.width});
     flipped.push_back(plan.flip);
   }
-  const Filter filter = filter_named(spec.interpolation);
+  const Filter filter = spec.interpolation;
   const at::Device device = canvases.device();
   const at::Tensor rows =
       resize_matrices(down, upright, canvases.size(2), filter, antialias, device);

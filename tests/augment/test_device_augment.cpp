@@ -52,7 +52,8 @@ class Canvases final : public BatchSource {
 
 TEST_CASE("views made on the device equal those made one by one on the host") {
   const at::Tensor canvases = pictures(16, 60, 80);
-  for (const std::string filter : {"bicubic", "bilinear", "lanczos"}) {
+  for (const auto filter :
+       {Interpolation::bicubic, Interpolation::bilinear, Interpolation::lanczos}) {
     const ViewSpec spec{.height = 32,
                         .width = 40,
                         .interpolation = filter,
@@ -78,7 +79,7 @@ TEST_CASE("views made on the device equal those made one by one on the host") {
 
 TEST_CASE("each device operation alone is within rounding of the host's") {
   const at::Tensor canvas = pictures(1, 36, 52);
-  ViewSpec spec{.height = 36, .width = 52, .crop = "none"};
+  ViewSpec spec{.height = 36, .width = 52, .crop = CropKind::none};
   Random draws(1);
   const ViewPlan plain = plan_views({spec}, 36, 52, draws).front();
   const auto worst = [&](const ViewPlan& plan) {

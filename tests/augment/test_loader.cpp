@@ -223,23 +223,23 @@ TEST_CASE("a loader that can't give a batch says so at once") {
 TEST_CASE("an error in the views reaches the caller") {
   const auto data = open_dataset("synthetic:shapes,size=8,count=5");
   auto spec = small_view(16);
-  spec.crop = "none";
+  spec.crop = CropKind::none;
   const auto loader = make_loader(data, {spec}, options_of(2, 2));
   CHECK_THROWS_AS(loader->next(), Error);
 }
 
 TEST_CASE("decoding may be coarser only when every view has pixels to spare") {
-  const auto reduction = [](int64_t window, int64_t view, const std::string& crop) {
+  const auto reduction = [](int64_t window, int64_t view, CropKind crop) {
     ViewSpec spec = small_view(view);
     spec.crop = crop;
     ViewPlan plan;
     plan.crop.window = {0, 0, static_cast<double>(window), static_cast<double>(window)};
     return allowed_reduction({spec}, {plan});
   };
-  CHECK(reduction(447, 224, "random_resized") == 1);
-  CHECK(reduction(448, 224, "random_resized") == 2);
-  CHECK(reduction(1791, 224, "random_resized") == 4);
-  CHECK(reduction(100000, 224, "random_resized") == 8);
-  CHECK(reduction(895, 224, "center") == 1);
-  CHECK(reduction(896, 224, "center") == 2);
+  CHECK(reduction(447, 224, CropKind::random_resized) == 1);
+  CHECK(reduction(448, 224, CropKind::random_resized) == 2);
+  CHECK(reduction(1791, 224, CropKind::random_resized) == 4);
+  CHECK(reduction(100000, 224, CropKind::random_resized) == 8);
+  CHECK(reduction(895, 224, CropKind::center) == 1);
+  CHECK(reduction(896, 224, CropKind::center) == 2);
 }

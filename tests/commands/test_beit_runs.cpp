@@ -66,7 +66,7 @@ RunOptions small_run() {
   run.model.num_heads = 2;
   run.model.image_size = {16};
   run.model.patch_size = 4;
-  run.schedule = {.kind = "table", .warmup_epochs = 1};
+  run.schedule = {.kind = ScheduleKind::table, .warmup_epochs = 1};
   run.train.epochs = 2;
   run.train.batch = 8;
   run.train.micro_batch = 4;

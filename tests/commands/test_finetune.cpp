@@ -126,7 +126,7 @@ TEST_CASE("every size of ViT gets its official settings") {
   CHECK(defaults("vit_large", true).optimizer.layer_decay == 0.75);
   CHECK(defaults("vit_huge", true).model.drop_path == 0.3);
   CHECK(defaults("vit_base", false).optimizer.layer_decay == 1);
-  CHECK(defaults("vit_base", true).model.pool == "avg");
+  CHECK(defaults("vit_base", true).model.pool == Pooling::avg);
   CHECK(FinetuneOptions{}.crop_pct(224) == 0.875);
   CHECK(FinetuneOptions{}.crop_pct(384) == 1);
 }

@@ -44,7 +44,7 @@ TEST_CASE("images that nothing is done to are the same from the host and from th
   run.data.path = kScenes;
   run.data.workers = 1;
   run.train.batch = 8;
-  const ViewSpec view{.height = 16, .width = 16, .crop = "none", .flip = 0};
+  const ViewSpec view{.height = 16, .width = 16, .crop = CropKind::none, .flip = 0};
   const auto host = cli::open_training_data(run, {view}, at::kCPU, "");
   run.data.device_augment = true;
   const auto device = cli::open_training_data(run, {view}, at::kCPU, "");

@@ -120,7 +120,7 @@ TEST_CASE("a teacher that can't teach is refused in one line") {
 }
 
 TEST_CASE("the class token learns labels, the distillation token the teacher, on mixed images") {
-  const std::string kind = GENERATE(as<std::string>(), "hard", "soft");
+  const auto kind = GENERATE(DistillationKind::hard, DistillationKind::soft);
   FinetuneRun run;
   run.run = student_of(tiny(true));
   run.distillation = {.kind = kind, .teacher = "teacher", .alpha = 0.3, .temperature = 3};
@@ -142,8 +142,8 @@ TEST_CASE("the class token learns labels, the distillation token the teacher, on
   const double base = number(soft_target_cross_entropy(
       logits[0], mix_targets(smoothed_targets(labels, 3, run.finetune.smoothing), mixes)));
   const double distance =
-      number(kind == "hard" ? hard_distillation_loss(logits[1], from_teacher)
-                            : soft_distillation_loss(logits[1], from_teacher, 3));
+      number(kind == DistillationKind::hard ? hard_distillation_loss(logits[1], from_teacher)
+                                            : soft_distillation_loss(logits[1], from_teacher, 3));
   CHECK(number(result.loss) == Approx(0.7 * base + 0.3 * distance).epsilon(1e-5));
 
   result.loss.backward();

@@ -12,7 +12,7 @@ std::shared_ptr<Vit> tiny_vit() {
                                           .num_heads = 2,
                                           .image_size = {8},
                                           .patch_size = 4,
-                                          .pool = "avg",
+                                          .pool = Pooling::avg,
                                           .num_classes = 3});
 }
 

@@ -20,7 +20,7 @@ FinetuneRun run_of(const parity::Fixture& fixture) {
   FinetuneRun whole;
   RunOptions& run = whole.run;
   run.model = parity::vit_options(fixture);
-  run.model.pool = fixture.flag("global_pool") ? "avg" : "cls";
+  run.model.pool = fixture.flag("global_pool") ? Pooling::avg : Pooling::cls;
   run.model.num_classes = fixture.integer("num_classes");
   run.normalize = {.mean = {0, 0, 0}, .std = {1, 1, 1}};
   run.optimizer = {.base_lr = fixture.number("lr"),
@@ -34,7 +34,7 @@ FinetuneRun run_of(const parity::Fixture& fixture) {
                   .min_lr = fixture.number("min_lr")};
   run.train.epochs = fixture.integer("epochs");
   run.train.batch = fixture.integer("batch");
-  run.train.precision = "fp32";
+  run.train.precision = Precision::fp32;
   whole.finetune.smoothing = fixture.number("smoothing");
   return whole;
 }
@@ -109,7 +109,7 @@ PARITY_CASE(mixup_cutmix) {
                                     value(0),
                                     static_cast<int64_t>(value(2)),
                                     static_cast<int64_t>(value(3)),
-                                    old);
+                                    old ? BoxRounding::timm_0_3_2 : BoxRounding::timm);
       found[i] = torch::tensor({box.top, box.bottom, box.left, box.right});
     }
     const std::string name = old ? "output.bboxes_timm_0_3_2" : "output.bboxes";

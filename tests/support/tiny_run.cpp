@@ -78,8 +78,8 @@ RunOptions tiny_options() {
   RunOptions options;
   options.train.epochs = 3;
   options.train.batch = 8;
-  options.train.precision = "fp32";
-  options.schedule.kind = "constant";
+  options.train.precision = Precision::fp32;
+  options.schedule.kind = ScheduleKind::constant;
   options.schedule.warmup_epochs = 0;
   options.optimizer.base_lr = 0.01;
   options.optimizer.base_batch = 0;

@@ -26,12 +26,6 @@ int64_t positive(const po::variables_map& args, const char* name) {
   return value;
 }
 
-at::ScalarType precision(const std::string& name) {
-  if (name == "fp32") return at::kFloat;
-  if (name == "bf16") return at::kBFloat16;
-  fail_usage("--precision: {} is not one of fp32, bf16", name);
-}
-
 std::shared_ptr<Vit> build(const po::variables_map& args, LoadedModel& loaded) {
   VitOptions options = loaded.options;
   if (args.count("heads") > 0) options.num_heads = positive(args, "heads");
@@ -98,7 +92,8 @@ Backbone load_backbone(const po::variables_map& args, OtherKeys others) {
   Backbone backbone;
   backbone.batch = positive(args, "batch");
   backbone.workers = args["workers"].as<int64_t>();
-  backbone.type = precision(args["precision"].as<std::string>());
+  backbone.type =
+      scalar_type(enum_named<Precision>(args["precision"].as<std::string>(), "--precision"));
   const at::Device device = choose_device(args["device"].as<std::string>());
 
   backbone.loaded = load_frozen(args, others);

@@ -41,10 +41,7 @@ int report_result(const FinetuneJob& job, const nlohmann::ordered_json& result) 
 
 Evaluation evaluate(const FinetuneJob& job, Vit& vit, BatchSource& source) {
   const RunOptions& run = job.run.run;
-  return evaluate(vit,
-                  source,
-                  run.normalize,
-                  run.train.precision == "bf16" ? torch::kBFloat16 : torch::kFloat32);
+  return evaluate(vit, source, run.normalize, scalar_type(run.train.precision));
 }
 
 RunHooks describe(const FinetuneJob& job, const std::string& command) {

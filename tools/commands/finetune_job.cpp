@@ -195,8 +195,8 @@ std::shared_ptr<Vit> FinetuneJob::build_model() const {
   const HeadChoice head{.keep = keeps_head(), .new_std = run.finetune.head_std};
   if (loaded) return vit_from_checkpoint(*loaded, model, head);
   auto vit = std::make_shared<Vit>(model);  // as timm initialises it
-  if (run.finetune.init == "mae") vit->init_weights_mae();
-  if (run.finetune.init == "framework") init_linears_framework(*vit);
+  if (run.finetune.init == FinetuneInit::mae) vit->init_weights_mae();
+  if (run.finetune.init == FinetuneInit::framework) init_linears_framework(*vit);
   vit->set_num_classes(model.num_classes, head.new_std);
   return vit;
 }

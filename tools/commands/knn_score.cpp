@@ -53,7 +53,7 @@ Backbone view_of(Objective& objective, const RunOptions& run) {
   backbone.vit = objective.backbone();
   backbone.loaded.source = "the run's network";
   backbone.loaded.normalize = run.normalize;
-  backbone.type = run.train.precision == "bf16" ? at::kBFloat16 : at::kFloat;
+  backbone.type = scalar_type(run.train.precision);
   backbone.height = backbone.vit->options().image_height();
   backbone.width = backbone.vit->options().image_width();
   backbone.workers = run.data.workers;

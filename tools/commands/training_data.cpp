@@ -41,7 +41,7 @@ ImageSize common_size(const Dataset& images, const std::string& path) {
 
 // Whole images, all of one size.
 ViewSpec canvas_of(const Dataset& images, const DataOptions& data) {
-  ViewSpec canvas{.name = "data.canvas", .crop = "resize", .flip = 0};
+  ViewSpec canvas{.name = "data.canvas", .crop = CropKind::resize, .flip = 0};
   if (data.canvas > 0) {
     canvas.height = canvas.width = data.canvas;
     return canvas;
@@ -49,7 +49,7 @@ ViewSpec canvas_of(const Dataset& images, const DataOptions& data) {
   const ImageSize size = common_size(images, data.path);
   canvas.height = size.height;
   canvas.width = size.width;
-  canvas.crop = "none";
+  canvas.crop = CropKind::none;
   return canvas;
 }
 

@@ -28,9 +28,9 @@ void visit(FieldVisitor& v, BeitClsHeadOptions& o);
 
 struct BeitMethodOptions {
   std::string tokenizer;  ///< a run of train_tokenizer, or colors:N (color_tokenizer.h)
-  std::string tokenizer_interpolation = "lanczos";  ///< of the tokenizer's view
-  std::string tokens;                               ///< of cache_tokens: the words of all images
-  int64_t masked_patches = 75;                      ///< at most, of each image
+  Interpolation tokenizer_interpolation = Interpolation::lanczos;  ///< of the tokenizer's view
+  std::string tokens;           ///< of cache_tokens: the words of all images
+  int64_t masked_patches = 75;  ///< at most, of each image
   BlockMaskOptions block;
   BeitClsHeadOptions cls_head;
 };

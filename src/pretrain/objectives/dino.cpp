@@ -18,13 +18,13 @@ void check(const DinoMethodOptions& o, const VitOptions& model, const TrainOptio
   if (o.global_crops + o.local_crops < 2) {
     fail_usage("dino.local_crops: two crops or more are needed to compare them");
   }
-  if (model.pool != "cls" || !model.cls_token) {
+  if (model.pool != Pooling::cls || !model.cls_token) {
     fail_usage("model.pool: dino compares class tokens; use pool: cls with cls_token: true");
   }
   check_head("dino", o.head, train);
   if (train.micro() == train.batch) return;
   // What compares the images of a whole batch can't be done a part at a time.
-  if (o.centering == "sinkhorn_knopp") {
+  if (o.centering == Centering::sinkhorn_knopp) {
     fail_usage(
         "dino.centering: sinkhorn_knopp needs the whole batch at once; set train.micro_batch: 0, "
         "or centering: center, which accumulates");
@@ -44,15 +44,27 @@ void visit(FieldVisitor& v, DinoMethodOptions& o) {
           o.freeze_last_layer,
           "epochs without gradients for the prototypes",
           at_least(0));
-  v.field("student_temp", o.student_temp, "", above(0));
-  v.field("teacher_temp", o.teacher_temp, "after its warm-up", above(0));
-  v.field("warmup_teacher_temp", o.warmup_teacher_temp, "in the first epoch", above(0));
-  v.field("warmup_teacher_temp_epochs", o.warmup_teacher_temp_epochs, "", at_least(0));
+  v.field("student_temp", o.student_temp, "temperature of the student's softmax", above(0));
+  v.field("teacher_temp",
+          o.teacher_temp,
+          "temperature of the teacher's softmax, after its warm-up",
+          above(0));
+  v.field("warmup_teacher_temp",
+          o.warmup_teacher_temp,
+          "the teacher's temperature in the first epoch",
+          above(0));
+  v.field("warmup_teacher_temp_epochs",
+          o.warmup_teacher_temp_epochs,
+          "until teacher_temp is reached",
+          at_least(0));
   v.field("teacher_momentum", o.teacher_momentum, "of the moving average, at first", between(0, 1));
-  v.field("teacher_momentum_end", o.teacher_momentum_end, "reached by a cosine", between(0, 1));
-  v.field("centering", o.centering, "of the teacher's targets", {"center", "sinkhorn_knopp"});
+  v.field("teacher_momentum_end",
+          o.teacher_momentum_end,
+          "at the end, reached by a cosine",
+          between(0, 1));
+  v.field("centering", o.centering, "of the teacher's targets");
   v.field("center_momentum", o.center_momentum, "of the center's moving average", between(0, 1));
-  v.field("sinkhorn_iterations", o.sinkhorn_iterations, "", at_least(1));
+  v.field("sinkhorn_iterations", o.sinkhorn_iterations, "of Sinkhorn-Knopp", at_least(1));
   v.field(
       "koleo_weight", o.koleo_weight, "KoLeo regulariser of each global crop; 0: off", at_least(0));
 }
@@ -64,15 +76,15 @@ void visit(FieldVisitor& v, DinoOptions& o) {
 
 void DinoOptions::set_defaults(RunOptions& run) {
   run.model.arch = "vit_small";
-  run.model.pos_resize = "dino";
+  run.model.pos_resize = ResizeConvention::dino;
   run.model.drop_path = 0.1;
   run.optimizer.base_lr = 5e-4;
   run.optimizer.betas = {0.9, 0.999};
   run.optimizer.weight_decay = 0.04;
   run.optimizer.weight_decay_end = 0.4;
   run.optimizer.clip_grad = 3;
-  run.optimizer.clip_mode = "per_parameter";
-  run.schedule.kind = "table";
+  run.optimizer.clip_mode = ClipMode::per_parameter;
+  run.schedule.kind = ScheduleKind::table;
   run.schedule.warmup_epochs = 10;
   run.schedule.min_lr = 1e-6;
   run.train.epochs = 100;
@@ -113,7 +125,7 @@ double Dino::teacher_momentum(const StepInfo& info) const {
 }
 
 at::Tensor Dino::targets(const at::Tensor& teacher_logits, double temperature) const {
-  return options_.centering == "center"
+  return options_.centering == Centering::center
              ? centered_softmax(teacher_logits, center_, temperature)
              : sinkhorn_knopp(teacher_logits, temperature, options_.sinkhorn_iterations);
 }
@@ -138,7 +150,7 @@ StepResult Dino::step(const Batch& batch, const StepInfo& info) {
     teacher_features = multi_crop_features(*teacher_->backbone, {batch.views.begin(), end});
     const at::Tensor logits = teacher_->head->forward(teacher_features);
     answers = targets(logits, teacher_temperature(info));
-    if (options_.centering == "center") logit_mean_.add(logits);
+    if (options_.centering == Centering::center) logit_mean_.add(logits);
   }
   const at::Tensor features = multi_crop_features(*student_->backbone, batch.views);
   const at::Tensor logits = student_->head->forward(features);
@@ -161,7 +173,7 @@ BatchNeed Dino::batch_need() const {
   if (options_.koleo_weight > 0) return {2, "dino.koleo_weight"};
   if (options_.global_crops > 1) return {};  // two rows of the teacher's from one image
   if (options_.head.use_bn) return {2, "dino.head.use_bn"};
-  if (options_.centering == "sinkhorn_knopp") return {2, "dino.centering"};
+  if (options_.centering == Centering::sinkhorn_knopp) return {2, "dino.centering"};
   return {};
 }
 

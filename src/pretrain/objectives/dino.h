@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +14,11 @@
 
 namespace previt {
 
+/// How the teacher's targets are kept from all being the same: a moving mean is taken off, or
+/// Sinkhorn-Knopp makes a batch use all prototypes alike (DINOv2).
+enum class Centering { center, sinkhorn_knopp };
+constexpr auto enum_names(Centering) { return std::array{"center", "sinkhorn_knopp"}; }
+
 struct DinoMethodOptions {
   int64_t global_crops = 2, local_crops = 8;
   DinoHeadOptions head;
@@ -25,7 +31,7 @@ struct DinoMethodOptions {
   double teacher_momentum = 0.996;  ///< at the first step
   double teacher_momentum_end = 1;  ///< reached by a cosine
 
-  std::string centering = "center";  ///< center | sinkhorn_knopp
+  Centering centering = Centering::center;
   double center_momentum = 0.9;
   int64_t sinkhorn_iterations = 3;
   double koleo_weight = 0;  ///< per global crop

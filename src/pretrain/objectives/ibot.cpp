@@ -20,7 +20,7 @@ void check(const IbotMethodOptions& o, const VitOptions& model, const MultiCropO
   if (o.global_crops + o.local_crops < 2) {
     fail_usage("ibot.local_crops: two crops or more are needed to compare them");
   }
-  if (model.pool != "cls" || !model.cls_token) {
+  if (model.pool != Pooling::cls || !model.cls_token) {
     fail_usage("model.pool: ibot compares class tokens; use pool: cls with cls_token: true");
   }
   if (o.global_crops > 1 && (crops.global_1.height != crops.global_2.height ||
@@ -54,25 +54,41 @@ void visit(FieldVisitor& v, IbotMethodOptions& o) {
   v.section("head", o.head);
   v.field("patch_out_dim", o.patch_out_dim, "prototypes for patches, unless shared", at_least(2));
   v.field("shared_head", o.shared_head, "one last layer for class tokens and patches");
-  v.field("shared_head_teacher", o.shared_head_teacher, "the teacher's");
+  v.field("shared_head_teacher", o.shared_head_teacher, "the same, of the teacher");
   v.field("freeze_last_layer",
           o.freeze_last_layer,
           "epochs without gradients for the prototypes",
           at_least(0));
   v.section("mask", o.mask);
   v.field("mask_start_epoch", o.mask_start_epoch, "no crop is masked before", at_least(0));
-  v.field("student_temp", o.student_temp, "", above(0));
-  v.field("teacher_temp", o.teacher_temp, "for class tokens, after the warm-up", above(0));
-  v.field("warmup_teacher_temp", o.warmup_teacher_temp, "in the first epoch", above(0));
-  v.field("patch_teacher_temp", o.patch_teacher_temp, "for patches", above(0));
+  v.field("student_temp", o.student_temp, "temperature of the student's softmax", above(0));
+  v.field("teacher_temp",
+          o.teacher_temp,
+          "the teacher's, for class tokens, after its warm-up",
+          above(0));
+  v.field("warmup_teacher_temp",
+          o.warmup_teacher_temp,
+          "the teacher's, for class tokens, in the first epoch",
+          above(0));
+  v.field("patch_teacher_temp",
+          o.patch_teacher_temp,
+          "the teacher's temperature for patches",
+          above(0));
   v.field("warmup_patch_teacher_temp", o.warmup_patch_teacher_temp, "until masks begin", above(0));
-  v.field("warmup_teacher_temp_epochs", o.warmup_teacher_temp_epochs, "of both", at_least(0));
+  v.field("warmup_teacher_temp_epochs",
+          o.warmup_teacher_temp_epochs,
+          "until both temperatures are reached",
+          at_least(0));
   v.field("teacher_momentum", o.teacher_momentum, "of the moving average, at first", between(0, 1));
-  v.field("teacher_momentum_end", o.teacher_momentum_end, "reached by a cosine", between(0, 1));
+  v.field("teacher_momentum_end",
+          o.teacher_momentum_end,
+          "at the end, reached by a cosine",
+          between(0, 1));
   v.field("center_momentum", o.center_momentum, "of the center's moving average", between(0, 1));
-  v.field("patch_center_momentum", o.patch_center_momentum, "the patches'", between(0, 1));
-  v.field("cls_weight", o.cls_weight, "of the class tokens' loss", at_least(0));
-  v.field("patch_weight", o.patch_weight, "of the patches' loss", at_least(0));
+  v.field(
+      "patch_center_momentum", o.patch_center_momentum, "of the patches' center", between(0, 1));
+  v.field("cls_weight", o.cls_weight, "weight of the class tokens' loss", at_least(0));
+  v.field("patch_weight", o.patch_weight, "weight of the patches' loss", at_least(0));
 }
 
 IbotOptions::IbotOptions() {
@@ -87,15 +103,15 @@ void visit(FieldVisitor& v, IbotOptions& o) {
 
 void IbotOptions::set_defaults(RunOptions& run) {
   run.model.arch = "vit_small";
-  run.model.pos_resize = "dino";
+  run.model.pos_resize = ResizeConvention::dino;
   run.model.drop_path = 0.1;
   run.optimizer.base_lr = 5e-4;
   run.optimizer.betas = {0.9, 0.999};
   run.optimizer.weight_decay = 0.04;
   run.optimizer.weight_decay_end = 0.4;
   run.optimizer.clip_grad = 3;
-  run.optimizer.clip_mode = "per_parameter";
-  run.schedule.kind = "table";
+  run.optimizer.clip_mode = ClipMode::per_parameter;
+  run.schedule.kind = ScheduleKind::table;
   run.schedule.warmup_epochs = 10;
   run.schedule.min_lr = 1e-6;
   run.train.epochs = 800;

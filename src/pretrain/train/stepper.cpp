@@ -31,7 +31,7 @@ Stepper::Stepper(Objective& objective, const RunOptions& options)
     : objective_(objective),
       options_(options),
       device_(device_of(objective)),
-      compute_type_(options.train.precision == "bf16" ? at::kBFloat16 : at::kFloat),
+      compute_type_(scalar_type(options.train.precision)),
       optimizer_(
           make_optimizer(options.optimizer,
                          trained_parameters(objective, rules_of(objective, options.optimizer)))),
@@ -109,7 +109,7 @@ at::Tensor Stepper::rescaled(const at::Tensor& loss, double factor) const {
 void Stepper::clip_and_update(const StepInfo& info, Gradients& gradients, StepOutcome& outcome) {
   const OptimizerOptions& options = options_.optimizer;
   if (options.clip_grad > 0) {
-    if (options.clip_mode == "per_parameter") {
+    if (options.clip_mode == ClipMode::per_parameter) {
       gradients.clip_per_parameter(options.clip_grad);
     } else {
       gradients.clip_global(outcome.gradient_norm, options.clip_grad);

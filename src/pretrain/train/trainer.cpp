@@ -380,7 +380,7 @@ void Run::give_up(const std::string& problem) {
   fail("{}; {} with a lower optimizer.base_lr{}{}",
        problem,
        where,
-       options_.train.precision == "bf16" ? " or train.precision=fp32" : "",
+       options_.train.precision == Precision::bf16 ? " or train.precision=fp32" : "",
        none_since ? "; if that fails too, remove it and go on from the one before" : "");
 }
 

@@ -29,9 +29,9 @@ RunOptions small_run() {
   run.model.drop_path = 0;
   run.optimizer.base_lr = 0.05;
   run.optimizer.base_batch = 0;
-  run.schedule.kind = "constant";
+  run.schedule.kind = ScheduleKind::constant;
   run.train.batch = kBatch;
-  run.train.precision = "fp32";
+  run.train.precision = Precision::fp32;
   return run;
 }
 
@@ -96,11 +96,11 @@ void make_steps(Dino& dino, Stepper& stepper, int64_t from, int64_t to, int64_t 
 }
 
 // Student, teacher and center after three steps in micro-batches of `micro`.
-NamedTensors after_three_steps(int64_t micro, const std::string& optimizer) {
+NamedTensors after_three_steps(int64_t micro, OptimizerKind optimizer) {
   RunOptions run = small_run();
   run.train.micro_batch = micro;
   run.optimizer.name = optimizer;
-  run.optimizer.base_lr = optimizer == "sgd" ? 0.05 : 1e-3;
+  run.optimizer.base_lr = optimizer == OptimizerKind::sgd ? 0.05 : 1e-3;
   run.optimizer.eps = 1e-4;  // Adam then doesn't turn the rounding of a zero gradient into a step
   const auto dino = build(small_dino(), run);
   Stepper stepper(*dino, run);
@@ -119,7 +119,7 @@ double largest_difference(const NamedTensors& a, const NamedTensors& b) {
 }  // namespace
 
 TEST_CASE("dino: accumulation ends with the large batch's student, teacher and center") {
-  const std::string optimizer = GENERATE("sgd", "adamw");
+  const auto optimizer = GENERATE(OptimizerKind::sgd, OptimizerKind::adamw);
   const NamedTensors whole = after_three_steps(kBatch, optimizer);
   CHECK(largest_difference(after_three_steps(2, optimizer), whole) < 2e-6);
   CHECK(largest_difference(after_three_steps(1, optimizer), whole) < 2e-6);
@@ -260,7 +260,7 @@ TEST_CASE("dino: crops are the official ones and fit the model") {
 TEST_CASE("dino: what needs the whole batch refuses to accumulate") {
   RunOptions run = small_run();
   DinoOptions options = small_dino();
-  options.dino.centering = "sinkhorn_knopp";
+  options.dino.centering = Centering::sinkhorn_knopp;
   options.dino.koleo_weight = 0.1;
   const auto dino = build(options, run);
   Stepper stepper(*dino, run);
@@ -268,7 +268,7 @@ TEST_CASE("dino: what needs the whole batch refuses to accumulate") {
   CHECK(dino->named_buffers()["center"].abs().max().item<double>() == 0);
   run.train.micro_batch = 2;
   CHECK_THROWS_WITH(Dino(options, run), ContainsSubstring("dino.centering: sinkhorn_knopp"));
-  options.dino.centering = "center";
+  options.dino.centering = Centering::center;
   CHECK_THROWS_WITH(Dino(options, run), ContainsSubstring("dino.koleo_weight"));
 }
 
@@ -351,7 +351,7 @@ TEST_CASE("dino: a collapse is named after the warm-up only") {
 }
 
 TEST_CASE("dino: bfloat16 trains as float32 does") {
-  const auto loss = [](const std::string& precision) {
+  const auto loss = [](Precision precision) {
     RunOptions run = small_run();
     run.train.precision = precision;
     run.optimizer.base_lr = 1e-3;  // the loss is still near ln K
@@ -363,5 +363,5 @@ TEST_CASE("dino: bfloat16 trains as float32 does") {
     }
     return last;
   };
-  CHECK(loss("bf16") == Approx(loss("fp32")).epsilon(0.02));
+  CHECK(loss(Precision::bf16) == Approx(loss(Precision::fp32)).epsilon(0.02));
 }

@@ -22,9 +22,9 @@ namespace fs = std::filesystem;
 RunOptions long_options() {
   RunOptions options = tiny_options();
   options.train.micro_batch = 4;
-  options.train.precision = "bf16";  // stale copies of weights would show
+  options.train.precision = Precision::bf16;  // stale copies of weights would show
   options.train.ema_decay = 0.9;
-  options.schedule = {.kind = "mae", .warmup_epochs = 1};
+  options.schedule = {.kind = ScheduleKind::mae, .warmup_epochs = 1};
   options.output.checkpoint_epochs = 1;
   options.output.keep_last = 10;
   return options;
