@@ -138,6 +138,7 @@ class DeviceAugmentSource final : public BatchSource {
     std::vector<std::vector<ViewPlan>> plans;
     for (int64_t i = 0; i < indices.numel(); ++i) {
       Random draws(seed_,
+                   Stream::device_views,
                    {static_cast<uint64_t>(batch.epoch),
                     static_cast<uint64_t>(indices.data_ptr<int64_t>()[i])});
       auto of_image = plan_views(specs_, canvases.size(2), canvases.size(3), draws);

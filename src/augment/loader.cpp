@@ -267,7 +267,7 @@ void Loader::fill_slot(Job& job, int64_t slot, SampleRenderer& renderer) {
     const int64_t position = (job.start + slot + attempt) % static_cast<int64_t>(order.size());
     const int64_t sample = order[position];
     const int64_t index = sample % dataset_->size();
-    Random random(options_.seed, {kViewStream, epoch, static_cast<uint64_t>(sample)});
+    Random random(options_.seed, Stream::views, {epoch, static_cast<uint64_t>(sample)});
     if (renderer.render(index, random, job.batch.views, slot, reason)) {
       job.batch.indices.data_ptr<int64_t>()[slot] = index;
       job.batch.labels.data_ptr<int64_t>()[slot] = dataset_->label(index);

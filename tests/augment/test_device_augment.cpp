@@ -62,7 +62,7 @@ TEST_CASE("views made on the device equal those made one by one on the host") {
                         .blur = 0.5};
     std::vector<ViewPlan> plans;
     for (uint64_t i = 0; i < 16; ++i) {
-      Random draws(3, {i});
+      Random draws(3, Stream::synthetic, {i});
       plans.push_back(plan_views({spec}, 60, 80, draws).front());
     }
     const at::Tensor got = device_views(canvases, spec, plans);

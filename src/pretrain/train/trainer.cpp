@@ -267,7 +267,7 @@ void Run::make_previews() {
   if (!preview_batch_) return;
   const torch::NoGradGuard no_grad;
   const EmaScope averaged(stepper_.ema());
-  seed_torch(options_.train.seed, {});  // the same random masks each time
+  seed_torch(options_.train.seed, Stream::previews, {});  // the same random masks each time
   objective_.eval();
   const auto pictures = objective_.previews(*preview_batch_, options_.normalize);
   objective_.train();
