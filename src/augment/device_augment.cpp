@@ -110,8 +110,7 @@ class DeviceAugmentSource final : public BatchSource {
                       at::Device device)
       : canvases_(std::move(canvases)), specs_(std::move(specs)), seed_(seed), device_(device) {}
 
-  int64_t batches_per_epoch() const override { return canvases_->batches_per_epoch(); }
-  int64_t samples_per_epoch() const override { return canvases_->samples_per_epoch(); }
+  EpochPlan epoch_plan() const override { return canvases_->epoch_plan(); }
   void seek(int64_t epoch, int64_t batch) override { canvases_->seek(epoch, batch); }
   std::vector<std::string> class_names() const override { return canvases_->class_names(); }
   int64_t bad_samples() const override { return canvases_->bad_samples(); }

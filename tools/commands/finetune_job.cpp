@@ -216,6 +216,7 @@ std::shared_ptr<const Distillation> FinetuneJob::load_distillation(at::Device de
 
 std::unique_ptr<BatchSource> FinetuneJob::training_source() const {
   LoaderOptions options = loader_options(run.run);
+  options.step = run.run.train.batch;
   options.copies = run.finetune.repeated_augmentation;
   return make_loader(data.train, {run.augment}, options, log_warning);
 }

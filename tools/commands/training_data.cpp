@@ -8,7 +8,6 @@
 #include "augment/open_dataset.h"
 #include "error.h"
 #include "log.h"
-#include "pretrain/train/run_plan.h"
 
 namespace previt::cli {
 namespace {
@@ -61,6 +60,7 @@ std::unique_ptr<BatchSource> open_training_data(const RunOptions& run,
                                                 const std::string& cache_folder) {
   const DataOptions& data = run.data;
   const LoaderOptions options{.batch = run.train.micro(),
+                              .step = run.train.batch,
                               .shuffle = true,
                               .drop_last = run.train.drop_last,
                               .workers = data.workers,
@@ -69,7 +69,6 @@ std::unique_ptr<BatchSource> open_training_data(const RunOptions& run,
                               .max_bad_fraction = data.max_bad_fraction};
   auto images = open_dataset(data.path, "train", cache_folder);
   info("{}: {} images", data.path, images->size());
-  steps_in_epoch(run.train, images->size());  // says it by the recipe's key, the loader can't
   if (!data.device_augment) return make_loader(std::move(images), views, options, log_warning);
   const ViewSpec canvas = canvas_of(*images, data);
   return make_device_augment(

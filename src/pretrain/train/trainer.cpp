@@ -165,8 +165,6 @@ void Run::make_step() {
   session_.add(speed);
   at_.seconds += speed.seconds;
   take(outcome);
-  const bool leftover = source_.batches_per_epoch() != plan_.batches_per_epoch();
-  if (leftover && plan_.ends_epoch(at_.steps_done)) plan_.seek(source_, at_.steps_done);
 }
 
 void Run::take(const StepOutcome& outcome) {
@@ -207,7 +205,7 @@ void Run::show_progress() {
 // --- what is due after a step --------------------------------------------------------------------
 
 void Run::after_step() {
-  const int64_t in_epoch = at_.steps_done % plan_.steps_per_epoch;
+  const int64_t in_epoch = at_.steps_done % plan_.steps_per_epoch();
   if (in_epoch % options_.output.log_steps == 0) write_line();
   if (done() || plan_.due(options_.output.preview_epochs, at_.steps_done)) make_previews();
   if (!done() && plan_.due(options_.output.checkpoint_epochs, at_.steps_done)) save();
@@ -242,7 +240,7 @@ Scalars Run::evaluate() {
   const torch::NoGradGuard no_grad;
   const EmaScope averaged(stepper_.ema());
   objective_.eval();
-  const auto results = hooks_.evaluate(at_.steps_done / plan_.steps_per_epoch);
+  const auto results = hooks_.evaluate(at_.steps_done / plan_.steps_per_epoch());
   objective_.train();
   return {results.begin(), results.end()};
 }
@@ -281,7 +279,7 @@ Checkpoint Run::checkpoint() {
   saved.backbone_metadata = model_metadata(
       objective_.kept_model().description, options_.normalize, hooks_.class_names, hooks_.crop_pct);
   saved.meta = at_.save();
-  saved.meta["samples"] = plan_.samples;
+  saved.meta["samples"] = plan_.epoch.samples;
   saved.meta["epoch"] = epochs_done();
   saved.meta["settings"] = settings_json(settings_);
   return saved;
@@ -304,7 +302,7 @@ void Run::save() {
 void Run::prune() {
   prune_checkpoints(folder_,
                     options_.output.keep_last + (untried_ ? 1 : 0),
-                    options_.output.keep_every * plan_.steps_per_epoch);
+                    options_.output.keep_every * plan_.steps_per_epoch());
 }
 
 RunSummary Run::summary() const {

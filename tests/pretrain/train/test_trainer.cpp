@@ -50,7 +50,7 @@ std::vector<nlohmann::json> timeless(std::vector<nlohmann::json> lines) {
 /// the micro-batch `stop_at`, if not negative.
 int run(const std::string& folder, bool resume, int64_t stop_at = -1, int signal = SIGTERM) {
   TinyObjective objective(/*noise=*/true);
-  MemorySource source(26, 4);
+  MemorySource source(26, 4, 8);
   int64_t calls = 0;
   source.before_next = [&] {
     if (calls++ == stop_at) std::raise(signal);
