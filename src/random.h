@@ -36,7 +36,8 @@ enum class Stream : uint64_t {
   // From here on the indices alone make the key: so do the runs that are older than these names.
   unnamed = uint64_t{1} << 63,
 
-  // These seed torch's generators, whose numbers are others than ours.
+  // These seed torch's generators, whose numbers are others than ours. For the weights they are
+  // seeded by the run's seed itself.
   step,      ///< {step, micro-step}: drop path, dropout, mixing, erasing
   previews,  ///< {}: masks of the pictures in a report
 

@@ -11,8 +11,8 @@
 
 namespace previt::test {
 
-/// Random images [3, 8, 8] in memory, in a new order each epoch, in batches of `batch`. An epoch has
-/// whole steps of `step` images; 0: all images, the last batch may be smaller.
+/// Random images [3, 8, 8] in memory, in a new order each epoch, in batches of `batch`. An epoch
+/// has whole steps of `step` images; 0: all images, the last batch may be smaller.
 class MemorySource final : public BatchSource {
  public:
   MemorySource(int64_t samples, int64_t batch, int64_t step = 0);

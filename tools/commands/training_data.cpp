@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "augment/device_augment.h"
 #include "augment/loader.h"
-#include "augment/open_dataset.h"
 #include "error.h"
 #include "log.h"
 
@@ -54,10 +55,10 @@ ViewSpec canvas_of(const Dataset& images, const DataOptions& data) {
 
 }  // namespace
 
-std::unique_ptr<BatchSource> open_training_data(const RunOptions& run,
-                                                const std::vector<ViewSpec>& views,
-                                                at::Device device,
-                                                const std::string& cache_folder) {
+std::unique_ptr<BatchSource> training_source(const RunOptions& run,
+                                             std::shared_ptr<Dataset> images,
+                                             const std::vector<ViewSpec>& views,
+                                             at::Device device) {
   const DataOptions& data = run.data;
   const LoaderOptions options{.batch = run.train.micro(),
                               .step = run.train.batch,
@@ -67,8 +68,6 @@ std::unique_ptr<BatchSource> open_training_data(const RunOptions& run,
                               .prefetch = data.prefetch,
                               .seed = static_cast<uint64_t>(run.train.seed),
                               .max_bad_fraction = data.max_bad_fraction};
-  auto images = open_dataset(data.path, "train", cache_folder);
-  info("{}: {} images", data.path, images->size());
   if (!data.device_augment) return make_loader(std::move(images), views, options, log_warning);
   const ViewSpec canvas = canvas_of(*images, data);
   return make_device_augment(
