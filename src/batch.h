@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "epoch_plan.h"
 #include "options.h"
 
 namespace previt {
@@ -88,8 +89,9 @@ Batch first_images(Batch batch, int64_t count);
 class BatchSource {
  public:
   virtual ~BatchSource() = default;
-  virtual int64_t batches_per_epoch() const = 0;
-  virtual int64_t samples_per_epoch() const = 0;
+  virtual EpochPlan epoch_plan() const = 0;
+  int64_t batches_per_epoch() const { return epoch_plan().batches(); }
+  int64_t samples_per_epoch() const { return epoch_plan().samples; }
   /// Continues with this batch of this epoch; cheap.
   virtual void seek(int64_t epoch, int64_t batch) = 0;
   /// The batch at the position, which then moves on (into the next epoch after the last one).

@@ -53,7 +53,7 @@ void check_distillation(Recipe& recipe, const FinetuneRun& run) {
   if (o.teacher.empty()) {
     recipe.fail_at("distillation.teacher", "empty; say which checkpoint teaches");
   }
-  if (!run.run.model.dist_token) {
+  if (!run.options.model.dist_token) {
     recipe.fail_at("distillation.kind",
                    fmt::format("{} needs model.dist_token: true", name_of(o.kind)));
   }
@@ -91,7 +91,7 @@ void visit(FieldVisitor& v, FinetuneOptions& o) {
 }
 
 void visit(FieldVisitor& v, FinetuneRun& o) {
-  visit(v, o.run);
+  visit(v, o.options);
   v.section("finetune", o.finetune);
   v.section("distillation", o.distillation);
   v.section("augment", o.augment);
@@ -99,7 +99,7 @@ void visit(FieldVisitor& v, FinetuneRun& o) {
 
 FinetuneRun finetune_defaults(const VitOptions& model, bool pretrained) {
   FinetuneRun defaults;
-  RunOptions& run = defaults.run;
+  RunOptions& run = defaults.options;
   const VitOptions resolved = resolve(model);
   const bool large = resolved.depth >= 24, huge = resolved.depth >= 32,
              small = resolved.embed_dim < 768;
@@ -143,16 +143,16 @@ FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
   FinetuneRun whole =
       recipe.places().around([&] { return finetune_defaults(model, pretrained != nullptr); });
   if (pretrained != nullptr) {
-    whole.run.normalize = pretrained->normalize;
+    whole.options.normalize = pretrained->normalize;
     whole.finetune.eval_crop_pct = pretrained->crop_pct;
   }
   recipe.read(whole);
   recipe.require_all_read();
   whole.places = recipe.places();
-  whole.run.model = whole.places.around([&] { return resolve(whole.run.model); });
-  set_view_size(recipe, whole.augment, whole.run.model);
+  whole.options.model = whole.places.around([&] { return resolve(whole.options.model); });
+  set_view_size(recipe, whole.augment, whole.options.model);
   check_distillation(recipe, whole);
-  if (whole.run.data.device_augment) {
+  if (whole.options.data.device_augment) {
     recipe.fail_at("data.device_augment", "is for pretraining; fine-tuning augments on the host");
   }
   if (whole.finetune.keep_head && pretrained == nullptr) {

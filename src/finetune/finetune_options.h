@@ -42,7 +42,7 @@ void visit(FieldVisitor& v, FinetuneOptions& o);
 /// A whole supervised run: the sections that all runs have, `finetune:`, `distillation:` and
 /// `augment:`.
 struct FinetuneRun {
-  RunOptions run;
+  RunOptions options;
   FinetuneOptions finetune;
   DistillationOptions distillation;
   ViewSpec augment;       ///< the training view; its size is model.image_size

@@ -10,7 +10,6 @@
 #include "batch.h"
 #include "models/vit_options.h"
 #include "options.h"
-#include "tensor_files.h"
 
 namespace previt {
 
@@ -109,9 +108,6 @@ struct RunOptions {
   ScheduleOptions schedule;
   TrainOptions train;
   OutputOptions output;
-
-  /// Not of the recipe: opens the tensor files that it names, given by programs that can.
-  TensorFileOpener open_tensors = {};
 };
 void visit(FieldVisitor& v, RunOptions& o);
 

@@ -31,8 +31,7 @@ at::Tensor on_host(const at::Tensor& canvas, const ViewSpec& spec, const ViewPla
 class Canvases final : public BatchSource {
  public:
   explicit Canvases(std::vector<int64_t> order) : order_(std::move(order)) {}
-  int64_t batches_per_epoch() const override { return 1; }
-  int64_t samples_per_epoch() const override { return 4; }
+  EpochPlan epoch_plan() const override { return {.samples = 4, .step = 4, .batch = 4}; }
   void seek(int64_t epoch, int64_t) override { epoch_ = epoch; }
   Batch next() override {
     Batch batch;
@@ -63,7 +62,7 @@ TEST_CASE("views made on the device equal those made one by one on the host") {
                         .blur = 0.5};
     std::vector<ViewPlan> plans;
     for (uint64_t i = 0; i < 16; ++i) {
-      Random draws(3, {i});
+      Random draws(3, Stream::synthetic, {i});
       plans.push_back(plan_views({spec}, 60, 80, draws).front());
     }
     const at::Tensor got = device_views(canvases, spec, plans);

@@ -90,7 +90,8 @@ TEST_CASE("the single-draw crop clamps its sides to the image and always draws f
 TEST_CASE("plans are repeatable, count all crops, and differ between streams") {
   const std::vector<ViewSpec> specs = {dino_global(),
                                        {.name = "local", .count = 3, .height = 24, .width = 24}};
-  Random one(9, {3, 17}), again(9, {3, 17}), other(9, {3, 18});
+  Random one(9, Stream::views, {3, 17}), again(9, Stream::views, {3, 17}),
+      other(9, Stream::views, {3, 18});
   const auto plans = plan_views(specs, 200, 300, one), same = plan_views(specs, 200, 300, again),
              different = plan_views(specs, 200, 300, other);
   REQUIRE(plans.size() == 5);

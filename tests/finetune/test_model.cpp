@@ -43,7 +43,7 @@ TEST_CASE("a shared relative position table becomes one for each block, unless a
   const LoadedModel loaded = beit_model();
   const auto read = [&](const std::string& text, const LoadedModel& model) {
     auto recipe = Recipe::parse(text);
-    return FinetuneRun::read(recipe, &model).run.model;
+    return FinetuneRun::read(recipe, &model).options.model;
   };
   const VitOptions model = read("", loaded);
   CHECK(model.rel_pos_bias == RelPosBias::per_block);

@@ -131,7 +131,7 @@ int train_run(const std::string& kind,
   run.train.ema_decay = 0.9;
   run.output.checkpoint_epochs = 1;
   const auto objective = build(kind, run);
-  test::MemorySource source(26, 4);
+  test::MemorySource source(26, 4, 8);
   int64_t calls = 0;
   source.before_next = [&] {
     if (calls++ == stop_at) std::raise(SIGTERM);

@@ -48,10 +48,10 @@ FinetuneRun finetuning(const std::string& path, std::vector<std::string> changes
 std::shared_ptr<const Distillation> distillation_for(const FinetuneRun& run) {
   if (!run.distillation.on()) return nullptr;
   LoadedModel teacher;
-  teacher.options = run.run.model;
+  teacher.options = run.options.model;
   teacher.weights = named_tensors(Vit(teacher.options));
   teacher.source = "teacher";
-  return std::make_shared<const Distillation>(run.distillation, Teacher(teacher, run.run));
+  return std::make_shared<const Distillation>(run.distillation, Teacher(teacher, run.options));
 }
 
 PretrainRun pretraining(const std::string& path, const std::vector<std::string>& changes = {}) {
@@ -105,13 +105,13 @@ TEST_CASE("every recipe for fine-tuning loads and trains") {
   for (const auto& path : recipes()) {
     if (!is_finetuning(path)) continue;
     INFO(path);
-    CHECK(finetuning(path).run.train.epochs > 0);
+    CHECK(finetuning(path).options.train.epochs > 0);
     std::vector<std::string> changes = test::kSmallModel;
     changes.insert(changes.end(), kReduced.begin(), kReduced.end());
     FinetuneRun run = finetuning(path, changes);
-    run.run.model.num_classes = 10;
-    Classifier classifier(std::make_shared<Vit>(run.run.model), run, distillation_for(run));
-    train_two_steps(classifier, run.run, 10);
+    run.options.model.num_classes = 10;
+    Classifier classifier(std::make_shared<Vit>(run.options.model), run, distillation_for(run));
+    train_two_steps(classifier, run.options, 10);
   }
 }
 
@@ -159,7 +159,7 @@ TEST_CASE("the recipes for fine-tuning BEiT take the authors' weights") {
     official.source = "official";
     auto recipe =
         Recipe::load(folder() + "imagenet/finetune_beit_vit_" + want.name + std::string(".yaml"));
-    const RunOptions run = FinetuneRun::read(recipe, &official).run;
+    const RunOptions run = FinetuneRun::read(recipe, &official).options;
     CHECK_NOTHROW(require_same_architecture(run.model, official));
     CHECK(run.model.layer_scale == want.layer_scale);
     CHECK(run.model.rel_pos_bias == RelPosBias::per_block);
@@ -241,7 +241,7 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DeiT") {
       const std::string name = fmt::format("deit_{}{}_patch16_{}.yaml", want.name, kind, want.side);
       INFO(name);
       const FinetuneRun whole = finetuning(folder() + "imagenet/" + name);
-      const RunOptions& o = whole.run;
+      const RunOptions& o = whole.options;
       CHECK(o.model.embed_dim == want.width);
       CHECK(o.model.image_height() == want.side);
       CHECK(o.model.drop_path == 0.1);

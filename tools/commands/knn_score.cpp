@@ -25,9 +25,11 @@ std::shared_ptr<Dataset> evenly(std::shared_ptr<Dataset> images, int64_t count) 
 }
 
 // An empty result where the data has no labels.
-LabelledData open(const PretrainRun& run, const std::string& cache_folder) {
+LabelledData labelled(const PretrainRun& run,
+                      std::shared_ptr<Dataset> images,
+                      const std::string& cache_folder) {
   try {
-    LabelledData data = open_labelled(run.options.data.path, {}, cache_folder);
+    LabelledData data = with_validation(std::move(images), run.options.data.path, {}, cache_folder);
     data.train = evenly(data.train, run.knn.train_images);
     data.val = evenly(data.val, run.knn.test_images);
     if (data.held_out) {
@@ -76,9 +78,10 @@ Values score(const KnnScoreOptions& options, const LabelledData& data, const Bac
 
 std::function<Values(int64_t)> knn_score(const PretrainRun& run,
                                          Objective& objective,
+                                         std::shared_ptr<Dataset> images,
                                          const std::string& cache_folder) {
   if (run.knn.epochs == 0) return {};
-  const LabelledData data = open(run, cache_folder);
+  const LabelledData data = labelled(run, std::move(images), cache_folder);
   if (!data.train) return {};
   return [knn = run.knn, data, backbone = view_of(objective, run.options)](int64_t epochs_done) {
     Values values;

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "augment/device_augment.h"
 #include "augment/loader.h"
-#include "augment/open_dataset.h"
 #include "error.h"
 #include "log.h"
-#include "pretrain/train/run_plan.h"
 
 namespace previt::cli {
 namespace {
@@ -55,21 +55,19 @@ ViewSpec canvas_of(const Dataset& images, const DataOptions& data) {
 
 }  // namespace
 
-std::unique_ptr<BatchSource> open_training_data(const RunOptions& run,
-                                                const std::vector<ViewSpec>& views,
-                                                at::Device device,
-                                                const std::string& cache_folder) {
+std::unique_ptr<BatchSource> training_source(const RunOptions& run,
+                                             std::shared_ptr<Dataset> images,
+                                             const std::vector<ViewSpec>& views,
+                                             at::Device device) {
   const DataOptions& data = run.data;
   const LoaderOptions options{.batch = run.train.micro(),
+                              .step = run.train.batch,
                               .shuffle = true,
                               .drop_last = run.train.drop_last,
                               .workers = data.workers,
                               .prefetch = data.prefetch,
                               .seed = static_cast<uint64_t>(run.train.seed),
                               .max_bad_fraction = data.max_bad_fraction};
-  auto images = open_dataset(data.path, "train", cache_folder);
-  info("{}: {} images", data.path, images->size());
-  steps_in_epoch(run.train, images->size());  // says it by the recipe's key, the loader can't
   if (!data.device_augment) return make_loader(std::move(images), views, options, log_warning);
   const ViewSpec canvas = canvas_of(*images, data);
   return make_device_augment(

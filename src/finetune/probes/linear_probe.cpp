@@ -169,7 +169,8 @@ void LinearProbe::train(const std::function<LabelledFeatures(int64_t epoch)>& fe
       }
     }
     const int64_t steps = std::max<int64_t>(1, images / batch);
-    Random draws(static_cast<uint64_t>(options_.seed), {static_cast<uint64_t>(epoch)});
+    Random draws(
+        static_cast<uint64_t>(options_.seed), Stream::probe_order, {static_cast<uint64_t>(epoch)});
     const at::Tensor order = torch::tensor(random_permutation(images, draws));
     double sum = 0;
     for (int64_t step = 0; step < steps; ++step) {

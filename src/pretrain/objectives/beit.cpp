@@ -108,7 +108,10 @@ void BeitOptions::set_defaults(RunOptions& run) {
   run.train.batch = 2048;
 }
 
-Beit::Beit(const BeitOptions& options, const RunOptions& run, std::shared_ptr<Tokenizer> tokenizer)
+Beit::Beit(const BeitOptions& options,
+           const RunOptions& run,
+           std::shared_ptr<Tokenizer> tokenizer,
+           const TensorFileOpener& open)
     : options_(options.beit),
       model_(resolve(run.model)),
       seed_(run.train.seed),
@@ -122,7 +125,7 @@ Beit::Beit(const BeitOptions& options, const RunOptions& run, std::shared_ptr<To
   tokenizer_view_.height = tokenizer_->image_height();
   tokenizer_view_.width = tokenizer_->image_width();
   tokenizer_view_.interpolation = options_.tokenizer_interpolation;
-  if (!options_.tokens.empty()) open_word_table(run.open_tensors);
+  if (!options_.tokens.empty()) open_word_table(open);
   encoder_ = register_module("encoder", std::make_shared<Vit>(model_));
   mask_token_ = register_parameter("mask_token", torch::zeros({1, 1, model_.embed_dim}));
   lm_head_ = register_module("lm_head",

@@ -79,12 +79,12 @@ Schedule deit_schedule(double base, double end, double start, double warmup_epoc
   };
 }
 
-Schedule steps_schedule(double base,
-                        double start,
-                        double warmup_epochs,
-                        int64_t warmup_steps,
-                        std::vector<double> epochs,
-                        double decay) {
+Schedule multi_step_schedule(double base,
+                             double start,
+                             double warmup_epochs,
+                             int64_t warmup_steps,
+                             std::vector<double> epochs,
+                             double decay) {
   return [=, epochs = std::move(epochs)](const StepInfo& info) {
     const auto warmup = static_cast<double>(steps_of(warmup_epochs, warmup_steps, info));
     const auto step = static_cast<double>(info.step);
@@ -122,7 +122,7 @@ Schedule lr_schedule(const RunOptions& options) {
     case ScheduleKind::deit:
       return deit_schedule(peak, s.min_lr, s.warmup_lr, s.warmup_epochs);
     case ScheduleKind::steps:
-      return steps_schedule(
+      return multi_step_schedule(
           peak, s.warmup_lr, s.warmup_epochs, s.warmup_steps, s.decay_epochs, s.decay_rate);
     case ScheduleKind::per_epoch:
       return per_epoch_schedule(peak, s.warmup_epochs);

@@ -23,8 +23,8 @@ ParamRules rules_of(const Objective& objective, const OptimizerOptions& options)
 
 }  // namespace
 
-void seed_torch(int64_t seed, std::initializer_list<uint64_t> place) {
-  torch::manual_seed(mix_seed(static_cast<uint64_t>(seed), place));
+void seed_torch(int64_t seed, Stream stream, std::initializer_list<uint64_t> indices) {
+  torch::manual_seed(stream_key(static_cast<uint64_t>(seed), stream, indices));
 }
 
 Stepper::Stepper(Objective& objective, const RunOptions& options)
@@ -83,6 +83,7 @@ at::Tensor Stepper::accumulate(StepInfo& info,
     const Batch batch = on_device(next());
     const int64_t count = batch.views.front().size(0);
     seed_torch(options_.train.seed,
+               Stream::step,
                {static_cast<uint64_t>(info.step), static_cast<uint64_t>(info.micro_step)});
     const StepResult result = objective_.step(batch, info);
     const double weight = result.weight > 0 ? result.weight : static_cast<double>(count);

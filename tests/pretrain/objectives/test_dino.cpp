@@ -74,8 +74,9 @@ Batch crops(const Dino& dino, int64_t step, int64_t first, int64_t count) {
 class CropSource final : public BatchSource {
  public:
   CropSource(const Dino& dino, int64_t samples) : dino_(dino), samples_(samples) {}
-  int64_t batches_per_epoch() const override { return samples_ / kBatch; }
-  int64_t samples_per_epoch() const override { return samples_; }
+  EpochPlan epoch_plan() const override {
+    return {.samples = samples_, .step = kBatch, .batch = kBatch};
+  }
   void seek(int64_t epoch, int64_t batch) override { at_ = epoch * batches_per_epoch() + batch; }
   Batch next() override { return crops(dino_, at_++, 0, kBatch); }
 
