@@ -11,7 +11,7 @@ STYLE = """
 svg { --page:#f6f7f9; --card:#fff; --text:#1c2330; --muted:#6b7484; --grid:#e4e7ec; --line:#2563eb; }
 @media (prefers-color-scheme: dark) { svg { --page:#12151b; --card:#1b2029; --text:#e6e9ef;
   --muted:#98a1b0; --grid:#2c333f; --line:#6ea8fe; } }
-text { fill:var(--muted); font:15px system-ui,sans-serif; }
+text { fill:var(--muted); font:13px system-ui,sans-serif; }
 .title { fill:var(--text); font-size:18px; font-weight:600; }
 """
 
