@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "error.h"
-#include "models/weights/pickle.h"
+#include "models/weights/byte_reader.h"
 
 // Source of the layouts: PKWARE APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3.
 namespace previt {
