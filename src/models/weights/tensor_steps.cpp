@@ -98,7 +98,7 @@ void pack_swiglu(NamedTensors& weights) {
   weights = std::move(renamed);
 }
 
-bool is_number(const std::string& text) {
+bool all_digits(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
 }
 
@@ -106,7 +106,7 @@ std::string without_chunk(const std::string& name) {
   if (!name.starts_with("blocks.")) return name;
   const size_t first = name.find('.', 7);
   const size_t second = first == std::string::npos ? first : name.find('.', first + 1);
-  if (second == std::string::npos || !is_number(name.substr(first + 1, second - first - 1))) {
+  if (second == std::string::npos || !all_digits(name.substr(first + 1, second - first - 1))) {
     return name;
   }
   return "blocks." + name.substr(first + 1);

@@ -36,8 +36,8 @@ class WeightFormat {
   /// Throws Error, led by the model's place, for what our Vision Transformer would only half use.
   virtual LoadedModel read(const ForeignModel& model, const LoadHints& hints) const;
 
-  /// The model's weights and `extra` in this code base's terms, which read understands as the same
-  /// options and tensors. Throws Error for an option that the code base has not, or that would be
+  /// The model's weights and `extra` (our own files hold weights alone) in this code base's terms,
+  /// which read understands as the same options and tensors. Throws Error for an option that the code base has not, or that would be
   /// read as another.
   ForeignModel write(const LoadedModel& model) const;
 

@@ -207,6 +207,7 @@ TEST_CASE("what a format writes the normal reader reads as the same options and 
     check_same_tensors(back.weights, model.weights);
     check_same_tensors(back.extra, model.extra);
     if (!files.pickled) {
+      CHECK(files.metadata.at("format") == "pt");
       CHECK(back.normalize.mean == model.normalize.mean);
       CHECK(back.normalize.std == model.normalize.std);
       CHECK(back.class_names == model.class_names);

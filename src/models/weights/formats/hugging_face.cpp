@@ -1,6 +1,7 @@
 #include "models/weights/formats/hugging_face.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "error.h"
@@ -162,6 +163,7 @@ class HuggingFaceFormat final : public WeightFormat {
     }
     file.config = hf_config(family, model);
     file.preprocessor = hf_preprocessor(model);
+    file.metadata = {{"format", "pt"}};  // without it transformers refuses safetensors
     return file;
   }
 

@@ -97,6 +97,7 @@ class TimmFormat final : public WeightFormat {
     file.network = to_foreign(kTimmNaming, model.weights);
     file.beside = to_foreign(kTimmNaming, model.extra);
     file.config = timm_config(model);
+    file.metadata = {{"format", "pt"}};
     return file;
   }
 
