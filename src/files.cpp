@@ -4,9 +4,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
-#include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -19,23 +18,6 @@
 
 namespace previt {
 namespace {
-
-constexpr uint64_t kPrime1 = 0x9E3779B185EBCA87;
-constexpr uint64_t kPrime2 = 0xC2B2AE3D27D4EB4F;
-constexpr uint64_t kPrime3 = 0x165667B19E3779F9;
-constexpr uint64_t kPrime4 = 0x85EBCA77C2B2AE63;
-constexpr uint64_t kPrime5 = 0x27D4EB2F165667C5;
-
-template <class T>
-uint64_t load(const unsigned char* bytes) {
-  T value;
-  std::memcpy(&value, bytes, sizeof value);
-  return value;
-}
-
-uint64_t mix(uint64_t lane, uint64_t input) {
-  return std::rotl(lane + input * kPrime2, 31) * kPrime1;
-}
 
 struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
@@ -115,49 +97,15 @@ void flush_folder(const std::string& path) {
   require(result == 0 || error == EINVAL, "{}: {}", path, std::strerror(error));
 }
 
-void Checksum::consume(const unsigned char* stripe) {
-  for (int i = 0; i < 4; ++i) lanes_[i] = mix(lanes_[i], load<uint64_t>(stripe + 8 * i));
+Checksum::Checksum()
+    : state_(XXH64_createState(), [](XXH64_state_s* state) { XXH64_freeState(state); }) {
+  require(state_ != nullptr, "no memory for a checksum");
+  XXH64_reset(state_.get(), 0);
 }
 
-void Checksum::update(const void* data, uint64_t size) {
-  auto bytes = static_cast<const unsigned char*>(data);
-  const uint64_t held = total_ % 32;
-  total_ += size;
-  if (held > 0) {
-    const uint64_t taken = std::min(size, 32 - held);
-    std::memcpy(tail_ + held, bytes, taken);
-    if (held + taken < 32) return;
-    consume(tail_);
-    bytes += taken;
-    size -= taken;
-  }
-  for (; size >= 32; bytes += 32, size -= 32) consume(bytes);
-  if (size > 0) std::memcpy(tail_, bytes, size);
-}
+void Checksum::update(const void* data, uint64_t size) { XXH64_update(state_.get(), data, size); }
 
-uint64_t Checksum::value() const {
-  uint64_t hash = kPrime5;
-  if (total_ >= 32) {
-    hash = std::rotl(lanes_[0], 1) + std::rotl(lanes_[1], 7) + std::rotl(lanes_[2], 12) +
-           std::rotl(lanes_[3], 18);
-    for (const uint64_t lane : lanes_) hash = (hash ^ mix(0, lane)) * kPrime1 + kPrime4;
-  }
-  hash += total_;
-  const unsigned char* bytes = tail_;
-  uint64_t left = total_ % 32;
-  for (; left >= 8; bytes += 8, left -= 8) {
-    hash = std::rotl(hash ^ mix(0, load<uint64_t>(bytes)), 27) * kPrime1 + kPrime4;
-  }
-  if (left >= 4) {
-    hash = std::rotl(hash ^ (load<uint32_t>(bytes) * kPrime1), 23) * kPrime2 + kPrime3;
-    bytes += 4;
-    left -= 4;
-  }
-  for (; left > 0; ++bytes, --left) hash = std::rotl(hash ^ (*bytes * kPrime5), 11) * kPrime1;
-  hash = (hash ^ (hash >> 33)) * kPrime2;
-  hash = (hash ^ (hash >> 29)) * kPrime3;
-  return hash ^ (hash >> 32);
-}
+uint64_t Checksum::value() const { return XXH64_digest(state_.get()); }
 
 std::string Checksum::hex() const { return fmt::format("{:016x}", value()); }
 

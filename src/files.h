@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+
+struct XXH64_state_s;
 
 namespace previt {
 
@@ -36,15 +39,13 @@ void flush_folder(const std::string& path);
 /// Source: the xxHash specification (Collet, doc/xxhash_spec.md).
 class Checksum {
  public:
+  Checksum();
   void update(const void* data, uint64_t size);
   uint64_t value() const;
   std::string hex() const;  ///< 16 digits
 
  private:
-  void consume(const unsigned char* stripe);
-  uint64_t lanes_[4] = {0x60EA27EEADC0B5D6, 0xC2B2AE3D27D4EB4F, 0, 0x61C8864E7A143579};
-  unsigned char tail_[32] = {};
-  uint64_t total_ = 0;
+  std::unique_ptr<XXH64_state_s, void (*)(XXH64_state_s*)> state_;
 };
 
 std::string checksum_of(const std::string& text);

@@ -12,7 +12,7 @@ die() { printf '%s\n' "$*" >&2; exit 1; }
 
 python=${PREVIT_PYTHON:-python3}
 packages=(cmake ninja-build ccache mold g++ libopencv-dev libboost-program-options-dev libhdf5-dev libfmt-dev catch2
-          libyaml-cpp-dev nlohmann-json3-dev libjpeg-dev libpng-dev libtiff-dev libwebp-dev)
+          libyaml-cpp-dev nlohmann-json3-dev libxxhash-dev zlib1g-dev libjpeg-dev libpng-dev libtiff-dev libwebp-dev)
 
 install_packages() {
   command -v dpkg-query >/dev/null || die "setup.sh: only for Debian and Ubuntu; install by hand: ${packages[*]}"

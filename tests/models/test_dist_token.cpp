@@ -2,7 +2,7 @@
 #include "finetune/model.h"
 #include "models/vit.h"
 #include "models/weights/load_model.h"
-#include "models/weights/naming.h"
+#include "models/weights/weight_format.h"
 #include "models/weights/weights.h"
 #include "support/catch.h"
 #include "support/temp_folder.h"
@@ -121,12 +121,12 @@ TEST_CASE("weights with the official names of DeiT distilled are understood") {
 
 TEST_CASE("Hugging Face's names of DeiT with a teacher are understood") {
   const auto scalar = [] { return torch::zeros({}); };
-  const auto split =
-      rename_weights({{"deit.embeddings.patch_embeddings.projection.weight", scalar()},
-                      {"deit.embeddings.distillation_token", scalar()},
-                      {"cls_classifier.weight", scalar()},
-                      {"distillation_classifier.bias", scalar()}},
-                     "file");
+  const NamedTensors weights = {{"deit.embeddings.patch_embeddings.projection.weight", scalar()},
+                                {"deit.embeddings.distillation_token", scalar()},
+                                {"cls_classifier.weight", scalar()},
+                                {"distillation_classifier.bias", scalar()}};
+  const ForeignModel model = take_network(weights, networks_in({{"", weights}}, "file").front());
+  const NamedWeights split = to_own(format_of(model).naming(), model);
   CHECK(split.extra.empty());
   for (const char* name : {"dist_token", "head.weight", "head_dist.bias"}) {
     INFO(name);

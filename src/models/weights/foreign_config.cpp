@@ -76,7 +76,11 @@ void apply_hf_config(const json& config, LoadedModel& model) {
 void apply_timm_config(const json& config, LoadedModel& model) {
   VitOptions& o = model.options;
   const json& args = member(config, "model_args");
-  if (args.is_object()) take_heads(args, "num_heads", model);
+  if (args.is_object()) {
+    take_heads(args, "num_heads", model);
+    const json& initial = member(args, "init_values");
+    if (o.layer_scale > 0 && initial.is_number() && initial > 0) o.layer_scale = initial;
+  }
   const json& pretrained = member(config, "pretrained_cfg");
   if (pretrained.is_object()) {
     take_normalisation(member(pretrained, "mean"), member(pretrained, "std"), model.normalize);
@@ -114,6 +118,10 @@ std::vector<int64_t> image_size_in(const json& config) {
   }
   const json& args = member(config, "model_args");
   return args.is_object() ? sides(member(args, "img_size")) : std::vector<int64_t>();
+}
+
+json config_image_size(const VitOptions& options) {
+  return options.image_size.size() == 1 ? json(options.image_height()) : json(options.image_size);
 }
 
 void apply_config(const json& config, LoadedModel& model) {

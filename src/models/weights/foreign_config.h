@@ -14,6 +14,9 @@ namespace previt {
 /// [side], [height, width], or empty when it says nothing.
 std::vector<int64_t> image_size_in(const nlohmann::json& config);
 
+/// The inverse: a number for [side], else [height, width].
+nlohmann::json config_image_size(const VitOptions& options);
+
 /// Overrides what shapes can't tell: heads, LayerNorm eps, normalisation, class names.
 void apply_config(const nlohmann::json& config, LoadedModel& model);
 

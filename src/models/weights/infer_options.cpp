@@ -1,3 +1,5 @@
+#include "models/weights/infer_options.h"
+
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
@@ -5,7 +7,6 @@
 #include <set>
 
 #include "error.h"
-#include "models/weights/naming.h"
 
 namespace previt {
 namespace {
@@ -34,18 +35,15 @@ int64_t square_side(int64_t patches) {
 // Counts the blocks, and refuses parts that Vit has not: without them it would compute something
 // else.
 int64_t count_blocks(const NamedTensors& weights, const std::string& place) {
+  // clang-format off
   static const std::set<std::string> kParts = {
-      "norm1.weight",     "norm1.bias",
-      "norm2.weight",     "norm2.bias",
-      "attn.qkv.weight",  "attn.qkv.bias",
-      "attn.q_bias",      "attn.v_bias",
-      "ls1.gamma",        "attn.relative_position_bias_table",
-      "ls2.gamma",        "mlp.fc1.weight",
-      "mlp.fc1.bias",     "mlp.fc2.bias",
-      "attn.proj.weight", "attn.proj.bias",
-      "mlp.fc2.weight",   "mlp.w12.weight",
-      "mlp.w12.bias",     "mlp.w3.weight",
-      "mlp.w3.bias"};
+      "norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias",
+      "attn.qkv.weight", "attn.qkv.bias", "attn.q_bias", "attn.v_bias",
+      "attn.proj.weight", "attn.proj.bias", "attn.relative_position_bias_table",
+      "mlp.fc1.weight", "mlp.fc1.bias", "mlp.fc2.weight", "mlp.fc2.bias",
+      "mlp.w12.weight", "mlp.w12.bias", "mlp.w3.weight", "mlp.w3.bias",
+      "ls1.gamma", "ls2.gamma"};
+  // clang-format on
   std::set<std::string> indices;
   for (const auto& [key, tensor] : weights) {
     if (key.compare(0, 7, "blocks.") != 0) continue;

@@ -1,20 +1,15 @@
 #include "models/weights/load_model.h"
 
-#include <torch/types.h>
-
 #include <filesystem>
 #include <utility>
 
 #include "error.h"
 #include "files.h"
-#include "json_options.h"
-#include "json_text.h"
-#include "models/layers/pos_embed.h"
 #include "models/weights/checkpoint.h"
 #include "models/weights/finite.h"
 #include "models/weights/foreign_config.h"
-#include "models/weights/naming.h"
 #include "models/weights/weight_file.h"
+#include "models/weights/weight_format.h"
 
 namespace previt {
 namespace fs = std::filesystem;
@@ -22,68 +17,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kFormatVersion = 1;
-
 json parse_json(const std::string& text, const std::string& place) {
   json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
   require(!parsed.is_discarded(), "{}: not valid JSON", place);
   return parsed;
-}
-
-// --- our own files ------------------------------------------------------------------------------
-
-LoadedModel from_metadata(const std::map<std::string, std::string>& metadata,
-                          NamedTensors weights,
-                          const std::string& place) {
-  require(!metadata.contains("tokenizer"),
-          "{}: is an image tokenizer, not a backbone; it makes the targets of masked token "
-          "prediction",
-          place);
-  const auto value = [&](const char* key) {
-    const auto it = metadata.find(key);
-    require(it != metadata.end(), "{}: header without {}", place, key);
-    return parse_json(it->second, place + ": " + key);
-  };
-  require(
-      value("previt_format") == kFormatVersion, "{}: written by a newer version of PreViT", place);
-  LoadedModel model;
-  model.heads_told = true;
-  model.options = options_from_json<VitOptions>(value("arch"), place + ": arch");
-  model.normalize = options_from_json<NormalizeOptions>(value("normalize"), place + ": normalize");
-  if (metadata.contains("crop_pct")) {
-    const json crop_pct = value("crop_pct");
-    require(crop_pct.is_number() && crop_pct >= 0 && crop_pct <= 1,
-            "{}: crop_pct: not a number in [0, 1]",
-            place);
-    model.crop_pct = crop_pct;
-  }
-  const json names = value("class_names");
-  require(names.is_array(), "{}: class_names: not a list", place);
-  for (const auto& name : names) {
-    require(name.is_string(), "{}: class_names: not a list of words", place);
-    model.class_names.push_back(name.get<std::string>());
-  }
-  model.weights = std::move(weights);
-  return model;
-}
-
-ResizeConvention resize_convention(const std::string& family, const VitOptions& o) {
-  if (family == "timm") return ResizeConvention::timm;
-  if (family == "dino") return ResizeConvention::dino;
-  if (family == "dinov2") {
-    return o.register_tokens > 0 ? ResizeConvention::dinov2_reg : ResizeConvention::dino;
-  }
-  return ResizeConvention::mae;
-}
-
-// MAE's fixed positions, by which its bare encoder files are told from timm's.
-bool has_sincos_positions(const NamedTensors& weights, const VitOptions& o) {
-  const auto it = weights.find("pos_embed");
-  if (it == weights.end() || o.embed_dim % 4 != 0) return false;
-  const at::Tensor table =
-      sincos_positions(o.embed_dim, o.grid_height(), o.grid_width(), o.pos_embed_cls);
-  return it->second.numel() == table.numel() &&
-         torch::allclose(it->second.to(torch::kFloat).view_as(table), table, 0, 1e-5);
 }
 
 // "state_dict is used, not state_dict_ema", where there was a choice.
@@ -95,83 +32,34 @@ std::string choice_between(const std::vector<Network>& networks) {
   return left.empty() ? "" : fmt::format("{} is used, not {}", networks.front().name(), left);
 }
 
-// DINO publishes bare backbones: no wrapper and no head. Classifiers of DeiT and MAE come under
-// "model"; both resize positions without antialiasing.
-ResizeConvention pickled_resize(const Network& network, const VitOptions& options) {
-  if (options.pos_resize != ResizeConvention::timm) return options.pos_resize;
-  if (network.key == "model" || network.key == "model_ema") return ResizeConvention::mae;
-  const bool bare = network.key.empty() && options.num_classes == 0;
-  return bare ? ResizeConvention::dino : ResizeConvention::timm;
-}
-
-LoadedModel from_foreign(const WeightFile& file,
-                         json config,
-                         const LoadHints& hints,
-                         const std::string& place) {
-  if (config.is_null()) config = file.args;
-  const std::vector<Network> networks = networks_in(file.dicts, place, hints.network);
-  const Network& network = networks.front();
-  NamedWeights named = rename_weights(file.dicts.at(network.key), network.prefix, place);
-  LoadedModel model;
-  model.source = place;
-  model.choice = choice_between(networks);
-  model.options = infer_options(named.backbone, image_size_in(config), place, hints.image_size);
-  model.options.pos_resize = resize_convention(named.family, model.options);
-  const bool told = config.is_object() && config.contains("model_args") &&
-                    config["model_args"].is_object() &&
-                    config["model_args"].value("pos_embed", json()) == "none";
-  require(model.options.pos_embed != PosEmbed::none ||
-              model.options.rel_pos_bias != RelPosBias::none || told,
-          "{}: has no positions (pos_embed or relative tables); rotary ones, as DINOv3's, are not "
-          "supported",
-          place);
-  for (const auto& [name, tensor] : named.extra) {
-    require(!name.starts_with("norm_pre.") && !name.starts_with("rope"),
-            "{}: {} is no part of our Vision Transformer",
-            place,
-            name);
-  }
-  model.heads_told = model.options.rel_pos_bias != RelPosBias::none;
-  if (has_sincos_positions(named.backbone, model.options)) {
-    model.options.pos_embed = PosEmbed::sincos;
-    model.options.pos_resize = ResizeConvention::mae;
-  }
-  apply_config(config, model);
-  if (file.pickled) model.options.pos_resize = pickled_resize(network, model.options);
-  const int64_t channels = model.options.in_channels;
-  require(channels == 1 || channels == 3,
-          "{}: sees {} channels; images are read as RGB (3) or made grey (1), not with others",
-          place,
-          channels);
-  if (static_cast<int64_t>(model.normalize.mean.size()) != model.options.in_channels) {
-    const std::vector<double> half(static_cast<size_t>(model.options.in_channels), 0.5);
-    model.normalize = {.mean = half, .std = half};
-  }
-  for (const auto& [name, tensor] : named.backbone) {
-    require(tensor.is_floating_point(),
-            "{}: {} holds whole numbers, as quantized weights do, which are not read",
-            place,
-            name);
-  }
-  model.weights = std::move(named.backbone);
-  model.extra = std::move(named.extra);
-  model.config = std::move(config);
-  return model;
-}
-
 // Our own files hold one network.
 void require_no_choice(const LoadHints& hints, const std::string& place) {
   const std::string& wanted = hints.network;
   require(wanted.empty() || wanted == "model", "{}: has no {} weights, only: model", place, wanted);
 }
 
-LoadedModel from_file(const std::string& path, json config, const LoadHints& hints) {
-  WeightFile file = read_weight_file(path);
-  if (!file.metadata.contains("previt_format"))
-    return from_foreign(file, std::move(config), hints, path);
-  require_no_choice(hints, path);
-  LoadedModel model = from_metadata(file.metadata, std::move(file.dicts.at("")), path);
-  model.source = path;
+LoadedModel from_own(NamedTensors weights,
+                     std::map<std::string, std::string> metadata,
+                     const std::string& place) {
+  ForeignModel own;
+  own.place = place;
+  own.network = std::move(weights);
+  own.metadata = std::move(metadata);
+  return format_named("previt").read(own, {});
+}
+
+LoadedModel from_file(WeightFile file, json config, const LoadHints& hints, std::string place) {
+  if (file.metadata.contains(kOwnHeader)) {
+    require_no_choice(hints, place);
+    return from_own(std::move(file.dicts.at("")), std::move(file.metadata), place);
+  }
+  const std::vector<Network> networks = networks_in(file.dicts, place, hints.network);
+  ForeignModel foreign = take_network(file.dicts.at(networks.front().key), networks.front());
+  foreign.place = std::move(place);
+  foreign.config = config.is_null() ? std::move(file.args) : std::move(config);
+  foreign.pickled = file.pickled;
+  LoadedModel model = format_of(foreign).read(foreign, hints);
+  model.choice = choice_between(networks);
   return model;
 }
 
@@ -190,8 +78,9 @@ fs::path weights_in(const fs::path& folder) {
 }
 
 LoadedModel from_weights(const fs::path& path, json config, const LoadHints& hints) {
-  if (!path.string().ends_with(kIndex)) return from_file(path, std::move(config), hints);
-  return from_foreign(read_sharded_weights(path), std::move(config), hints, path);
+  const bool parts = path.string().ends_with(kIndex);
+  WeightFile file = parts ? read_sharded_weights(path) : read_weight_file(path);
+  return from_file(std::move(file), std::move(config), hints, path);
 }
 
 LoadedModel from_config_folder(const fs::path& folder, const LoadHints& hints) {
@@ -210,9 +99,9 @@ LoadedModel from_config_folder(const fs::path& folder, const LoadHints& hints) {
 }
 
 LoadedModel from_checkpoint(Checkpoint checkpoint, const std::string& folder) {
-  LoadedModel model = from_metadata(checkpoint.backbone_metadata,
-                                    std::move(checkpoint.backbone),
-                                    folder + "/backbone.safetensors");
+  LoadedModel model = from_own(std::move(checkpoint.backbone),
+                               std::move(checkpoint.backbone_metadata),
+                               folder + "/backbone.safetensors");
   model.source = folder;
   model.extra = std::move(checkpoint.training);
   return model;
@@ -257,35 +146,11 @@ LoadedModel load_model(const std::string& ckpt,
           "{}: no such file or folder; give a run folder, a checkpoint, a .safetensors, a .pth or "
           "a Hugging Face or timm folder",
           ckpt);
-  LoadedModel model =
-      fs::is_directory(path) ? from_folder(path, warnings, hints) : from_file(ckpt, nullptr, hints);
+  LoadedModel model = fs::is_directory(path)
+                          ? from_folder(path, warnings, hints)
+                          : from_file(read_weight_file(ckpt), nullptr, hints, ckpt);
   require_finite(model.weights, model.source);
   return model;
-}
-
-std::map<std::string, std::string> describe_backbone(const VitOptions& options) {
-  return {{"arch", options_to_json(options).dump()}};
-}
-
-std::map<std::string, std::string> model_metadata(std::map<std::string, std::string> description,
-                                                  const NormalizeOptions& normalize,
-                                                  const std::vector<std::string>& class_names,
-                                                  double crop_pct) {
-  description.merge(std::map<std::string, std::string>{
-      {"format", "pt"},  // what Hugging Face's loader wants to see
-      {"previt_format", std::to_string(kFormatVersion)},
-      {"previt_version", PREVIT_VERSION},
-      {"normalize", options_to_json(normalize).dump()},
-      {"class_names", json_text(json(class_names))},
-      {"crop_pct", json(crop_pct).dump()}});
-  return description;
-}
-
-std::map<std::string, std::string> model_metadata(const VitOptions& options,
-                                                  const NormalizeOptions& normalize,
-                                                  const std::vector<std::string>& class_names,
-                                                  double crop_pct) {
-  return model_metadata(describe_backbone(options), normalize, class_names, crop_pct);
 }
 
 }  // namespace previt

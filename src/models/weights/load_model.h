@@ -43,6 +43,9 @@ LoadedModel load_model(const std::string& ckpt,
                        std::vector<std::string>* warnings = nullptr,
                        const LoadHints& hints = {});
 
+/// The key in the header of our weight files by which they are known.
+constexpr const char* kOwnHeader = "previt_format";
+
 /// What the header of a weight file says of its network: for a backbone its options.
 std::map<std::string, std::string> describe_backbone(const VitOptions& options);
 

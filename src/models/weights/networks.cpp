@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "error.h"
+#include "models/weights/weight_format.h"
 
 namespace previt {
 namespace {
@@ -73,8 +74,11 @@ std::string Network::kind() const {
 }
 
 std::vector<std::string> network_prefixes(const NamedTensors& weights) {
-  auto prefixes = prefixes_of(weights, kHfPatchEmbed);
-  return prefixes.empty() ? prefixes_of(weights, kPatchEmbed) : prefixes;
+  for (const auto& format : weight_formats()) {
+    auto prefixes = prefixes_of(weights, format->patch_embed());
+    if (!prefixes.empty()) return prefixes;
+  }
+  return {};
 }
 
 std::vector<Network> networks_in(const StateDicts& dicts,

@@ -8,12 +8,11 @@
 
 namespace previt {
 
-/// By these weights a Vision Transformer is found, whoever wrote it: everybody's name, Hugging
-/// Face's.
+/// By this weight a Vision Transformer is found in most code bases, timm's and ours among them.
 constexpr const char* kPatchEmbed = "patch_embed.proj.weight";
-constexpr const char* kHfPatchEmbed = "embeddings.patch_embeddings.projection.weight";
 
-/// What stands before the names of each Vision Transformer in a state_dict: "" for a plain one.
+/// What stands before the names of each Vision Transformer in a state_dict, "" for a plain one: of
+/// the first format (WeightFormat::patch_embed) that has any there.
 std::vector<std::string> network_prefixes(const NamedTensors& weights);
 
 /// A Vision Transformer in a file of weights, which may hold several: a student and its teacher,

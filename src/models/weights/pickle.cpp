@@ -4,85 +4,20 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 
 #include "error.h"
+#include "models/weights/pickle_opcodes.h"
+#include "models/weights/pickle_stack.h"
 
 namespace previt {
 namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr size_t kMaxValues = 2'000'000;        // torch.save needs a few dozen for a tensor
-constexpr size_t kMaxCopied = size_t{1} << 28;  // bytes that opcodes of a byte or two may multiply
-
-// Opcodes of Lib/pickle.py.
-enum Op : uint8_t {
-  kMark = '(',
-  kStop = '.',
-  kPop = '0',
-  kPopMark = '1',
-  kDup = '2',
-  kFloat = 'F',
-  kInt = 'I',
-  kBinInt = 'J',
-  kBinInt1 = 'K',
-  kLong = 'L',
-  kBinInt2 = 'M',
-  kNone = 'N',
-  kBinPersId = 'Q',
-  kReduce = 'R',
-  kShortBinString = 'U',
-  kBinString = 'T',
-  kUnicode = 'V',
-  kBinUnicode = 'X',
-  kAppend = 'a',
-  kBuild = 'b',
-  kGlobal = 'c',
-  kDict = 'd',
-  kEmptyDict = '}',
-  kAppends = 'e',
-  kGet = 'g',
-  kBinGet = 'h',
-  kLongBinGet = 'j',
-  kList = 'l',
-  kEmptyList = ']',
-  kPut = 'p',
-  kBinPut = 'q',
-  kLongBinPut = 'r',
-  kSetItem = 's',
-  kTuple = 't',
-  kEmptyTuple = ')',
-  kSetItems = 'u',
-  kBinFloat = 'G',
-  kProto = 0x80,
-  kNewObj = 0x81,
-  kTuple1 = 0x85,
-  kTuple2 = 0x86,
-  kTuple3 = 0x87,
-  kNewTrue = 0x88,
-  kNewFalse = 0x89,
-  kLong1 = 0x8a,
-  kLong4 = 0x8b,
-  kBinBytes = 'B',
-  kShortBinBytes = 'C',
-  kShortBinUnicode = 0x8c,
-  kBinUnicode8 = 0x8d,
-  kBinBytes8 = 0x8e,
-  kEmptySet = 0x8f,
-  kAddItems = 0x90,
-  kFrozenSet = 0x91,
-  kNewObjEx = 0x92,
-  kStackGlobal = 0x93,
-  kMemoize = 0x94,
-  kFrame = 0x95,
-  kByteArray8 = 0x96,
-};
-
-class Machine {
+class Machine : PickleStack {
  public:
   Machine(ByteReader& bytes, PickleArena& arena, const PickleHooks& hooks)
-      : bytes_(bytes), arena_(arena), hooks_(hooks) {}
+      : PickleStack(arena, bytes.place()), bytes_(bytes), hooks_(hooks) {}
 
   const PickleValue& run() {
     for (;;) {
@@ -96,35 +31,6 @@ class Machine {
   }
 
  private:
-  PickleValue& push(Kind kind) {
-    require(arena_.size() < kMaxValues, "{}: too many values in the pickle", bytes_.place());
-    PickleValue& value = arena_.emplace_back();
-    value.kind = kind;
-    stack_.push_back(&value);
-    return value;
-  }
-
-  PickleValue* pop() {
-    PickleValue* value = top();
-    stack_.pop_back();
-    return value;
-  }
-  PickleValue* top() {
-    require(stack_.size() > floor(), "{}: damaged pickle (nothing on the stack)", bytes_.place());
-    return stack_.back();
-  }
-  size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
-
-  // All values above the last mark, which goes too.
-  std::vector<const PickleValue*> pop_to_mark() {
-    require(!marks_.empty(), "{}: damaged pickle (no mark)", bytes_.place());
-    const auto begin = stack_.begin() + static_cast<std::ptrdiff_t>(marks_.back());
-    std::vector<const PickleValue*> items(begin, stack_.end());
-    stack_.erase(begin, stack_.end());
-    marks_.pop_back();
-    return items;
-  }
-
   void push_integer(int64_t value) { push(Kind::integer).integer = value; }
   void push_boolean(bool value) { push(Kind::boolean).integer = value ? 1 : 0; }
 
@@ -280,13 +186,6 @@ class Machine {
     }
   }
 
-  // A few bytes of a hostile pickle can ask for a copy of something large, again and again.
-  void count_copy(const PickleValue& made) {
-    copied_ += made.text.size() + made.items.size() * sizeof(void*) +
-               made.entries.size() * 2 * sizeof(void*);
-    require(copied_ <= kMaxCopied, "{}: the pickle takes too much memory", bytes_.place());
-  }
-
   void push_class(const std::string& module, const std::string& name) {
     PickleValue& value = push(Kind::object);
     value.text = module + "." + name;
@@ -341,12 +240,6 @@ class Machine {
     }
   }
 
-  void remember(uint64_t index) { memo_[index] = top(); }
-  void recall(uint64_t index) {
-    const auto it = memo_.find(index);
-    require(it != memo_.end(), "{}: damaged pickle (memo)", bytes_.place());
-    stack_.push_back(it->second);
-  }
   uint64_t line_number() { return std::strtoull(bytes_.line().c_str(), nullptr, 10); }
 
   bool stack(uint8_t op) {
@@ -356,13 +249,13 @@ class Machine {
       case kFrame:
         return bytes_.number<uint64_t>(), true;
       case kMark:
-        return marks_.push_back(stack_.size()), true;
+        return mark(), true;
       case kPop:
         return pop(), true;
       case kPopMark:
         return pop_to_mark(), true;
       case kDup:
-        return stack_.push_back(top()), true;
+        return repeat_top(), true;
       case kGet:
         return recall(line_number()), true;
       case kBinGet:
@@ -376,19 +269,14 @@ class Machine {
       case kLongBinPut:
         return remember(bytes_.number<uint32_t>()), true;
       case kMemoize:
-        return remember(memo_.size()), true;
+        return remember(), true;
       default:
         return false;
     }
   }
 
   ByteReader& bytes_;
-  PickleArena& arena_;
   const PickleHooks& hooks_;
-  std::vector<PickleValue*> stack_;
-  std::vector<size_t> marks_;
-  std::map<uint64_t, PickleValue*> memo_;
-  size_t copied_ = 0;
 };
 
 }  // namespace
@@ -398,37 +286,6 @@ const PickleValue* PickleValue::find(const std::string& key) const {
     return entry.first->is_text(key.c_str());
   });
   return it == entries.rend() ? nullptr : it->second;
-}
-
-ByteReader::ByteReader(const char* data, uint64_t size, std::string place)
-    : data_(data), size_(size), place_(std::move(place)) {}
-
-const char* ByteReader::take(uint64_t size) {
-  require(size <= left(), "{}: cut short", place_);
-  const char* data = data_ + position_;
-  position_ += size;
-  return data;
-}
-
-template <class T>
-T ByteReader::number() {
-  T value;
-  std::memcpy(&value, take(sizeof value), sizeof value);
-  return value;
-}
-template uint8_t ByteReader::number();
-template uint16_t ByteReader::number();
-template uint32_t ByteReader::number();
-template uint64_t ByteReader::number();
-template int32_t ByteReader::number();
-template int64_t ByteReader::number();
-
-std::string ByteReader::line() {
-  const auto* begin = data_ + position_;
-  const auto* end = static_cast<const char*>(std::memchr(begin, '\n', left()));
-  require(end != nullptr, "{}: cut short", place_);
-  position_ += static_cast<uint64_t>(end - begin) + 1;
-  return {begin, end};
 }
 
 const PickleValue& unpickle(ByteReader& bytes, PickleArena& arena, const PickleHooks& hooks) {

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "models/weights/byte_reader.h"
+
 namespace previt {
 
 /// A value of a Python pickle. Nothing of it is ever executed: instances of classes that we don't
@@ -53,26 +55,6 @@ struct PickleHooks {
   std::function<void(const std::string& callee, const PickleValue& arguments, PickleValue& result)>
       call;
   std::function<void(const PickleValue& state, PickleValue& result)> set_state;
-};
-
-/// Bounded reading of bytes in memory; Error led by `place` at the end.
-class ByteReader {
- public:
-  ByteReader(const char* data, uint64_t size, std::string place);
-
-  const char* take(uint64_t size);
-  template <class T>
-  T number();          ///< little-endian
-  std::string line();  ///< up to a newline, which is taken too
-  uint64_t position() const { return position_; }
-  uint64_t left() const { return size_ - position_; }
-  const std::string& place() const { return place_; }
-
- private:
-  const char* data_;
-  uint64_t size_;
-  uint64_t position_ = 0;
-  std::string place_;
 };
 
 /// Runs one pickle (protocols 0 to 5, as far as torch.save uses them) to its end and leaves the

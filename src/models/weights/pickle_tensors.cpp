@@ -14,8 +14,8 @@ namespace {
 using Kind = PickleValue::Kind;
 
 constexpr size_t kMaxDimensions = 64;
-constexpr int64_t kMaxExpanded = int64_t{1}
-                                 << 24;  // elements of all views that repeat their storage
+// Elements of all views that repeat their storage.
+constexpr int64_t kMaxExpanded = int64_t{1} << 24;
 
 const std::map<std::string, at::ScalarType> kStorageTypes = {
     {"torch.FloatStorage", at::kFloat},

@@ -1,11 +1,11 @@
 #include "models/weights/zip.h"
 
+#include <zlib.h>
+
 #include <algorithm>
-#include <array>
-#include <cstring>
 
 #include "error.h"
-#include "models/weights/pickle.h"
+#include "models/weights/byte_reader.h"
 
 // Source of the layouts: PKWARE APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.3.
 namespace previt {
@@ -134,31 +134,7 @@ std::map<std::string, ZipEntry> read_zip_directory(const char* data,
 }
 
 uint32_t crc32(const char* data, uint64_t size) {
-  static const auto kTables = [] {
-    std::array<std::array<uint32_t, 256>, 8> tables{};
-    for (uint32_t i = 0; i < 256; ++i) {
-      uint32_t value = i;
-      for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1) ? 0xEDB88320 : 0);
-      tables[0][i] = value;
-    }
-    for (size_t t = 1; t < 8; ++t) {
-      for (size_t i = 0; i < 256; ++i) {
-        tables[t][i] = (tables[t - 1][i] >> 8) ^ tables[0][tables[t - 1][i] & 255];
-      }
-    }
-    return tables;
-  }();
-  const auto* bytes = reinterpret_cast<const unsigned char*>(data);
-  uint32_t crc = ~uint32_t{0};
-  for (; size >= 8; bytes += 8, size -= 8) {  // eight tables: eight bytes at a time
-    uint64_t word = 0;
-    std::memcpy(&word, bytes, 8);
-    word ^= crc;
-    crc = 0;
-    for (size_t i = 0; i < 8; ++i) crc ^= kTables[7 - i][(word >> (8 * i)) & 255];
-  }
-  for (; size > 0; ++bytes, --size) crc = (crc >> 8) ^ kTables[0][(crc ^ *bytes) & 255];
-  return ~crc;
+  return static_cast<uint32_t>(::crc32_z(0, reinterpret_cast<const Bytef*>(data), size));
 }
 
 }  // namespace previt

@@ -7,10 +7,11 @@
 #include "error.h"
 #include "fuzz/target.h"
 #include "models/tokenizers/tokenizer.h"
+#include "models/weights/infer_options.h"
 #include "models/weights/load_model.h"
-#include "models/weights/naming.h"
 #include "models/weights/pth.h"
 #include "models/weights/safetensors.h"
+#include "models/weights/weight_format.h"
 #include "models/weights/zip.h"
 #include "support/checkpoint_file.h"
 #include "support/tokenizer_file.h"
@@ -136,8 +137,11 @@ const bool added[] = {
          .seeds = [] { return std::vector{named_weights().header}; },
          .parse =
              [](const std::string& bytes) {
-               const NamedWeights named =
-                   rename_weights(parse_safetensors(named_weights().with(bytes), "x").tensors, "x");
+               const NamedTensors weights =
+                   parse_safetensors(named_weights().with(bytes), "x").tensors;
+               const ForeignModel model =
+                   take_network(weights, networks_in({{"", weights}}, "x").front());
+               const NamedWeights named = to_own(format_of(model).naming(), model);
                resolve(infer_options(named.backbone, {}, "x"));
              }}),
     add({.name = "model_header",

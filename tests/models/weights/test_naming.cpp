@@ -3,7 +3,8 @@
 #include <set>
 
 #include "error.h"
-#include "models/weights/naming.h"
+#include "models/weights/infer_options.h"
+#include "models/weights/weight_format.h"
 #include "support/catch.h"
 
 namespace previt {
@@ -17,6 +18,17 @@ NamedTensors named(const std::vector<std::string>& names) {
   return weights;
 }
 
+ForeignModel first_network(const NamedTensors& weights) {
+  ForeignModel model = take_network(weights, networks_in({{"", weights}}, "file").front());
+  model.place = "file";
+  return model;
+}
+
+NamedWeights renamed(const NamedTensors& weights) {
+  const ForeignModel model = first_network(weights);
+  return to_own(format_of(model).naming(), model);
+}
+
 std::set<std::string> names(const NamedTensors& weights) {
   std::set<std::string> found;
   for (const auto& [name, tensor] : weights) found.insert(name);
@@ -28,36 +40,33 @@ std::set<std::string> names(const NamedTensors& weights) {
 TEST_CASE("wrappers around a network are taken off") {
   const std::string prefix = GENERATE(
       as<std::string>(), "", "module.", "backbone.", "module.backbone.", "_orig_mod.", "encoder.");
-  const auto split = rename_weights(named({prefix + "patch_embed.proj.weight",
-                                           prefix + "blocks.0.norm1.weight",
-                                           "head.mlp.0.weight"}),
-                                    "file");
+  const auto split = renamed(named(
+      {prefix + "patch_embed.proj.weight", prefix + "blocks.0.norm1.weight", "head.mlp.0.weight"}));
   CHECK(names(split.backbone) ==
         std::set<std::string>{"patch_embed.proj.weight", "blocks.0.norm1.weight"});
   CHECK(names(split.extra) == std::set<std::string>{"head.mlp.0.weight"});
 }
 
 TEST_CASE("of a student and a teacher the teacher is taken") {
-  const auto split = rename_weights(named({"student.backbone.patch_embed.proj.weight",
-                                           "teacher.backbone.patch_embed.proj.weight"}),
-                                    "file");
-  CHECK(split.backbone.at("patch_embed.proj.weight").item<double>() == 1);
-  CHECK(split.family == "dino");
+  const ForeignModel model = first_network(named(
+      {"student.backbone.patch_embed.proj.weight", "teacher.backbone.patch_embed.proj.weight"}));
+  CHECK(model.network.at("patch_embed.proj.weight").item<double>() == 1);
+  CHECK(model.beside.empty());
+  CHECK(format_of(model).name() == "dino");
 }
 
 TEST_CASE("official names become timm's") {
-  const auto split = rename_weights(named({"patch_embed.proj.weight",
-                                           "register_tokens",
-                                           "mask_token",
-                                           "blocks.0.gamma_1",
-                                           "blocks.1.17.ls2.gamma",
-                                           "blocks.0.attn.relative_position_index",
-                                           "rel_pos_bias.relative_position_index",
-                                           "rel_pos_bias.relative_position_bias_table",
-                                           "lm_head.weight",
-                                           "norm.bias",
-                                           "head.weight"}),
-                                    "file");
+  const auto split = renamed(named({"patch_embed.proj.weight",
+                                    "register_tokens",
+                                    "mask_token",
+                                    "blocks.0.gamma_1",
+                                    "blocks.1.17.ls2.gamma",
+                                    "blocks.0.attn.relative_position_index",
+                                    "rel_pos_bias.relative_position_index",
+                                    "rel_pos_bias.relative_position_bias_table",
+                                    "lm_head.weight",
+                                    "norm.bias",
+                                    "head.weight"}));
   CHECK(names(split.backbone) ==
         std::set<std::string>{"patch_embed.proj.weight",
                               "reg_token",
@@ -70,10 +79,9 @@ TEST_CASE("official names become timm's") {
 }
 
 TEST_CASE("timm's packed SwiGLU becomes DINOv2's") {
-  const auto split = rename_weights({{"patch_embed.proj.weight", torch::zeros({1})},
-                                     {"blocks.0.mlp.fc1.weight", torch::zeros({32, 8})},
-                                     {"blocks.0.mlp.fc2.weight", torch::zeros({8, 16})}},
-                                    "file");
+  const auto split = renamed({{"patch_embed.proj.weight", torch::zeros({1})},
+                              {"blocks.0.mlp.fc1.weight", torch::zeros({32, 8})},
+                              {"blocks.0.mlp.fc2.weight", torch::zeros({8, 16})}});
   CHECK(split.backbone.contains("blocks.0.mlp.w12.weight"));
   CHECK(split.backbone.contains("blocks.0.mlp.w3.weight"));
 }
@@ -86,18 +94,17 @@ TEST_CASE("query, key and value become one matrix, in this order") {
   }
   weights[layer + "query.bias"] = torch::zeros({2});
   weights[layer + "value.bias"] = torch::ones({2});
-  const auto split = rename_weights(weights, "file");
+  const auto split = renamed(weights);
   const at::Tensor qkv = split.backbone.at("blocks.3.attn.qkv.weight");
   CHECK(torch::equal(qkv.select(1, 0),
                      torch::tensor({113., 113., 107., 107., 118., 118.}).to(torch::kFloat)));
   CHECK(torch::equal(split.backbone.at("blocks.3.attn.v_bias"), torch::ones({2})));
   weights.erase(layer + "key.weight");
-  CHECK_THROWS_WITH(rename_weights(weights, "file"),
-                    ContainsSubstring("attention without key.weight"));
+  CHECK_THROWS_WITH(renamed(weights), ContainsSubstring("attention without key.weight"));
 }
 
 TEST_CASE("weights that Vit can't compute are refused") {
-  CHECK_THROWS_WITH(rename_weights(named({"conv1.weight"}), "resnet.pth"),
+  CHECK_THROWS_WITH(networks_in({{"", named({"conv1.weight"})}}, "resnet.pth"),
                     ContainsSubstring("resnet.pth: holds no Vision Transformer"));
   NamedTensors weights = {{"patch_embed.proj.weight", torch::zeros({8, 3, 4, 4})},
                           {"patch_embed.proj.bias", torch::zeros({8})},

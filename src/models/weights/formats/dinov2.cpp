@@ -1,0 +1,42 @@
+#include "models/weights/formats/formats.h"
+
+namespace previt {
+namespace {
+
+const RenameTable kDinov2Names = {{"register_tokens", "reg_token"}};
+
+// facebookresearch/dinov2: bare backbones, with the mask token of pre-training in them. Weights
+// with registers resize positions with antialiasing, those before without.
+class Dinov2Format final : public WeightFormat {
+ public:
+  std::string name() const override { return "dinov2"; }
+
+  bool recognises(const ForeignModel& model) const override {
+    const bool tokens =
+        model.network.contains("register_tokens") || model.network.contains("mask_token");
+    // BEiT's and SimMIM's have a mask token too, but no bias of the keys.
+    return tokens && to_own(official_naming(), model).backbone.contains("blocks.0.attn.qkv.bias");
+  }
+
+  ResizeConvention pos_resize(const ForeignModel& model) const override {
+    const bool registers = to_own(official_naming(), model).backbone.contains("reg_token");
+    return registers ? ResizeConvention::dinov2_reg : ResizeConvention::dino;
+  }
+
+ private:
+  ForeignModel foreign(const LoadedModel& model) const override {
+    ForeignModel file = official_file(model, {.table = kDinov2Names}, "");
+    file.network.merge(file.beside);
+    return file;
+  }
+
+  std::set<std::string> says(const LoadedModel& /*model*/) const override {
+    return {"pos_embed", "register_tokens", "layer_scale", "mlp"};
+  }
+};
+
+}  // namespace
+
+FormatPtr dinov2_format() { return std::make_unique<Dinov2Format>(); }
+
+}  // namespace previt

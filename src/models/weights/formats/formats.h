@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+
+#include "models/weights/weight_format.h"
+
+namespace previt {
+
+using FormatPtr = std::unique_ptr<WeightFormat>;
+
+FormatPtr beit_format();
+FormatPtr deit_format();
+FormatPtr dino_format();
+FormatPtr dinov2_format();
+FormatPtr hugging_face_format();
+FormatPtr mae_format();
+FormatPtr previt_format();
+FormatPtr timm_format();
+
+/// What official code calls differently than timm, of any of them; for reading.
+Naming official_naming();
+
+/// A model under the names that `naming` makes: the backbone's after `prefix`, the rest without it,
+/// in the state_dict `key` of a file of torch.save.
+ForeignModel official_file(const LoadedModel& model,
+                           const Naming& naming,
+                           const std::string& key,
+                           const std::string& prefix = "");
+
+/// Whether the file has a classifier of the backbone's width.
+bool has_classifier(const ForeignModel& model);
+
+}  // namespace previt

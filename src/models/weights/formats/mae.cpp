@@ -1,0 +1,28 @@
+#include "models/weights/formats/formats.h"
+
+namespace previt {
+namespace {
+
+// facebookresearch/mae, pre-training: {"model": encoder and decoder}, all under timm's names. Its
+// bare encoders are known by their sin-cos positions alone, whose layout is DeiT's.
+class MaeFormat final : public WeightFormat {
+ public:
+  std::string name() const override { return "mae"; }
+
+  bool recognises(const ForeignModel& model) const override {
+    return model.find("decoder_pos_embed") != nullptr;
+  }
+
+ private:
+  ForeignModel foreign(const LoadedModel& model) const override {
+    return official_file(model, {}, "model");
+  }
+
+  std::set<std::string> says(const LoadedModel& /*model*/) const override { return {"pos_embed"}; }
+};
+
+}  // namespace
+
+FormatPtr mae_format() { return std::make_unique<MaeFormat>(); }
+
+}  // namespace previt

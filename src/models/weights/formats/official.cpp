@@ -1,0 +1,37 @@
+#include "models/weights/formats/formats.h"
+
+namespace previt {
+
+Naming official_naming() {
+  // clang-format off
+  static const RenameTable kTable = {
+      {"register_tokens", "reg_token"},    // DINOv2
+      {"*.gamma_1",       "*.ls1.gamma"},  // BEiT
+      {"*.gamma_2",       "*.ls2.gamma"},
+  };
+  // clang-format on
+  return {.table = kTable, .steps = {chunked_blocks(), packed_swiglu()}};
+}
+
+ForeignModel official_file(const LoadedModel& model,
+                           const Naming& naming,
+                           const std::string& key,
+                           const std::string& prefix) {
+  ForeignModel file;
+  file.key = key;
+  file.prefix = prefix;
+  file.network = to_foreign(naming, model.weights);
+  file.beside = to_foreign(naming, model.extra);
+  const auto& config = model.config;
+  const bool arguments =
+      config.is_object() && !config.contains("model_type") && !config.contains("architecture");
+  if (arguments) file.config = config;
+  file.pickled = true;
+  return file;
+}
+
+bool has_classifier(const ForeignModel& model) {
+  return to_own(official_naming(), model).backbone.contains("head.weight");
+}
+
+}  // namespace previt

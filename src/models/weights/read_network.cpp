@@ -1,0 +1,98 @@
+#include "models/weights/read_network.h"
+
+#include <torch/types.h>
+
+#include <utility>
+
+#include "error.h"
+#include "models/layers/pos_embed.h"
+#include "models/weights/foreign_config.h"
+#include "models/weights/infer_options.h"
+
+namespace previt {
+namespace {
+
+using nlohmann::json;
+
+// MAE's fixed positions, by which its bare encoder files are told from timm's.
+bool has_sincos_positions(const NamedTensors& weights, const VitOptions& o) {
+  const auto it = weights.find("pos_embed");
+  if (it == weights.end() || o.embed_dim % 4 != 0) return false;
+  const at::Tensor table =
+      sincos_positions(o.embed_dim, o.grid_height(), o.grid_width(), o.pos_embed_cls);
+  return it->second.numel() == table.numel() &&
+         torch::allclose(it->second.to(torch::kFloat).view_as(table), table, 0, 1e-5);
+}
+
+// A network without positions computes something else, unless it was made so.
+void require_positions(const ForeignModel& model, const VitOptions& o) {
+  const json& config = model.config;
+  const bool told = config.is_object() && config.contains("model_args") &&
+                    config["model_args"].is_object() &&
+                    config["model_args"].value("pos_embed", json()) == "none";
+  require(o.pos_embed != PosEmbed::none || o.rel_pos_bias != RelPosBias::none || told,
+          "{}: has no positions (pos_embed or relative tables); rotary ones, as DINOv3's, are not "
+          "supported",
+          model.place);
+}
+
+void require_no_other_parts(const NamedTensors& extra, const std::string& place) {
+  for (const auto& [name, tensor] : extra) {
+    require(!name.starts_with("norm_pre.") && !name.starts_with("rope"),
+            "{}: {} is no part of our Vision Transformer",
+            place,
+            name);
+  }
+}
+
+void require_channels(LoadedModel& model) {
+  const int64_t channels = model.options.in_channels;
+  require(channels == 1 || channels == 3,
+          "{}: sees {} channels; images are read as RGB (3) or made grey (1), not with others",
+          model.source,
+          channels);
+  if (static_cast<int64_t>(model.normalize.mean.size()) != channels) {
+    const std::vector<double> half(static_cast<size_t>(channels), 0.5);
+    model.normalize = {.mean = half, .std = half};
+  }
+}
+
+void require_real_numbers(const NamedTensors& weights, const std::string& place) {
+  for (const auto& [name, tensor] : weights) {
+    require(tensor.is_floating_point(),
+            "{}: {} holds whole numbers, as quantized weights do, which are not read",
+            place,
+            name);
+  }
+}
+
+}  // namespace
+
+LoadedModel read_network(const ForeignModel& foreign,
+                         const Naming& naming,
+                         ResizeConvention pos_resize,
+                         const LoadHints& hints) {
+  const std::string& place = foreign.place;
+  NamedWeights named = to_own(naming, foreign);
+  LoadedModel model;
+  model.source = place;
+  model.options =
+      infer_options(named.backbone, image_size_in(foreign.config), place, hints.image_size);
+  model.options.pos_resize = pos_resize;
+  require_positions(foreign, model.options);
+  require_no_other_parts(named.extra, place);
+  model.heads_told = model.options.rel_pos_bias != RelPosBias::none;
+  if (has_sincos_positions(named.backbone, model.options)) {
+    model.options.pos_embed = PosEmbed::sincos;
+    model.options.pos_resize = ResizeConvention::mae;
+  }
+  apply_config(foreign.config, model);
+  require_channels(model);
+  require_real_numbers(named.backbone, place);
+  model.weights = std::move(named.backbone);
+  model.extra = std::move(named.extra);
+  model.config = foreign.config;
+  return model;
+}
+
+}  // namespace previt

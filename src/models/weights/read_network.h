@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+#include "models/weights/foreign_model.h"
+#include "models/weights/load_model.h"
+#include "models/weights/naming.h"
+
+namespace previt {
+
+/// The way that all formats but our own share: names, then options from the shapes, then what a
+/// configuration says besides. Throws Error, led by the model's place.
+LoadedModel read_network(const ForeignModel& model,
+                         const Naming& naming,
+                         ResizeConvention pos_resize,
+                         const LoadHints& hints);
+
+}  // namespace previt

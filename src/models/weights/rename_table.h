@@ -1,0 +1,35 @@
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+namespace previt {
+
+/// How a code base calls a tensor, and how we do. In both patterns `#` stands for a number and `*`
+/// for any text, in the same order on both sides: {"encoder.layer.#.output.*", "blocks.#.fc2.*"}.
+struct Rename {
+  std::string foreign, own;
+};
+
+/// A code base's names ↔ ours. The first row that fits decides, in either direction; a name that no
+/// row fits stays as it is. Where several rows have the same pattern of ours, all of their foreign
+/// names are read, and the first is written.
+class RenameTable {
+ public:
+  RenameTable() = default;
+  RenameTable(std::initializer_list<Rename> rows) : rows_(rows) {}
+
+  /// The rows of a part under what stands before its names: a block's under the list of blocks.
+  RenameTable within(const std::string& foreign, const std::string& own) const;
+  /// The rows of both, these first.
+  RenameTable operator+(const RenameTable& other) const;
+
+  std::string to_own(const std::string& name) const;
+  std::string to_foreign(const std::string& name) const;
+
+ private:
+  std::vector<Rename> rows_;
+};
+
+}  // namespace previt

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "models/weights/foreign_model.h"
+#include "models/weights/load_model.h"
+#include "models/weights/naming.h"
+
+namespace previt {
+
+/// How one code base stores Vision Transformers. A format is one file in formats/ and one line in
+/// weight_formats().
+class WeightFormat {
+ public:
+  virtual ~WeightFormat() = default;
+
+  virtual std::string name() const = 0;
+
+  /// The weight by which a network of this code base is found in a state_dict.
+  virtual std::string patch_embed() const { return kPatchEmbed; }
+
+  /// Formats are asked in the order of weight_formats(): one that differs from another in little
+  /// is asked before it.
+  virtual bool recognises(const ForeignModel& model) const = 0;
+
+  /// The names that are read. By default all that official code writes, whichever it is: files mix
+  /// them.
+  virtual Naming naming() const;
+
+  /// How this code base resizes positions (VitOptions::pos_resize).
+  virtual ResizeConvention pos_resize(const ForeignModel& /*model*/) const {
+    return ResizeConvention::mae;
+  }
+
+  /// Throws Error, led by the model's place, for what our Vision Transformer would only half use.
+  virtual LoadedModel read(const ForeignModel& model, const LoadHints& hints) const;
+
+  /// The model's weights and `extra` (our own files hold weights alone) in this code base's terms,
+  /// which read understands as the same options and tensors. Throws Error for an option that the code base has not, or that would be
+  /// read as another.
+  ForeignModel write(const LoadedModel& model) const;
+
+ protected:
+  /// What write returns; the model's options are resolved and among those of says().
+  virtual ForeignModel foreign(const LoadedModel& model) const = 0;
+
+  /// The options (VitOptions' fields) that the code base has a choice in, besides the sizes. All
+  /// others must have their default values.
+  virtual std::set<std::string> says(const LoadedModel& model) const = 0;
+};
+
+/// All formats in the order in which they are asked.
+const std::vector<std::unique_ptr<WeightFormat>>& weight_formats();
+
+/// The first that recognises the model.
+const WeightFormat& format_of(const ForeignModel& model);
+
+/// By its name. Throws UsageError that lists them.
+const WeightFormat& format_named(const std::string& name);
+
+}  // namespace previt
