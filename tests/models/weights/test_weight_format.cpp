@@ -193,7 +193,7 @@ LoadedModel through_files(const ForeignModel& files) {
 }
 
 void refuse(const std::string& format, const Change& change, const std::string& why) {
-  const LoadedModel model = model_of({format, "mae", change});
+  const LoadedModel model = model_of({format, ResizeConvention::mae, change});
   CHECK_THROWS_WITH(format_named(format).write(model), why);
 }
 
@@ -257,7 +257,7 @@ TEST_CASE("what a code base hasn't, or would be read as something else, isn't wr
       "hugging_face: DINOv2's networks have LayerScale");
   CHECK_THROWS_WITH(format_named("keras"),
                     ContainsSubstring("there are hugging_face, previt, mae"));
-  CHECK_NOTHROW(format_named("timm").write(model_of({"timm", "timm", plain})));
+  CHECK_NOTHROW(format_named("timm").write(model_of({"timm", ResizeConvention::timm, plain})));
 }
 
 }  // namespace previt
