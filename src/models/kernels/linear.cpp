@@ -31,8 +31,12 @@ std::vector<int64_t> with_last(const at::Tensor& x, int64_t width) {
   return shape;
 }
 
-// NOTE [Operands] The functions take a weight twice: as the parameter that its gradient belongs to,
-// and as its values in the compute type, which the matmuls read, forward and backward.
+// The functions take a weight twice: as the parameter that its gradient belongs to, and as its
+// values in the compute type, which the matmuls read, forward and backward.
+at::Tensor values_of(const at::Tensor& weight, WeightCopy* copy) {
+  const at::ScalarType type = compute_type();
+  return copy != nullptr ? copy->of(weight, type) : weight.detach().to(type);
+}
 
 // What both functions keep: the input's rows in the compute type (its gradient needs the weight's
 // values, the weight's gradient needs the rows), and how to shape what they return.
@@ -131,9 +135,8 @@ at::Tensor plain_linear(const at::Tensor& x,
                         const at::Tensor& bias,
                         WeightCopy* copy) {
   const at::ScalarType type = compute_type();
-  const at::Tensor w = weight.scalar_type() == type
-                           ? weight
-                           : ValuesOf::apply(weight, weight_as(type, weight, copy));
+  const at::Tensor w =
+      weight.scalar_type() == type ? weight : ValuesOf::apply(weight, values_of(weight, copy));
   return at::linear(x.to(type), w, bias.defined() ? bias.to(type) : bias);
 }
 
@@ -144,7 +147,7 @@ at::Tensor linear(const at::Tensor& x,
                   const at::Tensor& bias,
                   WeightCopy* copy) {
   if (!use_cpu_kernels(x)) return plain_linear(x, weight, bias, copy);
-  return LinearCpu::apply(x, weight, maybe(bias), weight_as(compute_type(), weight, copy));
+  return LinearCpu::apply(x, weight, maybe(bias), values_of(weight, copy));
 }
 
 at::Tensor linear_gelu(const at::Tensor& x,
@@ -152,7 +155,7 @@ at::Tensor linear_gelu(const at::Tensor& x,
                        const at::Tensor& bias,
                        WeightCopy* copy) {
   if (!use_cpu_kernels(x)) return at::gelu(plain_linear(x, weight, bias, copy));
-  const at::Tensor values = weight_as(compute_type(), weight, copy);
+  const at::Tensor values = values_of(weight, copy);
   return at::GradMode::is_enabled() ? LinearGeluCpu::apply(x, weight, maybe(bias), values)
                                     : linear_gelu_without_gradient(x, values, bias);
 }

@@ -33,8 +33,4 @@ void WeightCopy::changed(const at::Tensor& weight) {
   if (!weight.is_inference()) weight.unsafeGetTensorImpl()->bump_version();
 }
 
-at::Tensor weight_as(at::ScalarType type, const at::Tensor& weight, WeightCopy* copy) {
-  return copy != nullptr ? copy->of(weight, type) : weight.detach().to(type);
-}
-
 }  // namespace previt

@@ -35,7 +35,4 @@ class WeightCopy {
   at::Tensor copy_;
 };
 
-/// As WeightCopy::of, or for a weight whose layer keeps no copy (null) converted at each call.
-at::Tensor weight_as(at::ScalarType type, const at::Tensor& weight, WeightCopy* copy);
-
 }  // namespace previt
