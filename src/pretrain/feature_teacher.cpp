@@ -5,7 +5,7 @@
 
 #include "error.h"
 #include "log.h"
-#include "models/vit_products.h"
+#include "models/vit_macs.h"
 #include "models/weights/load_model.h"
 #include "models/weights/weights.h"
 
@@ -56,10 +56,10 @@ at::Tensor FeatureTeacher::features(const at::Tensor& pixels, int64_t rows, int6
       .to(torch::kFloat32);
 }
 
-double FeatureTeacher::products(int64_t rows, int64_t columns) const {
+double FeatureTeacher::macs(int64_t rows, int64_t columns) const {
   VitOptions all = vit_->options();
   all.pool = Pooling::avg;  // all tokens of the last block are read
-  return pooled_products(all, rows * all.patch_size, columns * all.patch_size);
+  return pooled_macs(all, rows * all.patch_size, columns * all.patch_size);
 }
 
 }  // namespace previt

@@ -23,8 +23,8 @@ class FeatureTeacher : public torch::nn::Module {
   /// pixels in [0, 1] [B, C, H, W] → float32 [B, rows · columns, dim].
   at::Tensor features(const at::Tensor& pixels, int64_t rows, int64_t columns);
 
-  /// Multiply-adds for one image seen so.
-  double products(int64_t rows, int64_t columns) const;
+  /// Multiply-adds (MACs) for one image seen so.
+  double macs(int64_t rows, int64_t columns) const;
 
  private:
   std::shared_ptr<Vit> vit_;

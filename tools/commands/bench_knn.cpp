@@ -15,7 +15,7 @@
 namespace previt::cli {
 namespace {
 
-constexpr int64_t kPlainBlock = 256;  // queries whose products with all features are held at a time
+constexpr int64_t kPlainBlock = 256;  // queries that are compared with all features at a time
 
 double milliseconds(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
@@ -24,12 +24,12 @@ double milliseconds(const std::function<void()>& work) {
       .count();
 }
 
-// What anyone would write: the products of a block of queries with all features, then top-k.
+// What anyone would write: the similarities of a block of queries to all features, then top-k.
 at::Tensor plain_search(const at::Tensor& train, const at::Tensor& queries, int64_t k) {
   at::Tensor ids = torch::empty({queries.size(0), k}, torch::kLong);
   for (int64_t first = 0; first < queries.size(0); first += kPlainBlock) {
-    const at::Tensor products = torch::mm(queries.slice(0, first, first + kPlainBlock), train.t());
-    ids.slice(0, first, first + kPlainBlock).copy_(std::get<1>(products.topk(k, 1)));
+    const at::Tensor similar = torch::mm(queries.slice(0, first, first + kPlainBlock), train.t());
+    ids.slice(0, first, first + kPlainBlock).copy_(std::get<1>(similar.topk(k, 1)));
   }
   return ids;
 }

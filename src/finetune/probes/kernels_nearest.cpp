@@ -13,7 +13,7 @@ namespace previt {
 namespace {
 
 // A thread searches whole blocks of queries by itself, so none waits for another, and a block of
-// products is still in its cache when it is looked through.
+// similarities is still in its cache when it is looked through.
 constexpr int64_t kQueryBlock = 256, kTrainBlock = 1024;
 constexpr int64_t kStrip = 64;  // values that are compared before any branch
 
@@ -94,11 +94,11 @@ void nearest_on_cpu(const at::Tensor& train,
       const at::Tensor some = queries.slice(0, first, first + kQueryBlock);
       std::vector<TopK> best(static_cast<size_t>(some.size(0)), TopK(k));
       for (int64_t from = 0; from < rows; from += kTrainBlock) {
-        const at::Tensor products = at::mm(some, train.slice(0, from, from + kTrainBlock).t());
-        const auto* values = products.const_data_ptr<float>();
+        const at::Tensor similar = at::mm(some, train.slice(0, from, from + kTrainBlock).t());
+        const auto* values = similar.const_data_ptr<float>();
         for (int64_t q = 0; q < some.size(0); ++q) {
-          best[static_cast<size_t>(q)].add(values + q * products.size(1),
-                                           products.size(1),
+          best[static_cast<size_t>(q)].add(values + q * similar.size(1),
+                                           similar.size(1),
                                            from,
                                            excluded < 0 ? -1 : excluded + first + q);
         }

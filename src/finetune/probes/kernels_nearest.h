@@ -6,7 +6,7 @@
 
 namespace previt {
 
-/// The k columns of largest product train · query for each query, on the CPU: similarities [Q, k]
+/// The k rows most similar to each query, by the dot product, on the CPU: similarities [Q, k]
 /// float32, largest first, and ids [Q, k] int64. train [N, D], queries [Q, D] contiguous float32.
 /// excluded: the row that query 0 must not find, query i's being i more; negative: none. Among
 /// equals the smaller row comes first, so the result does not depend on the threads. Every query

@@ -36,15 +36,15 @@ void search_block(const at::Tensor& train,
   at::Tensor values, ids;
   for (int64_t first = 0; first < train.size(0); first += kTrainBlock) {
     const at::Tensor rows = train.slice(0, first, first + kTrainBlock);
-    at::Tensor products = torch::mm(queries, rows.t());
+    at::Tensor similar = torch::mm(queries, rows.t());
     if (excluded >= 0) {
       const at::Tensor own = torch::arange(
           excluded, excluded + queries.size(0), queries.options().dtype(torch::kLong));
       const at::Tensor columns =
           torch::arange(first, first + rows.size(0), queries.options().dtype(torch::kLong));
-      products.masked_fill_(own.unsqueeze(1) == columns, -INFINITY);
+      similar.masked_fill_(own.unsqueeze(1) == columns, -INFINITY);
     }
-    auto [value, id] = products.topk(std::min(k, rows.size(0)), 1);
+    auto [value, id] = similar.topk(std::min(k, rows.size(0)), 1);
     id = id + first;
     values = values.defined() ? torch::cat({values, value}, 1) : value;
     ids = ids.defined() ? torch::cat({ids, id}, 1) : id;

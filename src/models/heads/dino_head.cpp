@@ -2,9 +2,7 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "models/kernels/kernels.h"
 #include "models/kernels/precision.h"
-#include "models/kernels/weights.h"
 #include "models/layers/batch_norm.h"
 #include "models/layers/init.h"
 #include "models/layers/linear.h"
@@ -21,37 +19,36 @@ struct WeightNormedLinear : torch::autograd::Function<WeightNormedLinear> {
                             const at::Tensor& x,
                             const at::Tensor& v,
                             const at::Tensor& g,
+                            const at::Tensor& values,  // of v, in the compute type
                             bool frozen) {
-    const at::ScalarType type = compute_type();
-    const at::Tensor rows = x.to(type), product = at::mm(rows, weight_as(v, type).t());
+    const at::Tensor rows = x.to(values.scalar_type()), sums = at::mm(rows, values.t());
     const at::Tensor length = v.norm(2, 1);  // [K]
     const at::Tensor scale = g.flatten() / length;
-    ctx->save_for_backward({rows, v, product, length, scale});
+    ctx->save_for_backward({rows, v, values, sums, length, scale});
     ctx->saved_data["type"] = x.scalar_type();
     ctx->saved_data["frozen"] = frozen;
-    return product.to(at::kFloat) * scale;
+    return sums.to(at::kFloat) * scale;
   }
 
   // With s = g / ‖v‖ and y = s · (x vᵀ): dx = (s dy) v, dv = (s dy)ᵀ x - v · ds s / ‖v‖² and
   // dg = ds / ‖v‖, where ds sums dy · (x vᵀ) over the rows.
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor &rows = saved[0], &v = saved[1], &product = saved[2];
-    const at::Tensor &length = saved[3], &scale = saved[4], &dy = grads[0];
+    const at::Tensor &rows = saved[0], &v = saved[1], &values = saved[2], &sums = saved[3];
+    const at::Tensor &length = saved[4], &scale = saved[5], &dy = grads[0];
     const at::Tensor scaled = (dy * scale).to(rows.scalar_type());
     at::Tensor dx, dv, dg;
     if (ctx->needs_input_grad(0)) {
-      dx = at::mm(scaled, weight_as(v, rows.scalar_type()))
-               .to(ctx->saved_data["type"].toScalarType());
+      dx = at::mm(scaled, values).to(ctx->saved_data["type"].toScalarType());
     }
-    if (ctx->saved_data["frozen"].toBool()) return {dx, {}, {}, {}};
-    const at::Tensor ds = (dy * product.to(at::kFloat)).sum(0);
+    if (ctx->saved_data["frozen"].toBool()) return {dx, {}, {}, {}, {}};
+    const at::Tensor ds = (dy * sums.to(at::kFloat)).sum(0);
     if (ctx->needs_input_grad(1)) {
       dv = at::mm(scaled.t(), rows).to(at::kFloat);
       dv.addcmul_(v.detach(), (ds * scale / length.square()).unsqueeze(1), -1);
     }
     if (ctx->needs_input_grad(2)) dg = (ds / length).unsqueeze(1);
-    return {dx, dv, dg, {}};
+    return {dx, dv, dg, {}, {}};
   }
 };
 
@@ -66,11 +63,9 @@ void visit(FieldVisitor& v, DinoHeadOptions& o) {
   v.field("norm_last_layer", o.norm_last_layer, "keep the prototypes at length 1");
 }
 
-at::Tensor weight_normed_linear(const at::Tensor& x,
-                                const at::Tensor& v,
-                                const at::Tensor& g,
-                                bool frozen) {
-  return WeightNormedLinear::apply(x, v, g, frozen);
+at::Tensor weight_normed_linear(
+    const at::Tensor& x, const at::Tensor& v, const at::Tensor& g, bool frozen, WeightCopy& copy) {
+  return WeightNormedLinear::apply(x, v, g, copy.of(v, compute_type()), frozen);
 }
 
 DinoHead::DinoHead(int64_t in_dim, const DinoHeadOptions& options) {
@@ -81,13 +76,13 @@ DinoHead::DinoHead(int64_t in_dim, const DinoHeadOptions& options) {
   weight_v = last.v;
 }
 
-double DinoHead::products(int64_t in_dim, const DinoHeadOptions& o) {
+double DinoHead::macs(int64_t in_dim, const DinoHeadOptions& o) {
   const int64_t first = o.layers == 1 ? o.bottleneck_dim : o.hidden_dim;
-  int64_t products = in_dim * first + o.bottleneck_dim * o.out_dim;
+  int64_t macs = in_dim * first + o.bottleneck_dim * o.out_dim;
   if (o.layers > 1) {
-    products += o.hidden_dim * (o.hidden_dim * (o.layers - 2) + o.bottleneck_dim);
+    macs += o.hidden_dim * (o.hidden_dim * (o.layers - 2) + o.bottleneck_dim);
   }
-  return static_cast<double>(products);
+  return static_cast<double>(macs);
 }
 
 // Names as in the official Sequential, whose GELUs count too; a single layer is no Sequential.
@@ -128,21 +123,22 @@ DinoHead::Prototypes DinoHead::add_prototypes(const std::string& name,
 
 at::Tensor DinoHead::compare(const at::Tensor& rows,
                              const at::Tensor& v,
-                             const at::Tensor& g) const {
-  return weight_normed_linear(rows, v, g, frozen_);
+                             const at::Tensor& g,
+                             WeightCopy& copy) const {
+  return weight_normed_linear(rows, v, g, frozen_, copy);
 }
 
 at::Tensor DinoHead::bottleneck(const at::Tensor& features) {
   at::Tensor x = features;
   for (size_t i = 0; i + 1 < linears_.size(); ++i) {
-    x = norms_.empty() ? linear_gelu(x, linears_[i]->weight, linears_[i]->bias)
+    x = norms_.empty() ? linears_[i]->forward_gelu(x)
                        : torch::gelu(norms_[i]->forward(linears_[i]->forward(x)));
   }
   return unit_length(linears_.back()->forward(x).to(torch::kFloat32));
 }
 
 at::Tensor DinoHead::forward(const at::Tensor& features) {
-  return compare(bottleneck(features), weight_v, weight_g);
+  return compare(bottleneck(features), weight_v, weight_g, weight_v_copy_);
 }
 
 }  // namespace previt

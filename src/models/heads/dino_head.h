@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "models/kernels/weight_copy.h"
 #include "options.h"
 
 namespace previt {
@@ -35,8 +36,8 @@ class DinoHead : public torch::nn::Module {
  public:
   DinoHead(int64_t in_dim, const DinoHeadOptions& options);
 
-  /// Multiply-adds of a row, for GFLOP/s.
-  static double products(int64_t in_dim, const DinoHeadOptions& options);
+  /// Multiply-adds (MACs) of a row, as in vit_macs.h.
+  static double macs(int64_t in_dim, const DinoHeadOptions& options);
 
   /// [R, D] → rows of length 1, float32 [R, C].
   at::Tensor bottleneck(const at::Tensor& features);
@@ -53,9 +54,14 @@ class DinoHead : public torch::nn::Module {
   struct Prototypes {
     at::Tensor g, v;
   };
-  // Logits of rows [R, C].
-  at::Tensor compare(const at::Tensor& rows, const at::Tensor& v, const at::Tensor& g) const;
+  // Logits of rows [R, C]; copy: of v.
+  at::Tensor compare(const at::Tensor& rows,
+                     const at::Tensor& v,
+                     const at::Tensor& g,
+                     WeightCopy& copy) const;
   Prototypes add_prototypes(const std::string& name, int64_t count, const DinoHeadOptions& options);
+
+  mutable WeightCopy weight_v_copy_;
 
  private:
   void add_mlp(int64_t in_dim, const DinoHeadOptions& options);
@@ -66,11 +72,10 @@ class DinoHead : public torch::nn::Module {
 };
 
 /// x Wᵀ with W = g · v / ‖v‖ by rows (weight normalisation): x [R, C], v [K, C], g [K, 1] →
-/// float32 [R, K]. The product with v is in compute_type(); W itself is never made, the lengths of
-/// its rows scale the product. When frozen, v and g get no gradient.
-at::Tensor weight_normed_linear(const at::Tensor& x,
-                                const at::Tensor& v,
-                                const at::Tensor& g,
-                                bool frozen = false);
+/// float32 [R, K]. The matmul with v is in compute_type(); W itself is never made, the lengths of
+/// its rows scale the result. When frozen, v and g get no gradient. copy: what the layer keeps of
+/// v.
+at::Tensor weight_normed_linear(
+    const at::Tensor& x, const at::Tensor& v, const at::Tensor& g, bool frozen, WeightCopy& copy);
 
 }  // namespace previt

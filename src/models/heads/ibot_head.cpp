@@ -14,11 +14,12 @@ IbotHead::IbotHead(int64_t in_dim,
 }
 
 at::Tensor IbotHead::cls_logits(const at::Tensor& rows) const {
-  return compare(rows, weight_v, weight_g);
+  return compare(rows, weight_v, weight_g, weight_v_copy_);
 }
 
 at::Tensor IbotHead::patch_logits(const at::Tensor& rows) const {
-  return compare(rows, patch_v, patch_g);
+  WeightCopy& copy = patch_v.is_same(weight_v) ? weight_v_copy_ : patch_v_copy_;
+  return compare(rows, patch_v, patch_g, copy);
 }
 
 }  // namespace previt

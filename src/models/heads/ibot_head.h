@@ -15,6 +15,9 @@ class IbotHead : public DinoHead {
   at::Tensor patch_logits(const at::Tensor& rows) const;
 
   at::Tensor patch_g, patch_v;  ///< with a shared head those of last_layer
+
+ private:
+  mutable WeightCopy patch_v_copy_;
 };
 
 }  // namespace previt

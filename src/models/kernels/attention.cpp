@@ -8,10 +8,10 @@
 
 #include <cmath>
 
-#include "models/kernels/heads.h"
+#include "models/kernels/head_attention.h"
 #include "models/kernels/kernels.h"
+#include "models/kernels/padded_rows.h"
 #include "models/kernels/precision.h"
-#include "models/kernels/products.h"
 
 namespace previt {
 namespace {
@@ -54,69 +54,137 @@ HeadRows<T> part_of(const at::Tensor& x, int64_t parts, int64_t part, int64_t he
       reinterpret_cast<T*>(x.data_ptr()) + part * width, x.stride(0), x.stride(1), width / heads};
 }
 
-// q [B, M, D], kv [B, N, parts·D] whose last two parts are the keys and values: with all three
-// parts of one tensor, q and kv are the same.
-struct Packed {
-  at::Tensor q, kv;
-  int64_t heads, parts;
-  int64_t q_parts() const { return parts == 3 ? 3 : 1; }
-  int64_t dim() const { return kv.size(2) / parts; }
+// Queries, keys and values, or their gradients, as heads.
+template <class T>
+struct Qkv {
+  HeadRows<T> q, k, v;
 };
 
-HeadAttention problem(const Packed& x, const at::Tensor& bias, const at::Tensor& log_sums) {
+template <class T>
+Qkv<T> packed(const at::Tensor& qkv, int64_t heads) {
+  return {part_of<T>(qkv, 3, 0, heads), part_of<T>(qkv, 3, 1, heads), part_of<T>(qkv, 3, 2, heads)};
+}
+
+template <class T>
+Qkv<T> apart(const at::Tensor& q, const at::Tensor& kv, int64_t heads) {
+  return {part_of<T>(q, 1, 0, heads), part_of<T>(kv, 2, 0, heads), part_of<T>(kv, 2, 1, heads)};
+}
+
+// out, or its gradient, says how many images and queries there are, and how wide they are. bias is
+// undefined or contiguous float32 [H, M, N].
+HeadAttention problem(const Qkv<const Bf16>& x,
+                      const at::Tensor& out,
+                      int64_t keys,
+                      const at::Tensor& bias,
+                      const at::Tensor& log_sums) {
   HeadAttention a;
-  a.batch = x.q.size(0);
-  a.heads = x.heads;
-  a.queries = x.q.size(1);
-  a.keys = x.kv.size(1);
-  a.width = x.dim() / x.heads;
+  a.batch = out.size(0);
+  a.heads = log_sums.size(1);
+  a.queries = out.size(1);
+  a.keys = keys;
+  a.width = out.size(2) / a.heads;
   a.scale = static_cast<float>(1 / std::sqrt(static_cast<double>(a.width)));
-  a.q = part_of<const Bf16>(x.q, x.q_parts(), 0, x.heads);
-  a.k = part_of<const Bf16>(x.kv, x.parts, x.parts - 2, x.heads);
-  a.v = part_of<const Bf16>(x.kv, x.parts, x.parts - 1, x.heads);
+  a.q = x.q;
+  a.k = x.k;
+  a.v = x.v;
   if (bias.defined()) a.bias = {bias.const_data_ptr<float>(), 0, a.keys, a.queries * a.keys};
   a.log_sums = log_sums.mutable_data_ptr<float>();
   return a;
 }
 
-// q and kv are bfloat16 and contiguous, bias is undefined or contiguous float32 [H, M, N].
-struct AttentionCpu : torch::autograd::Function<AttentionCpu> {
+struct Attended {
+  at::Tensor out, log_sums;
+};
+
+Attended attended(const Qkv<const Bf16>& x,
+                  at::IntArrayRef shape,
+                  int64_t keys,
+                  const at::Tensor& bias,
+                  int64_t heads,
+                  const at::TensorOptions& options) {
+  const Attended made{PaddedRows(shape, options).view(),
+                      at::empty({shape[0], heads, shape[1]}, options.dtype(at::kFloat))};
+  problem(x, made.out, keys, bias, made.log_sums).forward(part_of<Bf16>(made.out, 1, 0, heads));
+  return made;
+}
+
+// Writes the gradients of x to dx, and returns that of the bias where it is asked for.
+at::Tensor attended_backward(const Qkv<const Bf16>& x,
+                             const at::Tensor& gradient,
+                             int64_t keys,
+                             const at::Tensor& bias,
+                             bool bias_gradient,
+                             const at::Tensor& log_sums,
+                             const Qkv<Bf16>& dx) {
+  const at::Tensor dout = gradient.to(at::kBFloat16).contiguous();
+  const at::Tensor dbias = bias_gradient ? at::zeros_like(bias) : at::Tensor();
+  problem(x, dout, keys, bias, log_sums)
+      .backward(part_of<const Bf16>(dout, 1, 0, log_sums.size(1)),
+                dx.q,
+                dx.k,
+                dx.v,
+                dbias.defined() ? dbias.mutable_data_ptr<float>() : nullptr);
+  return dbias;
+}
+
+// qkv [B, N, 3·D] is bfloat16 and contiguous.
+struct SelfAttentionCpu : torch::autograd::Function<SelfAttentionCpu> {
   static at::Tensor forward(AutogradContext* ctx,
-                            const at::Tensor& q,
-                            const at::Tensor& kv,
+                            const at::Tensor& qkv,
                             const std::optional<at::Tensor>& given_bias,
-                            int64_t heads,
-                            int64_t parts) {
+                            int64_t heads) {
     const at::Tensor bias = given_bias.value_or(at::Tensor());
-    const Packed x{q, kv, heads, parts};
-    const at::Tensor log_sums =
-        at::empty({q.size(0), heads, q.size(1)}, q.options().dtype(at::kFloat));
-    const at::Tensor out = empty_rows({q.size(0), q.size(1), x.dim()}, q.options());
-    problem(x, bias, log_sums).forward(part_of<Bf16>(out, 1, 0, heads));
-    ctx->save_for_backward({q, kv, bias, log_sums});
-    ctx->saved_data["heads"] = heads;
-    ctx->saved_data["parts"] = parts;
+    const auto [out, log_sums] = attended(packed<const Bf16>(qkv, heads),
+                                          {qkv.size(0), qkv.size(1), qkv.size(2) / 3},
+                                          qkv.size(1),
+                                          bias,
+                                          heads,
+                                          qkv.options());
+    ctx->save_for_backward({qkv, bias, log_sums});
     return out;
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor& bias = saved[2];
-    const Packed x{
-        saved[0], saved[1], ctx->saved_data["heads"].toInt(), ctx->saved_data["parts"].toInt()};
-    const at::Tensor dout = grads[0].to(at::kBFloat16).contiguous();
-    const at::Tensor dkv = empty_rows(x.kv.sizes(), x.kv.options());
-    const bool shared = x.parts == 3;
-    const at::Tensor dq = shared ? dkv : at::empty_like(x.q);
-    at::Tensor dbias;
-    if (bias.defined() && ctx->needs_input_grad(2)) dbias = at::zeros_like(bias);
-    problem(x, bias, saved[3])
-        .backward(part_of<const Bf16>(dout, 1, 0, x.heads),
-                  part_of<Bf16>(dq, x.q_parts(), 0, x.heads),
-                  part_of<Bf16>(dkv, x.parts, x.parts - 2, x.heads),
-                  part_of<Bf16>(dkv, x.parts, x.parts - 1, x.heads),
-                  dbias.defined() ? dbias.mutable_data_ptr<float>() : nullptr);
-    // One tensor for all three parts was given once, as kv; q then stands for its values only.
-    return {shared ? at::Tensor() : dq, dkv, dbias, at::Tensor(), at::Tensor()};
+    const at::Tensor &qkv = saved[0], &bias = saved[1], &log_sums = saved[2];
+    const int64_t heads = log_sums.size(1);
+    const at::Tensor dqkv = PaddedRows(qkv.sizes(), qkv.options()).view();
+    const at::Tensor dbias = attended_backward(packed<const Bf16>(qkv, heads),
+                                               grads[0],
+                                               qkv.size(1),
+                                               bias,
+                                               bias.defined() && ctx->needs_input_grad(1),
+                                               log_sums,
+                                               packed<Bf16>(dqkv, heads));
+    return {dqkv, dbias, at::Tensor()};
+  }
+};
+
+// q [B, M, D] and kv [B, N, 2·D] are bfloat16 and contiguous.
+struct CrossAttentionCpu : torch::autograd::Function<CrossAttentionCpu> {
+  static at::Tensor forward(AutogradContext* ctx,
+                            const at::Tensor& q,
+                            const at::Tensor& kv,
+                            const std::optional<at::Tensor>& given_bias,
+                            int64_t heads) {
+    const at::Tensor bias = given_bias.value_or(at::Tensor());
+    const auto [out, log_sums] =
+        attended(apart<const Bf16>(q, kv, heads), q.sizes(), kv.size(1), bias, heads, q.options());
+    ctx->save_for_backward({q, kv, bias, log_sums});
+    return out;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor &q = saved[0], &kv = saved[1], &bias = saved[2], &log_sums = saved[3];
+    const int64_t heads = log_sums.size(1);
+    const at::Tensor dkv = PaddedRows(kv.sizes(), kv.options()).view(), dq = at::empty_like(q);
+    const at::Tensor dbias = attended_backward(apart<const Bf16>(q, kv, heads),
+                                               grads[0],
+                                               kv.size(1),
+                                               bias,
+                                               bias.defined() && ctx->needs_input_grad(2),
+                                               log_sums,
+                                               apart<Bf16>(dq, dkv, heads));
+    return {dq, dkv, dbias, at::Tensor()};
   }
 };
 
@@ -127,25 +195,26 @@ bool fits_heads(const at::Tensor& q, int64_t keys, const at::Tensor& bias) {
          q.size(1) * keys <= 1024 * 1024;
 }
 
-at::Tensor attend_heads(const at::Tensor& q,
-                        const at::Tensor& kv,
-                        const at::Tensor& bias,
-                        int64_t heads,
-                        int64_t parts) {
-  std::optional<at::Tensor> whole;
-  if (bias.defined()) {
-    const at::Tensor one = bias.dim() == 4 ? bias[0] : bias;
-    whole = one.to(at::kFloat).expand({heads, q.size(1), kv.size(1)}).contiguous();
-  }
-  const at::Tensor values = kv.to(at::kBFloat16).contiguous();
-  const at::Tensor queries = parts == 3 ? values.detach() : q.to(at::kBFloat16).contiguous();
-  return AttentionCpu::apply(queries, values, whole, heads, parts);
+at::Tensor as_heads_need(const at::Tensor& x) { return x.to(at::kBFloat16).contiguous(); }
+
+// A bias that all images share as contiguous float32 [H, M, N], none as none.
+std::optional<at::Tensor> whole_bias(const at::Tensor& bias,
+                                     int64_t heads,
+                                     int64_t queries,
+                                     int64_t keys) {
+  if (!bias.defined()) return std::nullopt;
+  const at::Tensor one = bias.dim() == 4 ? bias[0] : bias;
+  return one.to(at::kFloat).expand({heads, queries, keys}).contiguous();
 }
 
 }  // namespace
 
 at::Tensor self_attention(const at::Tensor& qkv, int64_t heads, const at::Tensor& bias) {
-  if (fits_heads(qkv, qkv.size(1), bias)) return attend_heads(qkv, qkv, bias, heads, 3);
+  const int64_t tokens = qkv.size(1);
+  if (fits_heads(qkv, tokens, bias)) {
+    return SelfAttentionCpu::apply(
+        as_heads_need(qkv), whole_bias(bias, heads, tokens, tokens), heads);
+  }
   const auto parts = split_heads(qkv.to(compute_type()), 3, heads);
   return attend(parts[0], parts[1], parts[2], bias);
 }
@@ -154,7 +223,10 @@ at::Tensor cross_attention(const at::Tensor& q,
                            const at::Tensor& kv,
                            int64_t heads,
                            const at::Tensor& bias) {
-  if (fits_heads(q, kv.size(1), bias)) return attend_heads(q, kv, bias, heads, 2);
+  if (fits_heads(q, kv.size(1), bias)) {
+    return CrossAttentionCpu::apply(
+        as_heads_need(q), as_heads_need(kv), whole_bias(bias, heads, q.size(1), kv.size(1)), heads);
+  }
   const auto parts = split_heads(kv.to(compute_type()), 2, heads);
   return attend(split_heads(q.to(compute_type()), 1, heads)[0], parts[0], parts[1], bias);
 }

@@ -204,8 +204,8 @@ SmallGemm small_gemm(GemmLevel level) {
   return generic_gemm;
 }
 
-GemmSteps gemm_steps(GemmLevel level) {
-  return level == GemmLevel::kAmx ? GemmSteps{16, 32} : GemmSteps{8, 2};
+TileMultiples tile_multiples(GemmLevel level) {
+  return level == GemmLevel::kAmx ? TileMultiples{16, 32} : TileMultiples{8, 2};
 }
 
 GemmScope::GemmScope(GemmLevel level) : level_(level) {

@@ -8,8 +8,8 @@ namespace previt {
 
 /// C [m, n] = A B for bfloat16 operands with float32 sums, one thread, sizes that fit a core's
 /// cache. a: rows of k values, `lda` apart. b: pairs of rows, dword (j, c) = (B[2j][c],
-/// B[2j+1][c]), its rows `ldb` dwords apart. m and k are multiples of what gemm_steps() says, n of
-/// 16.
+/// B[2j+1][c]), its rows `ldb` dwords apart. m and k are multiples of what tile_multiples() says, n
+/// of 16.
 using SmallGemm = void (*)(const simd::Bf16* a,
                            int64_t lda,
                            const uint32_t* b,
@@ -28,12 +28,12 @@ GemmLevel best_gemm_level();
 SmallGemm small_gemm(GemmLevel level);
 
 /// What the rows of C and the length of a sum of small_gemm(level) are multiples of.
-struct GemmSteps {
+struct TileMultiples {
   int64_t rows, inner;
 };
-GemmSteps gemm_steps(GemmLevel level);
+TileMultiples tile_multiples(GemmLevel level);
 
-/// Holds what a thread needs while it calls a level's product (AMX: the tiles' shapes).
+/// Holds what a thread needs while it calls a level's SmallGemm (AMX: the tiles' shapes).
 class GemmScope {
  public:
   explicit GemmScope(GemmLevel level);

@@ -6,7 +6,7 @@
 
 namespace previt::loops {
 
-// NOTE [Layouts] The second operand of a product (gemm.h) holds in one dword two values
+// NOTE [Layouts] The second operand of a matmul (gemm.h) holds in one dword two values
 // that are neighbours along the summed index. Rows X [n, width] are needed in four layouts:
 //
 //   - rows: the first operand of a sum over width, where they are or copied into padding;

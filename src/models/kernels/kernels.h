@@ -6,15 +6,24 @@
 
 namespace previt {
 
+class WeightCopy;
+
 // The differentiable operations that a transformer spends its time in. Inputs may be float32 or the
 // compute type; weights are the float32 parameters. Results come in compute_type(). Each picks the
 // fastest implementation for device, type and length, and equals the plain formula in float32.
 
-/// x [..., I], weight [O, I], bias [O] or undefined → x weightᵀ + bias, [..., O].
-at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
+/// x [..., I], weight [O, I], bias [O] or undefined → x weightᵀ + bias, [..., O]. copy: what the
+/// weight's layer keeps of it in the compute type; null: the weight is converted at each call.
+at::Tensor linear(const at::Tensor& x,
+                  const at::Tensor& weight,
+                  const at::Tensor& bias = {},
+                  WeightCopy* copy = nullptr);
 
-/// gelu(linear(x, weight, bias)) with the exact (erf) GELU.
-at::Tensor linear_gelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+/// gelu(linear(x, weight, bias, copy)) with the exact (erf) GELU.
+at::Tensor linear_gelu(const at::Tensor& x,
+                       const at::Tensor& weight,
+                       const at::Tensor& bias,
+                       WeightCopy* copy = nullptr);
 
 /// x + branch in x's type, for one shape.
 at::Tensor add_residual(const at::Tensor& x, const at::Tensor& branch);

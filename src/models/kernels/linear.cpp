@@ -1,16 +1,14 @@
-#include <ATen/ops/cat.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/gelu_backward.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "models/kernels/kernels.h"
 #include "models/kernels/loops.h"
+#include "models/kernels/matmul.h"
 #include "models/kernels/optional_tensor.h"
 #include "models/kernels/precision.h"
-#include "models/kernels/products.h"
-#include "models/kernels/weights.h"
+#include "models/kernels/weight_copy.h"
 
 namespace previt {
 namespace {
@@ -33,15 +31,22 @@ std::vector<int64_t> with_last(const at::Tensor& x, int64_t width) {
   return shape;
 }
 
-// What both functions keep: the input's rows in the compute type (its gradient needs the weight,
-// the weight's gradient needs the rows), and how to shape what they return.
+// The functions take a weight twice: as the parameter that its gradient belongs to, and as its
+// values in the compute type, which the matmuls read, forward and backward.
+at::Tensor values_of(const at::Tensor& weight, WeightCopy* copy) {
+  const at::ScalarType type = compute_type();
+  return copy != nullptr ? copy->of(weight, type) : weight.detach().to(type);
+}
+
+// What both functions keep: the input's rows in the compute type (its gradient needs the weight's
+// values, the weight's gradient needs the rows), and how to shape what they return.
 void keep(AutogradContext* ctx,
           const at::Tensor& x,
           const at::Tensor& rows,
-          const at::Tensor& weight,
+          const at::Tensor& values,
           const at::Tensor& bias,
           const at::Tensor& derivative) {
-  ctx->save_for_backward({rows, weight, derivative});
+  ctx->save_for_backward({rows, values, derivative});
   ctx->saved_data["shape"] = x.sizes();
   ctx->saved_data["type"] = x.scalar_type();
   ctx->saved_data["bias"] = bias.defined();
@@ -52,28 +57,28 @@ variable_list gradients(AutogradContext* ctx,
                         const at::Tensor& dy,
                         const at::Tensor& bias_gradient) {
   const auto saved = ctx->get_saved_variables();
-  const at::Tensor &rows = saved[0], &weight = saved[1];
+  const at::Tensor &rows = saved[0], &values = saved[1];
   at::Tensor dx, dw, db;
   if (ctx->needs_input_grad(0)) {
-    dx = product_with_transposed(dy, weight_as(weight, dy.scalar_type()).t())
+    dx = matmul_transposed(dy, values.t())
              .view(ctx->saved_data["shape"].toIntVector())
              .to(ctx->saved_data["type"].toScalarType());
   }
-  if (ctx->needs_input_grad(1)) dw = product_over_rows(dy, rows);
+  if (ctx->needs_input_grad(1)) dw = matmul_over_rows(dy, rows);
   if (ctx->saved_data["bias"].toBool() && ctx->needs_input_grad(2)) db = bias_gradient;
-  return {dx, dw, db};
+  return {dx, dw, db, at::Tensor()};
 }
 
 struct LinearCpu : torch::autograd::Function<LinearCpu> {
   static at::Tensor forward(AutogradContext* ctx,
                             const at::Tensor& x,
-                            const at::Tensor& weight,
-                            const std::optional<at::Tensor>& given_bias) {
+                            const at::Tensor& /*weight*/,
+                            const std::optional<at::Tensor>& given_bias,
+                            const at::Tensor& values) {
     const at::Tensor bias = given_bias.value_or(at::Tensor());
-    const at::ScalarType type = compute_type();
-    const at::Tensor rows = rows_of(x, type);
-    const at::Tensor y = product_with_transposed(rows, weight_as(weight, type), bias);
-    keep(ctx, x, rows, weight, bias, {});
+    const at::Tensor rows = rows_of(x, values.scalar_type());
+    const at::Tensor y = matmul_transposed(rows, values, bias);
+    keep(ctx, x, rows, values, bias, {});
     return y.view(with_last(x, y.size(1)));
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
@@ -84,25 +89,24 @@ struct LinearCpu : torch::autograd::Function<LinearCpu> {
 };
 
 at::Tensor linear_gelu_without_gradient(const at::Tensor& x,
-                                        const at::Tensor& weight,
+                                        const at::Tensor& values,
                                         const at::Tensor& bias) {
-  const at::ScalarType type = compute_type();
-  at::Tensor y = product_with_transposed(rows_of(x, type), weight_as(weight, type));
-  loops::gelu_(y, float_bias(bias, weight));
+  at::Tensor y = matmul_transposed(rows_of(x, values.scalar_type()), values);
+  loops::gelu_(y, float_bias(bias, values));
   return y.view(with_last(x, y.size(1)));
 }
 
 struct LinearGeluCpu : torch::autograd::Function<LinearGeluCpu> {
   static at::Tensor forward(AutogradContext* ctx,
                             const at::Tensor& x,
-                            const at::Tensor& weight,
-                            const std::optional<at::Tensor>& given_bias) {
+                            const at::Tensor& /*weight*/,
+                            const std::optional<at::Tensor>& given_bias,
+                            const at::Tensor& values) {
     const at::Tensor bias = given_bias.value_or(at::Tensor());
-    const at::ScalarType type = compute_type();
-    const at::Tensor rows = rows_of(x, type);
-    const at::Tensor product = product_with_transposed(rows, weight_as(weight, type));
-    const auto [y, derivative] = loops::gelu_with_derivative(product, float_bias(bias, weight));
-    keep(ctx, x, rows, weight, bias, derivative);
+    const at::Tensor rows = rows_of(x, values.scalar_type());
+    const at::Tensor sums = matmul_transposed(rows, values);
+    const auto [y, derivative] = loops::gelu_with_derivative(sums, float_bias(bias, values));
+    keep(ctx, x, rows, values, bias, derivative);
     return y.view(with_last(x, y.size(1)));
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
@@ -113,35 +117,47 @@ struct LinearGeluCpu : torch::autograd::Function<LinearGeluCpu> {
   }
 };
 
-// The copy of the weight made once a version, with a gradient that goes to the weight itself.
-struct WeightCopy : torch::autograd::Function<WeightCopy> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& weight, int64_t type) {
+// A weight's values as a tensor whose gradient goes to the weight itself.
+struct ValuesOf : torch::autograd::Function<ValuesOf> {
+  static at::Tensor forward(AutogradContext* ctx,
+                            const at::Tensor& weight,
+                            const at::Tensor& values) {
     ctx->saved_data["type"] = weight.scalar_type();
-    return weight_as(weight, static_cast<at::ScalarType>(type)).alias();
+    return values.alias();
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     return {grads[0].to(ctx->saved_data["type"].toScalarType()), at::Tensor()};
   }
 };
 
-at::Tensor plain_linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+at::Tensor plain_linear(const at::Tensor& x,
+                        const at::Tensor& weight,
+                        const at::Tensor& bias,
+                        WeightCopy* copy) {
   const at::ScalarType type = compute_type();
   const at::Tensor w =
-      weight.scalar_type() == type ? weight : WeightCopy::apply(weight, static_cast<int64_t>(type));
+      weight.scalar_type() == type ? weight : ValuesOf::apply(weight, values_of(weight, copy));
   return at::linear(x.to(type), w, bias.defined() ? bias.to(type) : bias);
 }
 
 }  // namespace
 
-at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  return use_cpu_kernels(x) ? LinearCpu::apply(x, weight, maybe(bias))
-                            : plain_linear(x, weight, bias);
+at::Tensor linear(const at::Tensor& x,
+                  const at::Tensor& weight,
+                  const at::Tensor& bias,
+                  WeightCopy* copy) {
+  if (!use_cpu_kernels(x)) return plain_linear(x, weight, bias, copy);
+  return LinearCpu::apply(x, weight, maybe(bias), values_of(weight, copy));
 }
 
-at::Tensor linear_gelu(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (!use_cpu_kernels(x)) return at::gelu(plain_linear(x, weight, bias));
-  return at::GradMode::is_enabled() ? LinearGeluCpu::apply(x, weight, maybe(bias))
-                                    : linear_gelu_without_gradient(x, weight, bias);
+at::Tensor linear_gelu(const at::Tensor& x,
+                       const at::Tensor& weight,
+                       const at::Tensor& bias,
+                       WeightCopy* copy) {
+  if (!use_cpu_kernels(x)) return at::gelu(plain_linear(x, weight, bias, copy));
+  const at::Tensor values = values_of(weight, copy);
+  return at::GradMode::is_enabled() ? LinearGeluCpu::apply(x, weight, maybe(bias), values)
+                                    : linear_gelu_without_gradient(x, values, bias);
 }
 
 }  // namespace previt

@@ -4,138 +4,23 @@
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <cmath>
+#include <algorithm>
+#include <vector>
 
 #include "models/kernels/kernels.h"
+#include "models/kernels/norm_loops.h"
 #include "models/kernels/optional_tensor.h"
+#include "models/kernels/padded_rows.h"
 #include "models/kernels/precision.h"
-#include "models/kernels/products.h"
-#include "models/kernels/simd.h"
 
 namespace previt {
 namespace {
 
-using namespace simd;
+using simd::Bf16;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-// Rows of n values; moments [rows, 2] keeps each row's mean and 1/σ.
-template <class X, class Y>
-PREVIT_INLINE void forward_body(const X* x,
-                                const float* weight,
-                                const float* bias,
-                                float eps,
-                                int64_t rows,
-                                int64_t n,
-                                Y* y,
-                                float* moments) {
-  const float count = static_cast<float>(n);
-  for (int64_t r = 0; r < rows; ++r, x += n, y += n, moments += 2) {
-    Vec total = {}, squares = {};
-    for (int64_t c = 0; c < n; c += kLanes) {
-      Vec v;
-      load_some(x + c, n - c, v);
-      total += v;
-    }
-    const float mean = simd::sum(total) / count;
-    for (int64_t c = 0; c < n; c += kLanes) {
-      Vec v;
-      load_some(x + c, n - c, v);
-      v -= mean;
-      if (n - c < kLanes) fill_from(n - c, 0, v);
-      squares += v * v;
-    }
-    const float scale = 1 / std::sqrt(simd::sum(squares) / count + eps);
-    for (int64_t c = 0; c < n; c += kLanes) {
-      Vec v, w, b;
-      load_some(x + c, n - c, v);
-      load_some(weight + c, n - c, w);
-      load_some(bias + c, n - c, b);
-      store_some(y + c, n - c, (v - mean) * scale * w + b);
-    }
-    moments[0] = mean;
-    moments[1] = scale;
-  }
-}
-
-// dx = the residual stream's gradient, where there is one, plus that of the norm; into sums [2, n]
-// the rows' shares of the gradients of weight and bias.
-template <class X, class Y>
-PREVIT_INLINE void backward_body(const X* x,
-                                 const Y* dy,
-                                 const float* weight,
-                                 const float* moments,
-                                 int64_t rows,
-                                 int64_t n,
-                                 const X* residual,
-                                 X* dx,
-                                 float* sums) {
-  for (int64_t r = 0; r < rows; ++r, x += n, dy += n, dx += n, moments += 2) {
-    const float mean = moments[0], scale = moments[1];
-    Vec total = {}, product = {};
-    for (int64_t c = 0; c < n; c += kLanes) {
-      Vec v, g, w, dw, db;
-      load_some(x + c, n - c, v);
-      load_some(dy + c, n - c, g);
-      load_some(weight + c, n - c, w);
-      load_some(sums + c, n - c, dw);
-      load_some(sums + n + c, n - c, db);
-      v = (v - mean) * scale;
-      store_some(sums + c, n - c, dw + g * v);
-      store_some(sums + n + c, n - c, db + g);
-      g *= w;
-      total += g;
-      product += g * v;
-    }
-    const float mean_g = simd::sum(total) / static_cast<float>(n);
-    const float mean_gv = simd::sum(product) / static_cast<float>(n);
-    for (int64_t c = 0; c < n; c += kLanes) {
-      Vec v, g, w;
-      load_some(x + c, n - c, v);
-      load_some(dy + c, n - c, g);
-      load_some(weight + c, n - c, w);
-      v = (v - mean) * scale;
-      v = (g * w - mean_g - v * mean_gv) * scale;
-      if (residual != nullptr) {
-        load_some(residual + c, n - c, w);
-        v += w;
-      }
-      store_some(dx + c, n - c, v);
-    }
-    if (residual != nullptr) residual += n;
-  }
-}
-
-#define PREVIT_NORM(X, Y)                                          \
-  PREVIT_CLONES void forward_rows(const X* x,                      \
-                                  const float* w,                  \
-                                  const float* b,                  \
-                                  float eps,                       \
-                                  int64_t rows,                    \
-                                  int64_t n,                       \
-                                  Y* y,                            \
-                                  float* moments) {                \
-    forward_body(x, w, b, eps, rows, n, y, moments);               \
-  }                                                                \
-  PREVIT_CLONES void backward_rows(const X* x,                     \
-                                   const Y* dy,                    \
-                                   const float* w,                 \
-                                   const float* moments,           \
-                                   int64_t rows,                   \
-                                   int64_t n,                      \
-                                   const X* residual,              \
-                                   X* dx,                          \
-                                   float* sums) {                  \
-    backward_body(x, dy, w, moments, rows, n, residual, dx, sums); \
-  }
-PREVIT_NORM(float, float)
-PREVIT_NORM(float, Bf16)
-PREVIT_NORM(Bf16, float)
-PREVIT_NORM(Bf16, Bf16)
-#undef PREVIT_NORM
 
 // Calls body with pointers to x and y in their types.
 template <class F>
@@ -205,20 +90,20 @@ struct LayerNormCpu : torch::autograd::Function<LayerNormCpu> {
     const int64_t n = x.size(-1), rows = source.rows();
     std::vector<int64_t> shape = x.sizes().vec();
     shape[0] = source.count;
-    const at::Tensor y = empty_rows(shape, x.options().dtype(compute_type()));
+    const at::Tensor y = PaddedRows(shape, x.options().dtype(compute_type())).view();
     const at::Tensor moments = at::empty({rows, 2}, x.options().dtype(at::kFloat));
     const auto *w = weight.const_data_ptr<float>(), *b = bias.const_data_ptr<float>();
     with_types(x, y, [&](auto* px, auto* py) {
       at::parallel_for(0, rows, 16, [&](int64_t begin, int64_t end) {
         source.each_stretch(begin, end, [&](int64_t from, int64_t to, int64_t count) {
-          forward_rows(px + from * n,
-                       w,
-                       b,
-                       static_cast<float>(eps),
-                       count,
-                       n,
-                       py + to * n,
-                       moments.mutable_data_ptr<float>() + 2 * to);
+          loops::norm_rows(px + from * n,
+                           w,
+                           b,
+                           static_cast<float>(eps),
+                           count,
+                           n,
+                           py + to * n,
+                           moments.mutable_data_ptr<float>() + 2 * to);
         });
       });
     });
@@ -253,15 +138,15 @@ struct LayerNormCpu : torch::autograd::Function<LayerNormCpu> {
         for (int64_t part = first; part < last; ++part) {
           const int64_t begin = rows * part / parts, end = rows * (part + 1) / parts;
           source.each_stretch(begin, end, [&](int64_t row, int64_t own, int64_t count) {
-            backward_rows(px + row * n,
-                          pdy + own * n,
-                          weight.const_data_ptr<float>(),
-                          moments.const_data_ptr<float>() + 2 * own,
-                          count,
-                          n,
-                          from == nullptr ? from : from + row * n,
-                          to + row * n,
-                          sums.mutable_data_ptr<float>() + part * 2 * n);
+            loops::norm_backward_rows(px + row * n,
+                                      pdy + own * n,
+                                      weight.const_data_ptr<float>(),
+                                      moments.const_data_ptr<float>() + 2 * own,
+                                      count,
+                                      n,
+                                      from == nullptr ? from : from + row * n,
+                                      to + row * n,
+                                      sums.mutable_data_ptr<float>() + part * 2 * n);
           });
         }
       });

@@ -5,8 +5,8 @@
 namespace previt {
 
 /// The type that layers compute in, for this thread. Parameters stay float32; with bfloat16 the
-/// layers feed their products bfloat16 copies of the weights, made once per weight version, and
-/// keep statistics (norms, softmax, losses) in float32.
+/// layers feed their matmuls bfloat16 copies of the weights (WeightCopy), and keep statistics
+/// (norms, softmax, losses) in float32.
 at::ScalarType compute_type();
 
 /// Sets compute_type() for a scope.

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "always_inline.h"
+
 // Sixteen float lanes for the CPU loops, in compiler vector extensions: one source for AVX-512,
 // AVX2 and anything else. A function marked PREVIT_CLONES is compiled for each and picked when the
 // program loads; what it calls here is inlined into each version.
@@ -12,7 +14,6 @@
 #else
 #define PREVIT_CLONES
 #endif
-#define PREVIT_INLINE inline __attribute__((always_inline))
 
 namespace previt::simd {
 
@@ -30,15 +31,15 @@ struct Bf16 {
 };
 
 // Vectors travel by reference: passing them by value would depend on the version's registers.
-PREVIT_INLINE void load(const float* p, Vec& v) { std::memcpy(&v, p, sizeof v); }
-PREVIT_INLINE void load(const Bf16* p, Vec& v) {
+PREVIT_INLINE inline void load(const float* p, Vec& v) { std::memcpy(&v, p, sizeof v); }
+PREVIT_INLINE inline void load(const Bf16* p, Vec& v) {
   VecHalf h;
   std::memcpy(&h, p, sizeof h);
   const VecUint u = __builtin_convertvector(h, VecUint) << 16;
   std::memcpy(&v, &u, sizeof v);
 }
-PREVIT_INLINE void store(float* p, const Vec& v) { std::memcpy(p, &v, sizeof v); }
-PREVIT_INLINE void store(Bf16* p, const Vec& v) {  // rounds to nearest even; NaN stays NaN
+PREVIT_INLINE inline void store(float* p, const Vec& v) { std::memcpy(p, &v, sizeof v); }
+PREVIT_INLINE inline void store(Bf16* p, const Vec& v) {  // rounds to nearest even; NaN stays NaN
   VecUint u;
   std::memcpy(&u, &v, sizeof v);
   const VecUint rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
@@ -52,19 +53,19 @@ PREVIT_INLINE void store(Bf16* p, const Vec& v) {  // rounds to nearest even; Na
 
 /// The first n < 16 lanes; the others are zero.
 template <class T>
-PREVIT_INLINE void load_part(const T* p, int64_t n, Vec& v) {
+PREVIT_INLINE inline void load_part(const T* p, int64_t n, Vec& v) {
   T buffer[kLanes] = {};
   std::memcpy(buffer, p, static_cast<size_t>(n) * sizeof(T));
   load(buffer, v);
 }
 template <class T>
-PREVIT_INLINE void store_part(T* p, int64_t n, const Vec& v) {
+PREVIT_INLINE inline void store_part(T* p, int64_t n, const Vec& v) {
   T buffer[kLanes];
   store(buffer, v);
   std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(T));
 }
 template <class T>
-PREVIT_INLINE void load_some(const T* p, int64_t n, Vec& v) {
+PREVIT_INLINE inline void load_some(const T* p, int64_t n, Vec& v) {
   if (n >= kLanes) {
     load(p, v);
   } else {
@@ -72,7 +73,7 @@ PREVIT_INLINE void load_some(const T* p, int64_t n, Vec& v) {
   }
 }
 template <class T>
-PREVIT_INLINE void store_some(T* p, int64_t n, const Vec& v) {
+PREVIT_INLINE inline void store_some(T* p, int64_t n, const Vec& v) {
   if (n >= kLanes) {
     store(p, v);
   } else {
@@ -81,14 +82,14 @@ PREVIT_INLINE void store_some(T* p, int64_t n, const Vec& v) {
 }
 
 /// Lanes from n on become `value`.
-PREVIT_INLINE void fill_from(int64_t n, float value, Vec& v) {
+PREVIT_INLINE inline void fill_from(int64_t n, float value, Vec& v) {
   const VecInt lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   v = lane < static_cast<int32_t>(n) ? v : Vec{} + value;
 }
 
 /// Of rows `a` and `b`, D apart, swaps a's lanes that have bit D with b's that don't.
 template <int D, class V>
-PREVIT_INLINE void swap_lanes(V& a, V& b) {
+PREVIT_INLINE inline void swap_lanes(V& a, V& b) {
   constexpr auto low = [](int lane) { return (lane & D) != 0 ? kLanes + lane - D : lane; };
   constexpr auto high = [](int lane) { return (lane & D) != 0 ? kLanes + lane : lane + D; };
 #define PREVIT_LANES(of)                                                                        \
@@ -102,7 +103,7 @@ PREVIT_INLINE void swap_lanes(V& a, V& b) {
 
 /// swap_lanes for all pairs of rows that are D apart.
 template <int D, class V>
-PREVIT_INLINE void swap_lanes(V (&rows)[kLanes]) {
+PREVIT_INLINE inline void swap_lanes(V (&rows)[kLanes]) {
   for (int r = 0; r < kLanes; ++r) {
     if ((r & D) == 0) swap_lanes<D>(rows[r], rows[r + D]);
   }
@@ -110,7 +111,7 @@ PREVIT_INLINE void swap_lanes(V (&rows)[kLanes]) {
 
 /// Lane c of row r becomes lane r of row c.
 template <class V>
-PREVIT_INLINE void transpose(V (&rows)[kLanes]) {
+PREVIT_INLINE inline void transpose(V (&rows)[kLanes]) {
   swap_lanes<8>(rows);
   swap_lanes<4>(rows);
   swap_lanes<2>(rows);
@@ -130,22 +131,22 @@ PREVIT_INLINE void transpose(V (&rows)[kLanes]) {
             __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)); \
   } while (false)
 
-PREVIT_INLINE void add_to(Vec& v, const Vec& w) { v += w; }
-PREVIT_INLINE void max_to(Vec& v, const Vec& w) { v = v > w ? v : w; }
+PREVIT_INLINE inline void add_to(Vec& v, const Vec& w) { v += w; }
+PREVIT_INLINE inline void max_to(Vec& v, const Vec& w) { v = v > w ? v : w; }
 
-PREVIT_INLINE float sum(const Vec& v) {
+PREVIT_INLINE inline float sum(const Vec& v) {
   Vec all = v;
   PREVIT_FOLD(all, add_to);
   return all[0];
 }
-PREVIT_INLINE float max(const Vec& v) {
+PREVIT_INLINE inline float max(const Vec& v) {
   Vec all = v;
   PREVIT_FOLD(all, max_to);
   return all[0];
 }
 
 /// exp(x) for x <= 88, relative error 2e-7; 0 below -87, NaN for NaN. Cephes' expf polynomial.
-PREVIT_INLINE void exp(const Vec& x, Vec& y) {
+PREVIT_INLINE inline void exp(const Vec& x, Vec& y) {
   const Vec clamped = x < -87.3f ? Vec{} - 87.3f : x;
   const Vec magic = Vec{} + 12582912.f;  // 1.5·2²³: adding it rounds to an integer
   const Vec shifted = clamped * 1.44269504f + magic;
@@ -167,7 +168,7 @@ PREVIT_INLINE void exp(const Vec& x, Vec& y) {
 
 /// Φ(x), the normal distribution, with e = exp(-x²/2) at hand: Abramowitz & Stegun 7.1.26, error
 /// 8e-8.
-PREVIT_INLINE void normal_cdf(const Vec& x, const Vec& e, Vec& y) {
+PREVIT_INLINE inline void normal_cdf(const Vec& x, const Vec& e, Vec& y) {
   const Vec z = (x < 0.f ? -x : x) * 0.70710678f;
   const Vec t = 1.f / (z * 0.3275911f + 1.f);
   Vec p = t * 1.061405429f - 1.453152027f;

@@ -17,7 +17,7 @@ at::Tensor by_token(const at::Tensor& x, int64_t batch) {
   return x.transpose(0, 1).reshape({batch, -1, x.size(0) * x.size(2)});
 }
 
-// The keys and values of all tokens cost 2·N·D·W multiply-adds, what follows 2·M·H·N·D, in products
+// The keys and values of all tokens cost 2·N·D·W multiply-adds, what follows 2·M·H·N·D, in matmuls
 // too narrow to be fast.
 bool are_few(int64_t queries, int64_t heads, int64_t width) { return 4 * queries * heads <= width; }
 
@@ -79,7 +79,7 @@ at::Tensor Attention::forward(const at::Tensor& x,
                               int64_t end_query) const {
   const at::Tensor b = packed_bias();
   if (first_query == 0 && end_query >= x.size(1)) {
-    return proj_->forward(self_attention(linear(x, qkv_->weight, b), heads_, bias));
+    return proj_->forward(self_attention(qkv_->forward(x, b), heads_, bias));
   }
   const auto rows = [&](const at::Tensor& t, int64_t begin, int64_t end) {
     return t.defined() ? t.slice(0, begin, end) : t;
@@ -107,12 +107,12 @@ at::Tensor Attention::forward(const at::Tensor& x,
 at::Tensor Attention::forward_rows(const at::Tensor& x,
                                    const at::Tensor& bias,
                                    const at::Tensor& rows) const {
-  const at::Tensor all = self_attention(linear(x, qkv_->weight, packed_bias()), heads_, bias);
+  const at::Tensor all = self_attention(qkv_->forward(x, packed_bias()), heads_, bias);
   return proj_->forward(all.flatten(0, 1).index_select(0, rows));
 }
 
 at::Tensor Attention::weights(const at::Tensor& x, const at::Tensor& bias) const {
-  return attention_weights(linear(x, qkv_->weight, packed_bias()), heads_, bias);
+  return attention_weights(qkv_->forward(x, packed_bias()), heads_, bias);
 }
 
 void Attention::reset() {

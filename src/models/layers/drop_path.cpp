@@ -1,5 +1,6 @@
 #include "models/layers/drop_path.h"
 
+#include <ATen/Context.h>
 #include <torch/types.h>
 
 #include "models/kernels/precision.h"
@@ -8,7 +9,9 @@ namespace previt {
 
 at::Tensor drop_path_factors(int64_t batch, double rate, at::Device device) {
   const double keep = 1 - rate;
-  const at::Tensor kept = torch::empty({batch, 1, 1}, device).bernoulli_(keep);
+  // The default generator is named because GCC warns that one left out may be uninitialised.
+  const at::Generator& generator = at::globalContext().defaultGenerator(device);
+  const at::Tensor kept = torch::empty({batch, 1, 1}, device).bernoulli_(keep, generator);
   return keep > 0 ? kept.div_(keep) : kept;
 }
 

@@ -9,6 +9,14 @@ Linear::Linear(int64_t in, int64_t out, bool with_bias) {
   if (with_bias) bias = register_parameter("bias", torch::zeros({out}));
 }
 
-at::Tensor Linear::forward(const at::Tensor& x) const { return linear(x, weight, bias); }
+at::Tensor Linear::forward(const at::Tensor& x) const { return forward(x, bias); }
+
+at::Tensor Linear::forward(const at::Tensor& x, const at::Tensor& other_bias) const {
+  return linear(x, weight, other_bias, &copy_);
+}
+
+at::Tensor Linear::forward_gelu(const at::Tensor& x) const {
+  return linear_gelu(x, weight, bias, &copy_);
+}
 
 }  // namespace previt

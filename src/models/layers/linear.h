@@ -2,6 +2,8 @@
 
 #include <torch/nn/module.h>
 
+#include "models/kernels/weight_copy.h"
+
 namespace previt {
 
 /// y = x Wᵀ + b on kernels.h, in compute_type(). Parameters `weight` [O, I] and `bias` [O] are zero
@@ -11,8 +13,14 @@ class Linear : public torch::nn::Module {
   Linear(int64_t in, int64_t out, bool with_bias = true);
 
   at::Tensor forward(const at::Tensor& x) const;  ///< [..., I] → [..., O]
+  /// With a bias [O] that is put together elsewhere, or undefined, instead of its own.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& other_bias) const;
+  at::Tensor forward_gelu(const at::Tensor& x) const;  ///< gelu(forward(x)), in one pass
 
   at::Tensor weight, bias;  ///< bias is undefined without one
+
+ private:
+  mutable WeightCopy copy_;
 };
 
 }  // namespace previt

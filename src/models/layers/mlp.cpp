@@ -11,7 +11,7 @@ GeluMlp::GeluMlp(int64_t dim, int64_t hidden) {
 }
 
 at::Tensor GeluMlp::forward(const at::Tensor& x) const {
-  return fc2_->forward(linear_gelu(x, fc1_->weight, fc1_->bias));
+  return fc2_->forward(fc1_->forward_gelu(x));
 }
 
 SwiGluMlp::SwiGluMlp(int64_t dim, int64_t hidden) {

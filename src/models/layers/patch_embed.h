@@ -11,7 +11,7 @@ struct PatchGrid {
 };
 
 /// Cuts images into patches of p × p pixels and projects each linearly: a convolution of stride p,
-/// done as one matrix product. Parameters `proj.weight` [D, C, p, p] and `proj.bias` [D].
+/// done as one matmul. Parameters `proj.weight` [D, C, p, p] and `proj.bias` [D].
 class PatchEmbed : public torch::nn::Module {
  public:
   PatchEmbed(int64_t patch_size, int64_t in_channels, int64_t dim);

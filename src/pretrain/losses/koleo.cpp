@@ -19,9 +19,9 @@ NearestRows nearest_rows(const at::Tensor& features) {
   const at::Tensor x = features.to(torch::kFloat32);
   const at::Tensor rows = x / x.norm(2, -1, /*keepdim=*/true).clamp_min(kKoleoEps);
   const torch::NoGradGuard no_grad;
-  const at::Tensor products = torch::mm(rows, rows.t());
-  products.fill_diagonal_(-1);
-  return {rows, products.argmax(1)};
+  const at::Tensor similarities = torch::mm(rows, rows.t());
+  similarities.fill_diagonal_(-1);
+  return {rows, similarities.argmax(1)};
 }
 
 at::Tensor koleo_loss(const at::Tensor& features) {

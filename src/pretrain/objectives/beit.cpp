@@ -10,7 +10,7 @@
 #include "models/layers/layer_norm.h"
 #include "models/layers/linear.h"
 #include "models/layers/patch_embed.h"
-#include "models/vit_products.h"
+#include "models/vit_macs.h"
 #include "models/weights/weights.h"
 #include "pretrain/losses/masked_words.h"
 #include "pretrain/pictures/words_picture.h"
@@ -310,8 +310,8 @@ double Beit::flops_per_image() const {
   const auto head = static_cast<double>(masked * model_.embed_dim * tokenizer_->vocabulary());
   const double blocks =
       static_cast<double>(extra) *
-      block_products(tokens, tokens, model_.embed_dim, model_.mlp_ratio, model_.attention_width());
-  return 6 * (blocks_rows_products(model_, masked) + blocks + (extra > 0 ? 2 : 1) * head);
+      block_macs(tokens, tokens, model_.embed_dim, model_.mlp_ratio, model_.attention_width());
+  return 6 * (blocks_rows_macs(model_, masked) + blocks + (extra > 0 ? 2 : 1) * head);
 }
 
 std::vector<Picture> Beit::previews(const Batch& batch, const NormalizeOptions& normalize) {

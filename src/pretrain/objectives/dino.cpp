@@ -3,7 +3,7 @@
 #include "error.h"
 #include "models/heads/multi_crop.h"
 #include "models/vit.h"
-#include "models/vit_products.h"
+#include "models/vit_macs.h"
 #include "pretrain/collapse.h"
 #include "pretrain/losses/koleo.h"
 #include "pretrain/losses/sinkhorn.h"
@@ -190,13 +190,13 @@ void Dino::forget() {
 }
 
 double Dino::flops_per_image() const {
-  const double head = DinoHead::products(model_.embed_dim, options_.head);
+  const double head = DinoHead::macs(model_.embed_dim, options_.head);
   double of_teacher = 0, of_student = 0;
   for (const auto& view : views()) {
-    const double products =
-        static_cast<double>(view.count) * (pooled_products(model_, view.height, view.width) + head);
-    of_student += products;
-    if (view.name != augment_.local.name) of_teacher += products;
+    const double macs =
+        static_cast<double>(view.count) * (pooled_macs(model_, view.height, view.width) + head);
+    of_student += macs;
+    if (view.name != augment_.local.name) of_teacher += macs;
   }
   return 6 * of_student + 2 * of_teacher;
 }

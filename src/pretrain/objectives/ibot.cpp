@@ -5,7 +5,7 @@
 #include "error.h"
 #include "models/heads/multi_crop.h"
 #include "models/vit.h"
-#include "models/vit_products.h"
+#include "models/vit_macs.h"
 #include "pretrain/collapse.h"
 #include "pretrain/losses/weighted_cross_entropy.h"
 #include "pretrain/masks/mask_stream.h"
@@ -279,7 +279,7 @@ void Ibot::forget() {
 }
 
 double Ibot::flops_per_image() const {
-  const double head = DinoHead::products(model_.embed_dim, options_.head);
+  const double head = DinoHead::macs(model_.embed_dim, options_.head);
   double ratio = 0;
   for (const double one : options_.mask.ratio) ratio += one;
   ratio /= static_cast<double>(options_.mask.ratio.size());
@@ -289,10 +289,10 @@ double Ibot::flops_per_image() const {
   const double masked = ratio * patches;
   const auto rows = static_cast<int64_t>(1 + masked);
   const double student =
-      crops * (blocks_rows_products(model_, rows) + (1 + masked) * head) +
-      locals * (pooled_products(model_, augment_.local.height, augment_.local.width) + head);
+      crops * (blocks_rows_macs(model_, rows) + (1 + masked) * head) +
+      locals * (pooled_macs(model_, augment_.local.height, augment_.local.width) + head);
   const double teacher =
-      crops * (blocks_rows_products(model_, model_.num_patches() + 1) + (1 + patches) * head);
+      crops * (blocks_rows_macs(model_, model_.num_patches() + 1) + (1 + patches) * head);
   return 6 * student + 2 * teacher;
 }
 

@@ -9,7 +9,7 @@
 #include "models/layers/layer_norm.h"
 #include "models/layers/linear.h"
 #include "models/layers/pos_embed.h"
-#include "models/vit_products.h"
+#include "models/vit_macs.h"
 #include "pretrain/pictures/reconstruction_picture.h"
 #include "pretrain/registry.h"
 #include "pretrain/views/model_view.h"
@@ -203,22 +203,19 @@ double Mae::flops_per_image() const {
   const int64_t prefix = model_.num_prefix_tokens(), patches = model_.num_patches();
   const int64_t kept = kept_patches(patches, options_.mask_ratio), masked = patches - kept;
   const int64_t pixels = decoder_pred_->weight.size(0), all = prefix + patches;
-  const auto product = [](int64_t a, int64_t b, int64_t c) {
-    return static_cast<double>(a * b * c);
-  };
-  const double encoder =
-      product(kept, pixels, model_.embed_dim) +
-      static_cast<double>(model_.depth) * block_products(prefix + kept,
-                                                         prefix + kept,
-                                                         model_.embed_dim,
-                                                         model_.mlp_ratio,
-                                                         model_.attention_width());
-  const double decoder = (d.project ? product(prefix + kept, model_.embed_dim, d.embed_dim) : 0) +
+  const auto macs = [](int64_t a, int64_t b, int64_t c) { return static_cast<double>(a * b * c); };
+  const double encoder = macs(kept, pixels, model_.embed_dim) +
+                         static_cast<double>(model_.depth) * block_macs(prefix + kept,
+                                                                        prefix + kept,
+                                                                        model_.embed_dim,
+                                                                        model_.mlp_ratio,
+                                                                        model_.attention_width());
+  const double decoder = (d.project ? macs(prefix + kept, model_.embed_dim, d.embed_dim) : 0) +
                          static_cast<double>(d.depth - 1) *
-                             block_products(all, all, d.embed_dim, d.mlp_ratio, d.embed_dim) +
-                         block_products(all, masked, d.embed_dim, d.mlp_ratio, d.embed_dim) +
-                         product(masked, d.embed_dim, pixels);
-  return 6 * (encoder + decoder);  // two operations each, and twice as many backward
+                             block_macs(all, all, d.embed_dim, d.mlp_ratio, d.embed_dim) +
+                         block_macs(all, masked, d.embed_dim, d.mlp_ratio, d.embed_dim) +
+                         macs(masked, d.embed_dim, pixels);
+  return 6 * (encoder + decoder);  // two FLOPs each, and twice as many backward
 }
 
 std::vector<Picture> Mae::previews(const Batch& batch, const NormalizeOptions& normalize) {

@@ -5,7 +5,7 @@
 #include "error.h"
 #include "models/layers/init.h"
 #include "models/layers/linear.h"
-#include "models/vit_products.h"
+#include "models/vit_macs.h"
 #include "pretrain/losses/masked_pixels.h"
 #include "pretrain/masks/random_masking.h"
 #include "pretrain/pictures/cells.h"
@@ -132,7 +132,7 @@ double SimMim::flops_per_image() const {
       model_.image_height() * model_.image_width() / options_.mask_unit / options_.mask_unit;
   const int64_t per_unit = model_.num_patches() / units;
   const int64_t masked = masked_units(units, options_.mask_ratio) * per_unit;
-  return 6 * (blocks_rows_products(model_, masked) +
+  return 6 * (blocks_rows_macs(model_, masked) +
               static_cast<double>(masked * model_.embed_dim * decoder_->weight.size(0)));
 }
 

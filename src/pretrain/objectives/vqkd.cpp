@@ -2,7 +2,7 @@
 
 #include "error.h"
 #include "models/layers/unit_length.h"
-#include "models/vit_products.h"
+#include "models/vit_macs.h"
 #include "models/weights/weights.h"
 #include "pretrain/codebook_health.h"
 #include "pretrain/pictures/token_picture.h"
@@ -105,12 +105,12 @@ double VqkdTraining::flops_per_image() const {
   const int64_t pixels = o.patch_size * o.patch_size * o.in_channels;
   const int64_t rows = pixels + 2 * o.embed_dim + 2 * network_.codebook.dim + network_.teacher_dim;
   const double trained =
-      blocks * block_products(tokens, tokens, o.embed_dim, o.mlp_ratio, o.attention_width()) +
+      blocks * block_macs(tokens, tokens, o.embed_dim, o.mlp_ratio, o.attention_width()) +
       static_cast<double>(cells * rows * o.embed_dim);
   const double looked_up =
       static_cast<double>(cells * network_.codebook.codes * network_.codebook.dim);
   return 6 * trained +
-         2 * (looked_up + teacher_->products(tokenizer_->grid_height(), tokenizer_->grid_width()));
+         2 * (looked_up + teacher_->macs(tokenizer_->grid_height(), tokenizer_->grid_width()));
 }
 
 std::vector<Picture> VqkdTraining::previews(const Batch& batch, const NormalizeOptions& normalize) {

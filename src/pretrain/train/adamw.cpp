@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "error.h"
+#include "models/kernels/weight_copy.h"
 
 namespace previt {
 namespace {
@@ -59,8 +60,7 @@ void AdamW::step(double lr, double weight_decay) {
                       eps_,
                       /*amsgrad=*/false,
                       /*maximize=*/false);
-    // The fused kernel doesn't say that it wrote; the layers' bfloat16 copies go by the version.
-    for (const auto& weight : group.weights) weight.unsafeGetTensorImpl()->bump_version();
+    for (const auto& weight : group.weights) WeightCopy::changed(weight);  // it counts no version
   }
 }
 

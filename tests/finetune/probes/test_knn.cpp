@@ -11,8 +11,8 @@ namespace {
 
 // What is found by sorting everything.
 at::Tensor by_sorting(const at::Tensor& train, const at::Tensor& queries, int64_t k) {
-  const at::Tensor products = torch::mm(queries.to(torch::kFloat64), train.to(torch::kFloat64).t());
-  return std::get<1>(products.sort(/*stable=*/true, 1, /*descending=*/true)).slice(1, 0, k);
+  const at::Tensor similar = torch::mm(queries.to(torch::kFloat64), train.to(torch::kFloat64).t());
+  return std::get<1>(similar.sort(/*stable=*/true, 1, /*descending=*/true)).slice(1, 0, k);
 }
 
 }  // namespace
@@ -25,8 +25,8 @@ TEST_CASE("nearest neighbours across all blocks are those that sorting finds") {
   // Rounding may swap two neighbours that are as good as equally near.
   CHECK((found.ids == by_sorting(train, queries, 30)).to(torch::kFloat).mean().item<double>() >
         0.9995);
-  const at::Tensor products = torch::mm(queries, train.t());
-  CHECK(torch::allclose(found.similarities, std::get<0>(products.topk(30, 1)), 0, 1e-6));
+  const at::Tensor similar = torch::mm(queries, train.t());
+  CHECK(torch::allclose(found.similarities, std::get<0>(similar.topk(30, 1)), 0, 1e-6));
 }
 
 TEST_CASE("the search for other devices finds the same, in blocks of queries and of rows") {

@@ -31,7 +31,7 @@ void feed(VectorQuantizer& quantizer, const at::Tensor& latents, uint64_t seed =
 TEST_CASE("the nearest center is that of all distances, whatever parts it is computed in") {
   torch::manual_seed(1);
   const at::Tensor rows = torch::randn({4000, 3}), centers = 2 * torch::randn({9000, 3});
-  const at::Tensor found = nearest_center(rows, centers);  // 36 million products: two parts
+  const at::Tensor found = nearest_center(rows, centers);  // 36 million similarities: two parts
   for (const int64_t i : {0, 1999, 3727, 3728, 3999}) {
     const at::Tensor distances = (centers - rows[i]).square().sum(1);
     CHECK(distances[found[i].item<int64_t>()].item<double>() ==

@@ -1,4 +1,4 @@
-#include "models/kernels/products.h"
+#include "models/kernels/matmul.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/core/LegacyTypeDispatch.h>
@@ -6,16 +6,15 @@
 #include <ATen/core/stack.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
-#include <c10/util/accumulate.h>
 
 #include "models/kernels/gemm.h"
 #include "models/kernels/loops.h"
+#include "models/kernels/padded_rows.h"
 
 namespace previt {
 namespace {
 
-constexpr int64_t kRowBlock = 32;
-constexpr int64_t kManyRows = 512;  // fewer gain nothing
+constexpr int64_t kManyRows = 512;
 
 using Operator = std::optional<c10::OperatorHandle>;
 
@@ -32,18 +31,12 @@ at::Tensor onednn_linear(const c10::OperatorHandle& op,
   return torch::jit::pop(stack).toTensor();
 }
 
-int64_t whole_blocks(int64_t rows) { return (rows + kRowBlock - 1) / kRowBlock * kRowBlock; }
-
-// The same rows and those behind them, as far as the memory is the tensor's own: what these hold
-// doesn't matter.
-at::Tensor with_room(const at::Tensor& a) {
-  const int64_t rows = whole_blocks(a.size(0)), needed = a.storage_offset() + rows * a.size(1);
-  const bool pays = a.scalar_type() == at::kBFloat16 && a.size(0) >= kManyRows;
-  const bool there = static_cast<int64_t>(a.storage().nbytes() / a.element_size()) >= needed;
-  return pays && there && a.is_contiguous() ? a.as_strided({rows, a.size(1)}, {a.size(1), 1}) : a;
+// Fewer rows gain nothing, and float32 doesn't care.
+bool padding_pays(const at::Tensor& a) {
+  return a.scalar_type() == at::kBFloat16 && a.size(0) >= kManyRows && a.is_contiguous();
 }
 
-at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
+at::Tensor matmul(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
   static const Operator op =
       c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
   // Without a bias the framework's own choice for bfloat16 is as fast; without AVX-512 it is
@@ -57,10 +50,10 @@ at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& b
 }
 
 // With few threads each sums over its own share of the rows: that is 7 % faster with most numbers
-// of rows than oneDNN's division of one product. With many threads there would be many sums to add.
+// of rows than oneDNN's division of one matmul. With many threads there would be many sums to add.
 constexpr int64_t kFewThreads = 4;
 
-// How many threads sum for themselves; 1: the product is not divided here.
+// How many threads sum for themselves; 1: the matmul is not divided here.
 int64_t summing_threads(const at::Tensor& a) {
   const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
   const bool pays = a.scalar_type() == at::kBFloat16 && threads <= kFewThreads &&
@@ -70,13 +63,12 @@ int64_t summing_threads(const at::Tensor& a) {
 
 }  // namespace
 
-at::Tensor product_with_transposed(const at::Tensor& a,
-                                   const at::Tensor& b,
-                                   const at::Tensor& bias) {
-  return product(with_room(a), b, bias).narrow(0, 0, a.size(0));
+at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
+  const at::Tensor rows = padding_pays(a) ? PaddedRows(a).padded() : a;
+  return matmul(rows, b, bias).narrow(0, 0, a.size(0));
 }
 
-at::Tensor product_over_rows(const at::Tensor& a, const at::Tensor& b) {
+at::Tensor matmul_over_rows(const at::Tensor& a, const at::Tensor& b) {
   const int64_t rows = a.size(0), threads = summing_threads(a);
   if (threads == 1) return at::mm(a.t(), b).to(at::kFloat);
   const at::Tensor sums = at::empty({threads, a.size(1), b.size(1)}, a.options());
@@ -89,12 +81,6 @@ at::Tensor product_over_rows(const at::Tensor& a, const at::Tensor& b) {
     }
   });
   return loops::sum_widened(sums);
-}
-
-at::Tensor empty_rows(at::IntArrayRef shape, const at::TensorOptions& options) {
-  const int64_t width = shape.back(), values = c10::multiply_integers(shape);
-  const int64_t rows = width == 0 ? 0 : values / width;
-  return at::empty({whole_blocks(rows) * width}, options).narrow(0, 0, values).view(shape);
 }
 
 }  // namespace previt

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <torch/autograd.h>
+#include <torch/types.h>
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "models/kernels/precision.h"
+#include "support/catch.h"
+
+namespace previt {
+
+using Operation = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
+
+/// Output and gradients of all inputs for one fixed gradient of the output.
+inline std::vector<at::Tensor> results(const Operation& operation,
+                                       const std::vector<at::Tensor>& inputs,
+                                       at::ScalarType type,
+                                       bool plain) {
+  const ComputeTypeGuard guard(type);
+  const std::unique_ptr<PlainKernelsGuard> plainly =
+      plain ? std::make_unique<PlainKernelsGuard>() : nullptr;
+  std::vector<at::Tensor> leaves;
+  for (const at::Tensor& x : inputs) leaves.push_back(x.detach().clone().requires_grad_());
+  const at::Tensor out = operation(leaves);
+  torch::manual_seed(5);
+  const at::Tensor gradient = torch::randn(out.sizes());
+  out.backward(gradient.to(out.scalar_type()));
+  std::vector<at::Tensor> all{out.detach()};
+  for (const at::Tensor& leaf : leaves) all.push_back(leaf.grad());
+  return all;
+}
+
+/// Relative to the norm of b.
+inline double distance(const at::Tensor& a, const at::Tensor& b) {
+  return ((a.to(torch::kDouble) - b.to(torch::kDouble)).norm() / b.to(torch::kDouble).norm())
+      .item<double>();
+}
+
+/// Ours in float32 and bfloat16, and LibTorch's operators in bfloat16, against LibTorch's in
+/// float32: the output and all gradients.
+inline void check_against_plain(const Operation& operation, const std::vector<at::Tensor>& inputs) {
+  const auto expected = results(operation, inputs, torch::kFloat, true);
+  const auto same = results(operation, inputs, torch::kFloat, false);
+  const auto half = results(operation, inputs, torch::kBFloat16, false);
+  const auto plain_half = results(operation, inputs, torch::kBFloat16, true);
+  CHECK(half[0].scalar_type() == torch::kBFloat16);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    INFO("result " << i);
+    CHECK(distance(same[i], expected[i]) < 1e-6);
+    CHECK(distance(half[i], expected[i]) < 1e-2);
+    CHECK(distance(plain_half[i], expected[i]) < 1e-2);
+    CHECK(half[i].sizes() == expected[i].sizes());
+  }
+}
+
+}  // namespace previt
