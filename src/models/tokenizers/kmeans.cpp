@@ -9,7 +9,7 @@
 namespace previt {
 namespace {
 
-constexpr int64_t kProducts = int64_t{1} << 25;  // row-center products held at a time: 128 MiB
+constexpr int64_t kSimilarities = int64_t{1} << 25;  // held at a time: 128 MiB
 
 }  // namespace
 
@@ -17,13 +17,13 @@ at::Tensor nearest_center(const at::Tensor& rows, const at::Tensor& centers, boo
   const at::Tensor transposed = centers.t();
   const at::Tensor half_squares =
       cosine ? at::Tensor() : 0.5 * centers.square().sum(1, /*keepdim=*/true).t();
-  const int64_t part = std::max<int64_t>(1, kProducts / centers.size(0));
+  const int64_t part = std::max<int64_t>(1, kSimilarities / centers.size(0));
   std::vector<at::Tensor> ids;
   for (int64_t first = 0; first < rows.size(0); first += part) {
-    at::Tensor products = rows.slice(0, first, first + part).mm(transposed);
+    at::Tensor similarities = rows.slice(0, first, first + part).mm(transposed);
     // ‖z - c‖² = ‖z‖² - 2 (z·c - ½ ‖c‖²)
-    if (!cosine) products = products.sub_(half_squares);
-    ids.push_back(products.argmax(1));
+    if (!cosine) similarities = similarities.sub_(half_squares);
+    ids.push_back(similarities.argmax(1));
   }
   return ids.size() == 1 ? ids.front() : torch::cat(ids);
 }

@@ -8,8 +8,8 @@ namespace previt {
 
 // Legend: R rows, K centers, D width; all float32.
 
-/// The center of each row, int64 [R]: the nearest one, or with `cosine` the one with the largest
-/// product. Computed in parts, so that no [R, K] matrix need fit into memory.
+/// The index of each row's center, int64 [R]: the nearest one, or with `cosine` that of the largest
+/// dot product. Computed in parts, so that no [R, K] matrix need fit into memory.
 at::Tensor nearest_center(const at::Tensor& rows, const at::Tensor& centers, bool cosine = false);
 
 /// Rows added up by center, [K, D], and how many there were of each, float32 [K].
@@ -19,8 +19,8 @@ struct ClusterSums {
 ClusterSums cluster_sums(const at::Tensor& rows, const at::Tensor& ids, int64_t centers);
 
 /// Lloyd's algorithm from given means [K, D] (beit2:norm_ema_quantizer.py kmeans): with `cosine`
-/// rows go to the largest product and means are put back to length 1. A mean that gets no row stays
-/// where it is.
+/// rows go to the largest dot product and means are put back to length 1. A mean that gets no row
+/// stays where it is.
 struct Clusters {
   at::Tensor means;   ///< [K, D]
   at::Tensor counts;  ///< float32 [K], of the last assignment

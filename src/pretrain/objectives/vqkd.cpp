@@ -4,7 +4,7 @@
 #include "models/layers/unit_length.h"
 #include "models/vit_products.h"
 #include "models/weights/weights.h"
-#include "pretrain/codebook_health.h"
+#include "pretrain/codebook_collapse.h"
 #include "pretrain/pictures/token_picture.h"
 #include "pretrain/registry.h"
 #include "pretrain/views/model_view.h"
@@ -120,10 +120,10 @@ std::vector<Picture> VqkdTraining::previews(const Batch& batch, const NormalizeO
 std::string VqkdTraining::diagnose(const std::map<std::string, double>& means,
                                    const StepInfo& info) const {
   if (info.step <= 1) return "";  // there were no codes to use
-  return describe_unused_codes(means,
-                               "use fewer (vqkd.codebook.codes), a shallower decoder "
-                               "(vqkd.decoder_depth: 1) or revive unused ones "
-                               "(vqkd.codebook.revive_below: 0.05)");
+  return describe_codebook_collapse(means,
+                                    "use fewer (vqkd.codebook.codes), a shallower decoder "
+                                    "(vqkd.decoder_depth: 1) or restart unused ones "
+                                    "(vqkd.codebook.revive_below: 0.05)");
 }
 
 void register_vqkd(ObjectiveRegistry& registry) { registry.add<VqkdTraining, VqkdOptions>("vqkd"); }

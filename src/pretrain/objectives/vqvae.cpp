@@ -1,6 +1,6 @@
 #include "pretrain/objectives/vqvae.h"
 
-#include "pretrain/codebook_health.h"
+#include "pretrain/codebook_collapse.h"
 #include "pretrain/pictures/token_picture.h"
 #include "pretrain/registry.h"
 #include "pretrain/views/model_view.h"
@@ -67,9 +67,10 @@ std::vector<Picture> VqvaeTraining::previews(const Batch& batch,
 std::string VqvaeTraining::diagnose(const std::map<std::string, double>& means,
                                     const StepInfo& info) const {
   if (info.step <= 1) return "";  // there were no codes to use
-  return describe_unused_codes(means,
-                               "use fewer (vqvae.codebook.codes), revive unused ones "
-                               "(vqvae.codebook.revive_below: 0.05) or lower optimizer.base_lr");
+  return describe_codebook_collapse(
+      means,
+      "use fewer (vqvae.codebook.codes), restart unused ones "
+      "(vqvae.codebook.revive_below: 0.05) or lower optimizer.base_lr");
 }
 
 void register_vqvae(ObjectiveRegistry& registry) {
