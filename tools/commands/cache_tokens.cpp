@@ -53,9 +53,8 @@ CachedTokens make_tokens(Beit& beit,
   Progress progress;
   const auto start = std::chrono::steady_clock::now();
   for (int64_t i = 0; i < source.batches_per_epoch(); ++i) {
-    Batch batch = source.next();
+    const Batch batch = to_device(source.next(), beit.views(), run.normalize, device);
     made.images += first_seen_rows(batch.indices, seen).size(0);
-    for (auto& view : batch.views) view = normalize(view, run.normalize, device);
     made.tokens.index_copy_(0, batch.indices, beit.tokens_of(batch).cpu());
     made.pixel_sums.index_copy_(0, batch.indices, pixel_sums(beit.pictures_of(batch)));
     progress.update({.step = made.images,

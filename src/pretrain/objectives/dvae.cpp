@@ -59,7 +59,6 @@ DvaeTraining::DvaeTraining(const DvaeOptions& options, const RunOptions& run)
                .network = options_.network,
                .vocabulary = options_.vocabulary},
       view_(model_view(options.augment, run.model)),
-      normalize_(run.normalize),
       tokenizer_(register_module("tokenizer", std::make_shared<Dvae>(network_))),
       // Checkpoints have them under this name.
       token_counts_(register_buffer("word_counts", torch::zeros({options_.vocabulary}))) {}
@@ -84,7 +83,7 @@ void DvaeTraining::count_tokens(const at::Tensor& logits) {
 }
 
 StepResult DvaeTraining::step(const Batch& batch, const StepInfo& info) {
-  const at::Tensor pixels = denormalize(only_view(batch, view_, "dvae"), normalize_);
+  const at::Tensor& pixels = only_view(batch, view_, "dvae");
   if (info.micro_step == 0) step_counts_.reset();
   const at::Tensor logits = tokenizer_->logits(pixels);
   count_tokens(logits);
@@ -109,9 +108,9 @@ void DvaeTraining::after_optimizer_step(const StepInfo&) {
 
 KeptModel DvaeTraining::kept_model() { return {tokenizer_, describe_tokenizer<Dvae>(network_)}; }
 
-std::vector<Picture> DvaeTraining::previews(const Batch& batch, const NormalizeOptions& normalize) {
+std::vector<Picture> DvaeTraining::previews(const Batch& batch, const NormalizeOptions&) {
   const torch::NoGradGuard no_grad;
-  const at::Tensor pixels = denormalize(batch.views.at(0), normalize);
+  const at::Tensor& pixels = batch.views.at(0);
   const at::Tensor weights = tokenizer_->one_hot(tokenizer_->tokens(pixels));
   return {token_picture(*tokenizer_, pixels, logit_laplace_pixels(tokenizer_->decode(weights)))};
 }

@@ -27,7 +27,8 @@ void visit(FieldVisitor& v, DvaeMethodOptions& o);
 /// power of two) and in_channels.
 struct DvaeOptions {
   DvaeMethodOptions dvae;
-  ViewSpec augment{.height = 0, .width = 0};  ///< 0: as model.image_size
+  /// 0: as model.image_size.
+  ViewSpec augment{.height = 0, .width = 0, .pixels = PixelScale::kPlain};
 
   static void set_defaults(RunOptions& run);
 };
@@ -60,7 +61,6 @@ class DvaeTraining final : public Objective {
   DvaeMethodOptions options_;
   DvaeNetworkOptions network_;
   ViewSpec view_;
-  NormalizeOptions normalize_;
   std::shared_ptr<Dvae> tokenizer_;
   at::Tensor token_counts_;  // [K], averaged
   at::Tensor step_counts_;

@@ -19,7 +19,8 @@ TEST_CASE("beit: the tokenizer sees the same crop at its own size, or the model'
   const auto normalising = build(small_beit(), run);
   const at::Tensor picture = torch::randint(256, {1, 3, 2 * kGrid, 2 * kGrid}, torch::kUInt8);
   Batch batch;
-  batch.views = {at::Tensor(), normalize(picture, run.normalize, torch::kCPU)};
+  batch.views = {torch::zeros({1, 3, kSide, kSide}, torch::kUInt8), picture};
+  batch = to_device(std::move(batch), normalising->views(), run.normalize, torch::kCPU);
   const at::Tensor red =
       picture.select(1, 0).slice(1, 0, {}, 2).slice(2, 0, {}, 2).to(torch::kInt64);
   CHECK(torch::equal(normalising->tokens_of(batch), red.remainder(kVocabSize).flatten(1)));
@@ -29,10 +30,10 @@ TEST_CASE("beit: the tokenizer sees the same crop at its own size, or the model'
   Beit one(options, run, std::make_shared<RedTokenizer>(kSide, kGrid, kVocabSize));
   REQUIRE(one.views().size() == 1);
   const at::Tensor seen = torch::randint(256, {1, 3, kSide, kSide}, torch::kUInt8);
-  batch.views = {normalize(seen, run.normalize, torch::kCPU)};
+  batch.views = {seen};
   const at::Tensor cells = seen.select(1, 0).slice(1, 0, {}, kPatch).slice(2, 0, {}, kPatch);
-  CHECK(
-      torch::equal(one.tokens_of(batch), cells.to(torch::kInt64).remainder(kVocabSize).flatten(1)));
+  CHECK(torch::equal(one.tokens_of(to_device(batch, one.views(), run.normalize, torch::kCPU)),
+                     cells.to(torch::kInt64).remainder(kVocabSize).flatten(1)));
 }
 
 TEST_CASE("beit: a tokenizer that doesn't fit is refused") {
@@ -57,8 +58,8 @@ TEST_CASE("beit: a tokenizer that doesn't fit is refused") {
 
 TEST_CASE("beit: previews show the tokens, and a tokenizer that says nothing is named") {
   const auto beit = build(small_beit(), small_run());
-  Batch batch = pictures(*beit, 0, 0, 2);
-  for (auto& view : batch.views) view = normalize(view, NormalizeOptions{}, torch::kCPU);
+  const Batch batch =
+      to_device(pictures(*beit, 0, 0, 2), beit->views(), NormalizeOptions{}, torch::kCPU);
   const auto shown = beit->previews(batch, NormalizeOptions{});
   REQUIRE(shown.size() == 1);
   CHECK(shown[0].pixels.scalar_type() == torch::kUInt8);
