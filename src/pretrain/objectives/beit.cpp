@@ -123,6 +123,7 @@ Beit::Beit(const BeitOptions& options, const RunOptions& run, std::shared_ptr<To
   tokenizer_view_.height = tokenizer_->image_height();
   tokenizer_view_.width = tokenizer_->image_width();
   tokenizer_view_.interpolation = options_.tokenizer_interpolation;
+  tokenizer_view_.pixels = PixelScale::kPlain;
   if (!options_.tokens.empty()) open_token_cache(run.open_tensors);
   encoder_ = register_module("encoder", std::make_shared<Vit>(model_));
   mask_token_ = register_parameter("mask_token", torch::zeros({1, 1, model_.embed_dim}));
@@ -232,7 +233,7 @@ at::Tensor Beit::tokens_of(const Batch& batch) {
     return cache_->tokens(batch.indices, [&] { return pictures_of(batch); }).to(view.device());
   }
   tokenizer_->to(view.device());
-  return tokenizer_->tokens(denormalize(view, normalize_).clamp_(0, 1));
+  return tokenizer_->tokens(batch.views.size() == 1 ? pictures_of(batch) : view);
 }
 
 at::Tensor Beit::encode(const at::Tensor& images, const PatchMask& mask) {

@@ -13,6 +13,8 @@ TEST_CASE("beit: the tokenizer sees the same crop at its own size, or the model'
   CHECK(views[1].height == 2 * kGrid);
   CHECK(views[1].interpolation == "lanczos");
   CHECK(views[1].jitter == views[0].jitter);
+  CHECK(views[0].pixels == PixelScale::kNormalized);
+  CHECK(views[1].pixels == PixelScale::kPlain);
 
   RunOptions run = small_run();
   run.normalize = {.mean = {0.5, 0.4, 0.3}, .std = {0.2, 0.3, 0.4}};
@@ -29,6 +31,7 @@ TEST_CASE("beit: the tokenizer sees the same crop at its own size, or the model'
   options.beit.tokenizer_interpolation = options.augment.interpolation;
   Beit one(options, run, std::make_shared<RedTokenizer>(kSide, kGrid, kVocabSize));
   REQUIRE(one.views().size() == 1);
+  CHECK(one.views()[0].pixels == PixelScale::kNormalized);
   const at::Tensor seen = torch::randint(256, {1, 3, kSide, kSide}, torch::kUInt8);
   batch.views = {seen};
   const at::Tensor cells = seen.select(1, 0).slice(1, 0, {}, kPatch).slice(2, 0, {}, kPatch);
