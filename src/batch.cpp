@@ -26,6 +26,16 @@ std::string wrong_rand_augment(const std::string& policy) {
   return "";
 }
 
+double largest(const at::Tensor& pixels) { return pixels.scalar_type() == torch::kUInt8 ? 255 : 1; }
+
+// The same values as float32, contiguous; grey where `options` are for one channel.
+at::Tensor floats_on(const at::Tensor& pixels, const NormalizeOptions& options, at::Device device) {
+  const bool grey = pixels.size(1) == 3 && options.mean.size() == 1;
+  const at::Tensor there = pixels.to(device, /*non_blocking=*/true);
+  return (grey ? grey_of(there) : there)
+      .to(torch::kFloat32, false, false, torch::MemoryFormat::Contiguous);
+}
+
 }  // namespace
 
 void visit(FieldVisitor& v, ViewSpec& o) {
@@ -78,8 +88,8 @@ void visit(FieldVisitor& v, NormalizeOptions& o) {
 }
 
 at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, at::Device device) {
-  const bool grey = pixels.size(1) == 3 && options.mean.size() == 1;
-  const int64_t channels = grey ? 1 : pixels.size(1);
+  const at::Tensor floats = floats_on(pixels, options, device);
+  const int64_t channels = floats.size(1);
   require(static_cast<int64_t>(options.mean.size()) == channels &&
               static_cast<int64_t>(options.std.size()) == channels,
           "normalize: {} channels but {} means and {} standard deviations",
@@ -87,12 +97,9 @@ at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, 
           options.mean.size(),
           options.std.size());
   const auto on_device = torch::dtype(torch::kFloat32).device(device);
-  const double unit = pixels.scalar_type() == torch::kUInt8 ? 255 : 1;
+  const double unit = largest(pixels);
   at::Tensor mean = torch::tensor(options.mean, on_device).view({1, channels, 1, 1});
   at::Tensor std = torch::tensor(options.std, on_device).view({1, channels, 1, 1});
-  const at::Tensor there = pixels.to(device, /*non_blocking=*/true);
-  const at::Tensor floats = (grey ? grey_of(there) : there)
-                                .to(torch::kFloat32, false, false, torch::MemoryFormat::Contiguous);
   return floats.mul(1 / (unit * std)).sub_(mean / std);
 }
 
@@ -101,6 +108,23 @@ at::Tensor denormalize(const at::Tensor& images, const NormalizeOptions& options
   const at::Tensor mean = torch::tensor(options.mean, like_images).view({1, -1, 1, 1});
   const at::Tensor std = torch::tensor(options.std, like_images).view({1, -1, 1, 1});
   return images * std + mean;
+}
+
+Batch to_device(Batch batch,
+                const std::vector<ViewSpec>& specs,
+                const NormalizeOptions& options,
+                at::Device device) {
+  auto view = batch.views.begin();
+  for (const ViewSpec& spec : specs) {
+    for (int64_t crop = 0; crop < spec.count && view != batch.views.end(); ++crop, ++view) {
+      *view = spec.pixels == PixelScale::kPlain
+                  ? floats_on(*view, options, device).div(largest(*view))
+                  : normalize(*view, options, device);
+    }
+  }
+  require(view == batch.views.end(), "a batch has more views than were asked for");
+  if (batch.labels.defined()) batch.labels = batch.labels.to(device);
+  return batch;
 }
 
 Batch first_images(Batch batch, int64_t count) {

@@ -23,6 +23,12 @@ constexpr auto enum_names(CropKind) {
 enum class Interpolation { bicubic, bilinear, lanczos };
 constexpr auto enum_names(Interpolation) { return std::array{"bicubic", "bilinear", "lanczos"}; }
 
+/// In which form an objective wants the float32 pixels of a view.
+enum class PixelScale {
+  kNormalized,  ///< as NormalizeOptions say
+  kPlain,       ///< in [0, 1], as torchvision's ToTensor gives them
+};
+
 /// One kind of crop that an objective asks the loader for, with everything that is random about it.
 /// The defaults are MAE's (mae:main_pretrain.py): random resized crop (0.2, 1), bicubic, flip.
 struct ViewSpec {
@@ -50,6 +56,8 @@ struct ViewSpec {
   /// size and interpolation (BEiT's tokenizer view); "" for its own. Colour changes are repeated
   /// too, less those whose probability here is 0.
   std::string same_crop_as{};
+
+  PixelScale pixels = PixelScale::kNormalized;  ///< the objective's choice, no key of a recipe
 };
 void visit(FieldVisitor& v, ViewSpec& o);
 
@@ -66,13 +74,14 @@ struct NormalizeOptions {
 };
 void visit(FieldVisitor& v, NormalizeOptions& o);
 
-/// uint8 or float [B, C, H, W] on any device → float32 [B, C, H, W], contiguous, on `device`. RGB
-/// becomes grey where `options` are for one channel.
+/// uint8, or float in [0, 1], [B, C, H, W] on any device → float32 [B, C, H, W], contiguous, on
+/// `device`. RGB becomes grey where `options` are for one channel.
 at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, at::Device device);
 /// The inverse, for pictures: normalised [B, C, H, W] → pixels in about [0, 1].
 at::Tensor denormalize(const at::Tensor& images, const NormalizeOptions& options);
 
-/// What one step sees. B images; a source fills uint8 views, the trainer normalises them.
+/// What one step sees. B images; a source fills uint8 views, the trainer makes of them what their
+/// specs ask for (to_device).
 struct Batch {
   /// One tensor [B, C, H, W] per crop, in the order of the specs, each spec's `count` crops in a
   /// row.
@@ -83,6 +92,13 @@ struct Batch {
 };
 
 Batch first_images(Batch batch, int64_t count);
+
+/// Moves views and labels there, the views' pixels as their `specs` want them: float32, contiguous,
+/// RGB as grey where `normalize` is for one channel. Throws Error for more views than the specs'.
+Batch to_device(Batch batch,
+                const std::vector<ViewSpec>& specs,
+                const NormalizeOptions& normalize,
+                at::Device device);
 
 /// Endless stream of batches with an exact position. Batches depend only on the seed and the
 /// position, not on threads. The engine knows nothing else about data.

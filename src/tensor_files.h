@@ -13,6 +13,7 @@ namespace previt {
 class TensorFile {
  public:
   virtual ~TensorFile() = default;
+  virtual bool has(const std::string& name) const = 0;  ///< a tensor of this name
   virtual at::Tensor read(const std::string& name) const = 0;
   virtual std::string description(const std::string& name) const = 0;
 };

@@ -67,8 +67,8 @@ class Objective : public torch::nn::Module {
   /// The crops it needs; batch.views comes in this order.
   virtual std::vector<ViewSpec> views() const = 0;
 
-  /// Loss of a micro-batch (normalised float32 views on the device). The trainer calls backward on
-  /// it.
+  /// Loss of a micro-batch: float32 views on the device, their pixels normalised or plain as
+  /// views() asks. The trainer calls backward on it.
   virtual StepResult step(const Batch& batch, const StepInfo& info) = 0;
 
   /// What compares images with each other needs more than one.
@@ -104,7 +104,7 @@ class Objective : public torch::nn::Module {
   /// "Compute per image"); 0: unknown.
   virtual double flops_per_image() const { return 0; }
 
-  /// Pictures of what it does with these images (normalised as in step). Empty: none.
+  /// Pictures of what it does with these images (as in step). Empty: none.
   virtual std::vector<Picture> previews(const Batch&, const NormalizeOptions&) { return {}; }
 };
 

@@ -22,14 +22,14 @@ std::shared_ptr<Tokenizer> choose_tokenizer(const std::string& name, const VitOp
     }
     return tokenizer;
   }
-  int64_t words = 0;
+  int64_t vocab_size = 0;
   const char* end = name.data() + name.size();
-  const auto parsed = std::from_chars(name.data() + colors.size(), end, words);
+  const auto parsed = std::from_chars(name.data() + colors.size(), end, vocab_size);
   if (parsed.ec != std::errc() || parsed.ptr != end) {
-    fail_usage("beit.tokenizer: {}: give a number of words, as in colors:8192", name);
+    fail_usage("beit.tokenizer: {}: give a number of tokens, as in colors:8192", name);
   }
   return std::make_shared<ColorTokenizer>(
-      words,
+      vocab_size,
       std::vector<int64_t>{model.image_height(), model.image_width()},
       std::vector<int64_t>{model.grid_height(), model.grid_width()},
       model.in_channels);

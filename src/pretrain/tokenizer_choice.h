@@ -8,8 +8,8 @@
 
 namespace previt {
 
-/// What a recipe names as its tokenizer: a path for load_tokenizer, or "colors:WORDS" for a
-/// ColorTokenizer that fits the model. UsageError for neither.
+/// What a recipe names as its tokenizer: a path for load_tokenizer, or "colors:N" for a
+/// ColorTokenizer of at most N tokens that fits the model. UsageError for neither.
 std::shared_ptr<Tokenizer> choose_tokenizer(const std::string& name, const VitOptions& model);
 
 }  // namespace previt

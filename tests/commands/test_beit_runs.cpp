@@ -1,5 +1,5 @@
-// From an image tokenizer to a classifier, through the commands; and BEiT's runs on words that are
-// made once.
+// From an image tokenizer to a classifier, through the commands; and BEiT's runs on tokens that
+// are made once.
 #include <csignal>
 #include <filesystem>
 
@@ -18,6 +18,7 @@
 #include "support/tiny_run.h"
 #include "support/tokenizer_file.h"
 #ifdef PREVIT_WITH_IMAGE_IO
+#include "augment/io/tensor_file.h"
 #include "commands/cache_tokens.h"
 #endif
 
@@ -112,13 +113,14 @@ int train_beit(const std::string& tokenizer,
 
 }  // namespace
 
-TEST_CASE("a tokenizer is trained, BEiT pretrained on its words, fine-tuned and evaluated") {
+TEST_CASE("a tokenizer is trained, BEiT pretrained on its tokens, fine-tuned and evaluated") {
   const TempFolder folder;
-  const std::string words = folder.path() + "/tokenizer", beit = folder.path() + "/beit",
+  const std::string tokenizer = folder.path() + "/tokenizer", beit = folder.path() + "/beit",
                     classifier = folder.path() + "/classifier", again = folder.path() + "/again";
-  REQUIRE(pretrain(recipe("tokenizer.yaml") + Words{"--out", words}, cli::Product::tokenizer) == 0);
+  REQUIRE(pretrain(recipe("tokenizer.yaml") + Words{"--out", tokenizer}, cli::Product::tokenizer) ==
+          0);
   REQUIRE(pretrain(recipe("beit.yaml") + kNetwork + kMasks +
-                       Words{"--out", beit, "--set", "beit.tokenizer=" + words},
+                       Words{"--out", beit, "--set", "beit.tokenizer=" + tokenizer},
                    cli::Product::backbone) == 0);
   const auto finetune = [](const Words& more) {
     return cli::finetune(parse(cli::finetune_options(), more + Words{"--device", "cpu"}),
@@ -162,30 +164,30 @@ const Words kFixed = {
 
 struct Fixed {
   explicit Fixed(const std::string& folder)
-      : words(recipe("beit.yaml") + kNetwork + kMasks + kFixed +
-              Words{"--set", "beit.tokenizer=" + write_tiny_tokenizer(folder, 8, 8, 2, 12)}),
-        file(folder + "/words.h5") {}
+      : command(recipe("beit.yaml") + kNetwork + kMasks + kFixed +
+                Words{"--set", "beit.tokenizer=" + write_tiny_tokenizer(folder, 8, 8, 2, 12)}),
+        file(folder + "/tokens.h5") {}
 
   int cache(const Words& more = {}) const {
-    Words cut = words + more + Words{"--out", file, "--device", "cpu"};
+    Words cut = command + more + Words{"--out", file, "--device", "cpu"};
     return call(cli::cache_tokens_options(), cli::cache_tokens, cut);
   }
   int train(const std::string& out, const Words& more = {}) const {
-    return pretrain(words + more + Words{"--out", out}, cli::Product::backbone);
+    return pretrain(command + more + Words{"--out", out}, cli::Product::backbone);
   }
 
-  Words words;
+  Words command;
   std::string file;
 };
 
 }  // namespace
 
-TEST_CASE("words that are made once train as those that are made for each batch") {
+TEST_CASE("tokens that are made once train as those that are made for each batch") {
   const TempFolder folder;
   const Fixed fixed(folder.path());
   REQUIRE(fixed.cache() == 0);
   const auto file = open_tensor_file(fixed.file);
-  CHECK(file->read("words").sizes() == at::IntArrayRef{40, 16});
+  CHECK(file->read("tokens").sizes() == at::IntArrayRef{40, 16});
   const std::string anew = folder.path() + "/anew", once = folder.path() + "/once";
   REQUIRE(fixed.train(anew) == 0);
   REQUIRE(fixed.train(once, {"--set", "beit.tokens=" + fixed.file}) == 0);
@@ -196,7 +198,21 @@ TEST_CASE("words that are made once train as those that are made for each batch"
   CHECK(loss(once) == loss(anew));
 }
 
-TEST_CASE("words made otherwise, or for pictures that change, are refused") {
+TEST_CASE("a file whose tokens are called words, as they once were, is read") {
+  const TempFolder folder;
+  const Fixed fixed(folder.path());
+  REQUIRE(fixed.cache() == 0);
+  const auto file = open_tensor_file(fixed.file);
+  const std::string old = folder.path() + "/words.h5";
+  TensorFileWriter writer(old);
+  writer.write("words", file->read("tokens"));
+  writer.write("pixel_sums", file->read("pixel_sums"));
+  for (const char* name : {"tokenizer", "views"}) writer.describe(name, file->description(name));
+  writer.finish();
+  CHECK(fixed.train(folder.path() + "/run", {"--set", "beit.tokens=" + old}) == 0);
+}
+
+TEST_CASE("tokens made otherwise, or for pictures that change, are refused") {
   const TempFolder folder;
   const Fixed fixed(folder.path());
   const auto refused = [&](const Words& more, const std::string& message) {
@@ -211,7 +227,7 @@ TEST_CASE("words made otherwise, or for pictures that change, are refused") {
           "augment.crop: random_resized cuts other pictures each time");
   refused({"--set", "augment.crop=center"}, "was made with other views of the images");
   refused({"--set", "data.path=synthetic:shapes,size=16,count=40,seed=9"},
-          "has words of other images");
+          "has tokens of other images");
   const std::string colours = "beit.tokenizer=colors:12";
   refused({"--set", colours}, "was made with another tokenizer");
   CHECK_THROWS_WITH(fixed.cache({"--set", "beit.tokens=" + fixed.file}),

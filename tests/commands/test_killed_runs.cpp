@@ -62,11 +62,11 @@ void check_killed(const std::string& name, const Words& words, const std::string
 
 TEST_CASE("killed tokenizers, and a BEiT on one of them, end as undisturbed ones", "[programs]") {
   const TempFolder temp;
-  const std::string words = temp.path() + "/vqvae";
+  const std::string tokenizer = temp.path() + "/vqvae";
   check_killed(
       "train_tokenizer",
       small_run("quickstart/tokenizer.yaml", {"vqvae.network.width=16", "vqvae.codebook.codes=16"}),
-      words);
+      tokenizer);
   check_killed("train_tokenizer",
                small_run("imagenet/tokenizer_dvae.yaml",
                          {"dvae.network.width=16",
@@ -76,7 +76,7 @@ TEST_CASE("killed tokenizers, and a BEiT on one of them, end as undisturbed ones
                temp.path() + "/dvae");
   check_killed("pretrain",
                small_run("quickstart/beit.yaml",
-                         kSmallVit + Words{"beit.tokenizer=" + words,
+                         kSmallVit + Words{"beit.tokenizer=" + tokenizer,
                                            "beit.masked_patches=6",
                                            "beit.block.min_patches=2",
                                            "model.drop_path=0.1"}),

@@ -13,12 +13,13 @@
 namespace previt::parity {
 namespace {
 
-// Stands for the tokenizer, whose words the fixture gives.
+// Stands for the tokenizer, whose tokens the fixture gives.
 class NoTokenizer final : public Tokenizer {
  public:
-  NoTokenizer(const VitOptions& model, int64_t words) : model_(model), words_(words) {}
-  at::Tensor tokens(const at::Tensor&) override { fail("the words are given"); }
-  int64_t vocabulary() const override { return words_; }
+  NoTokenizer(const VitOptions& model, int64_t vocab_size)
+      : model_(model), vocab_size_(vocab_size) {}
+  at::Tensor tokens(const at::Tensor&) override { fail("the tokens are given"); }
+  int64_t vocab_size() const override { return vocab_size_; }
   int64_t image_height() const override { return model_.image_height(); }
   int64_t image_width() const override { return model_.image_width(); }
   int64_t grid_height() const override { return model_.grid_height(); }
@@ -26,17 +27,17 @@ class NoTokenizer final : public Tokenizer {
 
  private:
   VitOptions model_;
-  int64_t words_;
+  int64_t vocab_size_;
 };
 
-// Masks and words given instead of drawn and computed.
+// Masks and tokens given instead of drawn and computed.
 class GivenBeit final : public Beit {
  public:
   using Beit::Beit;
   StepResult step(const Batch& batch, const StepInfo&) override {
-    return loss(batch.views.at(0), PatchMask(mask, torch::kCPU), words);
+    return loss(batch.views.at(0), PatchMask(mask, torch::kCPU), tokens);
   }
-  at::Tensor mask, words;
+  at::Tensor mask, tokens;
 };
 
 // Official names → ours: the encoder's parts get its prefix.
@@ -102,9 +103,9 @@ at::Tensor mask_of(const at::Tensor& stored) { return stored.flatten(1).to(torch
 void masked_modelling(const Fixture& fixture, Check& check) {
   const auto beit = build(fixture, run_options(fixture), check);
   const at::Tensor& images = fixture.at("input.img");
-  const at::Tensor& words = fixture.at("input.token_ids");
+  const at::Tensor& labels = fixture.at("input.token_ids");
   const PatchMask mask(mask_of(fixture.at("input.bool_masked_pos")), torch::kCPU);
-  check.exact("labels", mask.select(words), fixture.at("output.labels"));
+  check.exact("labels", mask.select(labels), fixture.at("output.labels"));
   const at::Tensor tokens = beit->encode(images, mask);
   check.t1("norm_tokens", tokens, fixture.at("output.norm_tokens"));
   check.t1("logits_all", beit->predict_all(tokens), fixture.at("output.logits_all"));
@@ -120,7 +121,7 @@ void masked_modelling(const Fixture& fixture, Check& check) {
     }
     check.t1("rel_pos_bias", bias, fixture.at("output.rel_pos_bias"));
   }
-  const StepResult result = beit->loss(images, mask, words);
+  const StepResult result = beit->loss(images, mask, labels);
   check.t1("loss", result.loss, fixture.at("output.loss"));
   check.t1("accuracy", result.metrics.front().second, fixture.at("output.accuracy"));
   result.loss.backward();
@@ -205,7 +206,7 @@ PARITY_CASE(beit_steps) {
   std::vector<double> losses, norms, rates, decays;
   for (int64_t i = 0; i < fixture.integer("steps"); ++i) {
     beit->mask = mask_of(fixture.at("input.bool_masked_pos")[i]);
-    beit->words = fixture.at("input.token_ids")[i];
+    beit->tokens = fixture.at("input.token_ids")[i];
     const StepInfo info{.step = fixture.integer("start_it") + i,
                         .total_steps = per_epoch * epochs,
                         .steps_per_epoch = per_epoch,

@@ -52,7 +52,7 @@ void check_training_call(const Fixture& fixture,
   const auto key = [&](const char* name) { return fmt::format("{}_{}", name, i); };
   const at::Tensor z = fixture.at("input.z")[i].clone().requires_grad_();
   const Quantized got = quantizer.forward(channels_last(z));
-  check.exact(key("ids"), got.words.flatten(), fixture.at(key("output.ids")));
+  check.exact(key("ids"), got.tokens.flatten(), fixture.at(key("output.ids")));
   check.t1(key("loss"), got.commitment, fixture.at(key("output.loss")));
   check.t1(key("zq"), got.values, channels_last(fixture.at(key("output.zq"))));
   ((got.values * channels_last(fixture.at("input.r")[i])).sum() + got.commitment).backward();
@@ -92,10 +92,10 @@ PARITY_CASE(beit2_quantizer) {
   }
   // Looking up changes nothing but what the official code counts.
   const Quantized got = quantizer.forward(channels_last(fixture.at("input.z")[0]));
-  check.exact("eval_ids", got.words.flatten(), fixture.at("output.eval_ids"));
+  check.exact("eval_ids", got.tokens.flatten(), fixture.at("output.eval_ids"));
   check.t1("eval_loss", got.commitment, fixture.at("output.eval_loss"));
   check.t1("eval_codebook", quantizer.codebook, fixture.at("output.eval_codebook"));
-  const at::Tensor hits = torch::bincount(got.words.flatten(), {}, fixture.integer("n_embed"));
+  const at::Tensor hits = torch::bincount(got.tokens.flatten(), {}, fixture.integer("n_embed"));
   quantizer.count(hits.to(torch::kFloat32));
   check.t1(
       "eval_cluster_size", quantizer.cluster_size, fixture.at("output.eval_cluster_size_after"));
@@ -108,7 +108,7 @@ PARITY_CASE(beit2_vqkd) {
   const at::Tensor latents = vqkd.encode(pixels);
   check.t1("pre_quant", latents, fixture.at("output.pre_quant"));
   const Quantized quantized = vqkd.quantizer().forward(latents);
-  check.exact("ids", quantized.words.flatten(), fixture.at("output.ids"));
+  check.exact("ids", quantized.tokens.flatten(), fixture.at("output.ids"));
   const at::Tensor map = fixture.at("output.quantize");
   check.t1("quantize", as_map(quantized.values, map), map);
   check.t1("emb_loss", quantized.commitment, fixture.at("output.emb_loss"));

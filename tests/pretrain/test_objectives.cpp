@@ -37,12 +37,12 @@ Batch random_batch(const Objective& objective, const RunOptions& options) {
   for (const auto& view : objective.views()) {
     for (int64_t i = 0; i < view.count; ++i) {
       batch.views.push_back(
-          torch::randn({options.train.batch, options.model.in_channels, view.height, view.width}));
+          torch::rand({options.train.batch, options.model.in_channels, view.height, view.width}));
     }
   }
   batch.labels = torch::full({options.train.batch}, -1, torch::kInt64);
   batch.indices = torch::arange(options.train.batch);
-  return batch;
+  return to_device(std::move(batch), objective.views(), options.normalize, torch::kCPU);
 }
 
 // In the first epoch some objectives leave parts alone.

@@ -10,13 +10,13 @@
 namespace previt::test {
 
 std::string write_tiny_tokenizer(
-    const std::string& folder, int64_t height, int64_t width, int64_t patch, int64_t vocabulary) {
+    const std::string& folder, int64_t height, int64_t width, int64_t patch, int64_t codes) {
   torch::manual_seed(17);
   const torch::NoGradGuard no_grad;
   const VqvaeNetworkOptions options{
       .image = {.image_size = {height, width}, .patch_size = patch},
       .network = {.width = 8, .blocks = 0},
-      .codebook = {.codes = vocabulary, .dim = 4, .normalize = false, .kmeans = 3}};
+      .codebook = {.codes = codes, .dim = 4, .normalize = false, .kmeans = 3}};
   Vqvae tokenizer(options);
   VectorQuantizer& quantizer = tokenizer.quantizer();
   quantizer.collect(quantizer.forward(tokenizer.encode(torch::rand({32, 3, height, width}))));

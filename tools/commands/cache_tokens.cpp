@@ -18,7 +18,7 @@
 #include "json_text.h"
 #include "log.h"
 #include "pretrain/objectives/beit.h"
-#include "pretrain/word_table.h"
+#include "pretrain/token_cache.h"
 #include "progress.h"
 
 namespace previt::cli {
@@ -31,36 +31,38 @@ std::shared_ptr<Beit> build(const PretrainRun& run) {
     }
   }
   auto beit = std::dynamic_pointer_cast<Beit>(run.build());
-  if (!beit) fail_usage("objective: {} takes no words; only beit does", run.options.objective);
+  if (!beit) fail_usage("objective: {} takes no tokens; only beit does", run.options.objective);
   return beit;
 }
 
 // By sample; -1 where an image can't be read, which no batch then has.
-struct Table {
-  at::Tensor words, pixel_sums;
+struct CachedTokens {
+  at::Tensor tokens, pixel_sums;
   int64_t images = 0;
 };
 
-Table make_table(Beit& beit, const RunOptions& run, BatchSource& source, at::Device device) {
+CachedTokens make_tokens(Beit& beit,
+                         const RunOptions& run,
+                         BatchSource& source,
+                         at::Device device) {
   const torch::NoGradGuard no_grad;
   const int64_t samples = source.samples_per_epoch();
-  Table table{.words = torch::full({samples, run.model.num_patches()}, -1, torch::kInt64),
-              .pixel_sums = torch::full({samples}, -1, torch::kInt64)};
+  CachedTokens made{.tokens = torch::full({samples, run.model.num_patches()}, -1, torch::kInt64),
+                    .pixel_sums = torch::full({samples}, -1, torch::kInt64)};
   at::Tensor seen = torch::zeros({samples}, torch::kBool);
   Progress progress;
   const auto start = std::chrono::steady_clock::now();
   for (int64_t i = 0; i < source.batches_per_epoch(); ++i) {
-    Batch batch = source.next();
-    table.images += first_seen_rows(batch.indices, seen).size(0);
-    for (auto& view : batch.views) view = normalize(view, run.normalize, device);
-    table.words.index_copy_(0, batch.indices, beit.words_of(batch).cpu());
-    table.pixel_sums.index_copy_(0, batch.indices, pixel_sums(beit.pictures_of(batch)));
-    progress.update({.step = table.images,
+    const Batch batch = to_device(source.next(), beit.views(), run.normalize, device);
+    made.images += first_seen_rows(batch.indices, seen).size(0);
+    made.tokens.index_copy_(0, batch.indices, beit.tokens_of(batch).cpu());
+    made.pixel_sums.index_copy_(0, batch.indices, pixel_sums(beit.pictures_of(batch)));
+    progress.update({.step = made.images,
                      .total_steps = samples,
-                     .images_per_second = static_cast<double>(table.images) / seconds_since(start),
-                     .task = "words"});
+                     .images_per_second = static_cast<double>(made.images) / seconds_since(start),
+                     .task = "tokens"});
   }
-  return table;
+  return made;
 }
 
 }  // namespace
@@ -83,7 +85,7 @@ int cache_tokens(const po::variables_map& args) {
   const RunOptions& options = run.options;
   const at::Device device = choose_device(args["device"].as<std::string>());
   const auto beit = build(run);
-  const WordOrigin origin = beit->word_origin();
+  const TokenCacheKey key = beit->token_cache_key();
   const auto out = args["out"].as<std::string>();
   const auto source = make_loader(open_dataset(options.data.path, "train"),
                                   beit->views(),
@@ -94,14 +96,14 @@ int cache_tokens(const po::variables_map& args) {
                                    .max_bad_fraction = options.data.max_bad_fraction},
                                   log_warning);
   TensorFileWriter file(out);
-  const Table table = make_table(*beit, options, *source, device);
-  file.write("words", table.words);
-  file.write("pixel_sums", table.pixel_sums);
-  file.describe("tokenizer", origin.tokenizer);
-  file.describe("views", origin.views);
+  const CachedTokens made = make_tokens(*beit, options, *source, device);
+  file.write("tokens", made.tokens);
+  file.write("pixel_sums", made.pixel_sums);
+  file.describe("tokenizer", key.tokenizer);
+  file.describe("views", key.views);
   file.finish();
   const nlohmann::ordered_json line = {
-      {"images", table.images}, {"words", table.words.size(1)}, {"out", out}};
+      {"images", made.images}, {"tokens", made.tokens.size(1)}, {"out", out}};
   print(json_text(line) + "\n");
   return 0;
 }

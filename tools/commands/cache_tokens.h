@@ -8,7 +8,7 @@ namespace po = boost::program_options;
 
 po::options_description cache_tokens_options();
 
-/// The whole command: the words of all images that a BEiT recipe trains on, in one HDF5 file for
+/// The whole command: the tokens of all images that a BEiT recipe trains on, in one HDF5 file for
 /// beit.tokens. Returns the exit code; throws Error or UsageError.
 int cache_tokens(const po::variables_map& args);
 

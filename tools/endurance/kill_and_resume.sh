@@ -32,7 +32,7 @@ words_of() {
                  --set dino.head.bottleneck_dim=8 --set augment.local.height=8 --set augment.local.width=8
                  --set knn.epochs=0) ;;
     beit) words=("$BIN/pretrain" --recipe recipes/quickstart/beit.yaml "${common[@]}" "${vit[@]}" "${quiet[@]}"
-                 --set beit.tokenizer="$2/words" --set beit.masked_patches=6 --set beit.block.min_patches=2
+                 --set beit.tokenizer="$2/tokenizer" --set beit.masked_patches=6 --set beit.block.min_patches=2
                  --set knn.epochs=0) ;;
     finetune) words=("$BIN/finetune" --from none --recipe recipes/quickstart/finetune.yaml "${common[@]}"
                      "${vit[@]}" "${quiet[@]}" --set finetune.eval_epochs=1 --set train.ema_decay=0.9) ;;
@@ -129,7 +129,7 @@ echo "kill_and_resume: $kills kills of each of $methods; SEED=$SEED, in $work"
 mkdir -p "$work"
 if [[ $methods == *beit* ]]; then
   mapfile -t words < <(words_of tokenizer "$work")
-  "${words[@]}" --out "$work/words" >"$work/words.out" 2>&1 || { tail -n 1 "$work/words.out"; exit 1; }
+  "${words[@]}" --out "$work/tokenizer" >"$work/tokenizer.out" 2>&1 || { tail -n 1 "$work/tokenizer.out"; exit 1; }
 fi
 if printf '%s\n' $methods | xargs -P "${JOBS:-2}" -I{} tools/endurance/kill_and_resume.sh --one {} "$kills" "$work"; then
   [[ -n ${WORK:-} ]] || rm -rf "$work"

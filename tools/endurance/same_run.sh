@@ -2,8 +2,8 @@
 
 newest() { find "$1/checkpoints" -maxdepth 1 -name 'step_*' 2>/dev/null | sort | tail -n 1; }
 
-# All that isn't about time.
-lines_of() { sed -E 's/,"(images_per_second|data_wait)":[^,}]*//g' "$1/metrics.jsonl"; }
+# All that isn't about time. top_word: what an older build calls top_token.
+lines_of() { sed -E 's/,"(images_per_second|data_wait)":[^,}]*//g; s/"top_word"/"top_token"/' "$1/metrics.jsonl"; }
 
 same_model() {
   local a b file

@@ -7,7 +7,7 @@ BENCH: the bench program. PEER_PYTHON: a Python with torch, timm and transformer
 peer_mae_step.py and peer_dino_step.py. The peer `official` needs a checkout of facebookresearch/mae at $MAE_DIR,
 for the dino cases (which have no other peer) one of facebookresearch/dino at $DINO_DIR. The beit cases compare with
 transformers' model alone (peer_beit_step.py, beside this file), both sides with given tokens: ours are the patches' mean
-colours, of as many words.
+colours, of as many tokens.
 A round runs every program once; the best round counts. Memory is the largest resident size of a process.
 """
 import argparse

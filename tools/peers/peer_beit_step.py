@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Times one BEiT training step (forward, backward, clipping, AdamW) of transformers' BeitForMaskedImageModeling with
-given tokens: shared relative positions, LayerScale 0.1, drop path 0.1, 8192 words, 75 masked patches of each image.
+given tokens: shared relative positions, LayerScale 0.1, drop path 0.1, 8192 tokens, 75 masked patches of each image.
 
 usage: peer_beit_step.py MODEL BATCH DTYPE [--img N] [--patch N] [--masked N] [--compile] [--steps N] [--device DEVICE]
 
@@ -16,7 +16,7 @@ import torch
 from transformers import BeitConfig, BeitForMaskedImageModeling
 
 ARCHS = {"ti": (192, 12, 3), "s": (384, 12, 6), "b": (768, 12, 12), "l": (1024, 24, 16)}
-WORDS = 8192
+VOCAB_SIZE = 8192
 WARMUP = 2
 
 
@@ -36,7 +36,7 @@ def arguments():
 
 def build(args):
     width, depth, heads = ARCHS[args.model]
-    config = BeitConfig(vocab_size=WORDS, hidden_size=width, num_hidden_layers=depth, num_attention_heads=heads,
+    config = BeitConfig(vocab_size=VOCAB_SIZE, hidden_size=width, num_hidden_layers=depth, num_attention_heads=heads,
                         intermediate_size=4 * width, image_size=args.img, patch_size=args.patch, use_mask_token=True,
                         use_absolute_position_embeddings=False, use_relative_position_bias=False,
                         use_shared_relative_position_bias=True, layer_scale_init_value=0.1, drop_path_rate=0.1)
@@ -52,7 +52,7 @@ def main():
     patches = (args.img // args.patch) ** 2
     pixels = torch.randn(args.batch, 3, args.img, args.img, device=args.device)
     masked = torch.rand(args.batch, patches, device=args.device).argsort(1) < args.masked
-    labels = torch.randint(WORDS, (args.batch * args.masked,), device=args.device)
+    labels = torch.randint(VOCAB_SIZE, (args.batch * args.masked,), device=args.device)
 
     def step():
         optimizer.zero_grad(set_to_none=True)

@@ -193,6 +193,10 @@ TensorFileReader::TensorFileReader(const std::string& path) : impl_(std::make_un
 
 TensorFileReader::~TensorFileReader() = default;
 
+bool TensorFileReader::has(const std::string& name) const {
+  return H5Lexists(impl_->file, name.c_str(), H5P_DEFAULT) > 0;
+}
+
 at::Tensor TensorFileReader::read(const std::string& name) const {
   const std::string what = impl_->place(name);
   const H5Handle dataset = impl_->open(name);

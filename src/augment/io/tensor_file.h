@@ -41,6 +41,7 @@ class TensorFileReader final : public TensorFile {
   explicit TensorFileReader(const std::string& path);
   ~TensorFileReader() override;
 
+  bool has(const std::string& name) const override;
   at::Tensor read(const std::string& name) const override;
   std::string description(const std::string& name) const override;
 

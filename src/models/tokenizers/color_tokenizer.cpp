@@ -9,18 +9,18 @@
 
 namespace previt {
 
-ColorTokenizer::ColorTokenizer(int64_t vocabulary,
+ColorTokenizer::ColorTokenizer(int64_t vocab_size,
                                const std::vector<int64_t>& image_size,
                                const std::vector<int64_t>& grid,
                                int64_t channels)
-    : vocabulary_(vocabulary), image_size_(image_size), grid_(grid) {
-  const auto words = [&](int64_t levels) {
+    : vocab_size_(vocab_size), image_size_(image_size), grid_(grid) {
+  const auto colors = [&](int64_t levels) {
     return std::pow(static_cast<double>(levels), static_cast<double>(channels));
   };
-  while (words(levels_ + 1) <= static_cast<double>(vocabulary)) ++levels_;
+  while (colors(levels_ + 1) <= static_cast<double>(vocab_size)) ++levels_;
   if (levels_ < 2) {
     fail_usage(
-        "colors:{}: {} channels of two levels need {} words", vocabulary, channels, words(2));
+        "colors:{}: {} channels of two levels need {} tokens", vocab_size, channels, colors(2));
   }
 }
 
@@ -35,11 +35,11 @@ at::Tensor ColorTokenizer::tokens(const at::Tensor& pixels) {
   const at::Tensor colors = torch::adaptive_avg_pool2d(pixels.to(torch::kFloat32), grid_);
   const at::Tensor levels =
       colors.mul(levels_).floor().clamp_(0, levels_ - 1).to(torch::kInt64).flatten(2);  // [B, C, L]
-  at::Tensor words = levels.select(1, 0);
+  at::Tensor tokens = levels.select(1, 0);
   for (int64_t channel = 1; channel < levels.size(1); ++channel) {
-    words = words * levels_ + levels.select(1, channel);
+    tokens = tokens * levels_ + levels.select(1, channel);
   }
-  return words;
+  return tokens;
 }
 
 }  // namespace previt

@@ -6,26 +6,26 @@
 
 namespace previt {
 
-/// A tokenizer that needs no training: a word is the mean colour of a cell, each channel cut into
-/// as many even levels as the vocabulary has room for (20 of each of three for 8192 words). Enough
-/// to try and to time masked token prediction before there is a tokenizer.
+/// A tokenizer that needs no training: a token is the mean colour of a cell, each channel quantized
+/// to as many even levels as the vocabulary has room for (20 of each of three for 8192 tokens).
+/// Enough to try and to time masked token prediction before there is a trained one.
 class ColorTokenizer final : public Tokenizer {
  public:
-  /// `grid`: cells per column and row. Throws UsageError for fewer words than two levels need.
-  ColorTokenizer(int64_t vocabulary,
+  /// `grid`: cells per column and row. Throws UsageError for fewer tokens than two levels need.
+  ColorTokenizer(int64_t vocab_size,
                  const std::vector<int64_t>& image_size,
                  const std::vector<int64_t>& grid,
                  int64_t channels);
 
   at::Tensor tokens(const at::Tensor& pixels) override;
-  int64_t vocabulary() const override { return vocabulary_; }
+  int64_t vocab_size() const override { return vocab_size_; }
   int64_t image_height() const override { return image_size_.front(); }
   int64_t image_width() const override { return image_size_.back(); }
   int64_t grid_height() const override { return grid_.front(); }
   int64_t grid_width() const override { return grid_.back(); }
 
  private:
-  int64_t vocabulary_, levels_ = 1;
+  int64_t vocab_size_, levels_ = 1;
   std::vector<int64_t> image_size_, grid_;
 };
 

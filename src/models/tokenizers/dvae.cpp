@@ -10,7 +10,7 @@ namespace previt {
 void visit(FieldVisitor& v, DvaeNetworkOptions& o) {
   v.section("image", o.image);
   v.section("network", o.network);
-  v.field("vocabulary", o.vocabulary, "words", at_least(2));
+  v.field("vocabulary", o.vocabulary, "size of the codebook", at_least(2));
 }
 
 Dvae::Dvae(const DvaeNetworkOptions& o) : GridTokenizer(o.image), options_(o) {
@@ -32,16 +32,16 @@ at::Tensor Dvae::decode(const at::Tensor& weights) const {
   return decoder_->forward(weights).to(torch::kFloat32);
 }
 
-at::Tensor Dvae::one_hot(const at::Tensor& words) const {
-  return torch::one_hot(words, options_.vocabulary)
+at::Tensor Dvae::one_hot(const at::Tensor& tokens) const {
+  return torch::one_hot(tokens, options_.vocabulary)
       .transpose(1, 2)
-      .reshape({words.size(0), options_.vocabulary, grid_height(), grid_width()})
+      .reshape({tokens.size(0), options_.vocabulary, grid_height(), grid_width()})
       .to(torch::kFloat32);
 }
 
 at::Tensor Dvae::tokens(const at::Tensor& pixels) {
   const torch::NoGradGuard no_grad;
-  const ComputeTypeGuard exact(torch::kFloat32);  // a word doesn't depend on a run's precision
+  const ComputeTypeGuard exact(torch::kFloat32);  // tokens don't depend on a run's precision
   return logits(pixels).argmax(1).flatten(1);
 }
 

@@ -15,10 +15,10 @@ struct DvaeNetworkOptions {
 void visit(FieldVisitor& v, DvaeNetworkOptions& o);
 
 /// Discrete variational autoencoder (Ramesh et al. 2021), BEiT's tokenizer: for each cell of the
-/// grid the encoder gives logits over the vocabulary, and the decoder draws the picture from them.
-/// The networks are smaller than DALL-E's and shaped otherwise.
+/// grid the encoder gives logits over the codebook, and the decoder reconstructs the image from
+/// them. The networks are smaller than DALL-E's and shaped otherwise.
 ///
-/// Legend: B images, K words, gh · gw cells.
+/// Legend: B images, L = gh · gw cells, K codes.
 class Dvae final : public GridTokenizer {
  public:
   using Options = DvaeNetworkOptions;
@@ -27,15 +27,15 @@ class Dvae final : public GridTokenizer {
   explicit Dvae(const DvaeNetworkOptions& options);
 
   at::Tensor tokens(const at::Tensor& pixels) override;
-  int64_t vocabulary() const override { return options_.vocabulary; }
+  int64_t vocab_size() const override { return options_.vocabulary; }
 
   /// pixels in [0, 1] → logits, float32 [B, K, gh, gw].
   at::Tensor logits(const at::Tensor& pixels) const;
-  /// Weights of the words [B, K, gh, gw] (of 1 together) → what the decoder says of the pixels,
+  /// Weights of the codes [B, K, gh, gw], which add up to 1 → the distribution of the pixels,
   /// float32 [B, 2 C, H, W]: location, then log scale (losses/dvae_loss.h).
   at::Tensor decode(const at::Tensor& weights) const;
-  /// Words int64 [B, L] as weights of 0 and 1 for decode.
-  at::Tensor one_hot(const at::Tensor& words) const;
+  /// Tokens int64 [B, L] → one-hot weights for decode, float32 [B, K, gh, gw].
+  at::Tensor one_hot(const at::Tensor& tokens) const;
 
  private:
   DvaeNetworkOptions options_;

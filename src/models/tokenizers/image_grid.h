@@ -9,7 +9,7 @@
 
 namespace previt {
 
-/// Pictures of one size, seen as a grid of square cells.
+/// Images of one size as a grid of square cells, one for each token.
 struct ImageGrid {
   std::vector<int64_t> image_size = {224};  ///< [side] or [height, width]
   int64_t patch_size = 16;                  ///< pixels of a cell's side

@@ -8,7 +8,7 @@ namespace previt {
 
 // Legend: R rows, K centers, D width; all float32.
 
-/// The center of each row, int64 [R]: the nearest one, or with `cosine` the most similar one.
+/// The index of each row's center, int64 [R]: the nearest one, or with `cosine` the most similar one.
 /// Computed in parts, so that no [R, K] matrix need fit into memory.
 at::Tensor nearest_center(const at::Tensor& rows, const at::Tensor& centers, bool cosine = false);
 

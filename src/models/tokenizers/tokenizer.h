@@ -7,13 +7,13 @@
 
 namespace previt {
 
-/// A trained image tokenizer: a picture → one word of its vocabulary per cell of a grid. Frozen
-/// once loaded.
+/// A trained image tokenizer: an image → a token, that is the index of a code in its codebook, for
+/// each cell of a grid. Frozen once loaded.
 class Tokenizer : public torch::nn::Module {
  public:
-  /// Pixels in [0, 1], [B, C, height, width] → words int64 [B, L], row by row.
+  /// Pixels in [0, 1], [B, C, height, width] → tokens int64 [B, L], row by row.
   virtual at::Tensor tokens(const at::Tensor& pixels) = 0;
-  virtual int64_t vocabulary() const = 0;
+  virtual int64_t vocab_size() const = 0;    ///< tokens are below it
   virtual int64_t image_height() const = 0;  ///< pixels that `tokens` takes
   virtual int64_t image_width() const = 0;
   virtual int64_t image_channels() const { return 3; }

@@ -31,7 +31,7 @@ std::vector<int64_t> without_last(at::IntArrayRef shape) {
 }  // namespace
 
 void visit(FieldVisitor& v, CodebookOptions& o) {
-  v.field("codes", o.codes, "words of the vocabulary", between(2, 1 << 20));
+  v.field("codes", o.codes, "size of the codebook", between(2, 1 << 20));
   v.field("dim", o.dim, "width of a code", at_least(1));
   v.field("normalize", o.normalize, "latents and codes of length 1");
   v.field("decay", o.decay, "of the codebook's moving averages", inside(0, 1));
@@ -72,7 +72,7 @@ at::Tensor VectorQuantizer::prepared(const at::Tensor& latents) const {
   return options_.normalize ? unit_length(z) : z;
 }
 
-at::Tensor VectorQuantizer::words(const at::Tensor& latents) const {
+at::Tensor VectorQuantizer::tokens(const at::Tensor& latents) const {
   const torch::NoGradGuard no_grad;
   const at::Tensor rows = prepared(latents).reshape({-1, options_.dim});
   return nearest_center(rows, codebook).view(without_last(latents.sizes()));
@@ -81,13 +81,13 @@ at::Tensor VectorQuantizer::words(const at::Tensor& latents) const {
 Quantized VectorQuantizer::forward(const at::Tensor& latents) {
   const at::Tensor z = prepared(latents);
   Quantized out{.values = z,
-                .words = {},
+                .tokens = {},
                 .commitment = torch::zeros({}, z.options()),
                 .latents = z.detach().reshape({-1, options_.dim})};
   if (!has_codes()) return out;
   const at::Tensor ids = nearest_center(out.latents, codebook);
   const at::Tensor codes = codebook.index_select(0, ids).view(z.sizes());
-  out.words = ids.view(without_last(z.sizes()));
+  out.tokens = ids.view(without_last(z.sizes()));
   out.commitment = options_.commitment * torch::mse_loss(z, codes);
   out.values = z + (codes - z).detach();
   return out;
@@ -101,9 +101,9 @@ void VectorQuantizer::forget() {
 void VectorQuantizer::collect(const Quantized& quantized) {
   const torch::NoGradGuard no_grad;
   if (!has_codes() || options_.revive_below > 0) step_latents_.push_back(quantized.latents);
-  if (!quantized.words.defined()) return;
+  if (!quantized.tokens.defined()) return;
   const auto [sums, counts] =
-      cluster_sums(quantized.latents, quantized.words.flatten(), options_.codes);
+      cluster_sums(quantized.latents, quantized.tokens.flatten(), options_.codes);
   step_sums_ = step_sums_.defined() ? step_sums_ + sums : sums;
   step_counts_ = step_counts_.defined() ? step_counts_ + counts : counts;
 }
@@ -112,11 +112,11 @@ void VectorQuantizer::update(uint64_t run_seed, int64_t step) {
   const torch::NoGradGuard no_grad;
   const uint64_t seed = stream_key(run_seed, Stream::codes, {static_cast<uint64_t>(step)});
   if (!has_codes() && !step_latents_.empty()) {
-    make_codes(seed);
+    init_codebook(seed);
   } else if (step_counts_.defined()) {
     count(step_counts_);
-    move_codes();
-    if (options_.revive_below > 0) revive(seed);
+    ema_update();
+    if (options_.revive_below > 0) restart_dead_codes(seed);
   }
   forget();
 }
@@ -129,7 +129,7 @@ at::Tensor VectorQuantizer::collected_latents() const {
   return step_latents_.size() == 1 ? step_latents_.front() : torch::cat(step_latents_);
 }
 
-void VectorQuantizer::make_codes(uint64_t seed) {
+void VectorQuantizer::init_codebook(uint64_t seed) {
   const at::Tensor latents = collected_latents();
   const at::Tensor first = pick_rows(latents.size(0), options_.codes, seed).to(latents.device());
   const Clusters found =
@@ -140,7 +140,7 @@ void VectorQuantizer::make_codes(uint64_t seed) {
   started_.fill_(1);
 }
 
-void VectorQuantizer::move_codes() {
+void VectorQuantizer::ema_update() {
   const double decay = options_.decay;
   if (options_.normalize) {
     const at::Tensor mean = unit_length(step_sums_ / step_counts_.clamp_min(1).unsqueeze(1));
@@ -157,7 +157,7 @@ void VectorQuantizer::move_codes() {
 
 // A code that hardly anything falls to starts again at one of the batch's latents, as if it had an
 // equal share of them.
-void VectorQuantizer::revive(uint64_t seed) {
+void VectorQuantizer::restart_dead_codes(uint64_t seed) {
   const at::Tensor latents = collected_latents();
   const at::Tensor rows = pick_rows(latents.size(0), options_.codes, seed).to(latents.device());
   const at::Tensor fresh = latents.index_select(0, rows);

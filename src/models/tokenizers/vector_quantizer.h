@@ -16,22 +16,22 @@ struct CodebookOptions {
   double decay = 0.99;      ///< of the moving averages, per optimizer step
   double commitment = 1;    ///< weight of the loss that draws latents to their codes
   int64_t kmeans = 10;      ///< iterations that make the first codes from data; 0: random codes
-  double revive_below = 0;  ///< of an equal share of the words; 0: dead codes stay dead
+  double revive_below = 0;  ///< of an equal share of the latents; 0: dead codes stay dead
 };
 void visit(FieldVisitor& v, CodebookOptions& o);
 
-/// Latents [..., D] in words of a codebook of K codes.
+/// Latents [..., D], each replaced by the nearest of the codebook's K codes.
 struct Quantized {
   at::Tensor values;      ///< [..., D]: the codes, with the latents' gradient (straight-through)
-  at::Tensor words;       ///< int64 [...]; undefined while there are no codes
+  at::Tensor tokens;      ///< int64 [...]: the codes' indices; undefined while there are no codes
   at::Tensor commitment;  ///< scalar loss, weighted
   at::Tensor latents;     ///< [R, D]: what was quantized, without gradient
 };
 
-/// Vector quantization with a codebook that follows moving averages instead of gradients. With
-/// `normalize` that of BEiT v2 (beit2:norm_ema_quantizer.py): a code moves towards the mean
-/// direction of its latents, and one without latents stays. Without, that of VQ-VAE (van den Oord
-/// et al. 2017, appendix A.1): averages of counts and sums, whose quotient is the code.
+/// Vector quantization whose codebook is updated by exponential moving averages (EMA), not by
+/// gradients. With `normalize` that of BEiT v2 (beit2:norm_ema_quantizer.py): a code moves towards
+/// the mean direction of its latents, and one without latents stays. Without, that of VQ-VAE (van
+/// den Oord et al. 2017, appendix A.1): averages of counts and sums, whose quotient is the code.
 ///
 /// Training: forward() and collect() for each micro-batch, then once per optimizer step update(),
 /// so that the codebook sees the whole batch however it is cut. While there are no codes (the first
@@ -42,10 +42,10 @@ class VectorQuantizer : public torch::nn::Module {
   explicit VectorQuantizer(const CodebookOptions& options);
 
   Quantized forward(const at::Tensor& latents);
-  at::Tensor words(const at::Tensor& latents) const;  ///< [..., D] → int64 [...]
+  at::Tensor tokens(const at::Tensor& latents) const;  ///< [..., D] → int64 [...]
 
   void collect(const Quantized& quantized);
-  /// What is random (where k-means and revived codes start) follows from the run's seed and step.
+  /// What is random (where k-means and restarted codes begin) follows from the run's seed and step.
   void update(uint64_t seed, int64_t step);
   void forget();  ///< what was collected
 
@@ -61,9 +61,9 @@ class VectorQuantizer : public torch::nn::Module {
  private:
   at::Tensor prepared(const at::Tensor& latents) const;
   at::Tensor collected_latents() const;
-  void make_codes(uint64_t seed);
-  void move_codes();
-  void revive(uint64_t seed);
+  void init_codebook(uint64_t seed);
+  void ema_update();
+  void restart_dead_codes(uint64_t seed);
 
   CodebookOptions options_;
   at::Tensor sums_;             // [K, D], averaged; only without normalize
@@ -73,10 +73,11 @@ class VectorQuantizer : public torch::nn::Module {
   std::vector<at::Tensor> step_latents_;  // only where update() needs them
 };
 
-/// Share of the words that were seen within the last 1 / (1 - decay) steps, from counts averaged
+/// Share of the codes that were used within the last 1 / (1 - decay) steps, from counts averaged
 /// with that decay [K]; scalar.
 at::Tensor code_usage(const at::Tensor& averaged_counts, double decay);
-/// exp of the entropy of the words' shares: between 1 (one word takes all) and K; scalar.
+/// Perplexity of the codebook, exp of the entropy of the codes' shares: between 1 (one code takes
+/// all) and K; scalar.
 at::Tensor code_perplexity(const at::Tensor& counts);
 
 }  // namespace previt

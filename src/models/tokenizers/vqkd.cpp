@@ -86,7 +86,7 @@ at::Tensor Vqkd::decode(const at::Tensor& codes) {
 
 at::Tensor Vqkd::tokens(const at::Tensor& pixels) {
   const torch::NoGradGuard no_grad;
-  return quantizer_->words(encode(pixels));
+  return quantizer_->tokens(encode(pixels));
 }
 
 }  // namespace previt

@@ -20,10 +20,10 @@ void visit(FieldVisitor& v, VqkdNetworkOptions& o);
 class TaskLayer;
 
 /// BEiT v2's tokenizer, vector-quantized knowledge distillation (Peng et al. 2022;
-/// beit2:modeling_vqkd.py): a ViT gives a latent for each patch, the code of the same direction
-/// stands for it, and a small ViT predicts a teacher's features from the codes. Parameters have the
-/// official names, but for the norms that the official code calls fc_norm and that are `norm` here,
-/// and the codebook's.
+/// beit2:modeling_vqkd.py): a ViT gives a latent for each patch, the code of the highest cosine
+/// similarity replaces it, and a small ViT predicts a teacher's features from the codes. Parameters
+/// have the official names, but for the norms that the official code calls fc_norm and that are
+/// `norm` here, and the codebook's.
 ///
 /// Legend: B images, L patches, D width of a code, T width of the teacher's features.
 class Vqkd final : public GridTokenizer {
@@ -34,7 +34,7 @@ class Vqkd final : public GridTokenizer {
   explicit Vqkd(const VqkdNetworkOptions& options);
 
   at::Tensor tokens(const at::Tensor& pixels) override;
-  int64_t vocabulary() const override { return options_.codebook.codes; }
+  int64_t vocab_size() const override { return options_.codebook.codes; }
 
   at::Tensor encode(const at::Tensor& pixels);  ///< pixels in [0, 1] → latents, float32 [B, L, D]
   at::Tensor decode(const at::Tensor& codes);   ///< [B, L, D] → features, float32 [B, L, T]

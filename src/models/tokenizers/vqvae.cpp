@@ -37,8 +37,8 @@ at::Tensor Vqvae::decode(const at::Tensor& codes) const {
 
 at::Tensor Vqvae::tokens(const at::Tensor& pixels) {
   const torch::NoGradGuard no_grad;
-  const ComputeTypeGuard exact(torch::kFloat32);  // a word doesn't depend on a run's precision
-  return quantizer_->words(encode(pixels));
+  const ComputeTypeGuard exact(torch::kFloat32);  // tokens don't depend on a run's precision
+  return quantizer_->tokens(encode(pixels));
 }
 
 }  // namespace previt

@@ -16,7 +16,7 @@ struct VqvaeNetworkOptions {
 void visit(FieldVisitor& v, VqvaeNetworkOptions& o);
 
 /// Vector-quantized autoencoder of pixels (van den Oord et al. 2017): the encoder gives a latent
-/// for each cell of the grid, the nearest code stands for it, and the decoder draws the picture
+/// for each cell of the grid, the nearest code replaces it, and the decoder reconstructs the image
 /// from the codes.
 ///
 /// Legend: B images, L cells, D width of a code.
@@ -28,7 +28,7 @@ class Vqvae final : public GridTokenizer {
   explicit Vqvae(const VqvaeNetworkOptions& options);
 
   at::Tensor tokens(const at::Tensor& pixels) override;
-  int64_t vocabulary() const override { return options_.codebook.codes; }
+  int64_t vocab_size() const override { return options_.codebook.codes; }
 
   at::Tensor encode(const at::Tensor& pixels) const;  ///< pixels in [0, 1] → latents [B, L, D]
   at::Tensor decode(const at::Tensor& codes) const;  ///< [B, L, D] → pixels, float32 [B, C, H, W]

@@ -7,13 +7,15 @@ namespace previt {
 // The pieces of DALL-E's dVAE loss (Ramesh et al. 2021, section 2.1 and appendix A). All of it is
 // float32.
 //
-// Legend: B images, C channels, K words, gh · gw cells.
+// Legend: B images, C channels, K codes, gh · gw cells.
 
-/// softmax((logits + Gumbel noise) / temperature) over the words: a sample of one word that becomes
-/// exact as the temperature falls. logits [B, K, gh, gw]; noise from torch's default generator.
+/// softmax((logits + Gumbel noise) / temperature) over the codes: a sample of one code that becomes
+/// exact as the temperature falls (Jang et al. 2017). logits [B, K, gh, gw]; noise from torch's
+/// default generator.
 at::Tensor gumbel_softmax(const at::Tensor& logits, double temperature);
 
-/// Divergence of softmax(logits) from equal shares, Σ q ln (q K) in nats, mean over cells; scalar.
+/// KL divergence of softmax(logits) from the uniform distribution, Σ q ln (q K) in nats, mean over
+/// cells; scalar.
 at::Tensor kl_to_uniform(const at::Tensor& logits);
 
 /// Negative log-likelihood of pixels [B, C, H, W] in [0, 1] under a logit-Laplace distribution with

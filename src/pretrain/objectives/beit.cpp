@@ -12,8 +12,8 @@
 #include "models/layers/patch_embed.h"
 #include "models/vit_macs.h"
 #include "models/weights/weights.h"
-#include "pretrain/losses/masked_words.h"
-#include "pretrain/pictures/words_picture.h"
+#include "pretrain/losses/masked_tokens.h"
+#include "pretrain/pictures/token_picture.h"
 #include "pretrain/registry.h"
 #include "pretrain/tokenizer_choice.h"
 #include "pretrain/views/model_view.h"
@@ -21,12 +21,12 @@
 namespace previt {
 namespace {
 
-constexpr double kOneWord = 0.8;  // of the masked patches: a tokenizer that says nothing
+constexpr double kOneToken = 0.8;  // of the masked patches: a tokenizer that says nothing
 
 void check(const BeitMethodOptions& o, const VitOptions& model, const Tokenizer& tokenizer) {
   if (tokenizer.grid_height() != model.grid_height() ||
       tokenizer.grid_width() != model.grid_width()) {
-    fail_usage("beit.tokenizer: {} makes {} x {} words of an image, the model has {} x {} patches",
+    fail_usage("beit.tokenizer: {} makes {} x {} tokens of an image, the model has {} x {} patches",
                o.tokenizer,
                tokenizer.grid_height(),
                tokenizer.grid_width(),
@@ -66,7 +66,9 @@ void visit(FieldVisitor& v, BeitClsHeadOptions& o) {
 }
 
 void visit(FieldVisitor& v, BeitMethodOptions& o) {
-  v.field("tokenizer", o.tokenizer, "run of train_tokenizer, or colors:WORDS to do without");
+  v.field("tokenizer",
+          o.tokenizer,
+          "run of train_tokenizer, or colors:8192 (how many tokens) to try without one");
   v.field(
       "tokenizer_interpolation", o.tokenizer_interpolation, "of the tokenizer's view of the crop");
   v.field("tokens", o.tokens, "file of cache_tokens, where augment draws nothing; \"\": made anew");
@@ -125,11 +127,12 @@ Beit::Beit(const BeitOptions& options,
   tokenizer_view_.height = tokenizer_->image_height();
   tokenizer_view_.width = tokenizer_->image_width();
   tokenizer_view_.interpolation = options_.tokenizer_interpolation;
-  if (!options_.tokens.empty()) open_word_table(open);
+  tokenizer_view_.pixels = PixelScale::kPlain;
+  if (!options_.tokens.empty()) open_token_cache(open);
   encoder_ = register_module("encoder", std::make_shared<Vit>(model_));
   mask_token_ = register_parameter("mask_token", torch::zeros({1, 1, model_.embed_dim}));
   lm_head_ = register_module("lm_head",
-                             std::make_shared<Linear>(model_.embed_dim, tokenizer_->vocabulary()));
+                             std::make_shared<Linear>(model_.embed_dim, tokenizer_->vocab_size()));
   add_cls_head();
   init_weights();
 }
@@ -158,7 +161,7 @@ void Beit::add_cls_head() {
   cls_norm_ = register_module("cls_pt_norm",
                               std::make_shared<LayerNorm>(model_.embed_dim, model_.norm_eps));
   cls_lm_head_ = register_module(
-      "cls_pt_lm_head", std::make_shared<Linear>(model_.embed_dim, tokenizer_->vocabulary()));
+      "cls_pt_lm_head", std::make_shared<Linear>(model_.embed_dim, tokenizer_->vocab_size()));
 }
 
 void Beit::init_weights() {
@@ -183,7 +186,7 @@ Settings Beit::frozen_parts() const {
 }
 
 std::vector<ViewSpec> Beit::views() const {
-  if (words_ || same_picture(view_, tokenizer_view_)) return {view_};
+  if (cache_ || same_picture(view_, tokenizer_view_)) return {view_};
   return {view_, tokenizer_view_};
 }
 
@@ -207,33 +210,34 @@ at::Tensor Beit::pictures_of(const Batch& batch) const {
   return denormalize(batch.views.front(), normalize_).clamp_(0, 1);
 }
 
-WordOrigin Beit::word_origin() const {
+TokenCacheKey Beit::token_cache_key() const {
   require_fixed_view(view_);
   const nlohmann::json views = {{"model", options_to_json(view_)},
                                 {"tokenizer", options_to_json(tokenizer_view_)}};
-  return {fmt::format("{} of {} words", weights_checksum(*tokenizer_), tokenizer_->vocabulary()),
+  // Compared with the text in files: it stays as it was.
+  return {fmt::format("{} of {} words", weights_checksum(*tokenizer_), tokenizer_->vocab_size()),
           views.dump()};
 }
 
-void Beit::open_word_table(const TensorFileOpener& open) {
-  const WordOrigin origin = word_origin();
+void Beit::open_token_cache(const TensorFileOpener& open) {
+  const TokenCacheKey key = token_cache_key();
   require(open != nullptr, "beit.tokens: {}: this program reads no such files", options_.tokens);
-  words_ = std::make_unique<WordTable>(*open(options_.tokens), options_.tokens, origin);
-  require(words_->words_per_image() == model_.num_patches(),
-          "beit.tokens: {} has {} words of an image, the model has {} patches",
+  cache_ = std::make_unique<TokenCache>(*open(options_.tokens), options_.tokens, key);
+  require(cache_->tokens_per_image() == model_.num_patches(),
+          "beit.tokens: {} has {} tokens of an image, the model has {} patches",
           options_.tokens,
-          words_->words_per_image(),
+          cache_->tokens_per_image(),
           model_.num_patches());
 }
 
-at::Tensor Beit::words_of(const Batch& batch) {
+at::Tensor Beit::tokens_of(const Batch& batch) {
   const torch::NoGradGuard no_grad;
   const at::Tensor& view = batch.views.back();
-  if (words_) {
-    return words_->words(batch.indices, [&] { return pictures_of(batch); }).to(view.device());
+  if (cache_) {
+    return cache_->tokens(batch.indices, [&] { return pictures_of(batch); }).to(view.device());
   }
   tokenizer_->to(view.device());
-  return tokenizer_->tokens(denormalize(view, normalize_).clamp_(0, 1));
+  return tokenizer_->tokens(batch.views.size() == 1 ? pictures_of(batch) : view);
 }
 
 at::Tensor Beit::encode(const at::Tensor& images, const PatchMask& mask) {
@@ -281,17 +285,17 @@ at::Tensor Beit::predict_from_cls(const at::Tensor& cls,
                       : lm_head_->forward(encoder_->norm(tokens));
 }
 
-StepResult Beit::loss(const at::Tensor& images, const PatchMask& mask, const at::Tensor& words) {
+StepResult Beit::loss(const at::Tensor& images, const PatchMask& mask, const at::Tensor& tokens) {
   require(mask.count() > 0, "beit: no block fits the grid; lower beit.block.min_patches");
   const Prediction logits = predict(images, mask);
-  const at::Tensor wanted = mask.select(words);
-  StepResult result{word_loss(logits.main, wanted),
-                    {{"masked_accuracy", word_accuracy(logits.main, wanted)},
-                     {"top_word", top_word_share(wanted, tokenizer_->vocabulary())}},
+  const at::Tensor wanted = mask.select(tokens);
+  StepResult result{token_loss(logits.main, wanted),
+                    {{"masked_accuracy", token_accuracy(logits.main, wanted)},
+                     {"top_token", top_token_share(wanted, tokenizer_->vocab_size())}},
                     static_cast<double>(mask.count())};
   if (!logits.cls.defined()) return result;
-  const at::Tensor of_cls = word_loss(logits.cls, wanted);
-  result.metrics.emplace_back("cls_accuracy", word_accuracy(logits.cls, wanted));
+  const at::Tensor of_cls = token_loss(logits.cls, wanted);
+  result.metrics.emplace_back("cls_accuracy", token_accuracy(logits.cls, wanted));
   result.metrics.emplace_back("main_loss", result.loss.detach());
   result.metrics.emplace_back("cls_loss", of_cls.detach());
   result.loss = result.loss + of_cls;
@@ -301,13 +305,13 @@ StepResult Beit::loss(const at::Tensor& images, const PatchMask& mask, const at:
 StepResult Beit::step(const Batch& batch, const StepInfo&) {
   check_views(batch);
   const at::Tensor& images = batch.views.front();
-  return loss(images, PatchMask(mask_of(batch), images.device()), words_of(batch));
+  return loss(images, PatchMask(mask_of(batch), images.device()), tokens_of(batch));
 }
 
 double Beit::flops_per_image() const {
   const int64_t patches = model_.num_patches(), tokens = patches + model_.num_prefix_tokens();
   const int64_t masked = options_.masked_patches, extra = options_.cls_head.layers;
-  const auto head = static_cast<double>(masked * model_.embed_dim * tokenizer_->vocabulary());
+  const auto head = static_cast<double>(masked * model_.embed_dim * tokenizer_->vocab_size());
   const double blocks =
       static_cast<double>(extra) *
       block_macs(tokens, tokens, model_.embed_dim, model_.mlp_ratio, model_.attention_width());
@@ -319,14 +323,14 @@ std::vector<Picture> Beit::previews(const Batch& batch, const NormalizeOptions& 
   const at::Tensor& images = batch.views.at(0);
   const PatchMask mask(mask_of(batch), images.device());
   const at::Tensor predicted = predict_all(encode(images, mask)).argmax(-1);
-  return {words_picture(images, mask.masked, words_of(batch), predicted, normalize)};
+  return {masked_token_picture(images, mask.masked, tokens_of(batch), predicted, normalize)};
 }
 
 std::string Beit::diagnose(const std::map<std::string, double>& means, const StepInfo&) const {
-  const auto share = means.find("top_word");
-  if (share == means.end() || share->second < kOneWord) return "";
+  const auto share = means.find("top_token");
+  if (share == means.end() || share->second < kOneToken) return "";
   return fmt::format(
-      "the tokenizer gives {:.0f}% of the masked patches one word, so there is little to learn; "
+      "the tokenizer gives {:.0f}% of the masked patches one token, so there is little to learn; "
       "train it longer, or check that beit.tokenizer fits these images",
       100 * share->second);
 }

@@ -9,7 +9,7 @@
 #include "pretrain/masks/patch_mask.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
-#include "pretrain/word_table.h"
+#include "pretrain/token_cache.h"
 
 namespace previt {
 
@@ -29,7 +29,7 @@ void visit(FieldVisitor& v, BeitClsHeadOptions& o);
 struct BeitMethodOptions {
   std::string tokenizer;  ///< a run of train_tokenizer, or colors:N (color_tokenizer.h)
   Interpolation tokenizer_interpolation = Interpolation::lanczos;  ///< of the tokenizer's view
-  std::string tokens;           ///< of cache_tokens: the words of all images
+  std::string tokens;           ///< of cache_tokens: those of all images
   int64_t masked_patches = 75;  ///< at most, of each image
   BlockMaskOptions block;
   BeitClsHeadOptions cls_head;
@@ -48,16 +48,17 @@ struct BeitOptions {
 void visit(FieldVisitor& v, BeitOptions& o);
 
 /// Masked token prediction (Bao et al. 2022, Peng et al. 2022; unilm:beit and beit2,
-/// modeling_pretrain.py). A frozen tokenizer turns the crop into a word per patch; the encoder gets
-/// mask tokens for blocks of patches and predicts their words. Parameters: the encoder's under
-/// `encoder.`, `mask_token`, `lm_head`, `cls_pt_layers`, `cls_pt_norm`, `cls_pt_lm_head`.
+/// modeling_pretrain.py). A frozen tokenizer turns the crop into a visual token per patch; the
+/// encoder gets mask tokens for blocks of patches and predicts their visual tokens. Parameters: the
+/// encoder's under `encoder.`, `mask_token`, `lm_head`, `cls_pt_layers`, `cls_pt_norm`,
+/// `cls_pt_lm_head`.
 ///
 /// The number of masked patches differs between images: losses are means over all of the batch, and
 /// micro-batches count by theirs. The last block's projection and MLP, the norm and the head are
 /// computed for these patches only; predict_all() is the plain computation.
 ///
-/// Legend: B images, L patches, N = prefix + L tokens, R masked patches of the batch, V words, D
-/// width.
+/// Legend: B images, L patches, N = prefix + L tokens of the encoder, R masked patches of the
+/// batch, V visual tokens of the vocabulary, D width.
 class Beit : public Objective {
  public:
   /// Without a tokenizer, the one that options.beit.tokenizer names. `open` is for beit.tokens.
@@ -69,7 +70,7 @@ class Beit : public Objective {
       : Beit(options, run, nullptr, open) {}
 
   /// The model's view, then the tokenizer's picture of the same crop unless it is the same picture
-  /// or its words are there already.
+  /// or its tokens are there already.
   std::vector<ViewSpec> views() const override;
   StepResult step(const Batch& batch, const StepInfo& info) override;
   std::shared_ptr<Vit> backbone() override { return encoder_; }
@@ -83,15 +84,16 @@ class Beit : public Objective {
 
   /// The masks that the images' indices give, bool [B, L] on the host.
   at::Tensor mask_of(const Batch& batch) const;
-  /// The words of a batch's pictures, int64 [B, L].
-  at::Tensor words_of(const Batch& batch);
+  /// The visual tokens of a batch's images, int64 [B, L].
+  at::Tensor tokens_of(const Batch& batch);
   /// What the model sees of a batch, [B, C, H, W] in [0, 1].
   at::Tensor pictures_of(const Batch& batch) const;
 
-  /// What a table of all images' words depends on. Throws UsageError where augment draws.
-  WordOrigin word_origin() const;
+  /// What the tokens of all images depend on. Throws UsageError where augment draws.
+  TokenCacheKey token_cache_key() const;
 
-  /// Logits of the masked patches' words, [R, V]; `cls` from the class token head, if there is one.
+  /// Logits of the masked patches' tokens, [R, V]; `cls` from the class token head, if there is
+  /// one.
   struct Prediction {
     at::Tensor main, cls;
   };
@@ -100,14 +102,14 @@ class Beit : public Objective {
   at::Tensor encode(const at::Tensor& images, const PatchMask& mask);
   at::Tensor predict_all(const at::Tensor& normed_tokens);
 
-  /// words: int64 [B, L].
-  StepResult loss(const at::Tensor& images, const PatchMask& mask, const at::Tensor& words);
+  /// tokens: int64 [B, L].
+  StepResult loss(const at::Tensor& images, const PatchMask& mask, const at::Tensor& tokens);
 
  private:
   void add_cls_head();
   void init_weights();
   void check_views(const Batch& batch) const;
-  void open_word_table(const TensorFileOpener& open);
+  void open_token_cache(const TensorFileOpener& open);
   at::Tensor predict_from_cls(const at::Tensor& cls,
                               const at::Tensor& early,
                               const PatchMask& mask);
@@ -117,7 +119,7 @@ class Beit : public Objective {
   int64_t seed_;
   NormalizeOptions normalize_;
   std::shared_ptr<Tokenizer> tokenizer_;  // not registered: it isn't trained nor saved
-  std::unique_ptr<WordTable> words_;      // null: the tokenizer makes them
+  std::unique_ptr<TokenCache> cache_;     // null: the tokenizer makes the tokens
   ViewSpec view_, tokenizer_view_;
   std::shared_ptr<Vit> encoder_;
   std::shared_ptr<Linear> lm_head_, cls_lm_head_;

@@ -3,7 +3,7 @@
 #include <numbers>
 
 #include "models/tokenizers/vector_quantizer.h"
-#include "pretrain/codebook_health.h"
+#include "pretrain/codebook_collapse.h"
 #include "pretrain/losses/dvae_loss.h"
 #include "pretrain/pictures/token_picture.h"
 #include "pretrain/registry.h"
@@ -21,14 +21,17 @@ double annealed(double start, double end, double epochs, const StepInfo& info) {
 }  // namespace
 
 void visit(FieldVisitor& v, DvaeMethodOptions& o) {
-  v.field("vocabulary", o.vocabulary, "words", between(2, 1 << 20));
+  v.field("vocabulary", o.vocabulary, "size of the codebook", between(2, 1 << 20));
   v.section("network", o.network);
   v.field("temperature", o.temperature, "of the Gumbel-softmax at the first step", above(0));
   v.field("temperature_end", o.temperature_end, "reached by a cosine", above(0));
   v.field("temperature_epochs", o.temperature_epochs, "until temperature_end", at_least(0));
-  v.field("kl_weight", o.kl_weight, "of the divergence from equal use of the words", at_least(0));
+  v.field("kl_weight",
+          o.kl_weight,
+          "of the KL divergence from a uniform prior over the codes",
+          at_least(0));
   v.field("kl_epochs", o.kl_epochs, "over which kl_weight rises from 0", at_least(0));
-  v.field("usage_decay", o.usage_decay, "of the averaged word counts", inside(0, 1));
+  v.field("usage_decay", o.usage_decay, "of the averaged token counts", inside(0, 1));
 }
 
 void visit(FieldVisitor& v, DvaeOptions& o) {
@@ -56,9 +59,9 @@ DvaeTraining::DvaeTraining(const DvaeOptions& options, const RunOptions& run)
                .network = options_.network,
                .vocabulary = options_.vocabulary},
       view_(model_view(options.augment, run.model)),
-      normalize_(run.normalize),
       tokenizer_(register_module("tokenizer", std::make_shared<Dvae>(network_))),
-      word_counts_(register_buffer("word_counts", torch::zeros({options_.vocabulary}))) {}
+      // Checkpoints have them under this name.
+      token_counts_(register_buffer("word_counts", torch::zeros({options_.vocabulary}))) {}
 
 double DvaeTraining::temperature(const StepInfo& info) const {
   return annealed(
@@ -72,18 +75,18 @@ double DvaeTraining::kl_weight(const StepInfo& info) const {
          static_cast<double>(cell_values);
 }
 
-void DvaeTraining::count_words(const at::Tensor& logits) {
+void DvaeTraining::count_tokens(const at::Tensor& logits) {
   const torch::NoGradGuard no_grad;
-  const at::Tensor words = logits.argmax(1).flatten();
-  const at::Tensor counts = torch::bincount(words, {}, options_.vocabulary).to(torch::kFloat32);
+  const at::Tensor tokens = logits.argmax(1).flatten();
+  const at::Tensor counts = torch::bincount(tokens, {}, options_.vocabulary).to(torch::kFloat32);
   step_counts_ = step_counts_.defined() ? step_counts_ + counts : counts;
 }
 
 StepResult DvaeTraining::step(const Batch& batch, const StepInfo& info) {
-  const at::Tensor pixels = denormalize(only_view(batch, view_, "dvae"), normalize_);
+  const at::Tensor& pixels = only_view(batch, view_, "dvae");
   if (info.micro_step == 0) step_counts_.reset();
   const at::Tensor logits = tokenizer_->logits(pixels);
-  count_words(logits);
+  count_tokens(logits);
   const at::Tensor drawn = tokenizer_->decode(gumbel_softmax(logits, temperature(info)));
   const at::Tensor likelihood = logit_laplace_loss(pixels, drawn);
   const at::Tensor kl = kl_to_uniform(logits);
@@ -93,21 +96,21 @@ StepResult DvaeTraining::step(const Batch& batch, const StepInfo& info) {
            {"pixel_likelihood", -likelihood.detach()},
            {"kl_to_uniform", kl.detach()},
            {"temperature", torch::tensor(temperature(info))},
-           {"code_usage", code_usage(word_counts_, options_.usage_decay)},
-           {"code_perplexity", code_perplexity(word_counts_)}}};
+           {"code_usage", code_usage(token_counts_, options_.usage_decay)},
+           {"code_perplexity", code_perplexity(token_counts_)}}};
 }
 
 void DvaeTraining::after_optimizer_step(const StepInfo&) {
   if (!step_counts_.defined()) return;
-  word_counts_.mul_(options_.usage_decay).add_(step_counts_, 1 - options_.usage_decay);
+  token_counts_.mul_(options_.usage_decay).add_(step_counts_, 1 - options_.usage_decay);
   step_counts_.reset();
 }
 
 KeptModel DvaeTraining::kept_model() { return {tokenizer_, describe_tokenizer<Dvae>(network_)}; }
 
-std::vector<Picture> DvaeTraining::previews(const Batch& batch, const NormalizeOptions& normalize) {
+std::vector<Picture> DvaeTraining::previews(const Batch& batch, const NormalizeOptions&) {
   const torch::NoGradGuard no_grad;
-  const at::Tensor pixels = denormalize(batch.views.at(0), normalize);
+  const at::Tensor& pixels = batch.views.at(0);
   const at::Tensor weights = tokenizer_->one_hot(tokenizer_->tokens(pixels));
   return {token_picture(*tokenizer_, pixels, logit_laplace_pixels(tokenizer_->decode(weights)))};
 }
@@ -115,9 +118,9 @@ std::vector<Picture> DvaeTraining::previews(const Batch& batch, const NormalizeO
 std::string DvaeTraining::diagnose(const std::map<std::string, double>& means,
                                    const StepInfo& info) const {
   if (info.epoch() < options_.kl_epochs) return "";
-  return describe_unused_codes(means,
-                               "use fewer (dvae.vocabulary), raise dvae.kl_weight or lengthen "
-                               "dvae.temperature_epochs");
+  return describe_codebook_collapse(means,
+                                    "use fewer (dvae.vocabulary), raise dvae.kl_weight or lengthen "
+                                    "dvae.temperature_epochs");
 }
 
 void register_dvae(ObjectiveRegistry& registry) { registry.add<DvaeTraining, DvaeOptions>("dvae"); }

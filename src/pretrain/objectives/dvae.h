@@ -17,9 +17,9 @@ struct DvaeMethodOptions {
   double temperature = 1;             ///< of the Gumbel-softmax, at the first step
   double temperature_end = 1.0 / 16;  ///< reached by a cosine
   double temperature_epochs = 60;     ///< 150,000 updates
-  double kl_weight = 6.6;             ///< of an image's divergence against its pixels' likelihood
-  double kl_epochs = 2;               ///< over which the weight rises from 0: 5,000 updates
-  double usage_decay = 0.99;          ///< of the averaged word counts in the metrics
+  double kl_weight = 6.6;     ///< of an image's KL divergence against its pixels' likelihood
+  double kl_epochs = 2;       ///< over which the weight rises from 0: 5,000 updates
+  double usage_decay = 0.99;  ///< of the averaged token counts in the metrics
 };
 void visit(FieldVisitor& v, DvaeMethodOptions& o);
 
@@ -27,15 +27,16 @@ void visit(FieldVisitor& v, DvaeMethodOptions& o);
 /// power of two) and in_channels.
 struct DvaeOptions {
   DvaeMethodOptions dvae;
-  ViewSpec augment{.height = 0, .width = 0};  ///< 0: as model.image_size
+  /// 0: as model.image_size.
+  ViewSpec augment{.height = 0, .width = 0, .pixels = PixelScale::kPlain};
 
   static void set_defaults(RunOptions& run);
 };
 void visit(FieldVisitor& v, DvaeOptions& o);
 
 /// Trains BEiT's first tokenizer as DALL-E's was (Ramesh et al. 2021, appendix A.2): pixels are
-/// drawn from a relaxed sample of each cell's word, and the words are drawn towards equal use. The
-/// loss is per pixel value.
+/// reconstructed from a relaxed sample of each cell's token (Gumbel-softmax), and a KL divergence
+/// keeps the tokens near a uniform prior. The loss is per pixel value.
 class DvaeTraining final : public Objective {
  public:
   DvaeTraining(const DvaeOptions& options, const RunOptions& run);
@@ -51,18 +52,17 @@ class DvaeTraining final : public Objective {
 
   Dvae& tokenizer() { return *tokenizer_; }
   double temperature(const StepInfo& info) const;
-  /// Of the divergence per cell against the likelihood per pixel value.
+  /// Of the KL divergence per cell against the likelihood per pixel value.
   double kl_weight(const StepInfo& info) const;
 
  private:
-  void count_words(const at::Tensor& logits);
+  void count_tokens(const at::Tensor& logits);
 
   DvaeMethodOptions options_;
   DvaeNetworkOptions network_;
   ViewSpec view_;
-  NormalizeOptions normalize_;
   std::shared_ptr<Dvae> tokenizer_;
-  at::Tensor word_counts_;  // [K], averaged
+  at::Tensor token_counts_;  // [K], averaged
   at::Tensor step_counts_;
 };
 

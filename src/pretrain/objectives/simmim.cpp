@@ -8,8 +8,8 @@
 #include "models/vit_macs.h"
 #include "pretrain/losses/masked_pixels.h"
 #include "pretrain/masks/random_masking.h"
-#include "pretrain/pictures/cells.h"
 #include "pretrain/pictures/reconstruction_picture.h"
+#include "pretrain/pictures/upsample_nearest.h"
 #include "pretrain/registry.h"
 #include "pretrain/views/model_view.h"
 
@@ -96,7 +96,7 @@ at::Tensor SimMim::mask_of(const Batch& batch) const {
   const at::Tensor order = mask_noise(batch, units, seed_).cpu().argsort(/*stable=*/true, 1);
   const RandomMask mask{order, units - masked};
   const at::Tensor cells = mask.binary().view({-1, 1, rows, columns});
-  return enlarge_cells(cells, model_.grid_height(), model_.grid_width()).flatten(1) > 0;
+  return upsample_nearest(cells, model_.grid_height(), model_.grid_width()).flatten(1) > 0;
 }
 
 at::Tensor SimMim::encode(const at::Tensor& images, const PatchMask& mask) {

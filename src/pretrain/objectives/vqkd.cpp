@@ -4,7 +4,7 @@
 #include "models/layers/unit_length.h"
 #include "models/vit_macs.h"
 #include "models/weights/weights.h"
-#include "pretrain/codebook_health.h"
+#include "pretrain/codebook_collapse.h"
 #include "pretrain/pictures/token_picture.h"
 #include "pretrain/registry.h"
 #include "pretrain/views/model_view.h"
@@ -54,7 +54,6 @@ at::Tensor cosine_loss(const at::Tensor& predicted, const at::Tensor& wanted) {
 
 VqkdTraining::VqkdTraining(const VqkdOptions& options, const RunOptions& run)
     : view_(model_view(options.augment, run.model)),
-      normalize_(run.normalize),
       seed_(static_cast<uint64_t>(run.train.seed)),
       teacher_(load_teacher(options.vqkd)) {
   network_ = {.encoder = resolve(run.model),
@@ -65,7 +64,7 @@ VqkdTraining::VqkdTraining(const VqkdOptions& options, const RunOptions& run)
 }
 
 StepResult VqkdTraining::step(const Batch& batch, const StepInfo& info) {
-  const at::Tensor pixels = denormalize(only_view(batch, view_, "vqkd"), normalize_);
+  const at::Tensor& pixels = only_view(batch, view_, "vqkd");
   VectorQuantizer& quantizer = tokenizer_->quantizer();
   if (info.micro_step == 0) quantizer.forget();
   teacher_->to(pixels.device());
@@ -113,17 +112,17 @@ double VqkdTraining::flops_per_image() const {
          2 * (looked_up + teacher_->macs(tokenizer_->grid_height(), tokenizer_->grid_width()));
 }
 
-std::vector<Picture> VqkdTraining::previews(const Batch& batch, const NormalizeOptions& normalize) {
-  return {token_picture(*tokenizer_, denormalize(batch.views.at(0), normalize))};
+std::vector<Picture> VqkdTraining::previews(const Batch& batch, const NormalizeOptions&) {
+  return {token_picture(*tokenizer_, batch.views.at(0))};
 }
 
 std::string VqkdTraining::diagnose(const std::map<std::string, double>& means,
                                    const StepInfo& info) const {
   if (info.step <= 1) return "";  // there were no codes to use
-  return describe_unused_codes(means,
-                               "use fewer (vqkd.codebook.codes), a shallower decoder "
-                               "(vqkd.decoder_depth: 1) or revive unused ones "
-                               "(vqkd.codebook.revive_below: 0.05)");
+  return describe_codebook_collapse(means,
+                                    "use fewer (vqkd.codebook.codes), a shallower decoder "
+                                    "(vqkd.decoder_depth: 1) or restart unused ones "
+                                    "(vqkd.codebook.revive_below: 0.05)");
 }
 
 void register_vqkd(ObjectiveRegistry& registry) { registry.add<VqkdTraining, VqkdOptions>("vqkd"); }

@@ -23,7 +23,8 @@ void visit(FieldVisitor& v, VqkdMethodOptions& o);
 /// beit2:TOKENIZER.md's.
 struct VqkdOptions {
   VqkdMethodOptions vqkd;
-  ViewSpec augment{.height = 0, .width = 0, .scale = {0.08, 1}};  ///< 0: as model.image_size
+  /// 0: as model.image_size.
+  ViewSpec augment{.height = 0, .width = 0, .scale = {0.08, 1}, .pixels = PixelScale::kPlain};
 
   static void set_defaults(RunOptions& run);
 };
@@ -54,7 +55,6 @@ class VqkdTraining final : public Objective {
  private:
   VqkdNetworkOptions network_;
   ViewSpec view_;
-  NormalizeOptions normalize_;
   uint64_t seed_;
   std::shared_ptr<FeatureTeacher> teacher_;  // not registered: it isn't trained nor saved
   std::shared_ptr<Vqkd> tokenizer_;

@@ -1,6 +1,6 @@
 #include "pretrain/objectives/vqvae.h"
 
-#include "pretrain/codebook_health.h"
+#include "pretrain/codebook_collapse.h"
 #include "pretrain/pictures/token_picture.h"
 #include "pretrain/registry.h"
 #include "pretrain/views/model_view.h"
@@ -31,12 +31,11 @@ VqvaeTraining::VqvaeTraining(const VqvaeOptions& options, const RunOptions& run)
                .network = options.vqvae.network,
                .codebook = options.vqvae.codebook},
       view_(model_view(options.augment, run.model)),
-      normalize_(run.normalize),
       seed_(static_cast<uint64_t>(run.train.seed)),
       tokenizer_(register_module("tokenizer", std::make_shared<Vqvae>(network_))) {}
 
 StepResult VqvaeTraining::step(const Batch& batch, const StepInfo& info) {
-  const at::Tensor pixels = denormalize(only_view(batch, view_, "vqvae"), normalize_);
+  const at::Tensor& pixels = only_view(batch, view_, "vqvae");
   VectorQuantizer& quantizer = tokenizer_->quantizer();
   if (info.micro_step == 0) quantizer.forget();
   const Quantized quantized = quantizer.forward(tokenizer_->encode(pixels));
@@ -56,10 +55,9 @@ void VqvaeTraining::after_optimizer_step(const StepInfo& info) {
 
 KeptModel VqvaeTraining::kept_model() { return {tokenizer_, describe_tokenizer<Vqvae>(network_)}; }
 
-std::vector<Picture> VqvaeTraining::previews(const Batch& batch,
-                                             const NormalizeOptions& normalize) {
+std::vector<Picture> VqvaeTraining::previews(const Batch& batch, const NormalizeOptions&) {
   const torch::NoGradGuard no_grad;
-  const at::Tensor pixels = denormalize(batch.views.at(0), normalize);
+  const at::Tensor& pixels = batch.views.at(0);
   const Quantized quantized = tokenizer_->quantizer().forward(tokenizer_->encode(pixels));
   return {token_picture(*tokenizer_, pixels, tokenizer_->decode(quantized.values))};
 }
@@ -67,9 +65,10 @@ std::vector<Picture> VqvaeTraining::previews(const Batch& batch,
 std::string VqvaeTraining::diagnose(const std::map<std::string, double>& means,
                                     const StepInfo& info) const {
   if (info.step <= 1) return "";  // there were no codes to use
-  return describe_unused_codes(means,
-                               "use fewer (vqvae.codebook.codes), revive unused ones "
-                               "(vqvae.codebook.revive_below: 0.05) or lower optimizer.base_lr");
+  return describe_codebook_collapse(
+      means,
+      "use fewer (vqvae.codebook.codes), restart unused ones "
+      "(vqvae.codebook.revive_below: 0.05) or lower optimizer.base_lr");
 }
 
 void register_vqvae(ObjectiveRegistry& registry) {

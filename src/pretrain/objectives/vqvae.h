@@ -20,7 +20,8 @@ void visit(FieldVisitor& v, VqvaeMethodOptions& o);
 /// power of two) and in_channels.
 struct VqvaeOptions {
   VqvaeMethodOptions vqvae;
-  ViewSpec augment{.height = 0, .width = 0};  ///< 0: as model.image_size
+  /// 0: as model.image_size.
+  ViewSpec augment{.height = 0, .width = 0, .pixels = PixelScale::kPlain};
 
   static void set_defaults(RunOptions& run);
 };
@@ -46,7 +47,6 @@ class VqvaeTraining final : public Objective {
  private:
   VqvaeNetworkOptions network_;
   ViewSpec view_;
-  NormalizeOptions normalize_;
   uint64_t seed_;
   std::shared_ptr<Vqvae> tokenizer_;
 };

@@ -3,8 +3,8 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
-#include "pretrain/pictures/cells.h"
 #include "pretrain/pictures/contact_sheet.h"
+#include "pretrain/pictures/upsample_nearest.h"
 
 namespace previt {
 namespace {
@@ -16,7 +16,7 @@ at::Tensor heat(const at::Tensor& attention, const VitOptions& model, const at::
   const int64_t patch = model.patch_size;
   const at::Tensor map = attention / attention.amax(1, /*keepdim=*/true).clamp_min(1e-12);
   const at::Tensor cells = map.view({-1, 1, images.size(2) / patch, images.size(3) / patch});
-  return enlarge_cells(cells, images.size(2), images.size(3)).cpu();
+  return upsample_nearest(cells, images.size(2), images.size(3)).cpu();
 }
 
 }  // namespace

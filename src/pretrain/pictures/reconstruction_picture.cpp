@@ -2,14 +2,14 @@
 
 #include <torch/types.h>
 
-#include "pretrain/pictures/cells.h"
 #include "pretrain/pictures/contact_sheet.h"
+#include "pretrain/pictures/upsample_nearest.h"
 
 namespace previt {
 
 Picture reconstruction_picture(const Reconstruction& shown, const NormalizeOptions& normalize) {
   const at::Tensor &images = shown.images, &predicted = shown.predicted;
-  const at::Tensor hidden = enlarge_cells(shown.hidden, images.size(2), images.size(3));
+  const at::Tensor hidden = upsample_nearest(shown.hidden, images.size(2), images.size(3));
   const auto pixels = [&](const at::Tensor& values) { return denormalize(values, normalize); };
   const ContactSheet sheet{
       .columns = {{"input", pixels(images)},

@@ -41,9 +41,7 @@ Stepper::Stepper(Objective& objective, const RunOptions& options)
 }
 
 Batch Stepper::on_device(Batch batch) const {
-  for (auto& view : batch.views) view = normalize(view, options_.normalize, device_);
-  if (batch.labels.defined()) batch.labels = batch.labels.to(device_);
-  return batch;
+  return to_device(std::move(batch), objective_.views(), options_.normalize, device_);
 }
 
 StepOutcome Stepper::step(StepInfo info,

@@ -37,13 +37,13 @@ void check_round_trip(const typename Kind::Options& options) {
       path, named_tensors(tokenizer), model_metadata(describe_tokenizer<Kind>(options), {}, {}));
   const auto loaded = load_tokenizer(path);
   const at::Tensor pixels = torch::rand({3, 3, 16, 24});
-  const at::Tensor words = tokenizer.tokens(pixels);
-  CHECK(words.sizes() == at::IntArrayRef{3, 6});
-  CHECK(words.scalar_type() == torch::kInt64);
-  CHECK(words.max().item<int64_t>() < 12);
-  CHECK(words.min().item<int64_t>() >= 0);
-  CHECK(torch::equal(loaded->tokens(pixels), words));
-  CHECK(loaded->vocabulary() == 12);
+  const at::Tensor tokens = tokenizer.tokens(pixels);
+  CHECK(tokens.sizes() == at::IntArrayRef{3, 6});
+  CHECK(tokens.scalar_type() == torch::kInt64);
+  CHECK(tokens.max().item<int64_t>() < 12);
+  CHECK(tokens.min().item<int64_t>() >= 0);
+  CHECK(torch::equal(loaded->tokens(pixels), tokens));
+  CHECK(loaded->vocab_size() == 12);
   CHECK(loaded->image_height() == 16);
   CHECK(loaded->image_width() == 24);
   CHECK(loaded->grid_height() == 2);
@@ -62,12 +62,12 @@ TEST_CASE("every kind of tokenizer is what it was after saving and loading") {
   check_round_trip<Vqkd>(vqkd_options());
 }
 
-TEST_CASE("a tokenizer's pictures have the size of its images") {
+TEST_CASE("a tokenizer's reconstructions have the size of its images") {
   const Dvae dvae({.image = kImage, .network = kNetwork, .vocabulary = 12});
-  const at::Tensor words = torch::randint(12, {2, 6}, torch::kInt64);
-  CHECK(dvae.decode(dvae.one_hot(words)).sizes() == at::IntArrayRef{2, 6, 16, 24});
-  // Row by row: the last word of the first row.
-  CHECK(dvae.one_hot(words)[0][words[0][2].item<int64_t>()][0][2].item<float>() == 1);
+  const at::Tensor tokens = torch::randint(12, {2, 6}, torch::kInt64);
+  CHECK(dvae.decode(dvae.one_hot(tokens)).sizes() == at::IntArrayRef{2, 6, 16, 24});
+  // Row by row: the last token of the first row.
+  CHECK(dvae.one_hot(tokens)[0][tokens[0][2].item<int64_t>()][0][2].item<float>() == 1);
   const Vqvae vqvae({.image = kImage, .network = kNetwork, .codebook = kCodes});
   CHECK(vqvae.decode(torch::randn({2, 6, 4})).sizes() == at::IntArrayRef{2, 3, 16, 24});
   CHECK_THROWS_WITH(Vqvae({.image = {.image_size = {24}, .patch_size = 12},
@@ -76,7 +76,7 @@ TEST_CASE("a tokenizer's pictures have the size of its images") {
                     ContainsSubstring("12 is no power of two"));
 }
 
-TEST_CASE("words stand row by row, each near what it was read from") {
+TEST_CASE("tokens stand row by row, each near what it was read from") {
   const TempFolder folder;
   const auto tokenizer = load_tokenizer(test::write_tiny_tokenizer(folder.path(), 16, 32, 8, 9));
   const at::Tensor dark = torch::zeros({1, 3, 16, 32});

@@ -44,10 +44,11 @@ TEST_CASE("straight-through: values are codes, gradients are the latents'") {
   VectorQuantizer quantizer(plain(5, 3));
   const at::Tensor latents = torch::randn({2, 4, 3}).requires_grad_();
   const Quantized got = quantizer.forward(latents);
-  CHECK(got.words.sizes() == at::IntArrayRef{2, 4});
+  CHECK(got.tokens.sizes() == at::IntArrayRef{2, 4});
   CHECK(difference(got.values,
-                   quantizer.codebook.index_select(0, got.words.flatten()).view({2, 4, 3})) < 1e-6);
-  CHECK(torch::equal(quantizer.words(latents), got.words));
+                   quantizer.codebook.index_select(0, got.tokens.flatten()).view({2, 4, 3})) <
+        1e-6);
+  CHECK(torch::equal(quantizer.tokens(latents), got.tokens));
   const at::Tensor weights = torch::randn({2, 4, 3});
   (got.values * weights).sum().backward();
   CHECK(difference(latents.grad(), weights) == 0);
@@ -61,7 +62,7 @@ TEST_CASE("without normalisation the codebook is the quotient of VQ-VAE's averag
   at::Tensor sizes = torch::ones({4}), sums = quantizer.codebook.clone();
   for (int64_t step = 0; step < 3; ++step) {
     const at::Tensor latents = torch::randn({30, 3});
-    const at::Tensor hits = torch::one_hot(quantizer.words(latents), 4).to(torch::kFloat32);
+    const at::Tensor hits = torch::one_hot(quantizer.tokens(latents), 4).to(torch::kFloat32);
     sizes = 0.9 * sizes + 0.1 * hits.sum(0);
     sums = 0.9 * sums + 0.1 * hits.t().mm(latents);
     feed(quantizer, latents);
@@ -89,7 +90,7 @@ TEST_CASE("with k-means, the first step passes latents through and then makes th
   VectorQuantizer quantizer(options);
   const Quantized first = quantizer.forward(latents);
   CHECK_FALSE(quantizer.has_codes());
-  CHECK_FALSE(first.words.defined());
+  CHECK_FALSE(first.tokens.defined());
   CHECK(first.commitment.item<double>() == 0);
   CHECK(difference(first.values, normalize ? unit_length(latents) : latents) < 1e-6);
   // Found whatever the seed, as k-means may start two codes in one heap.
@@ -124,8 +125,8 @@ TEST_CASE("dead codes start again at latents; used ones are left alone") {
     feed(leaving, latents);
   }
   const auto used = [](const VectorQuantizer& quantizer) {
-    const at::Tensor words = quantizer.words(torch::randn({2000, 2}));
-    return (torch::bincount(words, {}, 8) > 0).sum().item<int64_t>();
+    const at::Tensor tokens = quantizer.tokens(torch::randn({2000, 2}));
+    return (torch::bincount(tokens, {}, 8) > 0).sum().item<int64_t>();
   };
   CHECK(used(reviving) == 8);
   CHECK(used(leaving) == 4);

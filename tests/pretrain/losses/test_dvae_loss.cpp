@@ -3,7 +3,8 @@
 
 using namespace previt;
 
-TEST_CASE("divergence from equal use is ln K for certain words and 0 for equal shares") {
+TEST_CASE(
+    "KL divergence from the uniform prior is ln K for certain tokens and 0 for equal shares") {
   at::Tensor certain = torch::zeros({2, 5, 3, 4});
   certain.select(1, 2).fill_(100);
   CHECK(kl_to_uniform(certain).item<double>() == Approx(std::log(5.0)));
@@ -13,7 +14,7 @@ TEST_CASE("divergence from equal use is ln K for certain words and 0 for equal s
   CHECK(kl_to_uniform(uneven).item<double>() == Approx(0.5 * std::log(1.5) + 0.5 * std::log(0.75)));
 }
 
-TEST_CASE("Gumbel-softmax draws words as often as softmax says, and surely when cold") {
+TEST_CASE("Gumbel-softmax draws tokens as often as softmax says, and surely when cold") {
   torch::manual_seed(1);
   const at::Tensor shares = torch::tensor({0.6, 0.3, 0.1}).view({1, 3, 1, 1});
   const at::Tensor logits = shares.log().expand({20000, 3, 1, 1});

@@ -11,9 +11,9 @@
 
 namespace previt {
 
-/// What the words of pictures depend on.
-struct WordOrigin {
-  std::string tokenizer;  ///< its weights_checksum
+/// What the tokens of images depend on. Both texts are compared with those in a file.
+struct TokenCacheKey {
+  std::string tokenizer;  ///< its weights_checksum and how many tokens it has
   std::string views;      ///< what it and the model see of an image
 };
 
@@ -24,24 +24,25 @@ void require_fixed_view(const ViewSpec& view);
 /// Two pictures hardly ever have the same.
 at::Tensor pixel_sums(const at::Tensor& pictures);
 
-/// The words of a data set's pictures, made once (tools: cache_tokens). A file of it holds `words`
-/// int64 [N, L] and `pixel_sums` int64 [N] by sample, and describes its `tokenizer` and `views`.
+/// The tokens of a data set's images, made once (tools: cache_tokens). A file of it holds `tokens`
+/// int64 [N, L] (`words` in older files) and `pixel_sums` int64 [N] by sample, and describes its
+/// `tokenizer` and `views`.
 ///
-/// Legend: N samples of the data set, L words of each, B of a batch.
-class WordTable {
+/// Legend: N samples of the data set, L tokens of each, B of a batch.
+class TokenCache {
  public:
   /// Throws UsageError led by beit.tokens where the file was made otherwise.
-  WordTable(const TensorFile& file, const std::string& path, const WordOrigin& origin);
+  TokenCache(const TensorFile& file, const std::string& path, const TokenCacheKey& key);
 
   /// Of the samples `indices` [B], int64 [B, L] on the host. `pictures` gives what the model sees
   /// of them, [B, C, H, W] in [0, 1]: that these are the images of the file is looked at once.
-  at::Tensor words(const at::Tensor& indices, const std::function<at::Tensor()>& pictures);
+  at::Tensor tokens(const at::Tensor& indices, const std::function<at::Tensor()>& pictures);
 
-  int64_t words_per_image() const { return words_.size(1); }
+  int64_t tokens_per_image() const { return tokens_.size(1); }
 
  private:
   std::string path_;
-  at::Tensor words_, pixel_sums_;
+  at::Tensor tokens_, pixel_sums_;
   bool same_images_ = false;
 };
 

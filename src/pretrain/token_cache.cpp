@@ -1,4 +1,4 @@
-#include "pretrain/word_table.h"
+#include "pretrain/token_cache.h"
 
 #include <torch/types.h>
 
@@ -32,39 +32,41 @@ at::Tensor pixel_sums(const at::Tensor& pictures) {
   return pictures.mul(255).round().to(torch::kInt64).sum({1, 2, 3}).cpu();
 }
 
-WordTable::WordTable(const TensorFile& file, const std::string& path, const WordOrigin& origin)
-    : path_(path), words_(file.read("words")), pixel_sums_(file.read("pixel_sums")) {
-  const auto require_same = [&](const char* key, const std::string& wanted, const char* other) {
-    if (file.description(key) != wanted) {
+TokenCache::TokenCache(const TensorFile& file, const std::string& path, const TokenCacheKey& key)
+    : path_(path),
+      tokens_(file.read(file.has("tokens") ? "tokens" : "words")),
+      pixel_sums_(file.read("pixel_sums")) {
+  const auto require_same = [&](const char* name, const std::string& wanted, const char* other) {
+    if (file.description(name) != wanted) {
       fail_usage("beit.tokens: {} was made with {}; make it again with cache_tokens", path, other);
     }
   };
-  require_same("tokenizer", origin.tokenizer, "another tokenizer");
-  require_same("views", origin.views, "other views of the images");
-  require(words_.dim() == 2 && words_.scalar_type() == torch::kInt64 &&
-              pixel_sums_.sizes() == at::IntArrayRef(words_.size(0)),
-          "{}: words are not int64 [N, L], or not as many as pixel_sums",
+  require_same("tokenizer", key.tokenizer, "another tokenizer");
+  require_same("views", key.views, "other views of the images");
+  require(tokens_.dim() == 2 && tokens_.scalar_type() == torch::kInt64 &&
+              pixel_sums_.sizes() == at::IntArrayRef(tokens_.size(0)),
+          "{}: tokens are not int64 [N, L], or not as many as pixel_sums",
           path);
 }
 
-at::Tensor WordTable::words(const at::Tensor& indices,
-                            const std::function<at::Tensor()>& pictures) {
-  require(indices.max().item<int64_t>() < words_.size(0),
-          "{}: has words of {} images, image {} is asked for; make it again with cache_tokens",
+at::Tensor TokenCache::tokens(const at::Tensor& indices,
+                              const std::function<at::Tensor()>& pictures) {
+  require(indices.max().item<int64_t>() < tokens_.size(0),
+          "{}: has tokens of {} images, image {} is asked for; make it again with cache_tokens",
           path_,
-          words_.size(0),
+          tokens_.size(0),
           indices.max().item<int64_t>());
   if (!same_images_) {
     require(torch::equal(pixel_sums_.index_select(0, indices), pixel_sums(pictures())),
-            "{}: has words of other images, or in another order; make it again with cache_tokens",
+            "{}: has tokens of other images, or in another order; make it again with cache_tokens",
             path_);
     same_images_ = true;
   }
-  at::Tensor words = words_.index_select(0, indices);
-  require(words.min().item<int64_t>() >= 0,
+  at::Tensor tokens = tokens_.index_select(0, indices);
+  require(tokens.min().item<int64_t>() >= 0,
           "{}: lacks an image that couldn't be read then; make it again with cache_tokens",
           path_);
-  return words;
+  return tokens;
 }
 
 }  // namespace previt

@@ -1,3 +1,4 @@
+// What the three objectives that train an image tokenizer have in common.
 #include <csignal>
 
 #include "models/kernels/precision.h"
@@ -36,8 +37,7 @@ RunOptions small_run(int64_t side = 16) {
 
 std::shared_ptr<Objective> make_dvae(const RunOptions& run) {
   DvaeOptions options;
-  // A weight of the divergence that so short a run can bear: more of it, and no word means
-  // anything.
+  // As much KL divergence as so short a run can bear: with more, no token means anything.
   options.dvae = {.vocabulary = 12,
                   .network = kNetwork,
                   .temperature_epochs = 4,
@@ -154,7 +154,7 @@ void check_same(const NamedTensors& a, const NamedTensors& b) {
 
 }  // namespace
 
-TEST_CASE("tokenizers learn: their error falls and their words are used") {
+TEST_CASE("tokenizers learn: their error falls and their codes are used") {
   for (const auto& [kind, maker] : kMakers) {
     INFO(kind);
     RunOptions run = small_run();
@@ -164,7 +164,7 @@ TEST_CASE("tokenizers learn: their error falls and their words are used") {
     const StepOutcome first = make_step(stepper, run, 0);
     StepOutcome last;
     for (int64_t step = 1; step < 200; ++step) last = make_step(stepper, run, step);
-    if (kind == "dvae") {  // blurs as much as its words are uncertain: its likelihood tells more
+    if (kind == "dvae") {  // blurs as much as its tokens are uncertain: its likelihood tells more
       CHECK(metric(last, "pixel_likelihood") > metric(first, "pixel_likelihood") + 0.4);
     } else {
       CHECK(metric(last, "reconstruction_error") < 0.5 * metric(first, "reconstruction_error"));
@@ -203,7 +203,7 @@ TEST_CASE("a stopped and resumed tokenizer run ends as an undisturbed one, and i
   }
 }
 
-TEST_CASE("a tokenizer's checkpoint gives the words that the run gave") {
+TEST_CASE("a tokenizer's checkpoint gives the tokens that the run gave") {
   for (const auto& [kind, maker] : kMakers) {
     INFO(kind);
     const RunOptions run = small_run();
@@ -222,7 +222,7 @@ TEST_CASE("a tokenizer's checkpoint gives the words that the run gave") {
   }
 }
 
-TEST_CASE("a pixel tokenizer's words don't depend on the precision of a run") {
+TEST_CASE("a pixel tokenizer's tokens don't depend on the precision of a run") {
   for (const std::string kind : {"dvae", "vqvae"}) {
     INFO(kind);
     const RunOptions run = small_run();
@@ -237,7 +237,7 @@ TEST_CASE("a pixel tokenizer's words don't depend on the precision of a run") {
   }
 }
 
-TEST_CASE("tokenizers show the picture, what is drawn from its words, and the words") {
+TEST_CASE("tokenizers show the image, its reconstruction and its tokens") {
   for (const auto& [kind, maker] : kMakers) {
     INFO(kind);
     const RunOptions run = small_run();
@@ -253,67 +253,10 @@ TEST_CASE("tokenizers show the picture, what is drawn from its words, and the wo
   }
 }
 
-TEST_CASE("dvae: temperature and KL weight follow half cosines") {
-  DvaeOptions options;
-  options.dvae.network = kNetwork;
-  options.dvae.vocabulary = 12;
-  const DvaeTraining dvae(options, small_run());
-  const auto at_epoch = [](int64_t epoch) {
-    return StepInfo{.step = 10 * epoch, .total_steps = 1000, .steps_per_epoch = 10, .epochs = 100};
-  };
-  CHECK(dvae.temperature(at_epoch(0)) == 1);
-  CHECK(dvae.temperature(at_epoch(30)) == Approx((1 + 1.0 / 16) / 2));
-  CHECK(dvae.temperature(at_epoch(15)) == Approx(1.0 / 16 + 15.0 / 16 * (1 + std::sqrt(0.5)) / 2));
-  CHECK(dvae.temperature(at_epoch(60)) == 1.0 / 16);
-  CHECK(dvae.temperature(at_epoch(99)) == 1.0 / 16);
-  // Per cell of 4 x 4 pixels of 3 values: DALL-E's 6.6 / 192 at 8 x 8.
-  CHECK(dvae.kl_weight(at_epoch(0)) == 0);
-  CHECK(dvae.kl_weight(at_epoch(1)) == Approx(3.3 / 48));
-  CHECK(dvae.kl_weight(at_epoch(2)) == Approx(6.6 / 48));
-}
-
-TEST_CASE("vqkd: any teacher gives a feature for each of the encoder's patches") {
-  const TempFolder folder;
-  FeatureTeacher teacher(test::tiny_checkpoint(folder.path()));  // 16 pixels in patches of 8
-  CHECK(teacher.dim() == 24);
-  const at::Tensor features = teacher.features(torch::rand({2, 3, 24, 32}), 6, 8);
-  CHECK(features.sizes() == at::IntArrayRef{2, 48, 24});
-  CHECK_FALSE(features.requires_grad());
-  for (const auto& parameter : teacher.parameters()) CHECK_FALSE(parameter.requires_grad());
-}
-
-TEST_CASE(
-    "vqkd: distilled and mean-pooled classifiers teach with their patches, through their norm") {
-  const TempFolder folder;
-  VitOptions options = test::small_vit();
-  options.num_classes = 3;
-  const bool distilled = GENERATE(true, false);
-  options.dist_token = distilled;
-  if (!distilled) options.pool = Pooling::avg;
-  FeatureTeacher teacher(test::tiny_checkpoint(folder.path(), options));
-  const at::Tensor features = teacher.features(torch::rand({2, 3, 16, 16}), 2, 2);
-  CHECK(features.sizes() == at::IntArrayRef{2, 4, 24});
-  CHECK(features.mean(2).abs().max().item<double>() < 1e-5);
-  CHECK(features.var(2, /*unbiased=*/false).mean().item<double>() == Approx(1).epsilon(0.02));
-}
-
-TEST_CASE("vqkd: the teacher is no part of what is saved, but of what a run goes on with") {
-  const auto objective = build("vqkd", small_run());
-  for (const auto& item : named_tensors(*objective)) CHECK(item.first.starts_with("tokenizer."));
-  CHECK(objective->frozen_parts().at(0).first == "checksum of vqkd.teacher");
-}
-
-TEST_CASE("vqkd: the loss is one minus the cosine; without a teacher there is no run") {
-  const at::Tensor a = torch::tensor({{{1.0, 0.0}, {0.0, 2.0}}});
-  const at::Tensor b = torch::tensor({{{3.0, 0.0}, {1.0, 1.0}}});
-  CHECK(cosine_loss(a, b).item<double>() == Approx((1 - std::sqrt(0.5)) / 2));
-  CHECK_THROWS_WITH(VqkdTraining({}, small_run()), ContainsSubstring("vqkd.teacher: give"));
-}
-
-TEST_CASE("a run whose words are hardly used says so") {
+TEST_CASE("a run whose codes are hardly used says so") {
   const auto objective = build("vqvae", small_run());
   CHECK_THAT(objective->diagnose({{"code_usage", 0.05}}, info_of(20)),
-             ContainsSubstring("codebook collapse: 5.0% of the words"));
+             ContainsSubstring("codebook collapse: 5.0% of the codes"));
   CHECK(objective->diagnose({{"code_usage", 0.5}}, info_of(20)).empty());
   CHECK(objective->diagnose({{"code_usage", 0.0}}, info_of(1)).empty());
 }

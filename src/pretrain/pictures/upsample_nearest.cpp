@@ -1,0 +1,14 @@
+#include "pretrain/pictures/upsample_nearest.h"
+
+#include <torch/types.h>
+
+namespace previt {
+
+// torch::upsample_nearest2d takes no booleans, and rounds an index down that should be whole at
+// some factors (41, 47, 55, 61).
+at::Tensor upsample_nearest(const at::Tensor& grid, int64_t height, int64_t width) {
+  return grid.repeat_interleave(height / grid.size(2), 2)
+      .repeat_interleave(width / grid.size(3), 3);
+}
+
+}  // namespace previt
