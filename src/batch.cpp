@@ -1,30 +1,14 @@
 #include "batch.h"
 
-#include <fmt/ranges.h>
 #include <torch/types.h>
 
 #include "error.h"
 #include "grey.h"
-#include "rand_augment_policy.h"
+#include "json_options.h"
+#include "view_ops.h"
 
 namespace previt {
 namespace {
-
-std::string wrong_bounds(const std::vector<double>& bounds) {
-  if (bounds.size() == 2 && bounds.front() <= bounds.back()) return "";
-  return fmt::format("[{}] is not the lowest and the highest, like [0.5, 1]",
-                     fmt::join(bounds, ", "));
-}
-
-std::string wrong_rand_augment(const std::string& policy) {
-  if (policy.empty()) return "";
-  try {
-    RandAugment::parse(policy);
-  } catch (const UsageError& error) {
-    return error.what();
-  }
-  return "";
-}
 
 double largest(const at::Tensor& pixels) { return pixels.scalar_type() == torch::kUInt8 ? 255 : 1; }
 
@@ -36,9 +20,7 @@ at::Tensor floats_on(const at::Tensor& pixels, const NormalizeOptions& options, 
       .to(torch::kFloat32, false, false, torch::MemoryFormat::Contiguous);
 }
 
-}  // namespace
-
-void visit(FieldVisitor& v, ViewSpec& o) {
+void visit_cut(FieldVisitor& v, ViewSpec& o) {
   v.field("height", o.height, "pixels; 0: as model.image_size", at_least(0));
   v.field("width", o.width, "pixels; 0: as model.image_size", at_least(0));
   v.field("crop", o.crop, "how the view is cut out");
@@ -47,24 +29,24 @@ void visit(FieldVisitor& v, ViewSpec& o) {
   v.field("interpolation", o.interpolation, "filter of the resize");
   v.field("crop_pct", o.crop_pct, "for center: size / resized short side", {0, 1, true});
   v.field("flip", o.flip, "probability of a horizontal flip", between(0, 1));
-  v.field("jitter", o.jitter, "probability of colour jitter", between(0, 1));
-  v.field("brightness", o.brightness, "jitter strength", at_least(0));
-  v.field("contrast", o.contrast, "jitter strength", at_least(0));
-  v.field("saturation", o.saturation, "jitter strength", at_least(0));
-  v.field("hue", o.hue, "jitter strength", between(0, 0.5));
-  v.field("greyscale", o.greyscale, "probability of a grey view", between(0, 1));
-  v.field("blur", o.blur, "probability of Gaussian blur", between(0, 1));
-  v.field("blur_sigma", o.blur_sigma, "lowest and highest sigma in pixels", above(0));
-  v.field("solarize", o.solarize, "probability of inverting bright pixels", between(0, 1));
-  v.field("solarize_threshold",
-          o.solarize_threshold,
-          "pixels from here on are inverted",
-          between(0, 256));
-  v.field("rand_augment", o.rand_augment, "timm's config string, for example rand-m9-mstd0.5-inc1");
   v.check("scale", wrong_bounds(o.scale));
   v.check("ratio", wrong_bounds(o.ratio));
-  v.check("blur_sigma", wrong_bounds(o.blur_sigma));
-  v.check("rand_augment", wrong_rand_augment(o.rand_augment));
+}
+
+}  // namespace
+
+void visit(FieldVisitor& v, ViewSpec& o) {
+  visit_cut(v, o);
+  for (const auto& operation : view_operations()) operation.visit(v, o);
+}
+
+nlohmann::json view_identity(ViewSpec view) {
+  JsonOptionsWriter writer;
+  visit_cut(writer, view);
+  for (const auto& operation : view_operations()) {
+    if (operation.named_when_off || operation.on(view)) operation.visit(writer, view);
+  }
+  return std::move(writer).result();
 }
 
 ViewSpec evaluation_view(int64_t height,

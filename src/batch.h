@@ -5,11 +5,13 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "epoch_plan.h"
 #include "options.h"
+#include "rand_augment_policy.h"
 
 namespace previt {
 
@@ -31,6 +33,7 @@ enum class PixelScale {
 
 /// One kind of crop that an objective asks the loader for, with everything that is random about it.
 /// The defaults are MAE's (mae:main_pretrain.py): random resized crop (0.2, 1), bicubic, flip.
+/// What comes after the flip belongs to the rows of view_operations() (view_ops.h).
 struct ViewSpec {
   std::string name = "view";
   int64_t count = 1;                  ///< independent crops of this kind per image
@@ -50,7 +53,9 @@ struct ViewSpec {
   std::vector<double> blur_sigma = {0.1, 2.0};
   double solarize = 0;
   int64_t solarize_threshold = 128;
-  std::string rand_augment{};  ///< timm's config string ("rand-m9-mstd0.5-inc1"), "" for none
+  RandAugment rand_augment{};  ///< a recipe's text is parsed as it is read
+  double sharpness = 0;        ///< probability; the factor is uniform in sharpness_factor
+  std::vector<double> sharpness_factor = {0.1, 1.9};  ///< RandAugment's reach
 
   /// Names an earlier spec whose crop boxes and flips this one repeats, crop by crop, at its own
   /// size and interpolation (BEiT's tokenizer view); "" for its own. Colour changes are repeated
@@ -60,6 +65,10 @@ struct ViewSpec {
   PixelScale pixels = PixelScale::kNormalized;  ///< the objective's choice, no key of a recipe
 };
 void visit(FieldVisitor& v, ViewSpec& o);
+
+/// The options of a view as files keep them to tell whether what they hold was made of the same
+/// view. Operations that are off are left out, so that a new one does not make old files useless.
+nlohmann::json view_identity(ViewSpec view);
 
 /// The evaluation view: resize the short side to size / crop_pct, centre crop, nothing random.
 ViewSpec evaluation_view(int64_t height,

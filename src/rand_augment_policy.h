@@ -8,6 +8,7 @@ namespace previt {
 /// A policy from timm's config string: "rand" followed by -m<magnitude> -n<operations>
 /// -p<probability> -mstd<deviation> (over 100: uniform in [0, m]) -mmax<limit> -inc1.
 struct RandAugment {
+  std::string config{};  ///< as it was written; "": none
   double magnitude = 10;
   int64_t operations = 2;
   double probability = 0.5;  ///< of each operation
@@ -15,7 +16,9 @@ struct RandAugment {
   double limit = 10;
   bool increasing = false;  ///< every operation gets stronger with the magnitude
 
-  static RandAugment parse(const std::string& config);  ///< throws UsageError
+  bool on() const { return !config.empty(); }
+
+  static RandAugment parse(const std::string& config);  ///< throws UsageError; "" is none
 };
 
 }  // namespace previt

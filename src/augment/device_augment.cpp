@@ -3,41 +3,11 @@
 #include <torch/types.h>
 
 #include "augment/device_ops.h"
+#include "augment/ops/operation.h"
 #include "error.h"
 
 namespace previt {
 namespace {
-
-using Operation =
-    std::function<at::Tensor(const at::Tensor& images, const std::vector<size_t>& which)>;
-
-// Replaces some images of the batch by what `operation` makes of them. Nothing is read back, so a
-// device need not be waited for.
-template <class Predicate>
-void change_where(at::Tensor& images,
-                  const std::vector<ViewPlan>& plans,
-                  Predicate chosen,
-                  const Operation& operation) {
-  std::vector<size_t> which;
-  for (size_t i = 0; i < plans.size(); ++i) {
-    if (chosen(plans[i])) which.push_back(i);
-  }
-  if (which.empty()) return;
-  const at::Tensor rows =
-      torch::tensor(std::vector<int64_t>(which.begin(), which.end()), torch::kLong)
-          .to(images.device());
-  images.index_copy_(0, rows, operation(images.index_select(0, rows), which));
-}
-
-template <class Value>
-at::Tensor factors_of(const std::vector<ViewPlan>& plans,
-                      const std::vector<size_t>& which,
-                      at::Device device,
-                      Value value) {
-  std::vector<double> factors;
-  for (const size_t i : which) factors.push_back(value(plans[i]));
-  return torch::tensor(factors, torch::kFloat64).to(torch::kFloat32).to(device);
-}
 
 at::Tensor cut(const at::Tensor& canvases,
                const ViewSpec& spec,
@@ -60,46 +30,30 @@ at::Tensor cut(const at::Tensor& canvases,
   return resample(canvases.to(torch::kFloat32) / 255, rows, columns).clamp_(0, 1);
 }
 
-at::Tensor jitter_step(int operation,
-                       const at::Tensor& images,
-                       const std::vector<ViewPlan>& plans,
-                       const std::vector<size_t>& which) {
-  const auto factors = [&](auto value) { return factors_of(plans, which, images.device(), value); };
-  switch (operation) {
-    case 0:
-      return adjust_brightness(images,
-                               factors([](const ViewPlan& p) { return p.jitter.brightness; }));
-    case 1:
-      return adjust_contrast(images, factors([](const ViewPlan& p) { return p.jitter.contrast; }));
-    case 2:
-      return adjust_saturation(images,
-                               factors([](const ViewPlan& p) { return p.jitter.saturation; }));
-    default:
-      return adjust_hue(images, factors([](const ViewPlan& p) { return p.jitter.hue; }));
-  }
-}
-
-// Every image has its own order; at each place in it, images with the same operation go together.
-void jitter(at::Tensor& images, const std::vector<ViewPlan>& plans) {
-  for (size_t place = 0; place < 4; ++place) {
-    for (int operation = 0; operation < 4; ++operation) {
-      change_where(
-          images,
-          plans,
-          [&](const ViewPlan& plan) {
-            return plan.jitter.on && plan.jitter.order[place] == operation;
-          },
-          [&](const at::Tensor& some, const auto& which) {
-            return jitter_step(operation, some, plans, which);
-          });
-    }
-  }
-}
-
-// RandAugment needs 8-bit histograms.
 void require_available(const ViewSpec& spec) {
-  if (spec.rand_augment.empty()) return;
-  fail_usage("data.device_augment: rand_augment works on the host only (view {})", spec.name);
+  for (const auto& operation : operations()) {
+    if (!operation.row->on(spec) || operation.apply_batch) continue;
+    fail_usage(
+        "data.device_augment: {} works on the host only (view {})", operation.key, spec.name);
+  }
+}
+
+// Changes the images for which the operation was drawn.
+void apply_drawn(const Operation& operation,
+                 const ViewSpec& spec,
+                 const std::vector<ViewPlan>& plans,
+                 at::Tensor& images) {
+  std::vector<int64_t> which;
+  std::vector<std::any> drawn;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const auto found = plans[i].drawn.find(operation.key);
+    if (found == plans[i].drawn.end()) continue;
+    which.push_back(static_cast<int64_t>(i));
+    drawn.push_back(found->second);
+  }
+  change_rows(images, which, [&](const at::Tensor& some) {
+    return operation.apply_batch(spec, drawn, some);
+  });
 }
 
 class DeviceAugmentSource final : public BatchSource {
@@ -163,28 +117,7 @@ at::Tensor device_views(const at::Tensor& canvases,
   TORCH_CHECK(canvases.size(0) == static_cast<int64_t>(plans.size()), "one plan per image");
   const torch::NoGradGuard no_grad;
   at::Tensor images = cut(canvases, spec, plans, antialias);
-  jitter(images, plans);
-  change_where(
-      images,
-      plans,
-      [](const ViewPlan& plan) { return plan.greyscale; },
-      [](const at::Tensor& some, const auto&) { return greyscale(some); });
-  change_where(
-      images,
-      plans,
-      [](const ViewPlan& plan) { return plan.blur_sigma > 0; },
-      [&](const at::Tensor& some, const std::vector<size_t>& which) {
-        std::vector<double> sigmas;
-        for (const size_t i : which) sigmas.push_back(plans[i].blur_sigma);
-        return gaussian_blur(some, sigmas);
-      });
-  change_where(
-      images,
-      plans,
-      [](const ViewPlan& plan) { return plan.solarize; },
-      [&](const at::Tensor& some, const auto&) {
-        return solarize(some, static_cast<double>(spec.solarize_threshold) / 255);
-      });
+  for (const auto& operation : operations()) apply_drawn(operation, spec, plans, images);
   return images;
 }
 

@@ -11,7 +11,7 @@ namespace previt {
 /// Cuts one view out of every image of a batch, on the device where the canvases are: the same as
 /// render_view() per image up to its rounding to 8 bits after each operation. All plans are of
 /// `spec`. canvases [B, 3, H, W] uint8 → float32 [B, 3, spec.height, spec.width] in [0, 1]. Throws
-/// UsageError where the spec asks for RandAugment, which needs 8-bit histograms.
+/// UsageError where the spec asks for an operation that works on the host only.
 at::Tensor device_views(const at::Tensor& canvases,
                         const ViewSpec& spec,
                         const std::vector<ViewPlan>& plans,

@@ -9,9 +9,8 @@
 namespace previt {
 namespace {
 
-// The numbers of a list, one per image, as [B, 1, 1] on the device.
 at::Tensor column(const std::vector<double>& values, at::Device device) {
-  return torch::tensor(values, torch::kFloat64).to(torch::kFloat32).view({-1, 1, 1}).to(device);
+  return factors_on(values, device).view({-1, 1, 1});
 }
 
 at::Tensor per_image(const at::Tensor& factors) { return factors.view({-1, 1, 1, 1}); }
@@ -139,6 +138,18 @@ at::Tensor resize_matrices(const std::vector<Axis>& axes,
 at::Tensor resample(const at::Tensor& images, const at::Tensor& rows, const at::Tensor& columns) {
   return torch::matmul(rows.unsqueeze(1),
                        torch::matmul(images, columns.transpose(1, 2).unsqueeze(1)));
+}
+
+at::Tensor factors_on(const std::vector<double>& factors, at::Device device) {
+  return torch::tensor(factors, torch::kFloat64).to(torch::kFloat32).to(device);
+}
+
+void change_rows(at::Tensor& images,
+                 const std::vector<int64_t>& which,
+                 const std::function<at::Tensor(const at::Tensor& some)>& change) {
+  if (which.empty()) return;
+  const at::Tensor rows = torch::tensor(which, torch::kLong).to(images.device());
+  images.index_copy_(0, rows, change(images.index_select(0, rows)));
 }
 
 at::Tensor greyscale(const at::Tensor& images) { return grey(images).expand_as(images); }

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <vector>
 
 #include "augment/ops/resize.h"
@@ -23,6 +24,15 @@ at::Tensor resize_matrices(const std::vector<Axis>& axes,
 
 /// rows [B, h, H], images [B, 3, H, W], columns [B, w, W] → [B, 3, h, w].
 at::Tensor resample(const at::Tensor& images, const at::Tensor& rows, const at::Tensor& columns);
+
+/// The numbers of a list, one per image: float32 [B] on the device.
+at::Tensor factors_on(const std::vector<double>& factors, at::Device device);
+
+/// Replaces the images numbered `which` of a batch, in place, by what `change` makes of them.
+/// Nothing is read back, so a device need not be waited for.
+void change_rows(at::Tensor& images,
+                 const std::vector<int64_t>& which,
+                 const std::function<at::Tensor(const at::Tensor& some)>& change);
 
 at::Tensor greyscale(const at::Tensor& images);  ///< all three channels are the grey
 at::Tensor adjust_brightness(const at::Tensor& images, const at::Tensor& factors);

@@ -2,52 +2,31 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <utility>
 
-#include "augment/ops/blur.h"
-#include "augment/ops/color.h"
+#include "augment/ops/operation.h"
 #include "augment/ops/resize.h"
 #include "error.h"
 
 namespace previt {
 namespace {
 
-JitterPlan draw_jitter(const ViewSpec& spec, Draws& draws) {
-  const auto factor = [&](double strength) {
-    return strength > 0 ? draws.uniform(std::max(0.0, 1 - strength), 1 + strength) : 1;
-  };
-  JitterPlan plan{.on = true};
-  for (int64_t i = 3; i > 0; --i) std::swap(plan.order[i], plan.order[draws.integer(0, i + 1)]);
-  plan.brightness = factor(spec.brightness);
-  plan.contrast = factor(spec.contrast);
-  plan.saturation = factor(spec.saturation);
-  plan.hue = spec.hue > 0 ? draws.uniform(-spec.hue, spec.hue) : 0;
-  return plan;
-}
-
 ViewPlan draw_plan(const ViewSpec& spec, int64_t image_height, int64_t image_width, Draws& draws) {
-  const auto happens = [&](double probability) {
-    return probability > 0 && draws.chance(probability);
-  };
   ViewPlan plan;
   plan.crop = plan_crop(spec, image_height, image_width, draws);
-  plan.flip = happens(spec.flip);
-  if (!spec.rand_augment.empty())
-    plan.rand_augment = draw_steps(RandAugment::parse(spec.rand_augment), draws);
-  if (happens(spec.jitter)) plan.jitter = draw_jitter(spec, draws);
-  plan.greyscale = happens(spec.greyscale);
-  if (happens(spec.blur))
-    plan.blur_sigma = draws.uniform(spec.blur_sigma.front(), spec.blur_sigma.back());
-  plan.solarize = happens(spec.solarize);
+  plan.flip = spec.flip > 0 && draws.chance(spec.flip);
+  for (const auto& operation : operations()) {
+    if (!operation.row->on(spec)) continue;
+    std::any drawn = operation.draw(spec, draws);
+    if (drawn.has_value()) plan.drawn.emplace(operation.key, std::move(drawn));
+  }
   return plan;
 }
 
 ViewPlan repeat(ViewPlan plan, const ViewSpec& spec) {
-  if (spec.rand_augment.empty()) plan.rand_augment.clear();
-  if (spec.jitter == 0) plan.jitter = {};
-  if (spec.greyscale == 0) plan.greyscale = false;
-  if (spec.blur == 0) plan.blur_sigma = 0;
-  if (spec.solarize == 0) plan.solarize = false;
+  for (const auto& operation : operations()) {
+    if (!operation.row->on(spec)) plan.drawn.erase(operation.key);
+  }
   return plan;
 }
 
@@ -65,24 +44,6 @@ size_t first_plan_of(const std::vector<ViewSpec>& specs, const ViewSpec& wanting
   fail_usage("view {}: same_crop_as: no view named {} comes before it",
              wanting.name,
              wanting.same_crop_as);
-}
-
-void apply_jitter(const JitterPlan& plan, Pixels view) {
-  for (const int operation : plan.order) {
-    switch (operation) {
-      case 0:
-        adjust_brightness(view, plan.brightness);
-        break;
-      case 1:
-        adjust_contrast(view, plan.contrast);
-        break;
-      case 2:
-        adjust_saturation(view, plan.saturation);
-        break;
-      default:
-        adjust_hue(view, plan.hue);
-    }
-  }
 }
 
 }  // namespace
@@ -149,15 +110,14 @@ void render_view(const Region& region, const ViewSpec& spec, const ViewPlan& pla
 
   const Pixels view{out, spec.height, spec.width, region.pixels.channels};
   resize(region.pixels, window, limits, spec.interpolation, plan.crop.order, plan.flip, view);
-  apply_colors(spec, plan, view);
+  apply_operations(spec, plan, view);
 }
 
-void apply_colors(const ViewSpec& spec, const ViewPlan& plan, Pixels view) {
-  for (const auto& step : plan.rand_augment) apply(step, view, spec.interpolation);
-  if (plan.jitter.on) apply_jitter(plan.jitter, view);
-  if (plan.greyscale) to_greyscale(view);
-  if (plan.blur_sigma > 0) gaussian_blur(view, plan.blur_sigma);
-  if (plan.solarize) solarize(view, spec.solarize_threshold);
+void apply_operations(const ViewSpec& spec, const ViewPlan& plan, Pixels view) {
+  for (const auto& operation : operations()) {
+    const auto drawn = plan.drawn.find(operation.key);
+    if (drawn != plan.drawn.end()) operation.apply(spec, drawn->second, view);
+  }
 }
 
 }  // namespace previt

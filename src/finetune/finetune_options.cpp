@@ -125,7 +125,7 @@ FinetuneRun finetune_defaults(const VitOptions& model, bool pretrained) {
   defaults.augment.name = "train";
   defaults.augment.height = defaults.augment.width = 0;
   defaults.augment.scale = {0.08, 1.0};
-  defaults.augment.rand_augment = "rand-m9-mstd0.5-inc1";
+  defaults.augment.rand_augment = RandAugment::parse("rand-m9-mstd0.5-inc1");
   return defaults;
 }
 

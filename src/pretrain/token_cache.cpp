@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include "error.h"
+#include "view_ops.h"
 
 namespace previt {
 
@@ -14,17 +15,11 @@ void require_fixed_view(const ViewSpec& view) {
         "center, resize or none",
         name_of(view.crop));
   }
-  for (const auto& [key, chance] : {std::pair{"flip", view.flip},
-                                    std::pair{"jitter", view.jitter},
-                                    std::pair{"greyscale", view.greyscale},
-                                    std::pair{"blur", view.blur},
-                                    std::pair{"solarize", view.solarize}}) {
-    if (chance == 0) continue;
-    fail_usage("augment.{}: {}, but beit.tokens are of one picture; use 0", key, chance);
-  }
-  if (!view.rand_augment.empty()) {
-    fail_usage("augment.rand_augment: {}, but beit.tokens are of one picture; use \"\"",
-               view.rand_augment);
+  if (const auto changing = changing_setting(view)) {
+    fail_usage("augment.{}: {}, but beit.tokens are of one picture; use {}",
+               changing->key,
+               changing->value,
+               changing->fixed);
   }
 }
 

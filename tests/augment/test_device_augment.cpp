@@ -1,6 +1,9 @@
 #include "augment/device_augment.h"
+#include "augment/ops/jitter.h"
+#include "augment/ops/operation.h"
 #include "error.h"
 #include "support/catch.h"
+#include "support/view_with.h"
 
 using namespace previt;
 
@@ -92,32 +95,63 @@ TEST_CASE("each device operation alone is within rounding of the host's") {
   plan.flip = true;
   CHECK(worst(plan) < 0.01);
   plan = plain;
-  plan.blur_sigma = 1.7;
+  plan.drawn["blur"] = 1.7;
   CHECK(worst(plan) < 2.1);
   plan = plain;
-  plan.greyscale = true;
+  plan.drawn["greyscale"] = Happens{};
   CHECK(worst(plan) < 1.01);
   plan = plain;
-  plan.solarize = true;
+  plan.drawn["solarize"] = Happens{};
   CHECK(worst(plan) < 0.01);
   plan = plain;
-  plan.jitter = {.on = true,
-                 .order = {2, 0, 1, 3},
-                 .brightness = 0.7,
-                 .contrast = 1.3,
-                 .saturation = 0.8,
-                 .hue = 0};
+  plan.drawn["jitter"] = Jitter{
+      .order = {2, 0, 1, 3}, .brightness = 0.7, .contrast = 1.3, .saturation = 0.8, .hue = 0};
   CHECK(worst(plan) < 3.1);
 
   // The host's hue goes through 8-bit HSV: 255 steps a turn, truncated.
   plan = plain;
-  plan.jitter = {.on = true, .hue = 0.1};
+  plan.drawn["jitter"] = Jitter{.hue = 0.1};
   const at::Tensor turned = device_views(canvas, spec, {plan})[0] - on_host(canvas[0], spec, plan);
   CHECK(turned.abs().mean().item<double>() * 255 < 2);
-  plan.jitter.hue = 0.12;
+  plan.drawn["jitter"] = Jitter{.hue = 0.12};
   const at::Tensor further =
       device_views(canvas, spec, {plan})[0] - on_host(canvas[0], spec, plain);
   CHECK(further.abs().mean().item<double>() * 255 > 10);
+}
+
+TEST_CASE("every operation makes nearly the same on the device, or is refused there",
+          "[operations]") {
+  // With grain, so that a smoothing shows.
+  const at::Tensor grain = torch::arange(8 * 3 * 36 * 52).view({8, 3, 36, 52}) * 7919 % 61 - 30;
+  const at::Tensor canvases = (pictures(8, 36, 52) + grain).to(torch::kUInt8);
+  for (const auto& operation : operations()) {
+    INFO(operation.key);
+    ViewSpec spec = view_with(operation.key, 36, 52);
+    spec.hue = 0;  // the host's jumps near grey
+    std::vector<ViewPlan> plans;
+    for (uint64_t i = 0; i < 8; ++i) {
+      Random draws(i);
+      plans.push_back(plan_views({spec}, 36, 52, draws).front());
+    }
+    if (!operation.apply_batch) {
+      CHECK_THROWS_WITH(device_views(canvases, spec, plans),
+                        ContainsSubstring(operation.key + " works on the host only"));
+      continue;
+    }
+    plans.back().drawn.clear();
+    const at::Tensor got = device_views(canvases, spec, plans);
+    REQUIRE(got.sizes() == at::IntArrayRef({8, 3, 36, 52}));
+    CHECK(got.min().item<double>() >= 0);
+    CHECK(got.max().item<double>() <= 1);
+    const at::Tensor changed = (got - canvases.to(torch::kFloat32) / 255).abs() * 255;
+    CHECK(changed.slice(0, 0, 7).max().item<double>() > 3);
+    CHECK(changed[7].max().item<double>() < 0.01);
+    for (int64_t i = 0; i < 8; ++i) {
+      const at::Tensor apart = (got[i] - on_host(canvases[i], spec, plans[i])).abs() * 255;
+      CHECK(apart.mean().item<double>() < 2);
+      CHECK((apart <= 5).to(torch::kDouble).mean().item<double>() > 0.99);
+    }
+  }
 }
 
 TEST_CASE("the device source draws by epoch and index, whatever the order of the batch") {
@@ -140,7 +174,7 @@ TEST_CASE("the device source draws by epoch and index, whatever the order of the
   CHECK(forwards->next().views[0].equal(one.views[0]));
 
   std::vector<ViewSpec> unsupported = specs;
-  unsupported[0].rand_augment = "rand-m9-inc1";
+  unsupported[0].rand_augment = RandAugment::parse("rand-m9-inc1");
   CHECK_THROWS_WITH(make_device_augment(nullptr, unsupported, 5, torch::kCPU),
                     "data.device_augment: rand_augment works on the host only (view a)");
 }

@@ -1,6 +1,10 @@
+#include <map>
+#include <set>
+
 #include "augment/ops/blur.h"
 #include "augment/ops/color.h"
 #include "augment/ops/geometric.h"
+#include "augment/ops/operation.h"
 #include "augment/ops/rand_augment.h"
 #include "augment/ops/resize.h"
 #include "augment/ops/resize_kernels.h"
@@ -127,12 +131,12 @@ TEST_CASE("images of one value, one pixel or one channel pass through every oper
   CHECK(after(even, equalize).pixels == even.pixels);
   CHECK(after(even, [](Pixels p) { gaussian_blur(p, 2.0); }).pixels == even.pixels);
   CHECK(after(even, [](Pixels p) { adjust_hue(p, 0.3); }).pixels == even.pixels);
-  for (int op = 0; op < 15; ++op) {
+  for (const auto& operation : rand_operations()) {
     for (const int64_t channels : {1, 3}) {
       Image tiny = noise(1, 1, channels);
-      apply({static_cast<AugmentOp>(op), 0.5}, tiny.view(), "bicubic");
+      operation.apply(tiny.view(), 0.5, {});
       Image thin = noise(1, 40, channels);
-      apply({static_cast<AugmentOp>(op), 0.5}, thin.view(), "bilinear");
+      operation.apply(thin.view(), 0.5, {.filter = Filter::bilinear});
     }
   }
   Image small = noise(2, 3);
@@ -153,7 +157,7 @@ TEST_CASE("a wide blur is close to a Gaussian") {
 TEST_CASE("translation moves whole pixels and fills what comes in") {
   const Image image = noise(8, 10);
   const Image moved =
-      after(image, [](Pixels p) { apply({AugmentOp::translate_x, 0.3}, p, "bicubic"); });
+      after(image, [](Pixels p) { rand_operation("TranslateXRel").apply(p, 0.3, {}); });
   for (int64_t x = 0; x < 10; ++x) {
     for (int c = 0; c < 3; ++c) {
       const uint8_t want = x + 3 < 10 ? image.row(4)[(x + 3) * 3 + c] : kImageNetFill[c];
@@ -176,6 +180,8 @@ TEST_CASE("RandAugment reads timm's config strings") {
   CHECK(other.limit == 30);
   CHECK(other.magnitude == 15);
   CHECK(!other.increasing);
+  CHECK(other.on());
+  CHECK_FALSE(RandAugment::parse("").on());
   CHECK_THROWS_WITH(RandAugment::parse("augmix-m3"), "augmix-m3 does not begin with rand");
   CHECK_THROWS_AS(RandAugment::parse("rand-q3"), UsageError);
   CHECK_THROWS_AS(RandAugment::parse("rand-m"), UsageError);
@@ -186,23 +192,87 @@ TEST_CASE(
     "RandAugment draws operations evenly, half of them, magnitudes about the mean, both signs") {
   const auto policy = RandAugment::parse("rand-m9-mstd0.5-inc1");
   Random random(11);
-  std::array<int, 15> seen{};
+  std::map<std::string, int> seen;
   int steps = 0, left = 0;
   double degrees = 0;
   constexpr int draws = 15000;
   for (int i = 0; i < draws; ++i) {
     for (const auto& step : draw_steps(policy, random)) {
       ++steps;
-      ++seen[static_cast<int>(step.op)];
-      if (step.op != AugmentOp::rotate) continue;
+      ++seen[step.operation->name];
+      if (step.operation != &rand_operation("Rotate")) continue;
       degrees += std::abs(step.argument);
       left += step.argument < 0;
       REQUIRE(std::abs(step.argument) <= 30);
     }
   }
   CHECK(steps == Approx(draws).epsilon(0.03));
-  for (const int count : seen) CHECK(count == Approx(draws / 15.0).epsilon(0.15));
-  const int rotations = seen[static_cast<int>(AugmentOp::rotate)];
+  CHECK(seen.size() == 15);
+  for (const auto& [name, count] : seen) CHECK(count == Approx(draws / 15.0).epsilon(0.15));
+  const int rotations = seen["Rotate"];
   CHECK(degrees / rotations == Approx(27).epsilon(0.01));
   CHECK(left == Approx(rotations / 2.0).epsilon(0.15));
+}
+
+TEST_CASE("an operation of RandAugment is turned as its row says") {
+  for (const std::string config : {"rand-m9-n1-p1", "rand-m9-n1-p1-inc1"}) {
+    const auto policy = RandAugment::parse(config);
+    std::map<const RandOperation*, std::set<double>> arguments;
+    Random random(5);
+    for (int i = 0; i < 1000; ++i) {
+      for (const auto& step : draw_steps(policy, random))
+        arguments[step.operation].insert(step.argument);
+    }
+    for (const auto& row : rand_operations()) {
+      INFO(config << " " << row.name);
+      const double straight = row.argument(0.9, policy.increasing);
+      std::set<double> want = {straight};
+      if (row.turned == Turned::about_0) want.insert(-straight);
+      if (row.turned == Turned::about_1 && policy.increasing) want.insert(2 - straight);
+      CHECK(arguments[&row] == want);
+    }
+  }
+  CHECK(rand_operation("ColorIncreasing").argument(0.9, true) == Approx(1.81));
+  CHECK(rand_operation("Color").argument(0.9, false) == Approx(1.72));
+  CHECK(rand_operation("Posterize").argument(0.9, true) == 1);
+  CHECK(rand_operation("Posterize").argument(0.9, false) == 3);
+  CHECK(rand_operation("Solarize").argument(0.9, true) == 26);
+  CHECK(rand_operation("SolarizeAdd").argument(0.9, true) == 99);
+  CHECK_THROWS_WITH(rand_operation("Shear"), "rand_augment: no operation named Shear");
+}
+
+TEST_CASE("sharpness blends with a smoothed image, whose outermost pixels stay as they are") {
+  const auto& all = operations();
+  const auto found = std::find_if(
+      all.begin(), all.end(), [](const Operation& one) { return one.key == "sharpness"; });
+  REQUIRE(found != all.end());
+  const Image image = noise(6, 7);
+  const auto at = [&](int64_t y, int64_t x, int64_t c) { return double(image.row(y)[3 * x + c]); };
+  const at::Tensor pixels =
+      torch::tensor(at::ArrayRef<uint8_t>(image.pixels), torch::kUInt8).view({1, 6, 7, 3});
+  const at::Tensor batch = pixels.permute({0, 3, 1, 2}).to(torch::kFloat32) / 255;
+  for (const double factor : {0.0, 0.5, 1.0, 2.0}) {
+    Image changed = image;
+    found->apply({}, factor, changed.view());
+    const at::Tensor device = found->apply_batch({}, {factor}, batch) * 255;
+    for (int64_t y = 0; y < 6; ++y) {
+      for (int64_t x = 0; x < 7; ++x) {
+        for (int64_t c = 0; c < 3; ++c) {
+          double smooth = at(y, x, c), rounded = smooth;
+          if (y > 0 && y < 5 && x > 0 && x < 6) {
+            double sum = 4 * at(y, x, c);
+            for (int64_t near = 0; near < 9; ++near)
+              sum += at(y + near / 3 - 1, x + near % 3 - 1, c);
+            smooth = sum / 13;
+            rounded = std::floor(smooth + 0.5);
+          }
+          const auto blended = [&](double from) {
+            return std::clamp(from + factor * (at(y, x, c) - from), 0.0, 255.0);
+          };
+          REQUIRE(int(changed.row(y)[3 * x + c]) == int(blended(rounded)));
+          REQUIRE(device[0][c][y][x].item<double>() == Approx(blended(smooth)).margin(0.01));
+        }
+      }
+    }
+  }
 }

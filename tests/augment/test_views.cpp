@@ -1,3 +1,4 @@
+#include "augment/ops/jitter.h"
 #include "augment/views.h"
 #include "error.h"
 #include "support/catch.h"
@@ -52,6 +53,10 @@ ViewSpec dino_global() {
           .greyscale = 0.2,
           .blur = 0.5,
           .solarize = 0.2};
+}
+
+const Jitter& jitter_of(const ViewPlan& plan) {
+  return std::any_cast<const Jitter&>(plan.drawn.at("jitter"));
 }
 
 }  // namespace
@@ -129,11 +134,11 @@ TEST_CASE("a view can repeat another's crops at its own size, with or without it
     CHECK(plans[v].crop.box.left == plans[v + 2].crop.box.left);
     CHECK(plans[v].crop.box.height == plans[v + 2].crop.box.height);
     CHECK(plans[v].flip == plans[v + 2].flip);
-    CHECK(plans[v].jitter.hue == plans[v + 2].jitter.hue);
-    CHECK(plans[v].solarize);
-    CHECK_FALSE(plans[v + 2].solarize);
+    CHECK(jitter_of(plans[v]).hue == jitter_of(plans[v + 2]).hue);
+    CHECK(plans[v].drawn.contains("solarize"));
+    CHECK_FALSE(plans[v + 2].drawn.contains("solarize"));
   }
-  CHECK(plans[0].jitter.hue != plans[1].jitter.hue);
+  CHECK(jitter_of(plans[0]).hue != jitter_of(plans[1]).hue);
   specs[1].same_crop_as = "modle";
   CHECK_THROWS_WITH(plan_views(specs, 240, 320, draws),
                     "view tokenizer: same_crop_as: no view named modle comes before it");
@@ -221,15 +226,18 @@ TEST_CASE("probabilities of the random changes hold") {
   for (int i = 0; i < n; ++i) {
     for (const auto& plan : plan_views({spec}, 64, 64, draws)) {
       flips += plan.flip;
-      jitters += plan.jitter.on;
-      greys += plan.greyscale;
-      blurs += plan.blur_sigma > 0;
-      solarized += plan.solarize;
-      if (!plan.jitter.on) continue;
-      ++first[plan.jitter.order[0]];
-      REQUIRE((plan.jitter.brightness >= 0.6 && plan.jitter.brightness < 1.4 &&
-               std::abs(plan.jitter.hue) <= 0.1));
-      REQUIRE((plan.blur_sigma == 0 || (plan.blur_sigma >= 0.1 && plan.blur_sigma < 2)));
+      jitters += plan.drawn.contains("jitter");
+      greys += plan.drawn.contains("greyscale");
+      solarized += plan.drawn.contains("solarize");
+      if (plan.drawn.contains("blur")) {
+        ++blurs;
+        const auto sigma = std::any_cast<double>(plan.drawn.at("blur"));
+        REQUIRE((sigma >= 0.1 && sigma < 2));
+      }
+      if (!plan.drawn.contains("jitter")) continue;
+      const Jitter& jitter = jitter_of(plan);
+      ++first[jitter.order[0]];
+      REQUIRE((jitter.brightness >= 0.6 && jitter.brightness < 1.4 && std::abs(jitter.hue) <= 0.1));
     }
   }
   CHECK(flips / (2.0 * n) == Approx(0.5).margin(0.02));

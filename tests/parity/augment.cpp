@@ -6,6 +6,7 @@
 #include "augment/ops/color.h"
 #include "augment/ops/crop.h"
 #include "augment/ops/geometric.h"
+#include "augment/ops/jitter.h"
 #include "augment/ops/rand_augment.h"
 #include "augment/views.h"
 #include "error.h"
@@ -206,15 +207,15 @@ PARITY_CASE(aug_color) {
 
   const auto& combos = fixture.config.at("combos");
   for (size_t i = 0; i < combos.size(); ++i) {
-    const JitterPlan jitter{.on = true,
-                            .order = combos[i][0].get<std::array<int, 4>>(),
-                            .brightness = combos[i][1],
-                            .contrast = combos[i][2],
-                            .saturation = combos[i][3],
-                            .hue = combos[i][4]};
+    ViewPlan plan;
+    plan.drawn["jitter"] = Jitter{.order = combos[i][0].get<std::array<int, 4>>(),
+                                  .brightness = combos[i][1],
+                                  .contrast = combos[i][2],
+                                  .saturation = combos[i][3],
+                                  .hue = combos[i][4]};
     const std::string key = fmt::format("output.jitter_{}", i);
     check.pixels(key,
-                 changed(fixture, [&](Pixels p) { apply_colors({}, {.jitter = jitter}, p); }),
+                 changed(fixture, [&](Pixels p) { apply_operations({}, plan, p); }),
                  fixture.at(key),
                  2,
                  0.99);
@@ -228,20 +229,21 @@ PARITY_CASE(aug_randaugment_ops) {
   for (size_t i = 0; i < operations.size(); ++i) {
     const auto& arguments = operations[i][1];
     const std::string name = operations[i][0];
-    const AugmentStep step{augment_op(name), arguments.empty() ? 0 : arguments[0].get<double>()};
+    const RandOperation& operation = rand_operation(name);
+    const double argument = arguments.empty() ? 0 : arguments[0].get<double>();
     for (const auto interpolation : {Interpolation::bicubic, Interpolation::bilinear}) {
       const std::string key = fmt::format(
           "output.op_{}{}", i, interpolation == Interpolation::bilinear ? "_bilinear" : "");
       if (!fixture.has(key)) continue;
-      const at::Tensor got =
-          changed(fixture, [&](Pixels p) { apply(step, p, interpolation, fill); });
+      const Resampling how{.filter = interpolation, .fill = fill};
+      const at::Tensor got = changed(fixture, [&](Pixels p) { operation.apply(p, argument, how); });
       check.pixels(fmt::format("{} ({})", key, name), got, fixture.at(key), 1);
     }
   }
   for (const auto& [name, want] : fixture.group("output.level_")) {
     at::Tensor got = torch::zeros_like(want);
     for (int64_t magnitude = 0; magnitude < want.size(0); ++magnitude) {
-      got[magnitude] = augment_argument(augment_op(name), static_cast<double>(magnitude), true);
+      got[magnitude] = rand_operation(name).argument(static_cast<double>(magnitude) / 10, true);
     }
     check.t4("level_" + name, got, want);
   }

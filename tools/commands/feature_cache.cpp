@@ -101,7 +101,7 @@ std::string feature_identity(const Backbone& backbone,
                              const std::string& data) {
   const nlohmann::json identity = {{"weights", weights_checksum(*backbone.vit)},
                                    {"features", options_to_json(options)},
-                                   {"view", options_to_json(backbone.view())},
+                                   {"view", view_identity(backbone.view())},
                                    {"normalize", options_to_json(backbone.loaded.normalize)},
                                    {"precision", at::toString(backbone.type)},
                                    {"data", data}};

@@ -2,8 +2,9 @@
 
 #include <torch/nn/modules/container/modulelist.h>
 
+#include <nlohmann/json.hpp>
+
 #include "error.h"
-#include "json_options.h"
 #include "models/layers/block.h"
 #include "models/layers/drop_path.h"
 #include "models/layers/init.h"
@@ -212,8 +213,8 @@ at::Tensor Beit::pictures_of(const Batch& batch) const {
 
 TokenCacheKey Beit::token_cache_key() const {
   require_fixed_view(view_);
-  const nlohmann::json views = {{"model", options_to_json(view_)},
-                                {"tokenizer", options_to_json(tokenizer_view_)}};
+  const nlohmann::json views = {{"model", view_identity(view_)},
+                                {"tokenizer", view_identity(tokenizer_view_)}};
   // Compared with the text in files: it stays as it was.
   return {fmt::format("{} of {} words", weights_checksum(*tokenizer_), tokenizer_->vocab_size()),
           views.dump()};

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <any>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "augment/image.h"
+#include "batch.h"
+#include "random.h"
+#include "view_ops.h"
+
+namespace previt {
+
+/// The pixel code of one row of view_operations(). `Drawn` is what is random about it in one view,
+/// drawn before anything is decoded.
+template <class Drawn>
+struct OperationOf {
+  const char* key;  ///< that of the row
+  /// Nothing where it does not happen to this view. Called only where the view has it on.
+  std::optional<Drawn> (*draw)(const ViewSpec& view, Draws& draws);
+  /// Changes 8-bit pixels of one or three channels in place. Called by any number of threads.
+  void (*apply)(const ViewSpec& view, const Drawn& drawn, Pixels pixels);
+  /// The same for images float [B, 3, H, W] in [0, 1] on any device, `drawn` [B] → the same shape.
+  /// Null where there is no such code: a view that has it on is then refused on a device.
+  at::Tensor (*apply_batch)(const ViewSpec& view,
+                            const std::vector<Drawn>& drawn,
+                            const at::Tensor& images);
+};
+
+/// An OperationOf whose type of what is drawn is known to nobody else.
+struct Operation {
+  std::string key;
+  std::function<std::any(const ViewSpec&, Draws&)> draw;  ///< empty: it does not happen
+  std::function<void(const ViewSpec&, const std::any&, Pixels)> apply;
+  /// Null on the host only.
+  std::function<at::Tensor(const ViewSpec&, const std::vector<std::any>&, const at::Tensor&)>
+      apply_batch;
+  const ViewOperation* row = nullptr;  ///< given by matched_rows()
+
+  template <class Drawn>
+  Operation(OperationOf<Drawn> typed)  // NOLINT: an operation is written as an OperationOf
+      : key(typed.key),
+        draw([typed](const ViewSpec& view, Draws& draws) {
+          std::optional<Drawn> drawn = typed.draw(view, draws);
+          return drawn ? std::any(*std::move(drawn)) : std::any();
+        }),
+        apply([typed](const ViewSpec& view, const std::any& drawn, Pixels pixels) {
+          typed.apply(view, std::any_cast<const Drawn&>(drawn), pixels);
+        }) {
+    if (typed.apply_batch == nullptr) return;
+    apply_batch = [typed](const ViewSpec& view,
+                          const std::vector<std::any>& drawn,
+                          const at::Tensor& images) {
+      std::vector<Drawn> values;
+      for (const auto& one : drawn) values.push_back(std::any_cast<const Drawn&>(one));
+      return typed.apply_batch(view, values, images);
+    };
+  }
+};
+
+/// What an operation draws that has nothing but a probability.
+struct Happens {};
+inline std::optional<Happens> happens(double probability, Draws& draws) {
+  if (!draws.chance(probability)) return std::nullopt;
+  return Happens{};
+}
+
+// One file each in this folder.
+Operation rand_augment_operation();  ///< draws std::vector<AugmentStep>
+Operation jitter_operation();        ///< draws Jitter
+Operation greyscale_operation();     ///< draws Happens
+Operation blur_operation();          ///< draws double, the sigma
+Operation solarize_operation();      ///< draws Happens
+Operation sharpness_operation();     ///< draws double, the factor
+
+/// All of them, in the order of view_operations().
+const std::vector<Operation>& operations();
+
+/// Puts operations into the order of view_operations(). Throws Error where a row has no pixel code,
+/// or pixel code no row.
+std::vector<Operation> matched_rows(const std::vector<Operation>& made);
+
+/// The table for a reader: each operation's recipe keys with default and help, and where it works.
+std::string operations_text();
+
+}  // namespace previt
