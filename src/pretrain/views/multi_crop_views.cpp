@@ -29,7 +29,9 @@ void fill_size(ViewSpec& view, const VitOptions& model, double share) {
 }  // namespace
 
 MultiCropOptions::MultiCropOptions() {
-  global_1 = {.name = "global_1", .height = 0, .width = 0, .scale = {0.4, 1}};
+  global_1.name = "global_1";
+  global_1.height = global_1.width = 0;
+  global_1.scale = {0.4, 1};
   global_1.jitter = 0.8;
   global_1.greyscale = 0.2;
   global_2 = local = global_1;
