@@ -70,7 +70,7 @@ TEST_CASE("views made on the device equal those made one by one on the host") {
     }
     const at::Tensor got = device_views(canvases, spec, plans);
     for (int64_t i = 0; i < 16; ++i) {
-      INFO(filter << " " << i);
+      INFO(name_of(filter) << " " << i);
       const at::Tensor difference = (got[i] - on_host(canvases[i], spec, plans[i])).abs() * 255;
       // Three jitter steps that truncate to 8 bits lose half a level each.
       CHECK(difference.mean().item<double>() < 2);

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <fmt/ranges.h>
+
 #include <string>
-#include <utility>
+#include <variant>
 #include <vector>
 
 #include "options.h"
@@ -54,9 +56,10 @@ class OptionTables final : public FieldVisitor {
     const bool whole = std::holds_alternative<int64_t*>(field.value) ||
                        std::holds_alternative<std::vector<int64_t>*>(field.value);
     const bool bounded = field.range.low != -kInfinity || field.range.high != kInfinity;
-    return fmt::format("{}{}number{}{}",
-                       list ? "list: " : "",
+    return fmt::format("{}{}number{}{}{}",
+                       list ? "list of " : "",
                        whole ? "whole " : "",
+                       list ? "s" : "",
                        bounded ? " in " : "",
                        bounded ? field.range.text() : "");
   }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "docs/option_tables.h"
 #include "docs/page.h"
 #include "error.h"
