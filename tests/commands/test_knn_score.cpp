@@ -77,7 +77,7 @@ TEST_CASE("a kNN score that can't be made is left out, not the run") {
   CHECK(score(1).empty());
 }
 
-TEST_CASE("a run without kNN score has no hook") {
+TEST_CASE("a run without kNN score has nothing to call") {
   test::TinyObjective objective;
   PretrainRun run = run_on("synthetic:shapes,size=8,count=50");
   run.knn.epochs = 0;
