@@ -45,8 +45,10 @@ constexpr auto kViewOperations = std::to_array<ViewOperation>({
      .named_when_off = true},
     {.key = "greyscale",
      .on = [](const ViewSpec& view) { return view.greyscale > 0; },
-     .visit = [](FieldVisitor& v,
-                 ViewSpec& o) { v.field("greyscale", o.greyscale, "probability", between(0, 1)); },
+     .visit =
+         [](FieldVisitor& v, ViewSpec& o) {
+           v.field("greyscale", o.greyscale, "probability of a grey view", between(0, 1));
+         },
      .named_when_off = true},
     {.key = "blur",
      .on = [](const ViewSpec& view) { return view.blur > 0; },
@@ -61,10 +63,10 @@ constexpr auto kViewOperations = std::to_array<ViewOperation>({
      .on = [](const ViewSpec& view) { return view.solarize > 0; },
      .visit =
          [](FieldVisitor& v, ViewSpec& o) {
-           v.field("solarize", o.solarize, "probability", between(0, 1));
+           v.field("solarize", o.solarize, "probability of inverting bright pixels", between(0, 1));
            v.field("solarize_threshold",
                    o.solarize_threshold,
-                   "values from here to 255 are inverted",
+                   "pixels from here on are inverted",
                    between(0, 256));
          },
      .named_when_off = true},
