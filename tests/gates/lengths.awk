@@ -32,7 +32,8 @@ inside {
   head = head " " $0
 }
 /[{] *(\/\/.*)?$/ {
-  if (head ~ /[(]/ && head !~ /^ *(namespace|class|struct|union|enum|extern) / && head !~ /= *[{]/) {
+  # Not tables, nor the lambdas that stand in them.
+  if (head ~ /[(]/ && head !~ /^ *(namespace|class|struct|union|enum|extern) / && head !~ /= *[{]|[(][{]|\[[^]]*\][(]/) {
     inside = 1
     name = head
     sub(/[(].*/, "", name)

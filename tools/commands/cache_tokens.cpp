@@ -55,8 +55,8 @@ CachedTokens make_tokens(Beit& beit,
   for (int64_t i = 0; i < source.batches_per_epoch(); ++i) {
     const Batch batch = to_device(source.next(), beit.views(), run.normalize, device);
     made.images += first_seen_rows(batch.indices, seen).size(0);
-    made.tokens.index_copy_(0, batch.indices, beit.tokens_of(batch).cpu());
-    made.pixel_sums.index_copy_(0, batch.indices, pixel_sums(beit.pictures_of(batch)));
+    made.tokens.index_copy_(0, batch.indices, beit.targets().tokens_of(batch).cpu());
+    made.pixel_sums.index_copy_(0, batch.indices, pixel_sums(beit.targets().pictures_of(batch)));
     progress.update({.step = made.images,
                      .total_steps = samples,
                      .images_per_second = static_cast<double>(made.images) / seconds_since(start),
@@ -85,7 +85,7 @@ int cache_tokens(const po::variables_map& args) {
   const RunOptions& options = run.options;
   const at::Device device = choose_device(args["device"].as<std::string>());
   const auto beit = build(run);
-  const TokenCacheKey key = beit->token_cache_key();
+  const TokenCacheKey key = beit->targets().cache_key();
   const auto out = args["out"].as<std::string>();
   const auto source = make_loader(open_dataset(options.data.path, "train"),
                                   beit->views(),

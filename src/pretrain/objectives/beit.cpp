@@ -54,10 +54,6 @@ void check(const BeitMethodOptions& o, const VitOptions& model, const Tokenizer&
   }
 }
 
-bool same_picture(const ViewSpec& a, const ViewSpec& b) {
-  return a.height == b.height && a.width == b.width && a.interpolation == b.interpolation;
-}
-
 }  // namespace
 
 void visit(FieldVisitor& v, BeitClsHeadOptions& o) {
@@ -118,22 +114,16 @@ Beit::Beit(const BeitOptions& options,
     : options_(options.beit),
       model_(resolve(run.model)),
       seed_(run.train.seed),
-      normalize_(run.normalize),
-      tokenizer_(tokenizer ? std::move(tokenizer) : choose_tokenizer(options_.tokenizer, model_)),
-      view_(model_view(options.augment, model_)),
-      tokenizer_view_(view_) {
-  check(options_, model_, *tokenizer_);
-  tokenizer_view_.name = "tokenizer";
-  tokenizer_view_.same_crop_as = view_.name;
-  tokenizer_view_.height = tokenizer_->image_height();
-  tokenizer_view_.width = tokenizer_->image_width();
-  tokenizer_view_.interpolation = options_.tokenizer_interpolation;
-  tokenizer_view_.pixels = PixelScale::kPlain;
-  if (!options_.tokens.empty()) open_token_cache(open);
+      targets_(tokenizer ? std::move(tokenizer) : choose_tokenizer(options_.tokenizer, model_),
+               model_view(options.augment, model_),
+               options_.tokenizer_interpolation,
+               run.normalize) {
+  check(options_, model_, targets_.tokenizer());
+  if (!options_.tokens.empty()) targets_.read_cache(options_.tokens, open);
   encoder_ = register_module("encoder", std::make_shared<Vit>(model_));
   mask_token_ = register_parameter("mask_token", torch::zeros({1, 1, model_.embed_dim}));
-  lm_head_ = register_module("lm_head",
-                             std::make_shared<Linear>(model_.embed_dim, tokenizer_->vocab_size()));
+  lm_head_ = register_module(
+      "lm_head", std::make_shared<Linear>(model_.embed_dim, targets_.tokenizer().vocab_size()));
   add_cls_head();
   init_weights();
 }
@@ -162,7 +152,8 @@ void Beit::add_cls_head() {
   cls_norm_ = register_module("cls_pt_norm",
                               std::make_shared<LayerNorm>(model_.embed_dim, model_.norm_eps));
   cls_lm_head_ = register_module(
-      "cls_pt_lm_head", std::make_shared<Linear>(model_.embed_dim, tokenizer_->vocab_size()));
+      "cls_pt_lm_head",
+      std::make_shared<Linear>(model_.embed_dim, targets_.tokenizer().vocab_size()));
 }
 
 void Beit::init_weights() {
@@ -183,12 +174,7 @@ ParamRules Beit::param_rules() const {
 }
 
 Settings Beit::frozen_parts() const {
-  return {{"checksum of beit.tokenizer", weights_checksum(*tokenizer_)}};
-}
-
-std::vector<ViewSpec> Beit::views() const {
-  if (cache_ || same_picture(view_, tokenizer_view_)) return {view_};
-  return {view_, tokenizer_view_};
+  return {{"checksum of beit.tokenizer", weights_checksum(targets_.tokenizer())}};
 }
 
 void Beit::check_views(const Batch& batch) const {
@@ -205,40 +191,6 @@ at::Tensor Beit::mask_of(const Batch& batch) const {
                      static_cast<double>(options_.masked_patches),
                      options_.block,
                      seed_);
-}
-
-at::Tensor Beit::pictures_of(const Batch& batch) const {
-  return denormalize(batch.views.front(), normalize_).clamp_(0, 1);
-}
-
-TokenCacheKey Beit::token_cache_key() const {
-  require_fixed_view(view_);
-  const nlohmann::json views = {{"model", view_identity(view_)},
-                                {"tokenizer", view_identity(tokenizer_view_)}};
-  // Compared with the text in files: it stays as it was.
-  return {fmt::format("{} of {} words", weights_checksum(*tokenizer_), tokenizer_->vocab_size()),
-          views.dump()};
-}
-
-void Beit::open_token_cache(const TensorFileOpener& open) {
-  const TokenCacheKey key = token_cache_key();
-  require(open != nullptr, "beit.tokens: {}: this program reads no such files", options_.tokens);
-  cache_ = std::make_unique<TokenCache>(*open(options_.tokens), options_.tokens, key);
-  require(cache_->tokens_per_image() == model_.num_patches(),
-          "beit.tokens: {} has {} tokens of an image, the model has {} patches",
-          options_.tokens,
-          cache_->tokens_per_image(),
-          model_.num_patches());
-}
-
-at::Tensor Beit::tokens_of(const Batch& batch) {
-  const torch::NoGradGuard no_grad;
-  const at::Tensor& view = batch.views.back();
-  if (cache_) {
-    return cache_->tokens(batch.indices, [&] { return pictures_of(batch); }).to(view.device());
-  }
-  tokenizer_->to(view.device());
-  return tokenizer_->tokens(batch.views.size() == 1 ? pictures_of(batch) : view);
 }
 
 at::Tensor Beit::encode(const at::Tensor& images, const PatchMask& mask) {
@@ -292,7 +244,7 @@ StepResult Beit::loss(const at::Tensor& images, const PatchMask& mask, const at:
   const at::Tensor wanted = mask.select(tokens);
   StepResult result{token_loss(logits.main, wanted),
                     {{"masked_accuracy", token_accuracy(logits.main, wanted)},
-                     {"top_token", top_token_share(wanted, tokenizer_->vocab_size())}},
+                     {"top_token", top_token_share(wanted, targets_.tokenizer().vocab_size())}},
                     static_cast<double>(mask.count())};
   if (!logits.cls.defined()) return result;
   const at::Tensor of_cls = token_loss(logits.cls, wanted);
@@ -306,13 +258,14 @@ StepResult Beit::loss(const at::Tensor& images, const PatchMask& mask, const at:
 StepResult Beit::step(const Batch& batch, const StepInfo&) {
   check_views(batch);
   const at::Tensor& images = batch.views.front();
-  return loss(images, PatchMask(mask_of(batch), images.device()), tokens_of(batch));
+  return loss(images, PatchMask(mask_of(batch), images.device()), targets_.tokens_of(batch));
 }
 
 double Beit::flops_per_image() const {
   const int64_t patches = model_.num_patches(), tokens = patches + model_.num_prefix_tokens();
   const int64_t masked = options_.masked_patches, extra = options_.cls_head.layers;
-  const auto head = static_cast<double>(masked * model_.embed_dim * tokenizer_->vocab_size());
+  const auto head =
+      static_cast<double>(masked * model_.embed_dim * targets_.tokenizer().vocab_size());
   const double blocks =
       static_cast<double>(extra) *
       block_macs(tokens, tokens, model_.embed_dim, model_.mlp_ratio, model_.attention_width());
@@ -324,7 +277,8 @@ std::vector<Picture> Beit::previews(const Batch& batch, const NormalizeOptions& 
   const at::Tensor& images = batch.views.at(0);
   const PatchMask mask(mask_of(batch), images.device());
   const at::Tensor predicted = predict_all(encode(images, mask)).argmax(-1);
-  return {masked_token_picture(images, mask.masked, tokens_of(batch), predicted, normalize)};
+  return {
+      masked_token_picture(images, mask.masked, targets_.tokens_of(batch), predicted, normalize)};
 }
 
 std::string Beit::diagnose(const std::map<std::string, double>& means, const StepInfo&) const {

@@ -4,12 +4,11 @@
 #include <string>
 #include <vector>
 
-#include "models/tokenizers/tokenizer.h"
 #include "pretrain/masks/block_masking.h"
 #include "pretrain/masks/patch_mask.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
-#include "pretrain/token_cache.h"
+#include "pretrain/token_targets.h"
 
 namespace previt {
 
@@ -69,9 +68,7 @@ class Beit : public Objective {
   Beit(const BeitOptions& options, const RunOptions& run, const TensorFileOpener& open)
       : Beit(options, run, nullptr, open) {}
 
-  /// The model's view, then the tokenizer's picture of the same crop unless it is the same picture
-  /// or its tokens are there already.
-  std::vector<ViewSpec> views() const override;
+  std::vector<ViewSpec> views() const override { return targets_.views(); }
   StepResult step(const Batch& batch, const StepInfo& info) override;
   std::shared_ptr<Vit> backbone() override { return encoder_; }
   ParamRules param_rules() const override;
@@ -84,13 +81,7 @@ class Beit : public Objective {
 
   /// The masks that the images' indices give, bool [B, L] on the host.
   at::Tensor mask_of(const Batch& batch) const;
-  /// The visual tokens of a batch's images, int64 [B, L].
-  at::Tensor tokens_of(const Batch& batch);
-  /// What the model sees of a batch, [B, C, H, W] in [0, 1].
-  at::Tensor pictures_of(const Batch& batch) const;
-
-  /// What the tokens of all images depend on. Throws UsageError where augment draws.
-  TokenCacheKey token_cache_key() const;
+  TokenTargets& targets() { return targets_; }
 
   /// Logits of the masked patches' tokens, [R, V]; `cls` from the class token head, if there is
   /// one.
@@ -109,7 +100,6 @@ class Beit : public Objective {
   void add_cls_head();
   void init_weights();
   void check_views(const Batch& batch) const;
-  void open_token_cache(const TensorFileOpener& open);
   at::Tensor predict_from_cls(const at::Tensor& cls,
                               const at::Tensor& early,
                               const PatchMask& mask);
@@ -117,10 +107,7 @@ class Beit : public Objective {
   BeitMethodOptions options_;
   VitOptions model_;
   int64_t seed_;
-  NormalizeOptions normalize_;
-  std::shared_ptr<Tokenizer> tokenizer_;  // not registered: it isn't trained nor saved
-  std::unique_ptr<TokenCache> cache_;     // null: the tokenizer makes the tokens
-  ViewSpec view_, tokenizer_view_;
+  TokenTargets targets_;  // its tokenizer isn't registered: it is neither trained nor saved
   std::shared_ptr<Vit> encoder_;
   std::shared_ptr<Linear> lm_head_, cls_lm_head_;
   std::shared_ptr<LayerNorm> cls_norm_;

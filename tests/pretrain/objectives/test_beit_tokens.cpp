@@ -25,7 +25,8 @@ TEST_CASE("beit: the tokenizer sees the same crop at its own size, or the model'
   batch = to_device(std::move(batch), normalising->views(), run.normalize, torch::kCPU);
   const at::Tensor red =
       picture.select(1, 0).slice(1, 0, {}, 2).slice(2, 0, {}, 2).to(torch::kInt64);
-  CHECK(torch::equal(normalising->tokens_of(batch), red.remainder(kVocabSize).flatten(1)));
+  CHECK(
+      torch::equal(normalising->targets().tokens_of(batch), red.remainder(kVocabSize).flatten(1)));
 
   BeitOptions options = small_beit();
   options.beit.tokenizer_interpolation = options.augment.interpolation;
@@ -35,8 +36,9 @@ TEST_CASE("beit: the tokenizer sees the same crop at its own size, or the model'
   const at::Tensor seen = torch::randint(256, {1, 3, kSide, kSide}, torch::kUInt8);
   batch.views = {seen};
   const at::Tensor cells = seen.select(1, 0).slice(1, 0, {}, kPatch).slice(2, 0, {}, kPatch);
-  CHECK(torch::equal(one.tokens_of(to_device(batch, one.views(), run.normalize, torch::kCPU)),
-                     cells.to(torch::kInt64).remainder(kVocabSize).flatten(1)));
+  CHECK(torch::equal(
+      one.targets().tokens_of(to_device(batch, one.views(), run.normalize, torch::kCPU)),
+      cells.to(torch::kInt64).remainder(kVocabSize).flatten(1)));
 }
 
 TEST_CASE("beit: a tokenizer that doesn't fit is refused") {
