@@ -29,8 +29,8 @@ const std::set<std::string> kAlwaysSaid = {"arch",
 void require_sayable(const VitOptions& options,
                      const std::set<std::string>& said,
                      const std::string& format) {
-  const json usual = options_to_json(VitOptions());
-  for (const auto& [key, value] : options_to_json(options).items()) {
+  const json usual = options_to_json(VitOptions()), wanted = options_to_json(options);
+  for (const auto& [key, value] : wanted.items()) {
     require(kAlwaysSaid.contains(key) || said.contains(key) || value == usual.at(key),
             "{}: its networks have no {}: {}",
             format,
