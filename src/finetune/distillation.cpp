@@ -14,7 +14,7 @@ void visit(FieldVisitor& v, DistillationOptions& o) {
   v.field("temperature", o.temperature, "soft: divides the logits of both", above(0));
 }
 
-Distillation::Distillation(const DistillationOptions& options, Teacher teacher)
+Distillation::Distillation(const DistillationOptions& options, DistillationTeacher teacher)
     : alpha_(options.alpha), teacher_(std::move(teacher)) {
   const double temperature = options.temperature;
   const std::map<std::string, decltype(compare_)> kinds = {

@@ -51,7 +51,8 @@ std::shared_ptr<const Distillation> distillation_for(const FinetuneRun& run) {
   teacher.options = run.run.model;
   teacher.weights = named_tensors(Vit(teacher.options));
   teacher.source = "teacher";
-  return std::make_shared<const Distillation>(run.distillation, Teacher(teacher, run.run));
+  return std::make_shared<const Distillation>(run.distillation,
+                                              DistillationTeacher(teacher, run.run));
 }
 
 PretrainRun pretraining(const std::string& path, const std::vector<std::string>& changes = {}) {
