@@ -14,8 +14,8 @@ using namespace previt::test;
 
 namespace {
 
-// Steps of several micro-batches, at a rate that shows, and only where gradients point: a full batch
-// is not at hand to scale the rate, and decay moves what has no gradient.
+// Steps of several micro-batches, at a rate that shows even on weights near 1, and without decay,
+// which would move what has no gradient, too.
 const std::vector<std::string> kReduced = {"train.batch=4",
                                            "train.micro_batch=2",
                                            "optimizer.base_lr=0.01",
