@@ -31,13 +31,10 @@ std::string wrong_rand_augment(const std::string& policy) {
 void visit(FieldVisitor& v, ViewSpec& o) {
   v.field("height", o.height, "pixels; 0: as model.image_size", at_least(0));
   v.field("width", o.width, "pixels; 0: as model.image_size", at_least(0));
-  v.field("crop",
-          o.crop,
-          "how the view is cut out",
-          {"random_resized", "single_draw", "center", "resize", "none"});
+  v.field("crop", o.crop, "how the view is cut out");
   v.field("scale", o.scale, "share of the image's area, lowest and highest", {0, 1, true});
   v.field("ratio", o.ratio, "width over height, lowest and highest", above(0));
-  v.field("interpolation", o.interpolation, "", {"bicubic", "bilinear", "lanczos"});
+  v.field("interpolation", o.interpolation, "filter of the resize");
   v.field("crop_pct", o.crop_pct, "for center: size / resized short side", {0, 1, true});
   v.field("flip", o.flip, "probability of a horizontal flip", between(0, 1));
   v.field("jitter", o.jitter, "probability of colour jitter", between(0, 1));
@@ -45,11 +42,14 @@ void visit(FieldVisitor& v, ViewSpec& o) {
   v.field("contrast", o.contrast, "jitter strength", at_least(0));
   v.field("saturation", o.saturation, "jitter strength", at_least(0));
   v.field("hue", o.hue, "jitter strength", between(0, 0.5));
-  v.field("greyscale", o.greyscale, "probability", between(0, 1));
+  v.field("greyscale", o.greyscale, "probability of a grey view", between(0, 1));
   v.field("blur", o.blur, "probability of Gaussian blur", between(0, 1));
   v.field("blur_sigma", o.blur_sigma, "lowest and highest sigma in pixels", above(0));
-  v.field("solarize", o.solarize, "probability", between(0, 1));
-  v.field("solarize_threshold", o.solarize_threshold, "", between(0, 256));
+  v.field("solarize", o.solarize, "probability of inverting bright pixels", between(0, 1));
+  v.field("solarize_threshold",
+          o.solarize_threshold,
+          "pixels from here on are inverted",
+          between(0, 256));
   v.field("rand_augment", o.rand_augment, "timm's config string, for example rand-m9-mstd0.5-inc1");
   v.check("scale", wrong_bounds(o.scale));
   v.check("ratio", wrong_bounds(o.ratio));
@@ -60,12 +60,12 @@ void visit(FieldVisitor& v, ViewSpec& o) {
 ViewSpec evaluation_view(int64_t height,
                          int64_t width,
                          double crop_pct,
-                         const std::string& interpolation) {
+                         Interpolation interpolation) {
   ViewSpec spec;
   spec.name = "eval";
   spec.height = height;
   spec.width = width;
-  spec.crop = "center";
+  spec.crop = CropKind::center;
   spec.crop_pct = crop_pct;
   spec.interpolation = interpolation;
   spec.flip = 0;

@@ -2,14 +2,26 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "epoch_plan.h"
 #include "options.h"
 
 namespace previt {
+
+/// How a view is cut out (ops/crop.h).
+enum class CropKind { random_resized, single_draw, center, resize, none };
+constexpr auto enum_names(CropKind) {
+  return std::array{"random_resized", "single_draw", "center", "resize", "none"};
+}
+
+/// Filters for resampling pixels, as Pillow has them.
+enum class Interpolation { bicubic, bilinear, lanczos };
+constexpr auto enum_names(Interpolation) { return std::array{"bicubic", "bilinear", "lanczos"}; }
 
 /// One kind of crop that an objective asks the loader for, with everything that is random about it.
 /// The defaults are MAE's (mae:main_pretrain.py): random resized crop (0.2, 1), bicubic, flip.
@@ -18,11 +30,11 @@ struct ViewSpec {
   int64_t count = 1;                  ///< independent crops of this kind per image
   int64_t height = 224, width = 224;  ///< pixels; 0 in a recipe: those of model.image_size
 
-  std::string crop = "random_resized";  ///< random_resized | single_draw | center | resize | none
+  CropKind crop = CropKind::random_resized;
   std::vector<double> scale = {0.2, 1.0};
   std::vector<double> ratio = {3.0 / 4, 4.0 / 3};
-  std::string interpolation = "bicubic";  ///< bicubic | bilinear | lanczos
-  double crop_pct = 224.0 / 256;          ///< for center: short side is resized to size / crop_pct
+  Interpolation interpolation = Interpolation::bicubic;
+  double crop_pct = 224.0 / 256;  ///< for center: short side is resized to size / crop_pct
 
   double flip = 0.5;
   double jitter = 0;  ///< probability of the colour jitter below
@@ -45,7 +57,7 @@ void visit(FieldVisitor& v, ViewSpec& o);
 ViewSpec evaluation_view(int64_t height,
                          int64_t width,
                          double crop_pct,
-                         const std::string& interpolation = "bicubic");
+                         Interpolation interpolation = Interpolation::bicubic);
 
 /// Pixel normalisation, applied on the device: (pixel / 255 - mean) / std per channel.
 struct NormalizeOptions {
@@ -77,8 +89,9 @@ Batch first_images(Batch batch, int64_t count);
 class BatchSource {
  public:
   virtual ~BatchSource() = default;
-  virtual int64_t batches_per_epoch() const = 0;
-  virtual int64_t samples_per_epoch() const = 0;
+  virtual EpochPlan epoch_plan() const = 0;
+  int64_t batches_per_epoch() const { return epoch_plan().batches(); }
+  int64_t samples_per_epoch() const { return epoch_plan().samples; }
   /// Continues with this batch of this epoch; cheap.
   virtual void seek(int64_t epoch, int64_t batch) = 0;
   /// The batch at the position, which then moves on (into the next epoch after the last one).

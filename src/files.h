@@ -10,6 +10,9 @@ std::string read_whole_file(const std::string& path);
 /// Flushed to disk; the file is there under its name only once it is whole (unfinished_file.h).
 void write_whole_file(const std::string& path, const std::string& text);
 
+/// Makes the folder and those above it where they are missing. Throws Error led by its path.
+void make_folder(const std::string& path);
+
 /// A file's bytes, mapped into memory: pages that nobody touches are never read.
 class MappedFile {
  public:

@@ -34,12 +34,17 @@ bool convert(const json& from, std::vector<T>& to) {
   });
 }
 
+json json_of(const EnumField& value) { return value.name(); }
+template <class T>
+json json_of(const T* value) {
+  return *value;
+}
+
 bool in_range(double value, const Range& range) { return range.contains(value); }
 bool in_range(int64_t value, const Range& range) {
   return range.contains(static_cast<double>(value));
 }
 bool in_range(bool, const Range&) { return true; }
-bool in_range(const std::string&, const Range&) { return true; }
 template <class T>
 bool in_range(const std::vector<T>& values, const Range& range) {
   return std::all_of(values.begin(), values.end(), [&](T value) { return in_range(value, range); });
@@ -47,23 +52,9 @@ bool in_range(const std::vector<T>& values, const Range& range) {
 
 }  // namespace
 
-void JsonOptionsWriter::field(const char* name, double& value, const char*, Range) {
-  stack_.back()[name] = value;
-}
-void JsonOptionsWriter::field(const char* name, int64_t& value, const char*, Range) {
-  stack_.back()[name] = value;
-}
-void JsonOptionsWriter::field(const char* name, bool& value, const char*) {
-  stack_.back()[name] = value;
-}
-void JsonOptionsWriter::field(const char* name, std::string& value, const char*, Choices) {
-  stack_.back()[name] = value;
-}
-void JsonOptionsWriter::field(const char* name, std::vector<double>& value, const char*, Range) {
-  stack_.back()[name] = value;
-}
-void JsonOptionsWriter::field(const char* name, std::vector<int64_t>& value, const char*, Range) {
-  stack_.back()[name] = value;
+void JsonOptionsWriter::field(const Field& field) {
+  stack_.back()[field.name] =
+      std::visit([](const auto& value) { return json_of(value); }, field.value);
 }
 
 void JsonOptionsWriter::enter(const char* name) {
@@ -92,41 +83,45 @@ const json* JsonOptionsReader::take(const char* name) {
 }
 
 template <class T>
-void JsonOptionsReader::read(const char* name, T& value, const Range& range) {
-  const json* found = take(name);
-  if (found == nullptr) return;
+void JsonOptionsReader::read(const Field& field, const json& found, T* value) const {
   T converted{};
-  require(
-      convert(*found, converted), "{}: {}: {} is of the wrong type", place_, name, found->dump());
-  require(in_range(converted, range),
+  require(convert(found, converted),
+          "{}: {}: {} is of the wrong type",
+          place_,
+          field.name,
+          found.dump());
+  require(in_range(converted, field.range),
           "{}: {}: {} is not in {}",
           place_,
-          name,
-          found->dump(),
-          range.text());
-  value = std::move(converted);
+          field.name,
+          found.dump(),
+          field.range.text());
+  *value = std::move(converted);
 }
 
-void JsonOptionsReader::field(const char* n, double& v, const char*, Range r) { read(n, v, r); }
-void JsonOptionsReader::field(const char* n, int64_t& v, const char*, Range r) { read(n, v, r); }
-void JsonOptionsReader::field(const char* n, bool& v, const char*) { read(n, v, {}); }
-void JsonOptionsReader::field(const char* n, std::vector<double>& v, const char*, Range r) {
-  read(n, v, r);
-}
-void JsonOptionsReader::field(const char* n, std::vector<int64_t>& v, const char*, Range r) {
-  read(n, v, r);
-}
-void JsonOptionsReader::field(const char* n, std::string& v, const char*, Choices choices) {
-  std::string word = v;
-  read(n, word, {});
-  require(choices.empty() || word == v ||
-              std::find(choices.begin(), choices.end(), word) != choices.end(),
+void JsonOptionsReader::read(const Field& field, const json& found, std::string* value) const {
+  std::string word;
+  require(
+      convert(found, word), "{}: {}: {} is of the wrong type", place_, field.name, found.dump());
+  require(word == *value || field.allows(word),
           "{}: {}: {} is not one of {}",
           place_,
-          n,
+          field.name,
           word,
-          fmt::join(choices, ", "));
-  v = std::move(word);
+          fmt::join(field.choices, ", "));
+  *value = std::move(word);
+}
+
+void JsonOptionsReader::read(const Field& field, const json& found, const EnumField& value) const {
+  std::string word = value.name();
+  read(field, found, &word);
+  value.set(word);
+}
+
+void JsonOptionsReader::field(const Field& field) {
+  const json* found = take(field.name);
+  if (found == nullptr) return;
+  std::visit([&](const auto& value) { read(field, *found, value); }, field.value);
 }
 
 void JsonOptionsReader::check(const char* name, const std::string& problem) {

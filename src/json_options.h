@@ -11,18 +11,7 @@ namespace previt {
 /// Collects options as a JSON object.
 class JsonOptionsWriter final : public FieldVisitor {
  public:
-  void field(const char* name, double& value, const char* help, Range range = {}) override;
-  void field(const char* name, int64_t& value, const char* help, Range range = {}) override;
-  void field(const char* name, bool& value, const char* help) override;
-  void field(const char* name, std::string& value, const char* help, Choices choices = {}) override;
-  void field(const char* name,
-             std::vector<double>& value,
-             const char* help,
-             Range range = {}) override;
-  void field(const char* name,
-             std::vector<int64_t>& value,
-             const char* help,
-             Range range = {}) override;
+  void field(const Field& field) override;
 
   nlohmann::json result() && { return std::move(stack_.front()); }
 
@@ -42,18 +31,7 @@ class JsonOptionsReader final : public FieldVisitor {
  public:
   JsonOptionsReader(const nlohmann::json& object, std::string place);
 
-  void field(const char* name, double& value, const char* help, Range range = {}) override;
-  void field(const char* name, int64_t& value, const char* help, Range range = {}) override;
-  void field(const char* name, bool& value, const char* help) override;
-  void field(const char* name, std::string& value, const char* help, Choices choices = {}) override;
-  void field(const char* name,
-             std::vector<double>& value,
-             const char* help,
-             Range range = {}) override;
-  void field(const char* name,
-             std::vector<int64_t>& value,
-             const char* help,
-             Range range = {}) override;
+  void field(const Field& field) override;
   void check(const char* name, const std::string& problem) override;
 
   void require_all_read() const;  ///< call at the end
@@ -65,7 +43,9 @@ class JsonOptionsReader final : public FieldVisitor {
  private:
   const nlohmann::json* take(const char* name);
   template <class T>
-  void read(const char* name, T& value, const Range& range);
+  void read(const Field& field, const nlohmann::json& found, T* value) const;
+  void read(const Field& field, const nlohmann::json& found, std::string* value) const;
+  void read(const Field& field, const nlohmann::json& found, const EnumField& value) const;
 
   std::string place_;
   std::vector<nlohmann::json> stack_;  // what is left to read, section by section

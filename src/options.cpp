@@ -1,8 +1,22 @@
 #include "options.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "error.h"
 
 namespace previt {
+namespace {
+
+std::string text_of(const EnumField& value) { return value.name(); }
+template <class T>
+std::string text_of(const T* value) {
+  return fmt::format("{}", *value);
+}
+
+}  // namespace
 
 bool Range::contains(double value) const {
   return (low_open ? value > low : value >= low) && (high_open ? value < high : value <= high);
@@ -14,6 +28,29 @@ std::string Range::text() const {
                      low,
                      high,
                      high_open || high == kInfinity ? ')' : ']');
+}
+
+void EnumField::set(const std::string& name) const {
+  const auto it = std::find(choices_.begin(), choices_.end(), name);
+  require(it != choices_.end(), "{} is not one of {}", name, fmt::join(choices_, ", "));
+  set_(value_, static_cast<size_t>(it - choices_.begin()));
+}
+
+void require_choice(const std::string& word, const Choices& choices, const std::string& place) {
+  if (std::find(choices.begin(), choices.end(), word) != choices.end()) return;
+  fail_usage("{}: {} is not one of {}", place, word, fmt::join(choices, ", "));
+}
+
+bool Field::is_word() const {
+  return std::holds_alternative<std::string*>(value) || std::holds_alternative<EnumField>(value);
+}
+
+std::string Field::text() const {
+  return std::visit([](const auto& held) { return text_of(held); }, value);
+}
+
+bool Field::allows(const std::string& word) const {
+  return choices.empty() || std::find(choices.begin(), choices.end(), word) != choices.end();
 }
 
 }  // namespace previt

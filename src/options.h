@@ -1,8 +1,12 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
 #include <vector>
 
 namespace previt {
@@ -26,6 +30,76 @@ inline Range above(double low) { return {low, kInfinity, true}; }               
 
 using Choices = std::vector<std::string>;
 
+/// An enum that recipes write by name: its values count from 0, and `enum_names` beside it gives
+/// their names in that order.
+///
+///     enum class Pooling { cls, avg };
+///     constexpr auto enum_names(Pooling) { return std::array{"cls", "avg"}; }
+template <class Enum>
+concept NamedEnum = std::is_enum_v<Enum> && requires(Enum value) { enum_names(value); };
+
+template <NamedEnum Enum>
+constexpr const char* name_of(Enum value) {
+  return enum_names(value)[static_cast<size_t>(value)];
+}
+
+/// Some NamedEnum variable, read and written by name.
+class EnumField {
+ public:
+  template <NamedEnum Enum>
+  explicit EnumField(Enum& value)
+      : value_(&value),
+        get_([](const void* from) { return static_cast<size_t>(*static_cast<const Enum*>(from)); }),
+        set_([](void* to, size_t index) { *static_cast<Enum*>(to) = static_cast<Enum>(index); }) {
+    const auto names = enum_names(value);
+    choices_.assign(names.begin(), names.end());
+  }
+
+  const Choices& choices() const { return choices_; }
+  const std::string& name() const { return choices_[get_(value_)]; }
+  void set(const std::string& name) const;  ///< throws Error for a name that isn't a choice
+
+ private:
+  void* value_;
+  size_t (*get_)(const void*);
+  void (*set_)(void*, size_t);
+  Choices choices_;
+};
+
+/// Throws UsageError "<place>: <word> is not one of …" unless it is.
+void require_choice(const std::string& word, const Choices& choices, const std::string& place);
+
+/// The value of that name; require_choice where there is none.
+template <NamedEnum Enum>
+Enum enum_named(const std::string& name, const std::string& place) {
+  Enum value{};
+  const EnumField field(value);
+  require_choice(name, field.choices(), place);
+  field.set(name);
+  return value;
+}
+
+using FieldValue = std::variant<double*,
+                                int64_t*,
+                                bool*,
+                                std::string*,
+                                std::vector<double>*,
+                                std::vector<int64_t>*,
+                                EnumField>;
+
+/// One option as a visitor meets it.
+struct Field {
+  const char* name;
+  const char* help;
+  FieldValue value;
+  Range range = {};      ///< of numbers, and of each number of a list
+  Choices choices = {};  ///< of words; none: any word
+
+  bool is_word() const;      ///< a string or an enum
+  std::string text() const;  ///< the value as it is now; lists as "[1, 2]"
+  bool allows(const std::string& word) const;
+};
+
 /// Walks the fields of an options struct. An options type `Foo` is an aggregate with defaults and
 /// one free function `void visit(FieldVisitor&, Foo&)` that names each field once, with help and
 /// range; reading a recipe, `--set`, range errors and the resolved recipe all come from that list.
@@ -38,21 +112,22 @@ class FieldVisitor {
  public:
   virtual ~FieldVisitor() = default;
 
-  virtual void field(const char* name, double& value, const char* help, Range range = {}) = 0;
-  virtual void field(const char* name, int64_t& value, const char* help, Range range = {}) = 0;
-  virtual void field(const char* name, bool& value, const char* help) = 0;
-  virtual void field(const char* name,
-                     std::string& value,
-                     const char* help,
-                     Choices choices = {}) = 0;
-  virtual void field(const char* name,
-                     std::vector<double>& value,
-                     const char* help,
-                     Range range = {}) = 0;
-  virtual void field(const char* name,
-                     std::vector<int64_t>& value,
-                     const char* help,
-                     Range range = {}) = 0;
+  virtual void field(const Field& field) = 0;
+
+  /// Numbers, truth values and lists of numbers.
+  template <class T>
+    requires(!NamedEnum<T>)
+  void field(const char* name, T& value, const char* help, Range range = {}) {
+    field(Field{name, help, &value, range});
+  }
+  void field(const char* name, std::string& value, const char* help, Choices choices = {}) {
+    field(Field{name, help, &value, {}, std::move(choices)});
+  }
+  template <NamedEnum Enum>
+  void field(const char* name, Enum& value, const char* help) {
+    const EnumField named(value);
+    field(Field{name, help, named, {}, named.choices()});
+  }
 
   /// What is wrong with a field that was visited before, where its range can't say it; "": nothing.
   /// `name` may lie in a section: "normalize.mean". Readers fail with it at the field's place.

@@ -15,20 +15,25 @@ uint64_t splitmix(uint64_t& x) {
 
 uint64_t rotate(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }
 
+uint64_t mixed(uint64_t state) { return splitmix(state); }
+
 }  // namespace
 
-uint64_t mix_seed(uint64_t seed, std::initializer_list<uint64_t> coordinates) {
-  uint64_t state = seed;
-  uint64_t mixed = splitmix(state);
-  for (const uint64_t coordinate : coordinates) {
-    state = mixed ^ (coordinate + 0x632BE59BD9B4E019ull);
-    mixed = splitmix(state);
-  }
-  return mixed;
+uint64_t stream_key(uint64_t seed, Stream stream, std::initializer_list<uint64_t> indices) {
+  uint64_t key = mixed(seed);
+  const auto add = [&](uint64_t index) { key = mixed(key ^ (index + 0x632BE59BD9B4E019ull)); };
+  if (stream < Stream::unnamed) add(static_cast<uint64_t>(stream));
+  for (const uint64_t index : indices) add(index);
+  return key;
 }
 
-Random::Random(uint64_t seed, std::initializer_list<uint64_t> coordinates) {
-  uint64_t state = mix_seed(seed, coordinates);
+Random::Random(uint64_t seed) {
+  uint64_t state = mixed(seed);
+  for (auto& word : state_) word = splitmix(state);
+}
+
+Random::Random(uint64_t seed, Stream stream, std::initializer_list<uint64_t> indices) {
+  uint64_t state = stream_key(seed, stream, indices);
   for (auto& word : state_) word = splitmix(state);
 }
 

@@ -200,59 +200,56 @@ struct Recipe::Impl : FieldVisitor {
   }
 
   template <class T>
-  void number(const char* field_name, T& value, const Range& range, const char* what) {
-    with(field_name, [&](const Entry& entry, const std::string& key) {
+  void number(const Field& f, T& value, const char* what) {
+    with(f.name, [&](const Entry& entry, const std::string& key) {
       const T read = convert<T>(entry, key, entry.value, what);
-      check(entry, key, static_cast<double>(read), range);
+      check(entry, key, static_cast<double>(read), f.range);
       value = read;
     });
   }
 
   template <class T>
-  void numbers(const char* field_name,
-               std::vector<T>& value,
-               const Range& range,
-               const char* what) {
-    with(field_name, [&](const Entry& entry, const std::string& key) {
+  void numbers(const Field& f, std::vector<T>& value, const char* what) {
+    with(f.name, [&](const Entry& entry, const std::string& key) {
       if (!entry.value.IsSequence()) fail_at(entry, key, "is a list, like [1, 2]");
       std::vector<T> read;
       for (const auto& item : entry.value) {
         read.push_back(convert<T>(entry, key, item, what));
-        check(entry, key, static_cast<double>(read.back()), range);
+        check(entry, key, static_cast<double>(read.back()), f.range);
       }
       value = std::move(read);
     });
   }
 
-  void field(const char* n, double& v, const char*, Range r) override {
-    number(n, v, r, "a number");
-  }
-  void field(const char* n, int64_t& v, const char*, Range r) override {
-    number(n, v, r, "a whole number");
-  }
-  void field(const char* n, bool& v, const char*) override { number(n, v, {}, "true or false"); }
-  void field(const char* n, std::vector<double>& v, const char*, Range r) override {
-    numbers(n, v, r, "a number");
-  }
-  void field(const char* n, std::vector<int64_t>& v, const char*, Range r) override {
-    numbers(n, v, r, "a whole number");
-  }
-  void field(const char* n, std::string& v, const char*, Choices choices) override {
-    with(n, [&](const Entry& entry, const std::string& key) {
-      const auto read = entry.value.IsNull()
+  void read(const Field& f, double* v) { number(f, *v, "a number"); }
+  void read(const Field& f, int64_t* v) { number(f, *v, "a whole number"); }
+  void read(const Field& f, bool* v) { number(f, *v, "true or false"); }
+  void read(const Field& f, std::vector<double>* v) { numbers(f, *v, "a number"); }
+  void read(const Field& f, std::vector<int64_t>* v) { numbers(f, *v, "a whole number"); }
+  void read(const Field& f, std::string* v) {
+    with(f.name, [&](const Entry& entry, const std::string& key) {
+      const auto word = entry.value.IsNull()
                             ? std::string()
                             : convert<std::string>(entry, key, entry.value, "a word");
-      if (!choices.empty() && std::find(choices.begin(), choices.end(), read) == choices.end()) {
-        const auto near = nearest_word(read, choices);
+      if (!f.allows(word)) {
+        const auto near = nearest_word(word, f.choices);
         fail_at(entry,
                 key,
                 fmt::format("{} is not one of {}{}",
-                            read,
-                            fmt::join(choices, ", "),
+                            word,
+                            fmt::join(f.choices, ", "),
                             near.empty() ? "" : fmt::format("; did you mean {}?", near)));
       }
-      v = read;
+      *v = word;
     });
+  }
+  void read(const Field& f, const EnumField& v) {
+    std::string word = v.name();
+    read(f, &word);
+    v.set(word);
+  }
+  void field(const Field& f) override {
+    std::visit([&](const auto& value) { read(f, value); }, f.value);
   }
 
   void check(const char* n, const std::string& problem) override {
@@ -362,12 +359,6 @@ std::string KeyPlaces::led(const std::string& message) const {
   return place == places_.end() ? message : place->second + ": " + message;
 }
 
-void RecipeWriter::line(const char* name, const std::string& value, const char* help) {
-  text_ += fmt::format("{:{}}{}: {}", "", 2 * depth_, name, value);
-  if (help != nullptr && *help != '\0') text_ += fmt::format("  # {}", help);
-  text_ += '\n';
-}
-
 namespace {
 
 // A string that YAML would read as something else, or that has special characters, is quoted.
@@ -385,23 +376,9 @@ std::string yaml_word(const std::string& value) {
 
 }  // namespace
 
-void RecipeWriter::field(const char* name, double& value, const char* help, Range) {
-  line(name, fmt::format("{}", value), help);
-}
-void RecipeWriter::field(const char* name, int64_t& value, const char* help, Range) {
-  line(name, fmt::format("{}", value), help);
-}
-void RecipeWriter::field(const char* name, bool& value, const char* help) {
-  line(name, value ? "true" : "false", help);
-}
-void RecipeWriter::field(const char* name, std::string& value, const char* help, Choices) {
-  line(name, yaml_word(value), help);
-}
-void RecipeWriter::field(const char* name, std::vector<double>& value, const char* help, Range) {
-  line(name, fmt::format("[{}]", fmt::join(value, ", ")), help);
-}
-void RecipeWriter::field(const char* name, std::vector<int64_t>& value, const char* help, Range) {
-  line(name, fmt::format("[{}]", fmt::join(value, ", ")), help);
+void RecipeWriter::field(const Field& field) {
+  const std::string value = field.is_word() ? yaml_word(field.text()) : field.text();
+  text_ += fmt::format("{:{}}{}: {}  # {}\n", "", 2 * depth_, field.name, value, field.help);
 }
 void RecipeWriter::enter(const char* name) {
   text_ += fmt::format("{:{}}{}:\n", "", 2 * depth_++, name);

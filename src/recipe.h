@@ -85,18 +85,7 @@ class Recipe {
 /// to the same options.
 class RecipeWriter final : public FieldVisitor {
  public:
-  void field(const char* name, double& value, const char* help, Range range = {}) override;
-  void field(const char* name, int64_t& value, const char* help, Range range = {}) override;
-  void field(const char* name, bool& value, const char* help) override;
-  void field(const char* name, std::string& value, const char* help, Choices choices = {}) override;
-  void field(const char* name,
-             std::vector<double>& value,
-             const char* help,
-             Range range = {}) override;
-  void field(const char* name,
-             std::vector<int64_t>& value,
-             const char* help,
-             Range range = {}) override;
+  void field(const Field& field) override;
 
   const std::string& text() const { return text_; }
 
@@ -105,7 +94,6 @@ class RecipeWriter final : public FieldVisitor {
   void leave() override;
 
  private:
-  void line(const char* name, const std::string& value, const char* help);
   std::string text_;
   int depth_ = 0;
 };

@@ -12,6 +12,7 @@
 #include <iterator>
 
 #include "error.h"
+#include "files.h"
 #include "log.h"
 
 namespace previt {
@@ -35,9 +36,7 @@ std::string name_in(int file) {
 }  // namespace
 
 RunLock::RunLock(const std::string& folder) : folder_(folder), path_(folder + "/.lock") {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  require(!error, "{}: can't be made: {}", folder, error.message());
+  make_folder(folder);
   while (!take()) ::close(file_);
 }
 

@@ -15,18 +15,7 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 /// Collects options as Settings.
 class SettingsList final : public FieldVisitor {
  public:
-  void field(const char* name, double& value, const char* help, Range range = {}) override;
-  void field(const char* name, int64_t& value, const char* help, Range range = {}) override;
-  void field(const char* name, bool& value, const char* help) override;
-  void field(const char* name, std::string& value, const char* help, Choices choices = {}) override;
-  void field(const char* name,
-             std::vector<double>& value,
-             const char* help,
-             Range range = {}) override;
-  void field(const char* name,
-             std::vector<int64_t>& value,
-             const char* help,
-             Range range = {}) override;
+  void field(const Field& field) override;
 
   const Settings& settings() const { return settings_; }
 
@@ -35,7 +24,6 @@ class SettingsList final : public FieldVisitor {
   void leave() override { path_.pop_back(); }
 
  private:
-  void add(const char* name, std::string text);
   std::vector<std::string> path_;
   Settings settings_;
 };

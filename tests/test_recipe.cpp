@@ -1,4 +1,5 @@
 #include "error.h"
+#include "json_options.h"
 #include "recipe.h"
 #include "support/catch.h"
 
@@ -10,8 +11,11 @@ struct Inner {
   double ratio = 0.75;
   std::vector<int64_t> size = {224};
 };
+enum class Shape { square, round };
+constexpr auto enum_names(Shape) { return std::array{"square", "round"}; }
 struct Outer {
   std::string kind = "a";
+  Shape shape = Shape::square;
   bool flag = false;
   int64_t count = 3;
   Inner inner;
@@ -22,9 +26,10 @@ void visit(FieldVisitor& v, Inner& o) {
   v.check("size", o.size.size() > 2 ? "one side or two are needed" : "");
 }
 void visit(FieldVisitor& v, Outer& o) {
-  v.field("kind", o.kind, "", {"a", "beta"});
-  v.field("flag", o.flag, "");
-  v.field("count", o.count, "", at_least(0));
+  v.field("kind", o.kind, "one of two", {"a", "beta"});
+  v.field("shape", o.shape, "of the corners");
+  v.field("flag", o.flag, "on or off");
+  v.field("count", o.count, "how many", at_least(0));
   v.section("inner", o.inner);
 }
 
@@ -53,13 +58,14 @@ TEST_CASE("a text is taken as it is, whatever it were as YAML") {
 }
 
 TEST_CASE("a recipe fills options and keeps defaults") {
-  auto recipe = Recipe::parse("kind: beta\ninner:\n  size: [32, 48]\n");
+  auto recipe = Recipe::parse("kind: beta\nshape: round\ninner:\n  size: [32, 48]\n");
   recipe.set("inner.ratio=0.5");
   recipe.set("flag=true");
   Outer options;
   recipe.read(options);
   recipe.require_all_read();
   CHECK(options.kind == "beta");
+  CHECK(options.shape == Shape::round);
   CHECK(options.flag);
   CHECK(options.count == 3);
   CHECK(options.inner.ratio == 0.5);
@@ -67,7 +73,11 @@ TEST_CASE("a recipe fills options and keeps defaults") {
 }
 
 TEST_CASE("a resolved recipe reads back to the same options") {
-  Outer options{.kind = "beta", .flag = true, .count = 7, .inner = {.ratio = 0.1, .size = {1, 2}}};
+  Outer options{.kind = "beta",
+                .shape = Shape::round,
+                .flag = true,
+                .count = 7,
+                .inner = {.ratio = 0.1, .size = {1, 2}}};
   RecipeWriter writer;
   visit(writer, options);
   auto recipe = Recipe::parse(writer.text());
@@ -75,10 +85,26 @@ TEST_CASE("a resolved recipe reads back to the same options") {
   recipe.read(back);
   recipe.require_all_read();
   CHECK(back.kind == options.kind);
+  CHECK(back.shape == options.shape);
   CHECK(back.flag == options.flag);
   CHECK(back.count == options.count);
   CHECK(back.inner.ratio == options.inner.ratio);
   CHECK(back.inner.size == options.inner.size);
+}
+
+TEST_CASE("options go through JSON, an enum by its name, and what JSON holds is checked") {
+  Outer round;
+  round.shape = Shape::round;
+  const auto json = options_to_json(round);
+  CHECK(json.at("shape") == "round");
+  CHECK(options_from_json<Outer>(json, "c.json").shape == Shape::round);
+  const auto read = [](const char* text) {
+    return options_from_json<Outer>(nlohmann::json::parse(text), "c.json");
+  };
+  CHECK(read("{}").shape == Shape::square);
+  CHECK_THROWS_WITH(read(R"({"shape": "rond"})"),
+                    "c.json: shape: rond is not one of square, round");
+  CHECK_THROWS_WITH(read(R"({"shape": 1})"), "c.json: shape: 1 is of the wrong type");
 }
 
 TEST_CASE("what a range can't say, and what only a later check finds, comes with its place") {
@@ -114,6 +140,9 @@ TEST_CASE("recipe errors say where and what") {
   CHECK(error_of("count: 1.5\n") == "r.yaml:1: count: 1.5 is not a whole number");
   CHECK(error_of("flag: 3\n") == "r.yaml:1: flag: 3 is not true or false");
   CHECK(error_of("kind: bet\n") == "r.yaml:1: kind: bet is not one of a, beta; did you mean beta?");
+  CHECK(error_of("shape: rond\n") ==
+        "r.yaml:1: shape: rond is not one of square, round; did you mean round?");
+  CHECK(error_of("shape: [1]\n") == "r.yaml:1: shape: this is not a word");
   CHECK(error_of("inner: 5\n") ==
         "r.yaml:1: inner: is a section of `key: value` lines, not a single value");
   CHECK(error_of("inner:\n  size: 3\n") == "r.yaml:2: inner.size: is a list, like [1, 2]");

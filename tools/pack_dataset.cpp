@@ -5,6 +5,7 @@
 #include "cli/main.h"
 #include "error.h"
 #include "log.h"
+#include "options.h"
 #include "pretrain/train/stop_signal.h"
 #include "progress.h"
 
@@ -46,14 +47,8 @@ PackOptions options_of(const cli::po::variables_map& values) {
   options.store = values["store"].as<std::string>();
   options.max_side = values["max-side"].as<int64_t>();
   options.workers = values["workers"].as<int64_t>();
-  const auto one_of =
-      [](const char* name, const std::string& value, const std::vector<std::string>& words) {
-        if (std::find(words.begin(), words.end(), value) == words.end()) {
-          fail_usage("--{}: {} is not one of {}", name, value, fmt::join(words, ", "));
-        }
-      };
-  one_of("store", options.store, {"encoded", "raw"});
-  one_of("split", options.split, {"train", "val", "all"});
+  require_choice(options.store, {"encoded", "raw"}, "--store");
+  require_choice(options.split, {"train", "val", "all"}, "--split");
   if (options.max_side < 0) fail_usage("--max-side: {} is not in [0, ∞)", options.max_side);
   if (options.workers < 0) fail_usage("--workers: {} is not in [0, ∞)", options.workers);
   return options;

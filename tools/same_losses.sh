@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Shows that a change of the code changed no number: two builds train MAE, DINO, BEiT and a classifier from one seed,
-# in fp32 and bf16, and must log the same losses, bit for bit, and keep the same weights. The new build also goes on
+# Shows that a change of the code changed no number: two builds train MAE, DINO, iBOT, BEiT and a classifier from one
+# seed, in fp32 and bf16, and must log the same losses, bit for bit, and keep the same weights. The new build also goes on
 # with a run that the old one was killed in.
 #   same_losses.sh OLD NEW     two folders of programs, for example of a worktree's build/release
 set -euo pipefail
@@ -19,6 +19,8 @@ short=(--device cpu --data synthetic:species,size=32,count=64,val=16 --set 'mode
 declare -A method=(
   [mae]="pretrain --recipe recipes/quickstart/mae.yaml --set mae.decoder.embed_dim=24 --set mae.decoder.depth=1"
   [dino]="pretrain --recipe recipes/quickstart/dino.yaml --set dino.head.out_dim=64 --set knn.epochs=0"
+  [ibot]="pretrain --recipe recipes/imagenet/ibot_vit_small.yaml --set ibot.head.out_dim=64 --set ibot.patch_out_dim=64
+          --set ibot.head.hidden_dim=64 --set ibot.local_crops=2 --set augment.local.height=16 --set augment.local.width=16"
   [beit]="pretrain --recipe recipes/quickstart/beit.yaml --set beit.tokenizer=$work/tokenizer --set knn.epochs=0
           --set beit.masked_patches=24 --set beit.block.min_patches=4"
   [finetune]="finetune --from none --recipe recipes/quickstart/finetune.yaml")
@@ -32,7 +34,7 @@ same() { same_run "$1" "$2" >&2 || { echo "see $1, $2" >&2; exit 1; }; }
   --set vqvae.network.width=16 --set vqvae.codebook.codes=32 --out "$work/tokenizer" >"$work/tokenizer.log" 2>&1 ||
   { tail -n 1 "$work/tokenizer.log" >&2; exit 1; }
 
-for name in mae dino beit finetune; do
+for name in mae dino ibot beit finetune; do
   for precision in fp32 bf16; do
     a=$work/$name.$precision.old b=$work/$name.$precision.new c=$work/$name.$precision.continued
     run "$old" $name $precision "$a" || { tail -n 1 "$a.log" >&2; exit 1; }

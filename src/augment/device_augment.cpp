@@ -51,7 +51,7 @@ at::Tensor cut(const at::Tensor& canvases,
     across.push_back({window.left, window.width, box.left, box.left + box.width, spec.width});
     flipped.push_back(plan.flip);
   }
-  const Filter filter = filter_named(spec.interpolation);
+  const Filter filter = spec.interpolation;
   const at::Device device = canvases.device();
   const at::Tensor rows =
       resize_matrices(down, upright, canvases.size(2), filter, antialias, device);
@@ -110,8 +110,7 @@ class DeviceAugmentSource final : public BatchSource {
                       at::Device device)
       : canvases_(std::move(canvases)), specs_(std::move(specs)), seed_(seed), device_(device) {}
 
-  int64_t batches_per_epoch() const override { return canvases_->batches_per_epoch(); }
-  int64_t samples_per_epoch() const override { return canvases_->samples_per_epoch(); }
+  EpochPlan epoch_plan() const override { return canvases_->epoch_plan(); }
   void seek(int64_t epoch, int64_t batch) override { canvases_->seek(epoch, batch); }
   std::vector<std::string> class_names() const override { return canvases_->class_names(); }
   int64_t bad_samples() const override { return canvases_->bad_samples(); }
@@ -138,6 +137,7 @@ class DeviceAugmentSource final : public BatchSource {
     std::vector<std::vector<ViewPlan>> plans;
     for (int64_t i = 0; i < indices.numel(); ++i) {
       Random draws(seed_,
+                   Stream::device_views,
                    {static_cast<uint64_t>(batch.epoch),
                     static_cast<uint64_t>(indices.data_ptr<int64_t>()[i])});
       auto of_image = plan_views(specs_, canvases.size(2), canvases.size(3), draws);

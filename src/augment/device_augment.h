@@ -18,8 +18,8 @@ at::Tensor device_views(const at::Tensor& canvases,
                         bool antialias = true);
 
 /// Turns a source of whole images (one uint8 view of one size) into a source of augmented views
-/// made on `device`. Decisions come from Random(seed, {epoch, index}), so they depend on neither
-/// the device nor the batch; the position is the inner source's.
+/// made on `device`. Decisions come from Stream::device_views, so they depend on neither the device
+/// nor the batch; the position is the inner source's.
 std::unique_ptr<BatchSource> make_device_augment(std::unique_ptr<BatchSource> canvases,
                                                  std::vector<ViewSpec> specs,
                                                  uint64_t seed,

@@ -61,8 +61,7 @@ class Loader final : public BatchSource {
          std::function<void(const std::string&)> log);
   ~Loader() override;
 
-  int64_t samples_per_epoch() const override { return sample_order_.size(); }
-  int64_t batches_per_epoch() const override;
+  EpochPlan epoch_plan() const override { return epoch_plan_; }
   void seek(int64_t epoch, int64_t batch) override;
   Batch next() override;
   std::vector<std::string> class_names() const override { return dataset_->class_names(); }
@@ -80,6 +79,7 @@ class Loader final : public BatchSource {
   const std::vector<ViewSpec> specs_;
   const LoaderOptions options_;
   const SampleOrder sample_order_;
+  const EpochPlan epoch_plan_;
   const std::function<void(const std::string&)> log_;
   int64_t chunk_ = 1;  // slots that a worker takes at once
 
@@ -110,12 +110,13 @@ Loader::Loader(std::shared_ptr<Dataset> dataset,
                     .repeats = options.repeats,
                     .copies = options.copies,
                     .seed = options.seed},
+      epoch_plan_{.samples = sample_order_.size(),
+                  .step = options.step > 0 ? options.step : options.batch,
+                  .batch = options.batch,
+                  .drop_last = options.drop_last},
       log_(std::move(log)) {
   require(samples_per_epoch() > 0, "the data set has no images");
-  if (batches_per_epoch() == 0) {
-    fail_usage(
-        "batch: {} is more than the {} images of an epoch", options.batch, samples_per_epoch());
-  }
+  require_a_step(epoch_plan_);
   const int64_t cores = std::max(1u, std::thread::hardware_concurrency());
   const int64_t workers = options.workers > 0 ? options.workers : cores;
   chunk_ = std::clamp<int64_t>(options.batch / (4 * workers), 1, 16);
@@ -129,11 +130,6 @@ Loader::~Loader() {
   }
   work_there_.notify_all();
   for (auto& worker : workers_) worker.join();
-}
-
-int64_t Loader::batches_per_epoch() const {
-  const int64_t extra = options_.drop_last ? 0 : options_.batch - 1;
-  return (samples_per_epoch() + extra) / options_.batch;
 }
 
 void Loader::seek(int64_t epoch, int64_t batch) {
@@ -156,11 +152,10 @@ void Loader::start_jobs() {
   const size_t wanted = static_cast<size_t>(std::max<int64_t>(1, options_.prefetch));
   for (size_t i = jobs_.size(); i < wanted; ++i) {
     const auto order = order_of(epoch_);
-    const int64_t start = batch_ * options_.batch;
-    auto job = make_job(specs_, std::min(options_.batch, samples_per_epoch() - start));
+    auto job = make_job(specs_, epoch_plan_.images_in_batch(batch_));
     job->batch.epoch = epoch_;
     job->order = order;
-    job->start = start;
+    job->start = batch_ * options_.batch;
     {
       const std::lock_guard lock(mutex_);
       jobs_.push_back(std::move(job));
@@ -267,7 +262,7 @@ void Loader::fill_slot(Job& job, int64_t slot, SampleRenderer& renderer) {
     const int64_t position = (job.start + slot + attempt) % static_cast<int64_t>(order.size());
     const int64_t sample = order[position];
     const int64_t index = sample % dataset_->size();
-    Random random(options_.seed, {kViewStream, epoch, static_cast<uint64_t>(sample)});
+    Random random(options_.seed, Stream::views, {epoch, static_cast<uint64_t>(sample)});
     if (renderer.render(index, random, job.batch.views, slot, reason)) {
       job.batch.indices.data_ptr<int64_t>()[slot] = index;
       job.batch.labels.data_ptr<int64_t>()[slot] = dataset_->label(index);

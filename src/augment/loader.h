@@ -12,8 +12,9 @@ namespace previt {
 
 struct LoaderOptions {
   int64_t batch = 256;
+  int64_t step = 0;       ///< images of an optimizer step, which `batch` divides; 0: a batch
   bool shuffle = true;    ///< a new order each epoch
-  bool drop_last = true;  ///< leave out the incomplete batch at an epoch's end
+  bool drop_last = true;  ///< leave out the incomplete step at an epoch's end
   int64_t workers = 0;    ///< threads; 0: one per core
   int64_t prefetch = 4;   ///< batches made ahead
   uint64_t seed = 0;

@@ -21,7 +21,7 @@ std::vector<int64_t> SampleOrder::of_epoch(int64_t epoch) const {
   std::vector<int64_t> order(static_cast<size_t>(all));
   std::iota(order.begin(), order.end(), int64_t{0});
   if (shuffle) {
-    Random random(seed, {kOrderStream, static_cast<uint64_t>(epoch)});
+    Random random(seed, Stream::sample_order, {static_cast<uint64_t>(epoch)});
     order = random_permutation(all, random);
   }
   if (copies == 1) return order;

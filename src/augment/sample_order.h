@@ -5,9 +5,6 @@
 
 namespace previt {
 
-/// First coordinate of a loader's random streams.
-enum LoaderStream : uint64_t { kOrderStream, kViewStream };
-
 /// Which samples make up an epoch, in which order: a function of seed and epoch alone. Sample v is
 /// image v % images; samples of one image are cut differently.
 struct SampleOrder {

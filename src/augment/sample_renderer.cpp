@@ -8,7 +8,7 @@ int64_t allowed_reduction(const std::vector<ViewSpec>& specs, const std::vector<
   double allowed = 8;
   for (const auto& plan : plans) {
     const auto& spec = specs[plan.spec];
-    const bool random = spec.crop == "random_resized" || spec.crop == "single_draw";
+    const bool random = spec.crop == CropKind::random_resized || spec.crop == CropKind::single_draw;
     const double spare = random ? 1 : 2;
     allowed = std::min({allowed,
                         plan.crop.window.height / (spare * static_cast<double>(spec.height)),

@@ -148,13 +148,7 @@ void render_view(const Region& region, const ViewSpec& spec, const ViewPlan& pla
           "render_view: the crop lies outside the decoded region");
 
   const Pixels view{out, spec.height, spec.width, region.pixels.channels};
-  resize(region.pixels,
-         window,
-         limits,
-         filter_named(spec.interpolation),
-         plan.crop.order,
-         plan.flip,
-         view);
+  resize(region.pixels, window, limits, spec.interpolation, plan.crop.order, plan.flip, view);
   apply_colors(spec, plan, view);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "error.h"
+#include "first_few.h"
 
 namespace previt {
 namespace {
@@ -51,13 +52,6 @@ bool has_nothing_to_compare(const ClassList& model, const ClassList& data) {
   return only_ids(data.names) ? !only_ids(model.names) && !were_folders : only_ids(model.names);
 }
 
-// The first few, as text.
-std::string shown(const Names& names) {
-  constexpr size_t kMost = 5;
-  const Names first(names.begin(), names.begin() + std::min<ptrdiff_t>(kMost, std::ssize(names)));
-  return fmt::format("{}{}", fmt::join(first, ", "), names.size() > kMost ? ", …" : "");
-}
-
 // Of each name its place: the order of the list, but of numbers that of their values, as in folders
 // 0, 1, 10, 11, 2 …, whose names are the places that whoever wrote them meant.
 std::vector<int64_t> places_of(const Names& names) {
@@ -84,7 +78,7 @@ ClassMatch by_position(const ClassList& model, const ClassList& data, const std:
           model.count,
           data.place,
           data.count,
-          shown(data.names),
+          first_few(data.names),
           advice);
   ClassMatch match{.in_model = places_of(data.names), .by_position = true, .note = ""};
   Names placed(data.names.size());
@@ -95,7 +89,7 @@ ClassMatch by_position(const ClassList& model, const ClassList& data, const std:
       "{}: its classes have no names to match with those of {}: they are taken by position ({})",
       model.place,
       data.place,
-      shown(placed));
+      first_few(placed));
   return match;
 }
 
@@ -110,7 +104,7 @@ ClassMatch by_position(const ClassList& model, const ClassList& data, const std:
        unknown.front(),
        near.empty() ? "" : fmt::format(" (is it {}?)", near),
        unknown.size() > 1 ? fmt::format(", nor {} more of the data", unknown.size() - 1) : "",
-       shown(model.names),
+       first_few(model.names),
        advice);
 }
 

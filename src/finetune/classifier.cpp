@@ -23,16 +23,16 @@ uint64_t seed_of_step() {
 }  // namespace
 
 Classifier::Classifier(std::shared_ptr<Vit> vit,
-                       FinetuneRun options,
+                       FinetuneRun run,
                        std::shared_ptr<const Distillation> distillation)
-    : options_(std::move(options)),
+    : run_(std::move(run)),
       distillation_(std::move(distillation)),
       vit_(register_module(kVit, std::move(vit))) {}
 
 StepResult Classifier::step(const Batch& batch, const StepInfo&) {
   at::Tensor images = batch.views.at(0);
   Random random(seed_of_step());
-  const FinetuneOptions& options = options_.finetune;
+  const FinetuneOptions& options = run_.finetune;
   if (options.erasing > 0) images = random_erasing(images, options.erasing, random);
   std::vector<Mix> mixes;
   if (options.mix.on()) {
@@ -58,7 +58,7 @@ StepResult Classifier::loss(const at::Tensor& images,
 StepResult Classifier::label_loss(const at::Tensor& logits,
                                   const at::Tensor& labels,
                                   const std::vector<Mix>& mixes) const {
-  const double smoothing = options_.finetune.smoothing;
+  const double smoothing = run_.finetune.smoothing;
   if (mixes.empty()) {
     const at::Tensor loss = smoothing > 0 ? label_smoothing_cross_entropy(logits, labels, smoothing)
                                           : cross_entropy(logits, labels);
@@ -73,7 +73,7 @@ StepResult Classifier::label_loss(const at::Tensor& logits,
 ParamRules Classifier::param_rules() const {
   const ParamRules rules =
       with_layer_decay(decay_matrices_except({"pos_embed", "cls_token", "dist_token"}),
-                       options_.run.optimizer.layer_decay,
+                       run_.options.optimizer.layer_decay,
                        vit_->options().depth);
   const size_t prefix = std::string(kVit).size() + 1;
   return [rules, prefix](const std::string& name, const at::Tensor& parameter) {

@@ -20,10 +20,10 @@ class Classifier : public Objective {
   /// vit has its head already (Vit::set_num_classes). `distillation` may be null; its teacher is on
   /// the vit's device.
   Classifier(std::shared_ptr<Vit> vit,
-             FinetuneRun options,
+             FinetuneRun run,
              std::shared_ptr<const Distillation> distillation = nullptr);
 
-  std::vector<ViewSpec> views() const override { return {options_.augment}; }
+  std::vector<ViewSpec> views() const override { return {run_.augment}; }
   StepResult step(const Batch& batch, const StepInfo& info) override;
   std::shared_ptr<Vit> backbone() override { return vit_; }
 
@@ -42,7 +42,7 @@ class Classifier : public Objective {
                         const at::Tensor& labels,
                         const std::vector<Mix>& mixes) const;
 
-  FinetuneRun options_;
+  FinetuneRun run_;
   std::shared_ptr<const Distillation> distillation_;
   std::shared_ptr<Vit> vit_;
 };

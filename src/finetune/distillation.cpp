@@ -1,6 +1,5 @@
 #include "finetune/distillation.h"
 
-#include <map>
 #include <utility>
 
 #include "finetune/losses.h"
@@ -8,7 +7,7 @@
 namespace previt {
 
 void visit(FieldVisitor& v, DistillationOptions& o) {
-  v.field("kind", o.kind, "what of the teacher is learned", {"none", "hard", "soft"});
+  v.field("kind", o.kind, "what of the teacher is learned");
   v.field("teacher", o.teacher, "checkpoint with a classifier of the same classes");
   v.field("alpha", o.alpha, "the teacher's share of the loss", between(0, 1));
   v.field("temperature", o.temperature, "soft: divides the logits of both", above(0));
@@ -16,15 +15,13 @@ void visit(FieldVisitor& v, DistillationOptions& o) {
 
 Distillation::Distillation(const DistillationOptions& options, DistillationTeacher teacher)
     : alpha_(options.alpha), teacher_(std::move(teacher)) {
-  const double temperature = options.temperature;
-  const std::map<std::string, decltype(compare_)> kinds = {
-      {"hard", hard_distillation_loss},
-      {"soft",
-       [temperature](const at::Tensor& student, const at::Tensor& teacher) {
-         return soft_distillation_loss(student, teacher, temperature);
-       }},
-  };
-  compare_ = kinds.at(options.kind);
+  compare_ = hard_distillation_loss;
+  if (options.kind == DistillationKind::soft) {
+    compare_ = [temperature = options.temperature](const at::Tensor& student,
+                                                   const at::Tensor& answers) {
+      return soft_distillation_loss(student, answers, temperature);
+    };
+  }
 }
 
 at::Tensor Distillation::distance(const at::Tensor& logits, const at::Tensor& images) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <functional>
 #include <string>
 
@@ -8,13 +9,17 @@
 
 namespace previt {
 
+/// What of the teacher is learned: nothing, its best class, or its probabilities.
+enum class DistillationKind { none, hard, soft };
+constexpr auto enum_names(DistillationKind) { return std::array{"none", "hard", "soft"}; }
+
 /// The `distillation:` section. Defaults are DeiT's (deit:main.py).
 struct DistillationOptions {
-  std::string kind = "none";  ///< none | hard | soft
-  std::string teacher;        ///< checkpoint with a classifier of the same classes
-  double alpha = 0.5;         ///< the teacher's share of the loss
-  double temperature = 1;     ///< soft: divides the logits of both
-  bool on() const { return kind != "none"; }
+  DistillationKind kind = DistillationKind::none;
+  std::string teacher;     ///< checkpoint with a classifier of the same classes
+  double alpha = 0.5;      ///< the teacher's share of the loss
+  double temperature = 1;  ///< soft: divides the logits of both
+  bool on() const { return kind != DistillationKind::none; }
 };
 void visit(FieldVisitor& v, DistillationOptions& o);
 

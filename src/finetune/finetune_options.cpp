@@ -53,8 +53,9 @@ void check_distillation(Recipe& recipe, const FinetuneRun& run) {
   if (o.teacher.empty()) {
     recipe.fail_at("distillation.teacher", "empty; say which checkpoint teaches");
   }
-  if (!run.run.model.dist_token) {
-    recipe.fail_at("distillation.kind", fmt::format("{} needs model.dist_token: true", o.kind));
+  if (!run.options.model.dist_token) {
+    recipe.fail_at("distillation.kind",
+                   fmt::format("{} needs model.dist_token: true", name_of(o.kind)));
   }
 }
 
@@ -69,7 +70,7 @@ void visit(FieldVisitor& v, FinetuneOptions& o) {
   v.field("smoothing", o.smoothing, "label smoothing", {0, 1, false, true});
   visit(v, o.mix);
   v.field("erasing", o.erasing, "share of images with an erased box", between(0, 1));
-  v.field("init", o.init, "of weights from no checkpoint", {"mae", "timm", "framework"});
+  v.field("init", o.init, "of weights from no checkpoint");
   v.field("head_std", o.head_std, "of the new head's weights", at_least(0));
   v.field("keep_head", o.keep_head, "go on with the checkpoint's head, of the same classes");
   v.field("repeated_augmentation",
@@ -77,7 +78,7 @@ void visit(FieldVisitor& v, FinetuneOptions& o) {
           "copies of an image in a row, on fewer images an epoch; 1: off",
           between(1, 1024));
   v.field("per_class", o.per_class, "training images per class; 0: all", at_least(0));
-  v.field("subset_seed", o.subset_seed, "which ones", at_least(0));
+  v.field("subset_seed", o.subset_seed, "which ones those are", at_least(0));
   v.field("holdout",
           o.holdout,
           "share held out of data without a validation split",
@@ -90,7 +91,7 @@ void visit(FieldVisitor& v, FinetuneOptions& o) {
 }
 
 void visit(FieldVisitor& v, FinetuneRun& o) {
-  visit(v, o.run);
+  visit(v, o.options);
   v.section("finetune", o.finetune);
   v.section("distillation", o.distillation);
   v.section("augment", o.augment);
@@ -98,7 +99,7 @@ void visit(FieldVisitor& v, FinetuneRun& o) {
 
 FinetuneRun finetune_defaults(const VitOptions& model, bool pretrained) {
   FinetuneRun defaults;
-  RunOptions& run = defaults.run;
+  RunOptions& run = defaults.options;
   const VitOptions resolved = resolve(model);
   const bool large = resolved.depth >= 24, huge = resolved.depth >= 32,
              small = resolved.embed_dim < 768;
@@ -106,11 +107,12 @@ FinetuneRun finetune_defaults(const VitOptions& model, bool pretrained) {
   run.objective = "finetune";
   run.model = model;
   // A classifier keeps its own; a distillation token goes with a class token.
-  if (run.model.num_classes == 0 && !run.model.dist_token) run.model.pool = "avg";
-  if (pretrained && run.model.pos_embed == "sincos") run.model.pos_embed = "learned";
+  if (run.model.num_classes == 0 && !run.model.dist_token) run.model.pool = Pooling::avg;
+  if (pretrained && run.model.pos_embed == PosEmbed::sincos)
+    run.model.pos_embed = PosEmbed::learned;
   // BEiT and SimMIM pretrain with one table, and give each block its own copy of it.
-  const bool one_table = run.model.rel_pos_bias == "shared" && run.model.num_classes == 0;
-  if (pretrained && one_table) run.model.rel_pos_bias = "per_block";
+  const bool one_table = run.model.rel_pos_bias == RelPosBias::shared && run.model.num_classes == 0;
+  if (pretrained && one_table) run.model.rel_pos_bias = RelPosBias::per_block;
   run.model.drop_path = huge ? 0.3 : large ? 0.2 : 0.1;
   run.optimizer.base_lr = large ? 1e-3 : 5e-4;
   run.optimizer.betas = {0.9, 0.999};
@@ -141,16 +143,16 @@ FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
   FinetuneRun whole =
       recipe.places().around([&] { return finetune_defaults(model, pretrained != nullptr); });
   if (pretrained != nullptr) {
-    whole.run.normalize = pretrained->normalize;
+    whole.options.normalize = pretrained->normalize;
     whole.finetune.eval_crop_pct = pretrained->crop_pct;
   }
   recipe.read(whole);
   recipe.require_all_read();
   whole.places = recipe.places();
-  whole.run.model = whole.places.around([&] { return resolve(whole.run.model); });
-  set_view_size(recipe, whole.augment, whole.run.model);
+  whole.options.model = whole.places.around([&] { return resolve(whole.options.model); });
+  set_view_size(recipe, whole.augment, whole.options.model);
   check_distillation(recipe, whole);
-  if (whole.run.data.device_augment) {
+  if (whole.options.data.device_augment) {
     recipe.fail_at("data.device_augment", "is for pretraining; fine-tuning augments on the host");
   }
   if (whole.finetune.keep_head && pretrained == nullptr) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string>
 
 #include "batch.h"
@@ -12,19 +13,24 @@
 
 namespace previt {
 
-/// The `finetune:` section. Defaults are MAE's (recipes.md 2.3; mae:main_finetune.py).
+/// Weights that come from no checkpoint: Xavier, truncated normal (DeiT), or as PyTorch itself
+/// starts its layers.
+enum class FinetuneInit { mae, timm, framework };
+constexpr auto enum_names(FinetuneInit) { return std::array{"mae", "timm", "framework"}; }
+
+/// The `finetune:` section. Defaults are MAE's (docs/official_settings.md, "MAE:
+/// fine-tuning"; mae:main_finetune.py).
 struct FinetuneOptions {
   double smoothing = 0.1;
   MixOptions mix;
-  double erasing = 0.25;  ///< share of images with an erased box
-  /// Of --from none: mae (xavier) | timm (trunc_normal; DeiT) | framework (PyTorch's own layers)
-  std::string init = "mae";
-  double head_std = 2e-5;             ///< of the new head's weights; its bias is 0
-  bool keep_head = false;             ///< go on with the checkpoint's head, of the same classes
-  int64_t repeated_augmentation = 1;  ///< copies of an image in a row (SampleOrder); 1: off
-  int64_t per_class = 0;              ///< training images per class, for few-label runs; 0: all
-  int64_t subset_seed = 0;            ///< which ones
-  double holdout = 0.1;               ///< share held out of data that has no validation split
+  double erasing = 0.25;                  ///< share of images with an erased box
+  FinetuneInit init = FinetuneInit::mae;  ///< of --from none
+  double head_std = 2e-5;                 ///< of the new head's weights; its bias is 0
+  bool keep_head = false;                 ///< go on with the checkpoint's head, of the same classes
+  int64_t repeated_augmentation = 1;      ///< copies of an image in a row (SampleOrder); 1: off
+  int64_t per_class = 0;                  ///< training images per class, for few-label runs; 0: all
+  int64_t subset_seed = 0;                ///< which ones
+  double holdout = 0.1;                   ///< share held out of data that has no validation split
   double eval_crop_pct =
       0;  ///< short side is resized to size / this; 0: 224/256 up to 224 px, else 1
   int64_t eval_epochs = 1;  ///< evaluates every so many epochs, and at the end
@@ -36,7 +42,7 @@ void visit(FieldVisitor& v, FinetuneOptions& o);
 /// A whole supervised run: the sections that all runs have, `finetune:`, `distillation:` and
 /// `augment:`.
 struct FinetuneRun {
-  RunOptions run;
+  RunOptions options;
   FinetuneOptions finetune;
   DistillationOptions distillation;
   ViewSpec augment;       ///< the training view; its size is model.image_size

@@ -16,8 +16,7 @@ Mix draw_mix(const MixOptions& options, int64_t height, int64_t width, Draws& dr
   if (!cut) return {.lambda = lambda, .box = {}};
   const int64_t y = draws.integer(0, height);
   const int64_t x = draws.integer(0, width);
-  return Mix::cut(
-      cutmix_box(height, width, lambda, y, x, options.cut_box == "timm_0.3.2"), height, width);
+  return Mix::cut(cutmix_box(height, width, lambda, y, x, options.cut_box), height, width);
 }
 
 // [1] or [B] λ as a column that broadcasts over `dims` dimensions.
@@ -40,16 +39,16 @@ void visit(FieldVisitor& v, MixOptions& o) {
   v.field("cutmix", o.cutmix, "alpha of CutMix; 0: off", at_least(0));
   v.field("mix_prob", o.mix_prob, "share of batches that are mixed", between(0, 1));
   v.field("switch_prob", o.switch_prob, "share of CutMix where both are on", between(0, 1));
-  v.field("mix_mode", o.mix_mode, "one draw for the batch or for each image", {"batch", "image"});
-  v.field("cut_box", o.cut_box, "rounding of odd boxes", {"timm", "timm_0.3.2"});
+  v.field("mix_mode", o.mix_mode, "one draw for the batch or for each image");
+  v.field("cut_box", o.cut_box, "rounding of CutMix boxes of odd size");
 }
 
 CutBox cutmix_box(
-    int64_t height, int64_t width, double lambda, int64_t y, int64_t x, bool timm_0_3_2) {
+    int64_t height, int64_t width, double lambda, int64_t y, int64_t x, BoxRounding rounding) {
   const double ratio = std::sqrt(1 - lambda);
   const auto span = [&](int64_t size, int64_t center) {
     const auto cut = static_cast<int64_t>(static_cast<double>(size) * ratio);
-    const int64_t below = timm_0_3_2 ? cut / 2 : (cut + 1) / 2;
+    const int64_t below = rounding == BoxRounding::timm_0_3_2 ? cut / 2 : (cut + 1) / 2;
     return std::pair{std::clamp<int64_t>(center - cut / 2, 0, size),
                      std::clamp<int64_t>(center + below, 0, size)};
   };
@@ -66,7 +65,7 @@ Mix Mix::cut(CutBox box, int64_t height, int64_t width) {
 std::vector<Mix> draw_mixes(
     const MixOptions& options, int64_t batch, int64_t height, int64_t width, Draws& draws) {
   std::vector<Mix> mixes;
-  const int64_t count = options.mix_mode == "image" ? batch : 1;
+  const int64_t count = options.mix_mode == MixMode::image ? batch : 1;
   for (int64_t i = 0; i < count; ++i) mixes.push_back(draw_mix(options, height, width, draws));
   return mixes;
 }

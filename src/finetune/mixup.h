@@ -2,9 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "options.h"
@@ -12,17 +12,25 @@
 
 namespace previt {
 
+/// One draw for the whole batch, or one for each image.
+enum class MixMode { batch, image };
+constexpr auto enum_names(MixMode) { return std::array{"batch", "image"}; }
+
+/// CutMix boxes of odd size: as today's timm has them, or one pixel smaller, as the version that
+/// MAE pins.
+enum class BoxRounding { timm, timm_0_3_2 };
+constexpr auto enum_names(BoxRounding) { return std::array{"timm", "timm_0.3.2"}; }
+
 /// Mixing of images and labels (timm data/mixup.py). Mixup (arXiv:1710.09412) blends an image with
 /// its partner, CutMix (arXiv:1905.04899) pastes a box of the partner into it. The partner of image
 /// i of a batch of B is image B-1-i. The defaults are MAE's fine-tuning.
 struct MixOptions {
-  double mixup = 0.8;              ///< α of Beta(α, α); 0: no mixup
-  double cutmix = 1.0;             ///< α of Beta(α, α); 0: no CutMix
-  double mix_prob = 1.0;           ///< share of batches (or images) that are mixed at all
-  double switch_prob = 0.5;        ///< share of CutMix where both are on
-  std::string mix_mode = "batch";  ///< batch: one draw for all | image: one each
-  std::string cut_box =
-      "timm";  ///< timm: today's boxes | timm_0.3.2: those of MAE's pinned version
+  double mixup = 0.8;        ///< α of Beta(α, α); 0: no mixup
+  double cutmix = 1.0;       ///< α of Beta(α, α); 0: no CutMix
+  double mix_prob = 1.0;     ///< share of batches (or images) that are mixed at all
+  double switch_prob = 0.5;  ///< share of CutMix where both are on
+  MixMode mix_mode = MixMode::batch;
+  BoxRounding cut_box = BoxRounding::timm;
   bool on() const { return mixup > 0 || cutmix > 0; }
 };
 void visit(FieldVisitor& v, MixOptions& o);
@@ -34,9 +42,8 @@ struct CutBox {
 };
 
 /// The square-ish CutMix box about (y, x): sides √(1 - λ) of the image's, cut off at its borders.
-/// timm 0.3.2 makes boxes of odd size one pixel smaller than later versions.
 CutBox cutmix_box(
-    int64_t height, int64_t width, double lambda, int64_t y, int64_t x, bool timm_0_3_2);
+    int64_t height, int64_t width, double lambda, int64_t y, int64_t x, BoxRounding rounding);
 
 /// How one image (or batch) is mixed: share `lambda` of its own label is kept.
 struct Mix {

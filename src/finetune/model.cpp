@@ -40,10 +40,10 @@ bool same_start(const std::string& key, const nlohmann::json& want, const nlohma
 NamedTensors without_unused(NamedTensors weights, const VitOptions& options, bool keep_head) {
   std::erase_if(weights, [&](const auto& entry) {
     const std::string& name = entry.first;
-    return starts_with_any(name, {options.pool == "avg" ? "norm." : "fc_norm."}) ||
+    return starts_with_any(name, {options.pool == Pooling::avg ? "norm." : "fc_norm."}) ||
            (!keep_head && starts_with_any(name, {"head.", "head_dist."})) ||
            (!options.dist_token && starts_with_any(name, {"dist_token", "head_dist."})) ||
-           (options.pos_embed == "none" && name == "pos_embed");
+           (options.pos_embed == PosEmbed::none && name == "pos_embed");
   });
   return weights;
 }

@@ -54,10 +54,7 @@ at::Tensor random_erasing(at::Tensor images,
                           Draws& draws,
                           const RandomErasingOptions& options) {
   TORCH_CHECK(images.dim() == 4, "random_erasing takes [B, C, H, W], not ", images.sizes());
-  const bool noise = options.mode == "pixel";
-  if (!noise && options.mode != "const") {
-    fail_usage("random erasing: mode {} is not one of pixel, const", options.mode);
-  }
+  const bool noise = options.pixels == ErasedPixels::noise;
   const torch::NoGradGuard no_grad;
   for (int64_t i = 0; i < images.size(0); ++i) {
     if (!draws.chance(probability)) continue;

@@ -2,24 +2,25 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <string>
-
 #include "random.h"
 
 namespace previt {
+
+/// What erased pixels become: N(0, 1) each, or 0.
+enum class ErasedPixels { noise, zero };
 
 /// Which boxes random erasing takes out, and what it puts there (timm:timm/data/random_erasing.py).
 struct RandomErasingOptions {
   double min_area = 0.02, max_area = 1.0 / 3;  ///< share of the image, over all boxes
   double min_aspect = 0.3;                     ///< height / width in [min_aspect, 1 / min_aspect]
   int64_t count = 1;                           ///< boxes in an erased image
-  std::string mode = "pixel";                  ///< pixel: N(0, 1) for each value; const: 0
+  ErasedPixels pixels = ErasedPixels::noise;
 };
 
 /// Erases boxes of normalised images [B, C, H, W] in place, each image with this probability;
 /// returns them. A box that does not fit is tried again, ten times in all. Draws per image:
-/// whether; per attempt: area, log of the aspect; once it fits: top, left, and in mode pixel the
-/// seed of the noise.
+/// whether; per attempt: area, log of the aspect; once it fits: top, left, and the seed of the
+/// noise, if any.
 at::Tensor random_erasing(at::Tensor images,
                           double probability,
                           Draws& draws,

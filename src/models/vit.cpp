@@ -41,10 +41,10 @@ void Vit::register_tokens_and_positions() {
         register_parameter("reg_token", torch::zeros({1, o.register_tokens, o.embed_dim}));
   }
   const int64_t prefix = o.num_prefix_positions();
-  if (o.pos_embed == "learned") {
+  if (o.pos_embed == PosEmbed::learned) {
     pos_embed =
         register_parameter("pos_embed", torch::zeros({1, prefix + o.num_patches(), o.embed_dim}));
-  } else if (o.pos_embed == "sincos") {
+  } else if (o.pos_embed == PosEmbed::sincos) {
     const at::Tensor table =
         sincos_positions(o.embed_dim, o.grid_height(), o.grid_width(), prefix > 0);
     pos_embed = register_parameter("pos_embed", table.unsqueeze(0), /*requires_grad=*/false);
@@ -54,7 +54,8 @@ void Vit::register_tokens_and_positions() {
 void Vit::register_blocks() {
   const auto& o = options_;
   const int64_t rows = relative_position_rows(o.grid_height(), o.grid_width());
-  const bool per_block = o.rel_pos_bias == "per_block" || o.rel_pos_bias == "both";
+  const bool per_block =
+      o.rel_pos_bias == RelPosBias::per_block || o.rel_pos_bias == RelPosBias::both;
   const auto rates = drop_path_rates(o.drop_path, o.drop_path_mode, o.depth);
   auto list = register_module("blocks", std::make_shared<torch::nn::Module>());
   for (int64_t i = 0; i < o.depth; ++i) {
@@ -71,7 +72,7 @@ void Vit::register_blocks() {
                                              .norm_eps = o.norm_eps,
                                              .relative_rows = per_block ? rows : 0})));
   }
-  if (o.rel_pos_bias == "shared" || o.rel_pos_bias == "both") {
+  if (o.rel_pos_bias == RelPosBias::shared || o.rel_pos_bias == RelPosBias::both) {
     auto holder = register_module("rel_pos_bias", std::make_shared<torch::nn::Module>());
     shared_relative_table_ = holder->register_parameter("relative_position_bias_table",
                                                         torch::zeros({rows, o.num_heads}));
@@ -80,7 +81,7 @@ void Vit::register_blocks() {
 
 void Vit::register_norms() {
   auto norm = std::make_shared<LayerNorm>(options_.embed_dim, options_.norm_eps);
-  if (options_.pool == "avg") {
+  if (options_.pool == Pooling::avg) {
     fc_norm_ = register_module("fc_norm", norm);
   } else {
     norm_ = register_module("norm", norm);
@@ -137,7 +138,7 @@ void Vit::init_weights_beit() {
 }
 
 void Vit::init_tokens() {
-  if (options_.pos_embed == "learned") trunc_normal_(pos_embed, 0.02);
+  if (options_.pos_embed == PosEmbed::learned) trunc_normal_(pos_embed, 0.02);
   if (register_tokens.defined()) register_tokens.normal_(0, 1e-6);
   if (shared_relative_table_.defined()) shared_relative_table_.zero_();
 }
@@ -216,20 +217,20 @@ const at::Tensor& Vit::relative_index(PatchGrid grid) {
 std::vector<at::Tensor> Vit::attention_biases(PatchGrid grid) {
   std::vector<at::Tensor> biases(blocks_.size());
   const auto& o = options_;
-  if (o.rel_pos_bias == "none") return biases;
+  if (o.rel_pos_bias == RelPosBias::none) return biases;
   const at::Tensor& index = relative_index(grid);
   const auto bias = [&](const at::Tensor& table) {
     return relative_position_bias(
         resize_relative_table(table, o.grid_height(), o.grid_width(), grid.height, grid.width),
         index);
   };
-  if (o.rel_pos_bias == "shared") {
+  if (o.rel_pos_bias == RelPosBias::shared) {
     std::fill(biases.begin(), biases.end(), bias(shared_relative_table_));
     return biases;
   }
   for (size_t i = 0; i < blocks_.size(); ++i) {
     const at::Tensor& own = blocks_[i]->attention().relative_position_bias_table;
-    biases[i] = bias(o.rel_pos_bias == "both" ? own + shared_relative_table_ : own);
+    biases[i] = bias(o.rel_pos_bias == RelPosBias::both ? own + shared_relative_table_ : own);
   }
   return biases;
 }

@@ -27,31 +27,35 @@ void visit(FieldVisitor& v, VitOptions& o) {
   v.field("arch", o.arch, "named size", archs);
   v.field("embed_dim", o.embed_dim, "width; 0: as arch", at_least(0));
   v.field("depth", o.depth, "blocks; 0: as arch", between(0, 1000));
-  v.field("num_heads", o.num_heads, "0: as arch", at_least(0));
+  v.field("num_heads", o.num_heads, "attention heads; 0: as arch", at_least(0));
   v.field(
       "attention_dim", o.attention_dim, "width of all heads together; 0: embed_dim", at_least(0));
   v.field("mlp_ratio", o.mlp_ratio, "hidden width / width", above(0));
-  v.field("mlp", o.mlp, "", {"gelu", "swiglu"});
+  v.field("mlp", o.mlp, "network of a block: GELU between two layers, or gated (SwiGLU)");
   v.field("image_size", o.image_size, "[side] or [height, width]", at_least(1));
   v.field("patch_size", o.patch_size, "pixels", at_least(1));
-  v.field("in_channels", o.in_channels, "", at_least(1));
-  v.field("pos_embed", o.pos_embed, "", {"learned", "sincos", "none"});
-  v.field("pos_resize",
-          o.pos_resize,
-          "convention at other sizes",
-          {"timm", "mae", "dino", "dinov2_reg"});
+  v.field("in_channels", o.in_channels, "3: RGB, 1: grey", at_least(1));
+  v.field("pos_embed", o.pos_embed, "absolute positions: learned, a fixed table (sincos) or none");
+  v.field("pos_resize", o.pos_resize, "whose way of resampling positions to other image sizes");
   v.field("pos_embed_cls", o.pos_embed_cls, "whether prefix tokens get a position");
-  v.field("cls_token", o.cls_token, "");
+  v.field("cls_token", o.cls_token, "a class token before the patches");
   v.field("dist_token", o.dist_token, "DeiT's distillation token, with a head of its own");
-  v.field("register_tokens", o.register_tokens, "", between(0, 1024));
-  v.field("rel_pos_bias", o.rel_pos_bias, "", {"none", "shared", "per_block", "both"});
-  v.field("qkv_bias", o.qkv_bias, "", {"full", "qv", "none"});
+  v.field("register_tokens",
+          o.register_tokens,
+          "extra tokens that no output is read from",
+          between(0, 1024));
+  v.field("rel_pos_bias", o.rel_pos_bias, "relative position tables: of the model, of each block");
+  v.field("qkv_bias", o.qkv_bias, "biases of queries, keys and values; qv: of no keys (BEiT)");
   v.field("layer_scale", o.layer_scale, "initial value; 0: none", at_least(0));
-  v.field("drop_path", o.drop_path, "", {0, 1, false, true});
-  v.field("drop_path_mode", o.drop_path_mode, "over depth", {"linear", "uniform"});
-  v.field("norm_eps", o.norm_eps, "LayerNorm", above(0));
-  v.field("pool", o.pool, "", {"cls", "avg"});
-  v.field("num_classes", o.num_classes, "0: no head", at_least(0));
+  v.field("drop_path",
+          o.drop_path,
+          "stochastic depth: share of branches left out",
+          {0, 1, false, true});
+  v.field(
+      "drop_path_mode", o.drop_path_mode, "drop_path rises linearly over the depth, or is uniform");
+  v.field("norm_eps", o.norm_eps, "added to the variance in LayerNorm", above(0));
+  v.field("pool", o.pool, "an image is its class token, or the mean of its patches");
+  v.field("num_classes", o.num_classes, "outputs of the classifier; 0: no head", at_least(0));
 }
 
 VitOptions resolve(VitOptions o) {
@@ -79,20 +83,20 @@ VitOptions resolve(VitOptions o) {
       fail_usage("model.image_size: {} is not a multiple of patch_size {}", side, o.patch_size);
     }
   }
-  if (o.pos_embed == "sincos" && o.embed_dim % 4 != 0) {
+  if (o.pos_embed == PosEmbed::sincos && o.embed_dim % 4 != 0) {
     fail_usage("model.embed_dim: sin-cos positions need a multiple of 4, not {}", o.embed_dim);
   }
-  if (o.dist_token && (!o.cls_token || o.pool != "cls" || o.pos_embed == "sincos")) {
+  if (o.dist_token && (!o.cls_token || o.pool != Pooling::cls || o.pos_embed == PosEmbed::sincos)) {
     fail_usage("model.dist_token: needs cls_token: true, pool: cls and pos_embed: learned or none");
   }
-  if (o.rel_pos_bias != "none" && o.dist_token) {
-    fail_usage("model.rel_pos_bias: {} needs dist_token: false", o.rel_pos_bias);
+  if (o.rel_pos_bias != RelPosBias::none && o.dist_token) {
+    fail_usage("model.rel_pos_bias: {} needs dist_token: false", name_of(o.rel_pos_bias));
   }
-  if (o.rel_pos_bias != "none" && (!o.cls_token || o.register_tokens > 0)) {
+  if (o.rel_pos_bias != RelPosBias::none && (!o.cls_token || o.register_tokens > 0)) {
     fail_usage("model.rel_pos_bias: {} needs cls_token: true and register_tokens: 0",
-               o.rel_pos_bias);
+               name_of(o.rel_pos_bias));
   }
-  if (o.pool == "cls" && !o.cls_token) fail_usage("model.pool: cls needs cls_token: true");
+  if (o.pool == Pooling::cls && !o.cls_token) fail_usage("model.pool: cls needs cls_token: true");
   return o;
 }
 

@@ -1,42 +1,59 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "models/layers/attention.h"
+#include "models/layers/drop_path.h"
+#include "models/layers/mlp.h"
+#include "models/layers/pos_embed.h"
 #include "options.h"
 
 namespace previt {
 
-/// Everything the objectives need a Vision Transformer to be (recipes.md section 1). One encoder
-/// serves all of them; these are its options. Zero dimensions are taken from `arch`.
+/// Absolute positions of the patches: a parameter, MAE's fixed table, or none.
+enum class PosEmbed { learned, sincos, none };
+constexpr auto enum_names(PosEmbed) { return std::array{"learned", "sincos", "none"}; }
+
+/// Relative position tables (BEiT): one of the model, one of each block, or both, added.
+enum class RelPosBias { none, shared, per_block, both };
+constexpr auto enum_names(RelPosBias) { return std::array{"none", "shared", "per_block", "both"}; }
+
+/// What stands for an image: norm(x)[cls], or fc_norm(mean of patches) without a final norm.
+enum class Pooling { cls, avg };
+constexpr auto enum_names(Pooling) { return std::array{"cls", "avg"}; }
+
+/// Everything the objectives need a Vision Transformer to be (docs/official_settings.md,
+/// "The Vision Transformer"). One encoder serves all of them; these are its options. Zero
+/// dimensions are taken from `arch`.
 struct VitOptions {
   std::string arch = "vit_base";  ///< vit_tiny, vit_small, vit_base, vit_large, vit_huge, vit_giant
   int64_t embed_dim = 0, depth = 0, num_heads = 0;
   int64_t attention_dim = 0;  ///< of all heads together (BEiT's attn_head_dim); 0: embed_dim
   double mlp_ratio = 4;
-  std::string mlp = "gelu";  ///< gelu | swiglu
+  MlpKind mlp = MlpKind::gelu;
 
   std::vector<int64_t> image_size = {224};  ///< [side] or [height, width]
   int64_t patch_size = 16;
   int64_t in_channels = 3;
 
-  std::string pos_embed = "learned";  ///< learned | sincos (fixed) | none
-  std::string pos_resize =
-      "timm";                 ///< convention for other input sizes: timm | mae | dino | dinov2_reg
+  PosEmbed pos_embed = PosEmbed::learned;
+  ResizeConvention pos_resize = ResizeConvention::timm;  ///< for other input sizes
   bool pos_embed_cls = true;  ///< false: timm's no_embed_class, and no row for cls
   bool cls_token = true;
   bool dist_token = false;  ///< DeiT's second token: own position, own head
   int64_t register_tokens = 0;
-  std::string rel_pos_bias = "none";  ///< none | shared | per_block | both (BEiT)
+  RelPosBias rel_pos_bias = RelPosBias::none;
 
-  std::string qkv_bias = "full";  ///< full | qv (BEiT: q_bias and v_bias) | none
-  double layer_scale = 0;         ///< initial value; 0: no LayerScale
+  QkvBias qkv_bias = QkvBias::full;
+  double layer_scale = 0;  ///< initial value; 0: no LayerScale
   double drop_path = 0;
-  std::string drop_path_mode = "linear";  ///< linear (0 to rate over depth) | uniform
+  DropPathMode drop_path_mode = DropPathMode::linear;
   double norm_eps = 1e-6;
-  std::string pool = "cls";  ///< cls: norm(x)[cls]; avg: fc_norm(mean of patches), no final norm
-  int64_t num_classes = 0;   ///< 0: no head
+  Pooling pool = Pooling::cls;
+  int64_t num_classes = 0;  ///< 0: no head
 
   int64_t attention_width() const { return attention_dim > 0 ? attention_dim : embed_dim; }
   int64_t image_height() const { return image_size.front(); }

@@ -39,7 +39,7 @@ double pooled_products(const VitOptions& o, int64_t height, int64_t width) {
   const int64_t pixels = o.patch_size * o.patch_size * o.in_channels;
   return static_cast<double>(patches * pixels * o.embed_dim) +
          static_cast<double>(o.depth - 1) * block +
-         (o.pool == "cls" ? class_block_products(o, tokens) : block);
+         (o.pool == Pooling::cls ? class_block_products(o, tokens) : block);
 }
 
 }  // namespace previt

@@ -58,7 +58,7 @@ at::Tensor FeatureTarget::features(const at::Tensor& pixels, int64_t rows, int64
 
 double FeatureTarget::products(int64_t rows, int64_t columns) const {
   VitOptions all = vit_->options();
-  all.pool = "avg";  // all tokens of the last block are read
+  all.pool = Pooling::avg;  // all tokens of the last block are read
   return pooled_products(all, rows * all.patch_size, columns * all.patch_size);
 }
 

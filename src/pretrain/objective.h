@@ -100,8 +100,8 @@ class Objective : public torch::nn::Module {
     return "";
   }
 
-  /// Floating-point operations to train on one image (recipes.md section 16), for GFLOP/s; 0:
-  /// unknown.
+  /// Floating-point operations to train on one image, for GFLOP/s (docs/official_settings.md,
+  /// "Compute per image"); 0: unknown.
   virtual double flops_per_image() const { return 0; }
 
   /// Pictures of what it does with these images (normalised as in step). Empty: none.

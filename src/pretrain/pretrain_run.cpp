@@ -7,7 +7,9 @@ struct Method {
   std::string name;
   Choices known;
 };
-void visit(FieldVisitor& v, Method& o) { v.field("objective", o.name, "", o.known); }
+void visit(FieldVisitor& v, Method& o) {
+  v.field("objective", o.name, "the pretraining method", o.known);
+}
 
 void visit_all(FieldVisitor& v,
                RunOptions options,

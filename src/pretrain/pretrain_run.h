@@ -9,8 +9,9 @@
 
 namespace previt {
 
-/// A kNN score of the features while training goes on (tools: cli/knn_score): on the validation
-/// split, or on a tenth of each class where there is none. Labels are used for nothing else.
+/// A kNN score of the features while training goes on (tools: commands/knn_score): on the
+/// validation split, or on a tenth of each class where there is none. Labels are used for nothing
+/// else.
 struct KnnScoreOptions {
   int64_t epochs = 10;          ///< score every so many epochs and at the end; 0: never
   int64_t k = 20;               ///< neighbours that vote
@@ -35,8 +36,8 @@ struct PretrainRun {
   static PretrainRun read(Recipe& recipe);
 
   /// UsageError, led by its place, for keys that don't go together.
-  std::shared_ptr<Objective> build() const {
-    return places.around([&] { return objective->build(options); });
+  std::shared_ptr<Objective> build(const TensorFileOpener& open = {}) const {
+    return places.around([&] { return objective->build(options, open); });
   }
 
   /// Every option with its value, as YAML that reads back to the same run.

@@ -4,11 +4,13 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "error.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
+#include "tensor_files.h"
 
 namespace previt {
 
@@ -22,7 +24,9 @@ class ObjectiveRecipe {
   virtual void set_defaults(RunOptions& run) const = 0;
   /// The method's own sections at the recipe's root, for example `mae:` and `augment:`.
   virtual void visit_options(FieldVisitor& v) = 0;
-  virtual std::shared_ptr<Objective> build(const RunOptions& run) const = 0;
+  /// `open` reads the tensor files that the recipe names; without, a method that needs one throws.
+  virtual std::shared_ptr<Objective> build(const RunOptions& run,
+                                           const TensorFileOpener& open) const = 0;
 };
 
 /// Objectives by name. CMake generates register_all_objectives() from the files in objectives/:
@@ -30,7 +34,8 @@ class ObjectiveRecipe {
 class ObjectiveRegistry {
  public:
   /// Options needs: `static void set_defaults(RunOptions&)`, `visit(FieldVisitor&, Options&)`;
-  /// Impl needs: a constructor (const Options&, const RunOptions&).
+  /// Impl needs: a constructor (const Options&, const RunOptions&), with a TensorFileOpener behind
+  /// where it reads tensor files.
   template <class Impl, class Options>
   void add(const std::string& name) {
     makers_[name] = [] { return std::make_unique<Typed<Impl, Options>>(); };
@@ -61,8 +66,13 @@ class ObjectiveRegistry {
     Options options;
     void set_defaults(RunOptions& run) const override { Options::set_defaults(run); }
     void visit_options(FieldVisitor& v) override { visit(v, options); }
-    std::shared_ptr<Objective> build(const RunOptions& run) const override {
-      return std::make_shared<Impl>(options, run);
+    std::shared_ptr<Objective> build(const RunOptions& run,
+                                     [[maybe_unused]] const TensorFileOpener& open) const override {
+      if constexpr (std::is_constructible_v<Impl, Options, RunOptions, TensorFileOpener>) {
+        return std::make_shared<Impl>(options, run, open);
+      } else {
+        return std::make_shared<Impl>(options, run);
+      }
     }
   };
   std::map<std::string, std::function<std::unique_ptr<ObjectiveRecipe>()>> makers_;

@@ -36,34 +36,48 @@ void visit(FieldVisitor& v, DataOptions& o) {
 }
 
 void visit(FieldVisitor& v, OptimizerOptions& o) {
-  v.field("name", o.name, "", {"adamw", "lars", "sgd"});
-  v.field("base_lr", o.base_lr, "per base_batch images", at_least(0));
+  v.field("name", o.name, "which optimizer");
+  v.field("base_lr", o.base_lr, "learning rate, per base_batch images", at_least(0));
   v.field("base_batch",
           o.base_batch,
           "lr = base_lr x batch / base_batch; 0: lr = base_lr",
           at_least(0));
-  v.field("betas", o.betas, "adamw", {0, 1, false, true});
+  v.field("betas",
+          o.betas,
+          "adamw: decay of the averages of gradients and of their squares",
+          {0, 1, false, true});
   v.check("betas", wrong_count(o.betas, 2));
-  v.field("eps", o.eps, "adamw", at_least(0));
-  v.field("momentum", o.momentum, "lars, sgd", {0, 1, false, true});
-  v.field("trust_coefficient", o.trust_coefficient, "lars", above(0));
-  v.field("weight_decay", o.weight_decay, "", at_least(0));
-  v.field("weight_decay_end", o.weight_decay_end, "reached by a cosine; negative: constant");
+  v.field("eps", o.eps, "adamw: added to the root of the second average", at_least(0));
+  v.field(
+      "momentum", o.momentum, "lars, sgd: decay of the averaged gradients", {0, 1, false, true});
+  v.field("trust_coefficient",
+          o.trust_coefficient,
+          "lars: length of a step by that of the weights",
+          above(0));
+  v.field(
+      "weight_decay", o.weight_decay, "at the first step; of weights, see decay_all", at_least(0));
+  v.field("weight_decay_end",
+          o.weight_decay_end,
+          "weight decay at the end, reached by a cosine; negative: constant");
   v.field("clip_grad", o.clip_grad, "largest gradient norm; 0: off", at_least(0));
-  v.field("clip_mode", o.clip_mode, "", {"global", "per_parameter"});
+  v.field("clip_mode", o.clip_mode, "the norm is that of all gradients, or of each parameter's");
   v.field("decay_all", o.decay_all, "decay biases, norms and tokens too");
   v.field("layer_decay", o.layer_decay, "factor of the rate per layer from the top", {0, 1, true});
 }
 
 void visit(FieldVisitor& v, ScheduleOptions& o) {
-  v.field("kind", o.kind, "", {"mae", "table", "timm", "deit", "per_epoch", "steps", "constant"});
-  v.field("warmup_epochs", o.warmup_epochs, "", at_least(0));
+  v.field("kind", o.kind, "whose learning rate schedule");
+  v.field("warmup_epochs", o.warmup_epochs, "over which the rate rises linearly", at_least(0));
   v.field(
       "warmup_steps", o.warmup_steps, "instead of warmup_epochs; 0: warmup_epochs", at_least(0));
   v.field("warmup_lr", o.warmup_lr, "rate at the first step", at_least(0));
   v.field("min_lr", o.min_lr, "rate at the end", at_least(0));
   v.field("decay_epochs", o.decay_epochs, "kind: steps: where the rate falls", at_least(0));
   v.field("decay_rate", o.decay_rate, "kind: steps: to this share of itself", {0, 1, true});
+}
+
+at::ScalarType scalar_type(Precision precision) {
+  return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
 }
 
 int64_t TrainOptions::micro() const {
@@ -73,11 +87,11 @@ int64_t TrainOptions::micro() const {
 }
 
 void visit(FieldVisitor& v, TrainOptions& o) {
-  v.field("epochs", o.epochs, "", at_least(1));
+  v.field("epochs", o.epochs, "passes over the data", at_least(1));
   v.field("batch", o.batch, "images per optimizer step", at_least(1));
   v.field("micro_batch", o.micro_batch, "images in memory at a time; 0: the batch", at_least(0));
-  v.field("precision", o.precision, "", {"bf16", "fp32"});
-  v.field("seed", o.seed, "", at_least(0));
+  v.field("precision", o.precision, "in which networks compute; weights are fp32");
+  v.field("seed", o.seed, "of everything random", at_least(0));
   v.field("threads", o.threads, "compute threads; 0: one per core", between(0, 1024));
   v.field("drop_last", o.drop_last, "leave out the last, smaller batch of an epoch");
   v.field(
@@ -87,7 +101,7 @@ void visit(FieldVisitor& v, TrainOptions& o) {
 
 void visit(FieldVisitor& v, OutputOptions& o) {
   v.field("checkpoint_epochs", o.checkpoint_epochs, "save every so many epochs", above(0));
-  v.field("keep_last", o.keep_last, "checkpoints kept", at_least(1));
+  v.field("keep_last", o.keep_last, "newest checkpoints that are kept", at_least(1));
   v.field("keep_every",
           o.keep_every,
           "also keep those at multiples of this many epochs; 0: none",
@@ -96,7 +110,7 @@ void visit(FieldVisitor& v, OutputOptions& o) {
           o.preview_epochs,
           "pictures every so many epochs; 0: at the end",
           at_least(0));
-  v.field("preview_images", o.preview_images, "", between(0, 64));
+  v.field("preview_images", o.preview_images, "images in a picture", between(0, 64));
   v.field("log_steps", o.log_steps, "a metrics line at least this often", at_least(1));
 }
 

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <c10/core/ScalarType.h>
+
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -7,7 +10,6 @@
 #include "batch.h"
 #include "models/vit_options.h"
 #include "options.h"
-#include "tensor_files.h"
 
 namespace previt {
 
@@ -21,9 +23,17 @@ struct DataOptions {
 };
 void visit(FieldVisitor& v, DataOptions& o);
 
+/// The optimizers of train/optimizer.h.
+enum class OptimizerKind { adamw, lars, sgd };
+constexpr auto enum_names(OptimizerKind) { return std::array{"adamw", "lars", "sgd"}; }
+
+/// Whether gradients are clipped by their common norm or each by its own.
+enum class ClipMode { global, per_parameter };
+constexpr auto enum_names(ClipMode) { return std::array{"global", "per_parameter"}; }
+
 /// lr = base_lr × batch / base_batch when base_batch > 0, else base_lr as it is.
 struct OptimizerOptions {
-  std::string name = "adamw";  ///< adamw | lars | sgd
+  OptimizerKind name = OptimizerKind::adamw;
   double base_lr = 1.5e-4;
   double base_batch = 256;
   std::vector<double> betas = {0.9, 0.95};
@@ -31,18 +41,23 @@ struct OptimizerOptions {
   double momentum = 0.9;            ///< lars, sgd
   double trust_coefficient = 1e-3;  ///< lars
   double weight_decay = 0.05;
-  double weight_decay_end = -1;      ///< cosine to this value; negative: constant
-  double clip_grad = 0;              ///< 0: off
-  std::string clip_mode = "global";  ///< global | per_parameter
-  bool decay_all = false;            ///< decay biases, norms and tokens too
-  double layer_decay = 1;            ///< per-layer factor of the rate (fine-tuning)
+  double weight_decay_end = -1;  ///< cosine to this value; negative: constant
+  double clip_grad = 0;          ///< 0: off
+  ClipMode clip_mode = ClipMode::global;
+  bool decay_all = false;  ///< decay biases, norms and tokens too
+  double layer_decay = 1;  ///< per-layer factor of the rate (fine-tuning)
 };
 void visit(FieldVisitor& v, OptimizerOptions& o);
 
+/// The schedules of docs/official_settings.md, "Schedules": mae (by fractional epoch), table (DINO,
+/// BEiT), timm (by step), deit (timm's by epoch), per_epoch (Icarus), steps (SimMIM), constant.
+enum class ScheduleKind { mae, table, timm, deit, per_epoch, steps, constant };
+constexpr auto enum_names(ScheduleKind) {
+  return std::array{"mae", "table", "timm", "deit", "per_epoch", "steps", "constant"};
+}
+
 struct ScheduleOptions {
-  /// mae (fractional epoch) | table (DINO, BEiT: linspace, then cosine) | timm | deit (timm's, by
-  /// epochs) | per_epoch (recipes.md section 14) | steps (SimMIM) | constant
-  std::string kind = "mae";
+  ScheduleKind kind = ScheduleKind::mae;
   double warmup_epochs = 40;
   int64_t warmup_steps = 0;               ///< instead of warmup_epochs when above 0
   double warmup_lr = 0;                   ///< lr at step 0
@@ -52,11 +67,16 @@ struct ScheduleOptions {
 };
 void visit(FieldVisitor& v, ScheduleOptions& o);
 
+/// The type that networks compute in; weights and losses are float32 in either.
+enum class Precision { bf16, fp32 };
+constexpr auto enum_names(Precision) { return std::array{"bf16", "fp32"}; }
+at::ScalarType scalar_type(Precision precision);
+
 struct TrainOptions {
   int64_t epochs = 800;
-  int64_t batch = 256;             ///< effective batch per optimizer step
-  int64_t micro_batch = 0;         ///< what fits in memory; 0: the whole batch
-  std::string precision = "bf16";  ///< bf16 | fp32
+  int64_t batch = 256;      ///< effective batch per optimizer step
+  int64_t micro_batch = 0;  ///< what fits in memory; 0: the whole batch
+  Precision precision = Precision::bf16;
   int64_t seed = 0;
   int64_t threads = 0;  ///< compute threads; 0: one per core
   bool drop_last = true;
@@ -88,9 +108,6 @@ struct RunOptions {
   ScheduleOptions schedule;
   TrainOptions train;
   OutputOptions output;
-
-  /// Not of the recipe: opens the tensor files that it names, given by programs that can.
-  TensorFileOpener open_tensors = {};
 };
 void visit(FieldVisitor& v, RunOptions& o);
 

@@ -34,7 +34,7 @@ void check_pair(const std::string& section,
   if (o.global_crops + o.local_crops < 2) {
     fail_usage("{}.local_crops: two crops or more are needed to compare them", section);
   }
-  if (model.pool != "cls" || !model.cls_token) {
+  if (model.pool != Pooling::cls || !model.cls_token) {
     fail_usage("model.pool: {} compares class tokens; use pool: cls with cls_token: true", section);
   }
 }
@@ -49,29 +49,38 @@ void visit(FieldVisitor& v, StudentTeacherOptions& o) {
           o.freeze_last_layer,
           "epochs without gradients for the prototypes",
           at_least(0));
-  v.field("student_temp", o.student_temp, "divides the student's logits", above(0));
-  v.field("teacher_temp", o.teacher_temp, "divides the teacher's, after its warm-up", above(0));
-  v.field("warmup_teacher_temp", o.warmup_teacher_temp, "in the first epoch", above(0));
+  v.field("student_temp", o.student_temp, "temperature of the student's softmax", above(0));
+  v.field("teacher_temp",
+          o.teacher_temp,
+          "temperature of the teacher's softmax, after its warm-up",
+          above(0));
+  v.field("warmup_teacher_temp",
+          o.warmup_teacher_temp,
+          "the teacher's temperature in the first epoch",
+          above(0));
   v.field("warmup_teacher_temp_epochs",
           o.warmup_teacher_temp_epochs,
-          "over which the teacher's temperature goes to its value",
+          "until teacher_temp is reached",
           at_least(0));
   v.field("teacher_momentum", o.teacher_momentum, "of the moving average, at first", between(0, 1));
-  v.field("teacher_momentum_end", o.teacher_momentum_end, "reached by a cosine", between(0, 1));
+  v.field("teacher_momentum_end",
+          o.teacher_momentum_end,
+          "at the end, reached by a cosine",
+          between(0, 1));
   v.field("center_momentum", o.center_momentum, "of the center's moving average", between(0, 1));
 }
 
 void StudentTeacherOptions::set_defaults(RunOptions& run) {
   run.model.arch = "vit_small";
-  run.model.pos_resize = "dino";
+  run.model.pos_resize = ResizeConvention::dino;
   run.model.drop_path = 0.1;
   run.optimizer.base_lr = 5e-4;
   run.optimizer.betas = {0.9, 0.999};
   run.optimizer.weight_decay = 0.04;
   run.optimizer.weight_decay_end = 0.4;
   run.optimizer.clip_grad = 3;
-  run.optimizer.clip_mode = "per_parameter";
-  run.schedule.kind = "table";
+  run.optimizer.clip_mode = ClipMode::per_parameter;
+  run.schedule.kind = ScheduleKind::table;
   run.schedule.warmup_epochs = 10;
   run.schedule.min_lr = 1e-6;
 }

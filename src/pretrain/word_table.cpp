@@ -7,11 +7,12 @@
 namespace previt {
 
 void require_fixed_view(const ViewSpec& view) {
-  if (view.crop != "center" && view.crop != "resize" && view.crop != "none") {
+  if (view.crop != CropKind::center && view.crop != CropKind::resize &&
+      view.crop != CropKind::none) {
     fail_usage(
         "augment.crop: {} cuts other pictures each time, beit.tokens are of one; use "
         "center, resize or none",
-        view.crop);
+        name_of(view.crop));
   }
   for (const auto& [key, chance] : {std::pair{"flip", view.flip},
                                     std::pair{"jitter", view.jitter},

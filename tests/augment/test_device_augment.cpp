@@ -31,8 +31,7 @@ at::Tensor on_host(const at::Tensor& canvas, const ViewSpec& spec, const ViewPla
 class Canvases final : public BatchSource {
  public:
   explicit Canvases(std::vector<int64_t> order) : order_(std::move(order)) {}
-  int64_t batches_per_epoch() const override { return 1; }
-  int64_t samples_per_epoch() const override { return 4; }
+  EpochPlan epoch_plan() const override { return {.samples = 4, .step = 4, .batch = 4}; }
   void seek(int64_t epoch, int64_t) override { epoch_ = epoch; }
   Batch next() override {
     Batch batch;
@@ -52,7 +51,8 @@ class Canvases final : public BatchSource {
 
 TEST_CASE("views made on the device equal those made one by one on the host") {
   const at::Tensor canvases = pictures(16, 60, 80);
-  for (const std::string filter : {"bicubic", "bilinear", "lanczos"}) {
+  for (const auto filter :
+       {Interpolation::bicubic, Interpolation::bilinear, Interpolation::lanczos}) {
     const ViewSpec spec{.height = 32,
                         .width = 40,
                         .interpolation = filter,
@@ -62,7 +62,7 @@ TEST_CASE("views made on the device equal those made one by one on the host") {
                         .blur = 0.5};
     std::vector<ViewPlan> plans;
     for (uint64_t i = 0; i < 16; ++i) {
-      Random draws(3, {i});
+      Random draws(3, Stream::synthetic, {i});
       plans.push_back(plan_views({spec}, 60, 80, draws).front());
     }
     const at::Tensor got = device_views(canvases, spec, plans);
@@ -78,7 +78,7 @@ TEST_CASE("views made on the device equal those made one by one on the host") {
 
 TEST_CASE("each device operation alone is within rounding of the host's") {
   const at::Tensor canvas = pictures(1, 36, 52);
-  ViewSpec spec{.height = 36, .width = 52, .crop = "none"};
+  ViewSpec spec{.height = 36, .width = 52, .crop = CropKind::none};
   Random draws(1);
   const ViewPlan plain = plan_views({spec}, 36, 52, draws).front();
   const auto worst = [&](const ViewPlan& plan) {

@@ -131,6 +131,27 @@ TEST_CASE("seek finds any position again") {
   CHECK(same(fresh->next(), batches[6]));
 }
 
+TEST_CASE("an epoch ends after whole steps, of which a batch is a part") {
+  const auto data = std::make_shared<Flat>(23, std::set<int64_t>{});
+  auto options = options_of(4, 2);
+  options.step = 8;
+  const auto loader = make_loader(data, {small_view(8)}, options);
+  CHECK(loader->batches_per_epoch() == 4);  // 2 steps; a fifth batch would make half of one
+  std::vector<Batch> batches;
+  for (int b = 0; b < 6; ++b) {
+    batches.push_back(loader->next());
+    CHECK(batches.back().epoch == b / 4);
+    CHECK(batches.back().indices.size(0) == 4);
+  }
+  loader->seek(1, 1);
+  CHECK(same(loader->next(), batches[5]));
+  // The images are those of an epoch that is cut otherwise.
+  CHECK(same(make_loader(data, {small_view(8)}, options_of(4, 1))->next(), batches[0]));
+
+  options.drop_last = false;
+  CHECK(make_loader(data, {small_view(8)}, options)->batches_per_epoch() == 6);
+}
+
 TEST_CASE("without shuffling the order is the dataset's, and repeats cut anew") {
   const auto data = open_dataset("synthetic:shapes,size=24,count=6");
   auto options = options_of(6, 2);
@@ -214,7 +235,8 @@ TEST_CASE("too many unreadable samples end the run") {
 TEST_CASE("a loader that can't give a batch says so at once") {
   const auto data = open_dataset("synthetic:shapes,size=8,count=5");
   CHECK_THROWS_WITH(make_loader(data, {small_view(8)}, options_of(6, 1)),
-                    "batch: 6 is more than the 5 images of an epoch");
+                    "train.batch: 6 is more than the 5 images of the data; make it smaller or set "
+                    "train.drop_last=false");
   auto keep = options_of(6, 1);
   keep.drop_last = false;
   CHECK(make_loader(data, {small_view(8)}, keep)->next().indices.size(0) == 5);
@@ -223,23 +245,23 @@ TEST_CASE("a loader that can't give a batch says so at once") {
 TEST_CASE("an error in the views reaches the caller") {
   const auto data = open_dataset("synthetic:shapes,size=8,count=5");
   auto spec = small_view(16);
-  spec.crop = "none";
+  spec.crop = CropKind::none;
   const auto loader = make_loader(data, {spec}, options_of(2, 2));
   CHECK_THROWS_AS(loader->next(), Error);
 }
 
 TEST_CASE("decoding may be coarser only when every view has pixels to spare") {
-  const auto reduction = [](int64_t window, int64_t view, const std::string& crop) {
+  const auto reduction = [](int64_t window, int64_t view, CropKind crop) {
     ViewSpec spec = small_view(view);
     spec.crop = crop;
     ViewPlan plan;
     plan.crop.window = {0, 0, static_cast<double>(window), static_cast<double>(window)};
     return allowed_reduction({spec}, {plan});
   };
-  CHECK(reduction(447, 224, "random_resized") == 1);
-  CHECK(reduction(448, 224, "random_resized") == 2);
-  CHECK(reduction(1791, 224, "random_resized") == 4);
-  CHECK(reduction(100000, 224, "random_resized") == 8);
-  CHECK(reduction(895, 224, "center") == 1);
-  CHECK(reduction(896, 224, "center") == 2);
+  CHECK(reduction(447, 224, CropKind::random_resized) == 1);
+  CHECK(reduction(448, 224, CropKind::random_resized) == 2);
+  CHECK(reduction(1791, 224, CropKind::random_resized) == 4);
+  CHECK(reduction(100000, 224, CropKind::random_resized) == 8);
+  CHECK(reduction(895, 224, CropKind::center) == 1);
+  CHECK(reduction(896, 224, CropKind::center) == 2);
 }

@@ -8,7 +8,7 @@ using namespace previt;
 
 TEST_CASE("an epoch is one permutation of the images, by seed and epoch") {
   const SampleOrder order{.images = 300, .seed = 4};
-  Random random(4, {kOrderStream, 7});
+  Random random(4, Stream::sample_order, {7});
   CHECK(order.size() == 300);
   CHECK(order.of_epoch(7) == random_permutation(300, random));
   CHECK(order.of_epoch(7) != order.of_epoch(8));

@@ -90,7 +90,8 @@ TEST_CASE("the single-draw crop clamps its sides to the image and always draws f
 TEST_CASE("plans are repeatable, count all crops, and differ between streams") {
   const std::vector<ViewSpec> specs = {dino_global(),
                                        {.name = "local", .count = 3, .height = 24, .width = 24}};
-  Random one(9, {3, 17}), again(9, {3, 17}), other(9, {3, 18});
+  Random one(9, Stream::views, {3, 17}), again(9, Stream::views, {3, 17}),
+      other(9, Stream::views, {3, 18});
   const auto plans = plan_views(specs, 200, 300, one), same = plan_views(specs, 200, 300, again),
              different = plan_views(specs, 200, 300, other);
   REQUIRE(plans.size() == 5);
@@ -118,7 +119,7 @@ TEST_CASE("a view can repeat another's crops at its own size, with or without it
                                   .count = 2,
                                   .height = 112,
                                   .width = 112,
-                                  .interpolation = "lanczos",
+                                  .interpolation = Interpolation::lanczos,
                                   .jitter = 1,
                                   .same_crop_as = "model"}};
   Random draws(4);
@@ -144,8 +145,10 @@ TEST_CASE("a view can repeat another's crops at its own size, with or without it
 TEST_CASE("the decoded box alone gives the same view as the whole image") {
   const Image image = noise(150, 210);
   Random draws(6);
-  for (const std::string crop : {"random_resized", "single_draw", "center", "resize"}) {
-    for (const std::string filter : {"bicubic", "bilinear", "lanczos"}) {
+  for (const auto crop :
+       {CropKind::random_resized, CropKind::single_draw, CropKind::center, CropKind::resize}) {
+    for (const auto filter :
+         {Interpolation::bicubic, Interpolation::bilinear, Interpolation::lanczos}) {
       const ViewSpec spec{
           .height = 33, .width = 47, .crop = crop, .interpolation = filter, .crop_pct = 0.8};
       const ViewPlan plan = plan_views({spec}, 150, 210, draws).front();
@@ -164,7 +167,7 @@ TEST_CASE("a centre crop in one resize equals resizing the image and cutting the
     const ViewPlan plan = plan_views({spec}, height, width, unused).front();
     const int64_t tall = height <= width ? 32 : 32 * height / width,
                   wide = width <= height ? 32 : 32 * width / height;
-    const ViewSpec all{.height = tall, .width = wide, .crop = "resize", .flip = 0};
+    const ViewSpec all{.height = tall, .width = wide, .crop = CropKind::resize, .flip = 0};
     const Image resized =
         render(whole(image), all, plan_views({all}, height, width, unused).front());
     const auto middle = [](int64_t size) {
@@ -200,7 +203,8 @@ TEST_CASE("a region decoded at half scale shows the same view") {
 
 TEST_CASE("crop none keeps the pixels and refuses another size") {
   const Image image = noise(32, 32);
-  const ViewSpec spec{.name = "plain", .height = 32, .width = 32, .crop = "none", .flip = 0};
+  const ViewSpec spec{
+      .name = "plain", .height = 32, .width = 32, .crop = CropKind::none, .flip = 0};
   Random unused(0);
   const ViewPlan plan = plan_views({spec}, 32, 32, unused).front();
   CHECK(render(whole(image), spec, plan).pixels == image.pixels);

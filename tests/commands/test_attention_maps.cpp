@@ -310,7 +310,7 @@ TEST_CASE("embed writes features with names, a plot and pictures of the patches"
   refuse({"--features", "patches", "--plot", "a.svg"},
          "--plot: needs one feature an image, not patches; see --patch-pca");
   refuse({"--features", "all"},
-         "--features: all is not one of cls, cls+mean, mean, patches, pooled");
+         "--features: all is not one of pooled, cls, mean, cls+mean, patches");
 }
 
 TEST_CASE("an image whose attention takes more memory than there is, is left out") {

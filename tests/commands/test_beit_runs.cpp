@@ -66,7 +66,7 @@ RunOptions small_run() {
   run.model.num_heads = 2;
   run.model.image_size = {16};
   run.model.patch_size = 4;
-  run.schedule = {.kind = "table", .warmup_epochs = 1};
+  run.schedule = {.kind = ScheduleKind::table, .warmup_epochs = 1};
   run.train.epochs = 2;
   run.train.batch = 8;
   run.train.micro_batch = 4;
@@ -79,8 +79,7 @@ class StoppedSource final : public BatchSource {
  public:
   StoppedSource(std::unique_ptr<BatchSource> source, int64_t stop_at)
       : source_(std::move(source)), left_(stop_at) {}
-  int64_t batches_per_epoch() const override { return source_->batches_per_epoch(); }
-  int64_t samples_per_epoch() const override { return source_->samples_per_epoch(); }
+  EpochPlan epoch_plan() const override { return source_->epoch_plan(); }
   void seek(int64_t epoch, int64_t batch) override { source_->seek(epoch, batch); }
   Batch next() override {
     if (left_-- == 0) std::raise(SIGTERM);
@@ -103,10 +102,11 @@ int train_beit(const std::string& tokenizer,
   options.beit.block.min_patches = 2;
   torch::manual_seed(3);
   Beit beit(options, run);
-  StoppedSource source(make_loader(open_dataset(kImages, "train"),
-                                   beit.views(),
-                                   {.batch = run.train.micro(), .workers = 2, .seed = 5}),
-                       stop_at);
+  StoppedSource source(
+      make_loader(open_dataset(kImages, "train"),
+                  beit.views(),
+                  {.batch = run.train.micro(), .step = run.train.batch, .workers = 2, .seed = 5}),
+      stop_at);
   return train(beit, source, run, folder, resume);
 }
 

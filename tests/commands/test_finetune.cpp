@@ -56,7 +56,7 @@ TEST_CASE("fine-tuning leaves a run that evaluates, resumes and is fine-tuned ag
   SECTION("another size and head start from its weights") {
     const auto args = parse({"--from", out, "--data", kData, "--set", "model.image_size=[32]"});
     cli::FinetuneJob job = cli::FinetuneJob::read(args);
-    CHECK(job.run.run.model.embed_dim == 24);
+    CHECK(job.run.options.model.embed_dim == 24);
     CHECK(job.run.augment.height == 32);
     job.open_data();
     const auto vit = job.build_model();
@@ -120,13 +120,13 @@ TEST_CASE("random weights start as the recipe says") {
 
 TEST_CASE("every size of ViT gets its official settings") {
   const auto defaults = [](const char* arch, bool pretrained) {
-    return finetune_defaults({.arch = arch}, pretrained).run;
+    return finetune_defaults({.arch = arch}, pretrained).options;
   };
   CHECK(defaults("vit_base", true).optimizer.layer_decay == 0.65);
   CHECK(defaults("vit_large", true).optimizer.layer_decay == 0.75);
   CHECK(defaults("vit_huge", true).model.drop_path == 0.3);
   CHECK(defaults("vit_base", false).optimizer.layer_decay == 1);
-  CHECK(defaults("vit_base", true).model.pool == "avg");
+  CHECK(defaults("vit_base", true).model.pool == Pooling::avg);
   CHECK(FinetuneOptions{}.crop_pct(224) == 0.875);
   CHECK(FinetuneOptions{}.crop_pct(384) == 1);
 }

@@ -2,6 +2,7 @@
 #include <fstream>
 
 #include "augment/encode_png.h"
+#include "augment/open_dataset.h"
 #include "commands/training_data.h"
 #include "error.h"
 #include "support/catch.h"
@@ -44,10 +45,11 @@ TEST_CASE("images that nothing is done to are the same from the host and from th
   run.data.path = kScenes;
   run.data.workers = 1;
   run.train.batch = 8;
-  const ViewSpec view{.height = 16, .width = 16, .crop = "none", .flip = 0};
-  const auto host = cli::open_training_data(run, {view}, at::kCPU, "");
+  const ViewSpec view{.height = 16, .width = 16, .crop = CropKind::none, .flip = 0};
+  const auto images = open_dataset(kScenes);
+  const auto host = cli::training_source(run, images, {view}, at::kCPU);
   run.data.device_augment = true;
-  const auto device = cli::open_training_data(run, {view}, at::kCPU, "");
+  const auto device = cli::training_source(run, images, {view}, at::kCPU);
   REQUIRE(device->batches_per_epoch() == host->batches_per_epoch());
   const Batch a = host->next(), b = device->next();
   CHECK(torch::equal(a.indices, b.indices));
@@ -143,9 +145,9 @@ TEST_CASE("a run inside its own data is no data, and resumes on the same images"
   REQUIRE(!std::filesystem::is_empty(out + "/previews"));
   REQUIRE(pretrain(until("2") + Words{"--resume"}) == 0);
   RunOptions run;
-  run.data.path = photos;
   run.train.batch = 16;
-  CHECK(cli::open_training_data(run, {ViewSpec{.height = 16, .width = 16}}, at::kCPU, "")
-            ->batches_per_epoch() == 1);
+  const ViewSpec view{.height = 16, .width = 16};
+  CHECK(cli::training_source(run, open_dataset(photos), {view}, at::kCPU)->batches_per_epoch() ==
+        1);
 }
 #endif

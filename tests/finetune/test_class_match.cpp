@@ -49,7 +49,7 @@ TEST_CASE("a class that the model lacks is an error that names it and the neares
         "data: model knows no class churchs (is it church?), nor 1 more of the data; it knows "
         "church, golf_ball");
   CHECK(refusal({"a", "b", "c", "d", "e", "f"}, {"a", "xyzzy"}) ==
-        "data: model knows no class xyzzy; it knows a, b, c, d, e, …");
+        "data: model knows no class xyzzy; it knows a, b, c, d, e and 1 more");
   CHECK(refusal({"0", "1", "2", "3"}, {"1", "2", "3", "4"})
             .starts_with("data: model knows no class 4"));
   CHECK_FALSE(refusal({"0", "1"}, {"2", "3"}).empty());

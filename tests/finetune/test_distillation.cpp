@@ -120,18 +120,18 @@ TEST_CASE("a teacher that can't teach is refused in one line") {
 }
 
 TEST_CASE("the class token learns labels, the distillation token the teacher, on mixed images") {
-  const std::string kind = GENERATE(as<std::string>(), "hard", "soft");
+  const auto kind = GENERATE(DistillationKind::hard, DistillationKind::soft);
   FinetuneRun run;
-  run.run = student_of(tiny(true));
+  run.options = student_of(tiny(true));
   run.distillation = {.kind = kind, .teacher = "teacher", .alpha = 0.3, .temperature = 3};
   const auto vit = random_vit(tiny(true), 2), teaching = random_vit(tiny(false), 3);
   LoadedModel model = loaded(*teaching);
-  model.normalize = run.run.normalize;
+  model.normalize = run.options.normalize;
   teaching->eval();
-  Classifier classifier(
-      vit,
-      run,
-      std::make_shared<const Distillation>(run.distillation, DistillationTeacher(model, run.run)));
+  Classifier classifier(vit,
+                        run,
+                        std::make_shared<const Distillation>(
+                            run.distillation, DistillationTeacher(model, run.options)));
 
   torch::manual_seed(4);
   const at::Tensor images = torch::randn({4, 3, 8, 8});
@@ -144,8 +144,8 @@ TEST_CASE("the class token learns labels, the distillation token the teacher, on
   const double base = number(soft_target_cross_entropy(
       logits[0], mix_targets(smoothed_targets(labels, 3, run.finetune.smoothing), mixes)));
   const double distance =
-      number(kind == "hard" ? hard_distillation_loss(logits[1], from_teacher)
-                            : soft_distillation_loss(logits[1], from_teacher, 3));
+      number(kind == DistillationKind::hard ? hard_distillation_loss(logits[1], from_teacher)
+                                            : soft_distillation_loss(logits[1], from_teacher, 3));
   CHECK(number(result.loss) == Approx(0.7 * base + 0.3 * distance).epsilon(1e-5));
 
   result.loss.backward();
@@ -160,7 +160,7 @@ TEST_CASE("the class token learns labels, the distillation token the teacher, on
 
 TEST_CASE("two heads without a teacher are trained as the mean that they are evaluated as") {
   FinetuneRun run;
-  run.run = student_of(tiny(true));
+  run.options = student_of(tiny(true));
   const auto vit = random_vit(tiny(true), 2);
   Classifier classifier(vit, run);
   const at::Tensor images = torch::randn({4, 3, 8, 8});
@@ -171,8 +171,8 @@ TEST_CASE("two heads without a teacher are trained as the mean that they are eva
 
 TEST_CASE("positions and tokens are not decayed, and both heads are of the last layer") {
   FinetuneRun run;
-  run.run = student_of(tiny(true));
-  run.run.optimizer.layer_decay = 0.5;
+  run.options = student_of(tiny(true));
+  run.options.optimizer.layer_decay = 0.5;
   const Classifier classifier(random_vit(tiny(true), 2), run);
   const ParamRules rules = classifier.param_rules();
   const at::Tensor matrix = torch::zeros({2, 2}), token = torch::zeros({1, 1, 2});

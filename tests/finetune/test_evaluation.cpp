@@ -12,7 +12,7 @@ std::shared_ptr<Vit> tiny_vit() {
                                           .num_heads = 2,
                                           .image_size = {8},
                                           .patch_size = 4,
-                                          .pool = "avg",
+                                          .pool = Pooling::avg,
                                           .num_classes = 3});
 }
 
@@ -29,8 +29,9 @@ class Samples final : public BatchSource {
     pixels_[3] = pixels_[2];
     labels_[3] = labels_[2];
   }
-  int64_t batches_per_epoch() const override { return (indices_.size(0) + batch_ - 1) / batch_; }
-  int64_t samples_per_epoch() const override { return indices_.size(0); }
+  EpochPlan epoch_plan() const override {
+    return {.samples = indices_.size(0), .step = batch_, .batch = batch_, .drop_last = false};
+  }
   void seek(int64_t, int64_t batch) override { at_ = batch * batch_; }
   Batch next() override {
     const int64_t begin = at_, end = std::min(at_ + batch_, indices_.size(0));

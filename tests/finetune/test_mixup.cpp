@@ -58,8 +58,8 @@ TEST_CASE("mixing in image mode draws each image its own, from unmixed partners"
   CHECK(torch::equal(targets[2], torch::tensor({0.0F, 0.0F, 1.0F})));
 
   Random random(1);
-  CHECK(draw_mixes({.mix_mode = "image"}, 5, 8, 8, random).size() == 5);
-  CHECK(draw_mixes({.mix_mode = "batch"}, 5, 8, 8, random).size() == 1);
+  CHECK(draw_mixes({.mix_mode = MixMode::image}, 5, 8, 8, random).size() == 5);
+  CHECK(draw_mixes({.mix_mode = MixMode::batch}, 5, 8, 8, random).size() == 1);
 }
 
 TEST_CASE("mixing follows its probabilities") {

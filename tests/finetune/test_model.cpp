@@ -16,8 +16,8 @@ LoadedModel beit_model() {
   torch::manual_seed(3);
   LoadedModel loaded;
   VitOptions options = test::small_vit();
-  options.pos_embed = "none";
-  options.rel_pos_bias = "shared";
+  options.pos_embed = PosEmbed::none;
+  options.rel_pos_bias = RelPosBias::shared;
   options.layer_scale = 1e-5;
   loaded.options = resolve(options);
   loaded.source = "beit";
@@ -43,11 +43,11 @@ TEST_CASE("a shared relative position table becomes one for each block, unless a
   const LoadedModel loaded = beit_model();
   const auto read = [&](const std::string& text, const LoadedModel& model) {
     auto recipe = Recipe::parse(text);
-    return FinetuneRun::read(recipe, &model).run.model;
+    return FinetuneRun::read(recipe, &model).options.model;
   };
   const VitOptions model = read("", loaded);
-  CHECK(model.rel_pos_bias == "per_block");
-  CHECK(read("model: {rel_pos_bias: shared}", loaded).rel_pos_bias == "shared");
+  CHECK(model.rel_pos_bias == RelPosBias::per_block);
+  CHECK(read("model: {rel_pos_bias: shared}", loaded).rel_pos_bias == RelPosBias::shared);
   const auto vit = vit_from_checkpoint(loaded, model, {});
   for (const auto& block : vit->blocks()) {
     CHECK(torch::equal(block->attention().relative_position_bias_table,
@@ -55,5 +55,5 @@ TEST_CASE("a shared relative position table becomes one for each block, unless a
   }
   LoadedModel classifier = loaded;
   classifier.options.num_classes = 3;
-  CHECK(read("", classifier).rel_pos_bias == "shared");  // keeps its own
+  CHECK(read("", classifier).rel_pos_bias == RelPosBias::shared);  // keeps its own
 }

@@ -111,7 +111,7 @@ TEST_CASE("weights with the official names of DeiT distilled are understood") {
   CHECK(model.options.dist_token);
   CHECK(model.options.image_size == std::vector<int64_t>{16});
   CHECK(model.options.num_classes == 5);
-  CHECK(model.options.pool == "cls");
+  CHECK(model.options.pool == Pooling::cls);
   CHECK(model.extra.empty());
   const auto again = vit_from_checkpoint(model, model.options, {.keep = true});
   again->eval();
@@ -162,8 +162,8 @@ TEST_CASE("a distillation token goes with a class token and learned positions") 
     change(o);
     CHECK_THROWS_AS(resolve(o), UsageError);
   };
-  refuse([](VitOptions& o) { o.pool = "avg"; });
+  refuse([](VitOptions& o) { o.pool = Pooling::avg; });
   refuse([](VitOptions& o) { o.cls_token = false; });
-  refuse([](VitOptions& o) { o.pos_embed = "sincos"; });
-  refuse([](VitOptions& o) { o.rel_pos_bias = "shared"; });
+  refuse([](VitOptions& o) { o.pos_embed = PosEmbed::sincos; });
+  refuse([](VitOptions& o) { o.rel_pos_bias = RelPosBias::shared; });
 }

@@ -121,11 +121,11 @@ TEST_CASE("parameter names are timm's and stay so") {
 
   VitOptions beit = tiny();
   beit.depth = 1;
-  beit.pos_embed = "none";
-  beit.qkv_bias = "qv";
-  beit.rel_pos_bias = "both";
-  beit.mlp = "swiglu";
-  beit.pool = "avg";
+  beit.pos_embed = PosEmbed::none;
+  beit.qkv_bias = QkvBias::qv;
+  beit.rel_pos_bias = RelPosBias::both;
+  beit.mlp = MlpKind::swiglu;
+  beit.pool = Pooling::avg;
   CHECK(names_of(beit) == std::vector<std::string>{"blocks.0.attn.proj.bias",
                                                    "blocks.0.attn.proj.weight",
                                                    "blocks.0.attn.q_bias",
@@ -189,17 +189,20 @@ TEST_CASE("registers stand after cls and have no position") {
 TEST_CASE("sin-cos positions are fixed, learned ones trained") {
   VitOptions o = tiny();
   CHECK(Vit(o).pos_embed.requires_grad());
-  o.pos_embed = "sincos";
+  o.pos_embed = PosEmbed::sincos;
   const at::Tensor fixed = Vit(o).pos_embed;
   CHECK_FALSE(fixed.requires_grad());
   CHECK(fixed[0][0].abs().max().item<double>() == 0);
-  o.pos_embed = "none";
+  o.pos_embed = PosEmbed::none;
   CHECK_FALSE(Vit(o).positions(4, 4).defined());
 }
 
 TEST_CASE("images of other sizes and shapes pass through, with gradients") {
   VitOptions o = tiny();
-  o.pos_resize = GENERATE("timm", "mae", "dino", "dinov2_reg");
+  o.pos_resize = GENERATE(ResizeConvention::timm,
+                          ResizeConvention::mae,
+                          ResizeConvention::dino,
+                          ResizeConvention::dinov2_reg);
   const auto vit = random_vit(o);
   const at::Tensor features = vit->forward_features(torch::randn({2, 3, 24, 8}));
   CHECK(features.sizes() == torch::IntArrayRef({2, 1 + 12, 16}));
@@ -209,8 +212,8 @@ TEST_CASE("images of other sizes and shapes pass through, with gradients") {
 
 TEST_CASE("a relative position bias works on other grids and trains its tables") {
   VitOptions o = tiny();
-  o.pos_embed = "none";
-  o.rel_pos_bias = "both";
+  o.pos_embed = PosEmbed::none;
+  o.rel_pos_bias = RelPosBias::both;
   const auto vit = random_vit(o);
   vit->forward_features(torch::randn({2, 3, 24, 8})).square().sum().backward();
   for (const auto& item : vit->named_parameters()) {
@@ -222,9 +225,9 @@ TEST_CASE("a relative position bias works on other grids and trains its tables")
 
 TEST_CASE("shared, per-block and both kinds of relative bias agree when their sums do") {
   VitOptions o = tiny();
-  o.rel_pos_bias = "shared";
+  o.rel_pos_bias = RelPosBias::shared;
   const auto shared = random_vit(o);
-  o.rel_pos_bias = "both";
+  o.rel_pos_bias = RelPosBias::both;
   const auto both = random_vit(o);
   NamedTensors weights = named_tensors(*shared);
   const std::string name = "rel_pos_bias.relative_position_bias_table";
@@ -237,7 +240,7 @@ TEST_CASE("shared, per-block and both kinds of relative bias agree when their su
   const at::Tensor images = torch::randn({2, 3, 16, 16});
   const at::Tensor with_bias = shared->forward_features(images);
   CHECK(close(both->forward_features(images), with_bias));
-  o.rel_pos_bias = "none";
+  o.rel_pos_bias = RelPosBias::none;
   const auto none = random_vit(o);
   load_into(*none, weights);
   CHECK_FALSE(close(none->forward_features(images), with_bias, 1e-3));
@@ -278,7 +281,7 @@ TEST_CASE("pooling reads what the options say") {
   const at::Tensor images = torch::randn({2, 3, 16, 16});
   const auto cls = random_vit(o);
   CHECK(close(cls->pooled(images), cls->forward_features(images).select(1, 0)));
-  o.pool = "avg";
+  o.pool = Pooling::avg;
   const auto avg = random_vit(o);
   CHECK(close(avg->pooled(images), avg->pool(avg->forward_features(images))));
   // The norm that follows the mean is the only one there is.
@@ -320,7 +323,7 @@ TEST_CASE("bf16 stays close to float32, forward and backward") {
   o.embed_dim = 64;
   o.attention_dim = GENERATE(0, 24, 96);
   o.layer_scale = 0.5;
-  o.mlp = GENERATE("gelu", "swiglu");
+  o.mlp = GENERATE(MlpKind::gelu, MlpKind::swiglu);
   const auto vit = std::make_shared<Vit>(o);
   const at::Tensor images = torch::randn({4, 3, 16, 16});
   const at::Tensor gain = torch::randn({4, 17, 64});
@@ -368,11 +371,9 @@ TEST_CASE("options that do not fit together name the option to change") {
   CHECK(error([](VitOptions& o) { o.attention_dim = 5; }).starts_with("model.attention_dim: 5"));
   CHECK(error([](VitOptions& o) { o.image_size = {18}; }).starts_with("model.image_size: 18"));
   CHECK(error([](VitOptions& o) { o.depth = 0; }).starts_with("model.arch: custom"));
-  CHECK(error([](VitOptions& o) { o.qkv_bias = "some"; }).starts_with("model.qkv_bias: some"));
-  CHECK(error([](VitOptions& o) { o.mlp = "relu"; }).starts_with("model.mlp: relu"));
   CHECK(error([](VitOptions& o) { o.cls_token = false; }).starts_with("model.pool"));
   CHECK(error([](VitOptions& o) {
-          o.rel_pos_bias = "shared";
+          o.rel_pos_bias = RelPosBias::shared;
           o.register_tokens = 1;
         }).starts_with("model.rel_pos_bias"));
 }

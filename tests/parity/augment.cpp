@@ -67,12 +67,12 @@ at::Tensor floats(const Fixture& fixture) {
 at::Tensor resized_tensor(const Fixture& fixture,
                           const std::vector<int64_t>& box,
                           const std::vector<int64_t>& size,
-                          const std::string& filter,
+                          Interpolation filter,
                           bool antialias) {
   const at::Tensor image = floats(fixture);
   const auto weights = [&](int64_t start, int64_t extent, int64_t pixels, int64_t out) {
     const Axis axis{double(start), double(extent), start, start + extent, out};
-    return resize_matrices({axis}, {false}, pixels, filter_named(filter), antialias, torch::kCPU);
+    return resize_matrices({axis}, {false}, pixels, filter, antialias, torch::kCPU);
   };
   return resample(image,
                   weights(box[0], box[2], image.size(2), size[0]),
@@ -122,13 +122,13 @@ PARITY_CASE(aug_resized_crop) {
   const auto size = fixture.config.at("size").get<std::vector<int64_t>>();
   const auto boxes = fixture.config.at("boxes").get<std::vector<std::vector<int64_t>>>();
   for (size_t b = 0; b < boxes.size(); ++b) {
-    for (const std::string filter : {"bicubic", "bilinear"}) {
+    for (const auto filter : {Interpolation::bicubic, Interpolation::bilinear}) {
       const ViewSpec spec{.height = size[0], .width = size[1], .interpolation = filter};
-      const std::string key = fmt::format("output.pil_{}_{}", filter, b);
+      const std::string key = fmt::format("output.pil_{}_{}", name_of(filter), b);
       check.pixels(key, rendered(fixture, spec, plan_of(boxes[b], spec)), fixture.at(key), 1);
       for (const bool antialias : {true, false}) {
-        const std::string tensor_key =
-            fmt::format("output.tensor_{}{}_{}", filter, antialias ? "" : "_noantialias", b);
+        const std::string tensor_key = fmt::format(
+            "output.tensor_{}{}_{}", name_of(filter), antialias ? "" : "_noantialias", b);
         if (!fixture.has(tensor_key)) continue;
         check.t1(tensor_key,
                  resized_tensor(fixture, boxes[b], size, filter, antialias),
@@ -138,13 +138,14 @@ PARITY_CASE(aug_resized_crop) {
   }
   const at::Tensor image = fixture.at("input.image_hwc_u8");
   check.exact("hflip", changed(fixture, flip_horizontally), fixture.at("output.hflip"));
-  const ViewSpec same{.height = image.size(0), .width = image.size(1), .crop = "none"};
+  const ViewSpec same{.height = image.size(0), .width = image.size(1), .crop = CropKind::none};
   ViewPlan flipped = plan_of({0, 0, image.size(0), image.size(1)}, same);
   flipped.flip = true;
   check.exact("flipped view", rendered(fixture, same, flipped), fixture.at("output.hflip"));
 
   const at::Tensor resized = fixture.at("output.eval_resized");
-  const ViewSpec whole{.height = resized.size(0), .width = resized.size(1), .crop = "resize"};
+  const ViewSpec whole{
+      .height = resized.size(0), .width = resized.size(1), .crop = CropKind::resize};
   check.pixels("eval_resized",
                rendered(fixture, whole, plan_of({0, 0, image.size(0), image.size(1)}, whole)),
                resized,
@@ -228,9 +229,9 @@ PARITY_CASE(aug_randaugment_ops) {
     const auto& arguments = operations[i][1];
     const std::string name = operations[i][0];
     const AugmentStep step{augment_op(name), arguments.empty() ? 0 : arguments[0].get<double>()};
-    for (const std::string interpolation : {"bicubic", "bilinear"}) {
-      const std::string key =
-          fmt::format("output.op_{}{}", i, interpolation == "bilinear" ? "_bilinear" : "");
+    for (const auto interpolation : {Interpolation::bicubic, Interpolation::bilinear}) {
+      const std::string key = fmt::format(
+          "output.op_{}{}", i, interpolation == Interpolation::bilinear ? "_bilinear" : "");
       if (!fixture.has(key)) continue;
       const at::Tensor got =
           changed(fixture, [&](Pixels p) { apply(step, p, interpolation, fill); });

@@ -75,7 +75,7 @@ RunOptions run_options(const Fixture& fixture) {
   BeitOptions::set_defaults(run);
   run.model = beit_vit_options(fixture);
   run.normalize = {.mean = {0, 0, 0}, .std = {1, 1, 1}};
-  run.train.precision = "fp32";
+  run.train.precision = Precision::fp32;
   return run;
 }
 
@@ -113,7 +113,7 @@ void masked_modelling(const Fixture& fixture, Check& check) {
     Vit& vit = *beit->backbone();
     const VitOptions& model = vit.options();
     at::Tensor bias = vit.attention_biases({model.grid_height(), model.grid_width()}).front();
-    if (model.rel_pos_bias == "both") {  // the file has the shared table's alone
+    if (model.rel_pos_bias == RelPosBias::both) {  // the file has the shared table's alone
       bias = bias - relative_position_bias(
                         vit.blocks().front()->attention().relative_position_bias_table,
                         relative_position_index(model.grid_height(), model.grid_width()));

@@ -253,7 +253,7 @@ PARITY_CASE(mae_pretrain_encoder) {
   for (const auto& [key, tensor] : model.weights)
     check.exact(key, tensor, want.at(wrapped(want, "weight.") + key));
   check.that("nothing else", model.extra.empty());
-  check.that("sin-cos positions", model.options.pos_embed == "sincos");
+  check.that("sin-cos positions", model.options.pos_embed == PosEmbed::sincos);
 }
 
 PARITY_CASE(hf_vit) {

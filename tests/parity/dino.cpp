@@ -96,7 +96,7 @@ struct Steps {
 Steps::Steps(const Fixture& f) : fixture(f) {
   DinoOptions::set_defaults(run);
   run.model = vit_options(f, "weight.student.backbone.");
-  run.model.pos_resize = "dino";
+  run.model.pos_resize = ResizeConvention::dino;
   run.normalize = {.mean = {0, 0, 0}, .std = {1, 1, 1}};
   run.optimizer.base_lr = f.number("lr");
   run.optimizer.weight_decay = f.number("weight_decay");
@@ -105,7 +105,7 @@ Steps::Steps(const Fixture& f) : fixture(f) {
   run.schedule.warmup_epochs = f.number("warmup_epochs");
   run.schedule.min_lr = f.number("min_lr");
   run.train.batch = f.integer("batch");
-  run.train.precision = "fp32";
+  run.train.precision = Precision::fp32;
   options.dino = temperatures(f);
   options.dino.global_crops = f.at("input.global_0").size(0);
   options.dino.local_crops = f.integer("n_local");

@@ -18,9 +18,9 @@ CutBox box_of(const nlohmann::json& json) {
 
 FinetuneRun run_of(const parity::Fixture& fixture) {
   FinetuneRun whole;
-  RunOptions& run = whole.run;
+  RunOptions& run = whole.options;
   run.model = parity::vit_options(fixture);
-  run.model.pool = fixture.flag("global_pool") ? "avg" : "cls";
+  run.model.pool = fixture.flag("global_pool") ? Pooling::avg : Pooling::cls;
   run.model.num_classes = fixture.integer("num_classes");
   run.normalize = {.mean = {0, 0, 0}, .std = {1, 1, 1}};
   run.optimizer = {.base_lr = fixture.number("lr"),
@@ -34,7 +34,7 @@ FinetuneRun run_of(const parity::Fixture& fixture) {
                   .min_lr = fixture.number("min_lr")};
   run.train.epochs = fixture.integer("epochs");
   run.train.batch = fixture.integer("batch");
-  run.train.precision = "fp32";
+  run.train.precision = Precision::fp32;
   whole.finetune.smoothing = fixture.number("smoothing");
   return whole;
 }
@@ -109,7 +109,7 @@ PARITY_CASE(mixup_cutmix) {
                                     value(0),
                                     static_cast<int64_t>(value(2)),
                                     static_cast<int64_t>(value(3)),
-                                    old);
+                                    old ? BoxRounding::timm_0_3_2 : BoxRounding::timm);
       found[i] = torch::tensor({box.top, box.bottom, box.left, box.right});
     }
     const std::string name = old ? "output.bboxes_timm_0_3_2" : "output.bboxes";
@@ -119,22 +119,22 @@ PARITY_CASE(mixup_cutmix) {
 
 PARITY_CASE(mae_ft_steps) {
   const FinetuneRun run = run_of(fixture);
-  auto vit = std::make_shared<Vit>(run.run.model);
+  auto vit = std::make_shared<Vit>(run.options.model);
   load_into(*vit, fixture.group("weight."));
   GivenMixing classifier(vit, run);
   classifier.train();
-  Stepper stepper(classifier, run.run);
+  Stepper stepper(classifier, run.options);
 
   const int64_t per_epoch = fixture.integer("iters_per_epoch");
   for (int64_t i = 0; i < fixture.integer("steps"); ++i) {
     classifier.mix = {.lambda = fixture.config.at("lam")[static_cast<size_t>(i)].get<double>(),
                       .box = {}};
     const StepInfo info{.step = fixture.integer("start_epoch") * per_epoch + i,
-                        .total_steps = run.run.train.epochs * per_epoch,
+                        .total_steps = run.options.train.epochs * per_epoch,
                         .steps_per_epoch = per_epoch,
-                        .epochs = run.run.train.epochs};
+                        .epochs = run.options.train.epochs};
     const at::Tensor labels = fixture.at("input.target")[i];
-    const StepOutcome outcome = stepper.step(info, run.run.train.batch, [&] {
+    const StepOutcome outcome = stepper.step(info, run.options.train.batch, [&] {
       return Batch{.views = {fixture.at("input.imgs")[i]}, .labels = labels, .indices = {}};
     });
     const auto expect = [&](const char* name) {
@@ -151,7 +151,7 @@ PARITY_CASE(mae_ft_steps) {
     check.t4(fmt::format("rate {}", i), number(outcome.lr), expect("lrs"));
     check.t1(
         fmt::format("targets {}", i),
-        mix_targets(smoothed_targets(labels, run.run.model.num_classes, run.finetune.smoothing),
+        mix_targets(smoothed_targets(labels, run.options.model.num_classes, run.finetune.smoothing),
                     {classifier.mix}),
         expect("targets"));
   }

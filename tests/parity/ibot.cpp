@@ -68,16 +68,16 @@ RunOptions step_run(const Fixture& fixture) {
   RunOptions run;
   IbotOptions::set_defaults(run);
   run.model = vit_options(fixture, "weight.student.backbone.");
-  run.model.pos_resize = "dino";
+  run.model.pos_resize = ResizeConvention::dino;
   run.normalize = {.mean = {0, 0, 0}, .std = {1, 1, 1}};
   run.optimizer.base_lr = fixture.number("lr");
   run.optimizer.base_batch = 0;
   run.optimizer.weight_decay = fixture.number("wd");
   run.optimizer.weight_decay_end = -1;
   run.optimizer.clip_grad = fixture.number("clip_grad", 0);
-  run.schedule.kind = "constant";
+  run.schedule.kind = ScheduleKind::constant;
   run.train.batch = fixture.integer("batch");
-  run.train.precision = "fp32";
+  run.train.precision = Precision::fp32;
   return run;
 }
 

@@ -13,7 +13,7 @@ std::shared_ptr<Mae> mae_of(const parity::Fixture& fixture) {
   RunOptions run;
   MaeOptions::set_defaults(run);
   run.model = parity::vit_options(fixture);
-  run.model.pos_embed = "sincos";
+  run.model.pos_embed = PosEmbed::sincos;
   MaeOptions options;
   options.mae.mask_ratio = fixture.number("mask_ratio");
   options.mae.norm_pix_loss = fixture.flag("norm_pix_loss");

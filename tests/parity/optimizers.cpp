@@ -8,7 +8,7 @@ namespace {
 
 std::unique_ptr<Optimizer> lars(const Fixture& fixture, std::vector<TrainedParameter> parameters) {
   OptimizerOptions options;
-  options.name = "lars";
+  options.name = OptimizerKind::lars;
   options.momentum = fixture.number("momentum");
   return make_optimizer(options, std::move(parameters));
 }

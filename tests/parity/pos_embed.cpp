@@ -22,7 +22,7 @@ PARITY_CASE(mae_posembed_interp) {
     VitOptions options;
     options.patch_size = 1;
     options.image_size = {side};
-    options.pos_resize = "mae";
+    options.pos_resize = ResizeConvention::mae;
     const auto fitted = fit_positions({{"pos_embed", fixture.at("input.pos_embed")}}, options);
     const std::string key = fmt::format("output.pos_embed_g{}", side);
     check.t1(key, fitted.at("pos_embed"), fixture.at(key));
@@ -34,7 +34,8 @@ PARITY_CASE(posembed_interp_conventions) {
   const at::Tensor table = fixture.at("input.pos_embed");
   const int64_t old = fixture.integer("old");
   for (const auto& [name, want] : fixture.group("output.")) {
-    PosResize how = pos_resize(name.starts_with("timm") ? "timm" : "mae");
+    PosResize how =
+        pos_resize(name.starts_with("timm") ? ResizeConvention::timm : ResizeConvention::mae);
     if (name.starts_with("scale_plus")) {
       how.offset = std::stod(name.substr(std::string("scale_plus").size()));
       how.antialias = name.find("antialias") != std::string::npos;

@@ -46,19 +46,19 @@ PARITY_CASE(dino_knn) {
 
 PARITY_CASE(dino_linear) {
   VitOptions options = vit_options(fixture);
-  options.pos_resize = "dino";
+  options.pos_resize = ResizeConvention::dino;
   const auto vit = load_vit(fixture, options, check);
   vit->eval();
   const at::Tensor images = fixture.at("input.imgs");
-  const auto features = [&](const char* tokens, int64_t blocks) {
+  const auto features = [&](FeatureTokens tokens, int64_t blocks) {
     return features_of(*vit, images, {.tokens = tokens, .blocks = blocks}).detach();
   };
   const int64_t one = fixture.integer("n_last_blocks_avg");
-  const at::Tensor both = features("cls+mean", one);
-  check.t1("features_n1", features("cls", one), fixture.at("output.features_n1"));
+  const at::Tensor both = features(FeatureTokens::cls_mean, one);
+  check.t1("features_n1", features(FeatureTokens::cls, one), fixture.at("output.features_n1"));
   check.t1("features_n1_avgpool", both, fixture.at("output.features_n1_avgpool"));
   check.t1("features_multi",
-           features("cls", fixture.integer("n_last_blocks_multi")),
+           features(FeatureTokens::cls, fixture.integer("n_last_blocks_multi")),
            fixture.at("output.features_multi"));
 
   LinearHead head(
@@ -69,7 +69,7 @@ PARITY_CASE(dino_linear) {
     head->bias.copy_(fixture.at("weight_linear.linear.bias"));
   }
   OptimizerOptions sgd;
-  sgd.name = "sgd";
+  sgd.name = OptimizerKind::sgd;
   sgd.momentum = fixture.number("momentum");
   const auto optimizer = make_optimizer(sgd, trained_parameters(*head, decay_all()));
   std::vector<at::Tensor> losses;

@@ -20,7 +20,7 @@ PARITY_CASE(beit_relpos_interp) {
   VitOptions options;
   options.patch_size = 1;
   options.depth = fixture.integer("depth");
-  options.rel_pos_bias = "per_block";
+  options.rel_pos_bias = RelPosBias::per_block;
   for (const auto& [name, want] : fixture.group("output.table_")) {
     options.image_size = {std::stol(name), std::stol(name.substr(name.find('x') + 1))};
     const auto fitted = fit_positions(

@@ -1,5 +1,6 @@
 #include "parity/vit.h"
 
+#include "error.h"
 #include "finetune/losses.h"
 #include "models/layers/mlp.h"
 #include "models/layers/patch_embed.h"
@@ -13,8 +14,9 @@ namespace {
 // timm's VisionTransformer: every stage, other sizes, gradients of CE + mean(tokens²).
 void timm_case(const Fixture& fixture, VitOptions options, Check& check) {
   options.num_classes = fixture.integer("num_classes");
-  options.pos_resize = "timm";
-  options.pool = fixture.config.value("global_pool", "token") == "avg" ? "avg" : "cls";
+  options.pos_resize = ResizeConvention::timm;
+  options.pool =
+      fixture.config.value("global_pool", "token") == "avg" ? Pooling::avg : Pooling::cls;
   options.cls_token = fixture.has("weight.cls_token");
   options.register_tokens = fixture.config.value("reg_tokens", options.register_tokens);
   options.pos_embed_cls = options.cls_token && !fixture.config.value("no_embed_class", false);
@@ -52,7 +54,7 @@ void timm_case(const Fixture& fixture, VitOptions options, Check& check) {
 // DINO's VisionTransformer.
 void dino_case(const Fixture& fixture, Check& check) {
   VitOptions options = vit_options(fixture);
-  options.pos_resize = "dino";
+  options.pos_resize = ResizeConvention::dino;
   const auto vit = load_vit(fixture, options, check);
   const at::Tensor images = fixture.at("input.img");
   check_blocks(fixture, *vit, images, check);
@@ -85,10 +87,13 @@ void dino_case(const Fixture& fixture, Check& check) {
   check_gradients(fixture, *vit, check);
 }
 
-std::string dinov2_resize(const Fixture& fixture) {
+ResizeConvention dinov2_resize(const Fixture& fixture) {
   const bool offset = fixture.number("interpolate_offset") > 0;
-  if (fixture.flag("interpolate_antialias")) return offset ? "unknown" : "dinov2_reg";
-  return offset ? "dino" : "mae";
+  if (!fixture.flag("interpolate_antialias")) {
+    return offset ? ResizeConvention::dino : ResizeConvention::mae;
+  }
+  if (offset) fail_usage("model.pos_resize: none has antialiasing and an offset");
+  return ResizeConvention::dinov2_reg;
 }
 
 // DINOv2's forward_features: x_prenorm and its normed class, register and patch tokens.
@@ -112,7 +117,7 @@ void check_dinov2_features(const Fixture& fixture,
 // DINOv2's DinoVisionTransformer; its mask token belongs to the objective, not to the Vit.
 void dinov2_case(const Fixture& fixture, Check& check) {
   VitOptions options = vit_options(fixture);
-  options.mlp = fixture.config.at("ffn_layer") == "mlp" ? "gelu" : "swiglu";
+  options.mlp = fixture.config.at("ffn_layer") == "mlp" ? MlpKind::gelu : MlpKind::swiglu;
   options.register_tokens = fixture.integer("num_register_tokens");
   options.pos_resize = dinov2_resize(fixture);
   const std::map<std::string, std::string> renames = {{"register_tokens", "reg_token"}};
@@ -166,8 +171,8 @@ void dinov2_case(const Fixture& fixture, Check& check) {
 void mae_finetune_case(const Fixture& fixture, Check& check) {
   VitOptions options = vit_options(fixture);
   options.num_classes = fixture.integer("num_classes");
-  options.pool = fixture.flag("global_pool") ? "avg" : "cls";
-  options.pos_resize = "mae";
+  options.pool = fixture.flag("global_pool") ? Pooling::avg : Pooling::cls;
+  options.pos_resize = ResizeConvention::mae;
   const auto vit = load_vit(fixture, options, check);
   const at::Tensor images = fixture.at("input.imgs");
   check.t1("features", vit->pooled(images), fixture.at("output.features"));

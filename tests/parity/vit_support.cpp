@@ -42,7 +42,9 @@ VitOptions vit_options(const Fixture& fixture, const std::string& prefix) {
   const auto has = [&](const char* name) { return fixture.has(prefix + name); };
   o.in_channels = fixture.at(prefix + "patch_embed.proj.weight").size(1);
   o.attention_dim = fixture.at(prefix + "blocks.0.attn.qkv.weight").size(0) / 3;
-  o.qkv_bias = has("blocks.0.attn.qkv.bias") ? "full" : has("blocks.0.attn.q_bias") ? "qv" : "none";
+  o.qkv_bias = has("blocks.0.attn.qkv.bias") ? QkvBias::full
+               : has("blocks.0.attn.q_bias") ? QkvBias::qv
+                                             : QkvBias::none;
   o.layer_scale = has("blocks.0.ls1.gamma") || has("blocks.0.gamma_1") ? 0.1 : 0;
   return o;
 }
@@ -51,9 +53,10 @@ VitOptions beit_vit_options(const Fixture& fixture, const std::string& prefix) {
   VitOptions o = vit_options(fixture, prefix);
   const bool shared = fixture.has(prefix + "rel_pos_bias.relative_position_bias_table");
   const bool own = fixture.has(prefix + "blocks.0.attn.relative_position_bias_table");
-  o.rel_pos_bias = shared ? (own ? "both" : "shared") : (own ? "per_block" : "none");
-  o.pos_embed = fixture.has(prefix + "pos_embed") ? "learned" : "none";
-  o.pool = fixture.has(prefix + "fc_norm.weight") ? "avg" : "cls";
+  o.rel_pos_bias = shared ? (own ? RelPosBias::both : RelPosBias::shared)
+                          : (own ? RelPosBias::per_block : RelPosBias::none);
+  o.pos_embed = fixture.has(prefix + "pos_embed") ? PosEmbed::learned : PosEmbed::none;
+  o.pool = fixture.has(prefix + "fc_norm.weight") ? Pooling::avg : Pooling::cls;
   return o;
 }
 

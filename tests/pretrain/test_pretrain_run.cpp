@@ -31,7 +31,7 @@ TEST_CASE("a recipe for pretraining says what is wrong and where") {
 TEST_CASE("a method's defaults are the official ones, and a resolved recipe reads back to itself") {
   auto empty = Recipe::parse("objective: mae\nmodel: {arch: vit_tiny, image_size: [64]}\n");
   const PretrainRun run = PretrainRun::read(empty);
-  CHECK(run.options.model.pos_embed == "sincos");
+  CHECK(run.options.model.pos_embed == PosEmbed::sincos);
   CHECK(run.options.model.embed_dim == 192);
   CHECK(run.options.optimizer.betas == std::vector<double>{0.9, 0.95});
   CHECK(run.options.schedule.warmup_epochs == 40);

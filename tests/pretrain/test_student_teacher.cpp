@@ -12,13 +12,11 @@ using namespace previt::test;
 
 namespace {
 
-NamedTensors after_three_steps(const CropMethod& method,
-                               int64_t micro,
-                               const std::string& optimizer) {
+NamedTensors after_three_steps(const CropMethod& method, int64_t micro, OptimizerKind optimizer) {
   RunOptions run = small_crop_run();
   run.train.micro_batch = micro;
   run.optimizer.name = optimizer;
-  run.optimizer.base_lr = optimizer == "sgd" ? 0.05 : 1e-3;
+  run.optimizer.base_lr = optimizer == OptimizerKind::sgd ? 0.05 : 1e-3;
   run.optimizer.eps = 1e-4;  // Adam then doesn't turn the rounding of a zero gradient into a step
   const auto pair = method.build(run);
   Stepper stepper(*pair, run);
@@ -39,8 +37,8 @@ std::map<std::string, at::Tensor> prototypes_of(StudentTeacherNetwork& network) 
 
 TEST_CASE("student and teacher: accumulation ends with the large batch's weights and centers") {
   const CropMethod method = any_method();
-  const std::string optimizer = GENERATE(as<std::string>(), "sgd", "adamw");
-  INFO(method.name << ", " << optimizer);
+  const auto optimizer = GENERATE(OptimizerKind::sgd, OptimizerKind::adamw);
+  INFO(method.name << ", " << name_of(optimizer));
   const NamedTensors whole = after_three_steps(method, kCropBatch, optimizer);
   CHECK(largest_difference(after_three_steps(method, 2, optimizer), whole) < 2e-6);
   CHECK(largest_difference(after_three_steps(method, 1, optimizer), whole) < 2e-6);
@@ -95,7 +93,7 @@ TEST_CASE("student and teacher: a skipped step leaves nothing behind") {
 TEST_CASE("student and teacher: the prototypes are left alone while they are frozen") {
   const bool norm_last_layer = GENERATE(true, false);
   RunOptions run = small_crop_run();
-  run.optimizer.name = "adamw";
+  run.optimizer.name = OptimizerKind::adamw;
   CropMethod method = any_method();
   method.change = [&](StudentTeacherOptions& o) {
     o.freeze_last_layer = 1;  // two steps
@@ -190,6 +188,6 @@ TEST_CASE("student and teacher: options that a pair can't have are refused by th
   local_crops = 0;
   CHECK_THROWS_WITH(method.build(run), ContainsSubstring(section + ".local_crops: two crops"));
   local_crops = 3;
-  run.model.pool = "avg";
+  run.model.pool = Pooling::avg;
   CHECK_THROWS_WITH(method.build(run), ContainsSubstring("model.pool: " + section + " compares"));
 }

@@ -19,8 +19,9 @@ class CropSource final : public BatchSource {
  public:
   CropSource(const Objective& objective, int64_t samples)
       : objective_(objective), samples_(samples) {}
-  int64_t batches_per_epoch() const override { return samples_ / kCropBatch; }
-  int64_t samples_per_epoch() const override { return samples_; }
+  EpochPlan epoch_plan() const override {
+    return {.samples = samples_, .step = kCropBatch, .batch = kCropBatch};
+  }
   void seek(int64_t epoch, int64_t batch) override { at_ = epoch * batches_per_epoch() + batch; }
   Batch next() override { return crops(objective_, at_++, 0, kCropBatch); }
 

@@ -114,7 +114,7 @@ double metric(const StepOutcome& outcome, const std::string& name) {
 NamedTensors after_three_steps(const std::string& kind, int64_t micro) {
   RunOptions run = small_run();
   run.train.micro_batch = micro;
-  run.optimizer.name = "sgd";
+  run.optimizer.name = OptimizerKind::sgd;
   run.optimizer.base_lr = 0.05;
   const auto objective = build(kind, run);
   Stepper stepper(*objective, run);
@@ -131,7 +131,7 @@ int train_run(const std::string& kind,
   run.train.ema_decay = 0.9;
   run.output.checkpoint_epochs = 1;
   const auto objective = build(kind, run);
-  test::MemorySource source(26, 4);
+  test::MemorySource source(26, 4, 8);
   int64_t calls = 0;
   source.before_next = [&] {
     if (calls++ == stop_at) std::raise(SIGTERM);
@@ -289,7 +289,7 @@ TEST_CASE(
   options.num_classes = 3;
   const bool distilled = GENERATE(true, false);
   options.dist_token = distilled;
-  if (!distilled) options.pool = "avg";
+  if (!distilled) options.pool = Pooling::avg;
   FeatureTarget teacher(test::tiny_checkpoint(folder.path(), options));
   const at::Tensor features = teacher.features(torch::rand({2, 3, 16, 16}), 2, 2);
   CHECK(features.sizes() == at::IntArrayRef{2, 4, 24});

@@ -46,18 +46,18 @@ TEST_CASE("the recipes for fine-tuning BEiT take the authors' weights") {
     LoadedModel official;  // as files of weights tell it
     VitOptions& options = official.options;
     options.arch = want.arch;
-    options.pos_embed = "none";
-    options.rel_pos_bias = "shared";
-    options.qkv_bias = "qv";
+    options.pos_embed = PosEmbed::none;
+    options.rel_pos_bias = RelPosBias::shared;
+    options.qkv_bias = QkvBias::qv;
     options.layer_scale = 1e-5;
     options = resolve(options);
     official.source = "official";
     auto recipe = Recipe::load(recipe_folder() + "imagenet/finetune_beit_vit_" + want.name +
                                std::string(".yaml"));
-    const RunOptions run = FinetuneRun::read(recipe, &official).run;
+    const RunOptions run = FinetuneRun::read(recipe, &official).options;
     CHECK_NOTHROW(require_same_architecture(run.model, official));
     CHECK(run.model.layer_scale == want.layer_scale);
-    CHECK(run.model.rel_pos_bias == "per_block");
+    CHECK(run.model.rel_pos_bias == RelPosBias::per_block);
     CHECK(run.model.drop_path == want.drop_path);
     CHECK(peak_lr(run) == want.rate);
     CHECK(run.optimizer.layer_decay == want.layer_decay);
@@ -113,7 +113,7 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DINO") {
     CHECK(o.optimizer.weight_decay == 0.04);
     CHECK(o.optimizer.weight_decay_end == 0.4);
     CHECK(o.optimizer.clip_grad == want.clip);
-    CHECK(o.optimizer.clip_mode == "per_parameter");
+    CHECK(o.optimizer.clip_mode == ClipMode::per_parameter);
     CHECK(o.train.epochs == want.epochs);
     CHECK(o.train.batch == want.batch);
     CHECK_THAT(run.resolved(),
@@ -138,17 +138,18 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DeiT") {
       const std::string name = fmt::format("deit_{}{}_patch16_{}.yaml", want.name, kind, want.side);
       INFO(name);
       const FinetuneRun whole = finetuning(recipe_folder() + "imagenet/" + name);
-      const RunOptions& o = whole.run;
+      const RunOptions& o = whole.options;
       CHECK(o.model.embed_dim == want.width);
       CHECK(o.model.image_height() == want.side);
       CHECK(o.model.drop_path == 0.1);
-      CHECK(o.model.pool == "cls");
-      CHECK(o.model.pos_resize == "mae");
+      CHECK(o.model.pool == Pooling::cls);
+      CHECK(o.model.pos_resize == ResizeConvention::mae);
       CHECK(o.model.dist_token == !kind.empty());
-      CHECK(whole.distillation.kind == (kind.empty() ? "none" : "hard"));
+      CHECK(whole.distillation.kind ==
+            (kind.empty() ? DistillationKind::none : DistillationKind::hard));
       CHECK(whole.distillation.alpha == 0.5);
       CHECK(peak_lr(o) == Approx(want.peak_lr));
-      CHECK(o.schedule.kind == "deit");
+      CHECK(o.schedule.kind == ScheduleKind::deit);
       CHECK(o.schedule.warmup_lr == 1e-6);
       CHECK(o.schedule.min_lr == want.min_lr);
       CHECK(o.optimizer.betas == std::vector<double>{0.9, 0.999});
@@ -159,7 +160,7 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DeiT") {
       CHECK(o.train.batch == want.batch);
       CHECK(o.train.ema_decay == 0.99996);
       CHECK(whole.finetune.repeated_augmentation == 3);
-      CHECK(whole.finetune.init == "timm");
+      CHECK(whole.finetune.init == FinetuneInit::timm);
       CHECK(whole.finetune.crop_pct(want.side) == 0.875);
     }
   }
@@ -171,7 +172,7 @@ TEST_CASE("the ImageNet recipes hold the official numbers of the tokenizers") {
   CHECK(o.model.embed_dim == 768);
   CHECK(o.model.depth == 12);
   CHECK(o.model.num_patches() == 196);
-  CHECK(o.model.qkv_bias == "qv");
+  CHECK(o.model.qkv_bias == QkvBias::qv);
   CHECK(peak_lr(o) == Approx(2e-4));
   CHECK(o.schedule.min_lr == 1e-5);
   CHECK(o.schedule.warmup_epochs == 10);
@@ -214,16 +215,16 @@ TEST_CASE("the ImageNet recipes hold the official numbers of BEiT and BEiT v2") 
     const PretrainRun run = pretraining(path);
     const RunOptions& o = run.options;
     CHECK(o.model.embed_dim == want.width);
-    CHECK(o.model.rel_pos_bias == "shared");
-    CHECK(o.model.pos_embed == "none");
-    CHECK(o.model.qkv_bias == "qv");
+    CHECK(o.model.rel_pos_bias == RelPosBias::shared);
+    CHECK(o.model.pos_embed == PosEmbed::none);
+    CHECK(o.model.qkv_bias == QkvBias::qv);
     CHECK(o.model.layer_scale == want.layer_scale);
     CHECK(o.model.drop_path == want.drop_path);
     CHECK(peak_lr(o) == 1.5e-3);
     CHECK(o.optimizer.betas == std::vector<double>{0.9, want.second_beta});
     CHECK(o.optimizer.clip_grad == 3);
-    CHECK(o.optimizer.clip_mode == "global");
-    CHECK(o.schedule.kind == "table");
+    CHECK(o.optimizer.clip_mode == ClipMode::global);
+    CHECK(o.schedule.kind == ScheduleKind::table);
     CHECK(o.schedule.min_lr == 1e-5);
     CHECK(o.schedule.warmup_epochs == 10);
     CHECK(o.train.epochs == want.epochs);
@@ -258,7 +259,7 @@ TEST_CASE("the ImageNet recipes hold the official numbers of SimMIM and iBOT") {
   CHECK(peak_lr(ibot) == Approx(2e-3));
   CHECK(ibot.train.epochs == 800);
   CHECK(ibot.train.batch == 1024);
-  CHECK(ibot.optimizer.clip_mode == "per_parameter");
+  CHECK(ibot.optimizer.clip_mode == ClipMode::per_parameter);
   CHECK(ibot.schedule.min_lr == 1e-6);
   const auto views = run.build()->views();
   REQUIRE(views.size() == 3);
@@ -273,7 +274,7 @@ TEST_CASE("the CIFAR-10 recipe is the published one") {
   const RunOptions& o = run.options;
   CHECK(o.model.num_patches() == 256);
   CHECK(o.optimizer.decay_all);
-  CHECK(o.train.precision == "fp32");
+  CHECK(o.train.precision == Precision::fp32);
   const Schedule rate = lr_schedule(o);
   const auto at_epoch = [&](int64_t epoch) {
     return rate({.step = 12 * epoch, .total_steps = 24000, .steps_per_epoch = 12, .epochs = 2000});

@@ -34,11 +34,11 @@ bool is_finetuning(const std::string& path) {
 std::shared_ptr<const Distillation> distillation_for(const FinetuneRun& run) {
   if (!run.distillation.on()) return nullptr;
   LoadedModel teacher;
-  teacher.options = run.run.model;
+  teacher.options = run.options.model;
   teacher.weights = named_tensors(Vit(teacher.options));
   teacher.source = "teacher";
   return std::make_shared<const Distillation>(run.distillation,
-                                              DistillationTeacher(teacher, run.run));
+                                              DistillationTeacher(teacher, run.options));
 }
 
 // Whether prototypes are still frozen in the second epoch.
@@ -120,13 +120,13 @@ TEST_CASE("every recipe for fine-tuning loads and trains") {
   for (const auto& path : all_recipes()) {
     if (!is_finetuning(path)) continue;
     INFO(path);
-    CHECK(finetuning(path).run.train.epochs > 0);
+    CHECK(finetuning(path).options.train.epochs > 0);
     std::vector<std::string> changes = kSmallModel;
     changes.insert(changes.end(), kReduced.begin(), kReduced.end());
     FinetuneRun run = finetuning(path, changes);
-    run.run.model.num_classes = 10;
+    run.options.model.num_classes = 10;
     torch::manual_seed(1);
-    Classifier classifier(std::make_shared<Vit>(run.run.model), run, distillation_for(run));
-    train_two_steps(classifier, run.run, 10);
+    Classifier classifier(std::make_shared<Vit>(run.options.model), run, distillation_for(run));
+    train_two_steps(classifier, run.options, 10);
   }
 }

@@ -34,12 +34,12 @@ RunOptions small_crop_run() {
   run.model.image_size = {16};
   run.model.patch_size = 4;
   run.model.drop_path = 0;
-  run.optimizer.name = "sgd";
+  run.optimizer.name = OptimizerKind::sgd;
   run.optimizer.base_lr = 0.05;
   run.optimizer.base_batch = 0;
-  run.schedule.kind = "constant";
+  run.schedule.kind = ScheduleKind::constant;
   run.train.batch = kCropBatch;
-  run.train.precision = "fp32";
+  run.train.precision = Precision::fp32;
   return run;
 }
 

@@ -7,6 +7,7 @@
 namespace previt::test {
 namespace {
 
+constexpr uint64_t kSeed = 1;
 constexpr int64_t kSide = 8;
 constexpr int64_t kWidth = 12;
 
@@ -23,15 +24,14 @@ VitOptions tiny_vit() {
 
 }  // namespace
 
-MemorySource::MemorySource(int64_t samples, int64_t batch, uint64_t seed)
-    : batch_size_(batch), seed_(seed) {
-  const auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+MemorySource::MemorySource(int64_t samples, int64_t batch, int64_t step)
+    : plan_{.samples = samples,
+            .step = step > 0 ? step : batch,
+            .batch = batch,
+            .drop_last = step > 0} {
+  const auto generator = at::make_generator<at::CPUGeneratorImpl>(kSeed);
   images_ = torch::randint(0, 256, {samples, 3, kSide, kSide}, generator, torch::kUInt8);
   labels_ = torch::arange(samples) % 3;
-}
-
-int64_t MemorySource::batches_per_epoch() const {
-  return (samples_per_epoch() + batch_size_ - 1) / batch_size_;
 }
 
 void MemorySource::seek(int64_t epoch, int64_t batch) {
@@ -41,11 +41,11 @@ void MemorySource::seek(int64_t epoch, int64_t batch) {
 
 Batch MemorySource::next() {
   if (before_next) before_next();
-  Random stream(seed_, {static_cast<uint64_t>(epoch_)});
+  Random stream(kSeed, Stream::probe_order, {static_cast<uint64_t>(epoch_)});
   const auto order = torch::tensor(random_permutation(samples_per_epoch(), stream));
-  const int64_t first = batch_ * batch_size_;
+  const int64_t first = batch_ * plan_.batch;
   Batch batch;
-  batch.indices = order.slice(0, first, first + batch_size_);
+  batch.indices = order.slice(0, first, first + plan_.images_in_batch(batch_));
   batch.views = {images_.index_select(0, batch.indices)};
   batch.labels = labels_.index_select(0, batch.indices);
   batch.epoch = epoch_;
@@ -78,8 +78,8 @@ RunOptions tiny_options() {
   RunOptions options;
   options.train.epochs = 3;
   options.train.batch = 8;
-  options.train.precision = "fp32";
-  options.schedule.kind = "constant";
+  options.train.precision = Precision::fp32;
+  options.schedule.kind = ScheduleKind::constant;
   options.schedule.warmup_epochs = 0;
   options.optimizer.base_lr = 0.01;
   options.optimizer.base_batch = 0;

@@ -11,14 +11,13 @@
 
 namespace previt::test {
 
-/// Random images [3, 8, 8] in memory, in a new order each epoch, in batches of `batch`; the last
-/// batch of an epoch may be smaller.
+/// Random images [3, 8, 8] in memory, in a new order each epoch, in batches of `batch`. An epoch
+/// has whole steps of `step` images; 0: all images, the last batch may be smaller.
 class MemorySource final : public BatchSource {
  public:
-  MemorySource(int64_t samples, int64_t batch, uint64_t seed = 1);
+  MemorySource(int64_t samples, int64_t batch, int64_t step = 0);
 
-  int64_t batches_per_epoch() const override;
-  int64_t samples_per_epoch() const override { return images_.size(0); }
+  EpochPlan epoch_plan() const override { return plan_; }
   void seek(int64_t epoch, int64_t batch) override;
   Batch next() override;
 
@@ -26,8 +25,8 @@ class MemorySource final : public BatchSource {
 
  private:
   at::Tensor images_, labels_;
-  int64_t batch_size_, epoch_ = 0, batch_ = 0;
-  uint64_t seed_;
+  EpochPlan plan_;
+  int64_t epoch_ = 0, batch_ = 0;
 };
 
 /// The smallest thing that can be trained: a ViT of one block whose pooled features are to be a

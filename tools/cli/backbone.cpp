@@ -2,7 +2,6 @@
 
 #include <torch/utils.h>
 
-#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 
@@ -25,12 +24,6 @@ int64_t positive(const po::variables_map& args, const char* name) {
   const auto value = args[name].as<int64_t>();
   if (value < 1) fail_usage("--{}: {} is not in [1, inf)", name, value);
   return value;
-}
-
-at::ScalarType precision(const std::string& name) {
-  if (name == "fp32") return at::kFloat;
-  if (name == "bf16") return at::kBFloat16;
-  fail_usage("--precision: {} is not one of fp32, bf16", name);
 }
 
 std::shared_ptr<Vit> build(const po::variables_map& args, LoadedModel& loaded) {
@@ -99,7 +92,8 @@ Backbone load_backbone(const po::variables_map& args, OtherKeys others) {
   Backbone backbone;
   backbone.batch = positive(args, "batch");
   backbone.workers = args["workers"].as<int64_t>();
-  backbone.type = precision(args["precision"].as<std::string>());
+  backbone.type =
+      scalar_type(enum_named<Precision>(args["precision"].as<std::string>(), "--precision"));
   const at::Device device = choose_device(args["device"].as<std::string>());
 
   backbone.loaded = load_frozen(args, others);
@@ -158,9 +152,7 @@ void write_result(const po::variables_map& args, const nlohmann::ordered_json& r
   const std::string line = json_text(result);
   if (args.count("out") > 0) {
     const auto out = args["out"].as<std::string>();
-    std::error_code error;
-    std::filesystem::create_directories(out, error);
-    require(!error, "{}: can't be made: {}", out, error.message());
+    make_folder(out);
     try {
       write_whole_file(out + "/result.json", line + "\n");
     } catch (const Error&) {

@@ -42,7 +42,8 @@ LoadHints hints_in(const po::variables_map& args) {
 void require_no_contradiction(const VitOptions& wanted, const LoadedModel& loaded) {
   std::set<std::string> untold = {"arch", "norm_eps", "pos_resize"};
   if (!loaded.heads_told) untold.insert("num_heads");
-  const bool any_size = loaded.options.pos_embed == "none" && loaded.options.rel_pos_bias == "none";
+  const bool any_size =
+      loaded.options.pos_embed == PosEmbed::none && loaded.options.rel_pos_bias == RelPosBias::none;
   if (any_size) untold.insert("image_size");
   const auto want = options_to_json(wanted), have = options_to_json(loaded.options);
   for (const auto& [key, value] : want.items()) {

@@ -5,6 +5,7 @@
 #include "augment/open_dataset.h"
 #include "error.h"
 #include "finetune/split.h"
+#include "first_few.h"
 #include "log.h"
 #include "utf8.h"
 
@@ -51,27 +52,20 @@ std::vector<std::string> names_of(const Dataset& dataset, const std::vector<int6
 }
 
 std::string names_text(const Dataset& dataset, const std::vector<int64_t>& labels) {
-  constexpr size_t kMost = 5;
-  auto names = names_of(dataset, labels);
-  names.resize(std::min(names.size(), kMost));
-  if (labels.size() > kMost) names.push_back(fmt::format("{} more", labels.size() - kMost));
-  return fmt::format("{}", fmt::join(names, ", "));
+  return first_few(names_of(dataset, labels));
 }
 
 // "churchs (church?), gulf": the classes and what in training may be meant.
 std::string names_and_guesses(const LabelledData& data,
                               const std::vector<int64_t>& unknown,
                               const std::vector<int64_t>& learned) {
-  constexpr size_t kMost = 5;
   const auto known = names_of(*data.train, learned);
   auto texts = names_of(*data.val, unknown);
-  texts.resize(std::min(texts.size(), kMost));
   for (std::string& text : texts) {
     const std::string near = nearest_word(text, known);
     if (!near.empty()) text += fmt::format(" ({}?)", near);
   }
-  if (unknown.size() > kMost) texts.push_back(fmt::format("{} more", unknown.size() - kMost));
-  return fmt::format("{}", fmt::join(texts, ", "));
+  return first_few(texts);
 }
 
 void require_several(const Dataset& dataset,
@@ -145,8 +139,14 @@ void require_several_classes(const Dataset& dataset, const std::string& path) {
 LabelledData open_labelled(const std::string& path,
                            const SplitOptions& options,
                            const std::string& cache_folder) {
-  LabelledData data{.train = open_dataset(path, "train", cache_folder),
-                    .val = open_validation(path, cache_folder)};
+  return with_validation(open_dataset(path, "train", cache_folder), path, options, cache_folder);
+}
+
+LabelledData with_validation(std::shared_ptr<Dataset> training,
+                             const std::string& path,
+                             const SplitOptions& options,
+                             const std::string& cache_folder) {
+  LabelledData data{.train = std::move(training), .val = open_validation(path, cache_folder)};
   if (data.val == nullptr) hold_out(data, path, options);
   const Classes train = classes_in(*data.train, path), val = classes_in(*data.val, path);
   require(data.val->class_names() == data.train->class_names(),

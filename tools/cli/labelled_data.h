@@ -30,6 +30,11 @@ struct SplitOptions {
 LabelledData open_labelled(const std::string& path,
                            const SplitOptions& options,
                            const std::string& cache_folder);
+/// The same for data whose training split is open already.
+LabelledData with_validation(std::shared_ptr<Dataset> training,
+                             const std::string& path,
+                             const SplitOptions& options,
+                             const std::string& cache_folder);
 
 /// The labelled images on which a classifier is evaluated where nothing trains: the validation
 /// split, or all images where the data isn't divided; one line says which.

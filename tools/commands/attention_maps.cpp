@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <limits>
 #include <new>
 #include <nlohmann/json.hpp>
@@ -17,6 +16,7 @@
 #include "cli/frames.h"
 #include "commands/attention_pictures.h"
 #include "error.h"
+#include "files.h"
 #include "finetune/pictures/attention_maps.h"
 #include "log.h"
 #include "memory.h"
@@ -94,11 +94,7 @@ struct Scores {
 };
 
 void make_folders(const std::string& out) {
-  for (const char* folder : {"/overlays", "/masks"}) {
-    std::error_code error;
-    std::filesystem::create_directories(out + folder, error);
-    require(!error, "{}: can't be made: {}", out + folder, error.message());
-  }
+  for (const char* folder : {"/overlays", "/masks"}) make_folder(out + folder);
 }
 
 // Goes through the images and feeds everything that is written about them.

@@ -54,7 +54,7 @@ double decode_share(const Dataset& dataset, const std::vector<ViewSpec>& specs, 
   std::vector<uint8_t> out;
   double decoding = 0, rendering = 0;
   for (int64_t i = 0; i < images; ++i) {
-    Random random(0, {static_cast<uint64_t>(i)});
+    Random random(0, Stream::views, {0, static_cast<uint64_t>(i)});
     try {
       const double start = processor_seconds();
       const ImageSize size = reader->open(i % dataset.size());

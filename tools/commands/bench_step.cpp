@@ -80,7 +80,7 @@ nlohmann::ordered_json describe(const Timing& timing,
           {"images_per_second", images_per_second},
           {"gflops_per_second", images_per_second * flops_per_image / 1e9},
           {"peak_memory_mib", static_cast<double>(peak_memory()) / (1 << 20)},
-          {"precision", options.train.precision},
+          {"precision", name_of(options.train.precision)},
           {"threads", torch::get_num_threads()},
           {"batch", options.train.batch},
           {"loss", timing.loss}};

@@ -5,9 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "augment/encode_png.h"
 #include "augment/io/tensor_file.h"
@@ -45,15 +43,11 @@ struct EmbedJob {
                  .split = word("split"),
                  .plot = word("plot"),
                  .patch_pca = word("patch-pca"),
-                 .features = {.tokens = word("features")}};
-    const std::set<std::string> valid = {"pooled", "cls", "mean", "cls+mean", "patches"};
-    if (!valid.contains(job.features.tokens)) {
-      fail_usage("--features: {} is not one of {}", job.features.tokens, fmt::join(valid, ", "));
-    }
+                 .features = {.tokens = enum_named<FeatureTokens>(word("features"), "--features")}};
     if (!job.plot.empty() && !job.plot.ends_with(".svg")) {
       fail_usage("--plot: {} must end in .svg", job.plot);
     }
-    if (!job.plot.empty() && job.features.tokens == "patches") {
+    if (!job.plot.empty() && job.features.tokens == FeatureTokens::patches) {
       fail_usage("--plot: needs one feature an image, not patches; see --patch-pca");
     }
     return job;
@@ -106,7 +100,7 @@ Written write_features(const EmbedJob& job,
   file.write_texts("names", names);
   file.write_texts("class_names", dataset->class_names());
   file.describe("model", backbone.loaded.source);
-  file.describe("features", job.features.tokens);
+  file.describe("features", name_of(job.features.tokens));
   file.finish();
   return written;
 }
@@ -119,7 +113,7 @@ void write_plot(const EmbedJob& job, const Written& written, const Dataset& data
       "{} images, {} features: first two principal components ({:.0f} % and {:.0f} % "
       "of the variance)",
       values.size(0),
-      job.features.tokens,
+      name_of(job.features.tokens),
       100 * pca.explained[0].item<double>(),
       100 * pca.explained[1].item<double>());
   write_whole_file(
@@ -132,15 +126,15 @@ void write_patch_pca(const EmbedJob& job,
                      const Backbone& backbone,
                      const std::shared_ptr<Dataset>& dataset) {
   const torch::NoGradGuard no_grad;
-  std::error_code error;
-  std::filesystem::create_directories(job.patch_pca, error);
-  require(!error, "{}: can't be made: {}", job.patch_pca, error.message());
+  make_folder(job.patch_pca);
   std::vector<int64_t> first(static_cast<size_t>(std::min(dataset->size(), kMostPatchPictures)));
   for (size_t i = 0; i < first.size(); ++i) first[i] = static_cast<int64_t>(i);
   const auto some = select(dataset, first);
   const auto source = backbone.source(some);
-  const Features features = extract_features(
-      *backbone.vit, *source, {.tokens = "patches"}, backbone.reading("patch features"));
+  const Features features = extract_features(*backbone.vit,
+                                             *source,
+                                             {.tokens = FeatureTokens::patches},
+                                             backbone.reading("patch features"));
   const int64_t patch = backbone.vit->options().patch_size;
   const at::Tensor colors = patch_colors(features.values.view({features.values.size(0),
                                                                backbone.height / patch,
@@ -210,7 +204,7 @@ int embed(const po::variables_map& args) {
   if (!job.patch_pca.empty()) write_patch_pca(job, backbone, dataset);
   nlohmann::ordered_json line = {{"images", written.images},
                                  {"width", written.width},
-                                 {"features", job.features.tokens},
+                                 {"features", name_of(job.features.tokens)},
                                  {"out", job.out}};
   const int64_t unreadable = dataset->size() - written.images;
   if (unreadable > 0) line["unreadable"] = unreadable;

@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -28,7 +27,7 @@ namespace {
 int report_result(const FinetuneJob& job, const nlohmann::ordered_json& result) {
   const std::string line = json_text(result);
   if (!job.out.empty()) {
-    std::filesystem::create_directories(job.out);
+    make_folder(job.out);
     write_whole_file(job.out + "/result.json", line + "\n");
   }
   try {
@@ -41,27 +40,21 @@ int report_result(const FinetuneJob& job, const nlohmann::ordered_json& result) 
 }
 
 Evaluation evaluate(const FinetuneJob& job, Vit& vit, BatchSource& source) {
-  const RunOptions& run = job.run.run;
-  return evaluate(vit,
-                  source,
-                  run.normalize,
-                  run.train.precision == "bf16" ? torch::kBFloat16 : torch::kFloat32);
+  const RunOptions& run = job.run.options;
+  return evaluate(vit, source, run.normalize, scalar_type(run.train.precision));
 }
 
-RunHooks describe(const FinetuneJob& job, const std::string& command) {
-  RunHooks hooks;
-#ifdef PREVIT_WITH_IMAGE_IO
-  hooks.encode_png = encode_png;
-#endif
-  hooks.title = job.loaded ? "Fine-tuning " + job.from : "Training from random weights";
-  hooks.command = command;
-  hooks.recipe = job.run.resolved();
-  hooks.settings = job.run.settings();
-  hooks.held_out = job.data.held_out;
-  hooks.kept_apart = held_out_text(job.data);
-  hooks.class_names = job.class_names();
-  hooks.crop_pct = job.run.finetune.crop_pct(job.run.run.model.image_height());
-  return hooks;
+RunRecord record_of(const FinetuneJob& job, const std::string& command) {
+  RunRecord record;
+  record.title = job.loaded ? "Fine-tuning " + job.from : "Training from random weights";
+  record.command = command;
+  record.recipe = job.run.resolved();
+  record.settings = job.run.settings();
+  record.held_out = job.data.held_out;
+  record.kept_apart = held_out_text(job.data);
+  record.class_names = job.class_names();
+  record.crop_pct = job.run.finetune.crop_pct(job.run.options.model.image_height());
+  return record;
 }
 
 int train_and_evaluate(const FinetuneJob& job,
@@ -70,8 +63,12 @@ int train_and_evaluate(const FinetuneJob& job,
   const auto training = job.training_source(), validation = job.validation_source();
   std::optional<Evaluation> latest;
   std::string why_none;  // of the latest evaluation
-  RunHooks hooks = describe(job, command);
-  hooks.evaluate = [&](int64_t epochs_done) -> std::map<std::string, double> {
+  const RunRecord record = record_of(job, command);
+  TrainCallbacks callbacks;
+#ifdef PREVIT_WITH_IMAGE_IO
+  callbacks.encode_png = encode_png;
+#endif
+  callbacks.evaluate = [&](int64_t epochs_done) -> std::map<std::string, double> {
     latest.reset();
     why_none = failure_of([&] { latest = evaluate(job, *vit, *validation); });
     if (!latest) {  // the run is worth more than its score
@@ -81,18 +78,20 @@ int train_and_evaluate(const FinetuneJob& job,
     const Scores& scores = latest->scores;
     return {{"top1", scores.top1()}, {"top5", scores.top5()}, {"val_loss", scores.loss()}};
   };
-  hooks.evaluate_epochs = job.run.finetune.eval_epochs;
-  hooks.best_metric = "top1";
-  hooks.extend_report = [&](Report& report) {
-    if (latest) add_evaluation(report, *latest, hooks.class_names, hooks.encode_png);
+  callbacks.evaluate_epochs = job.run.finetune.eval_epochs;
+  callbacks.best_metric = "top1";
+  callbacks.extend_report = [&](Report& report) {
+    if (latest) add_evaluation(report, *latest, record.class_names, callbacks.encode_png);
   };
 
   Classifier classifier(vit, job.run, job.load_distillation(vit->parameters().front().device()));
-  const int code = train(classifier, *training, job.run.run, job.out, job.resume, hooks);
+  const int code =
+      train(classifier, *training, job.run.options, job.out, job.resume, record, callbacks);
   if (code != 0) return code;
   nlohmann::ordered_json result =
       latest ? latest->json() : nlohmann::ordered_json{{"not_evaluated", why_none}};
-  const BestEpoch best = best_epoch(read_whole_file(job.out + "/metrics.jsonl"), hooks.best_metric);
+  const BestEpoch best =
+      best_epoch(read_whole_file(job.out + "/metrics.jsonl"), callbacks.best_metric);
   if (best.epoch > 0) {
     result["best_top1"] = best.value;
     result["best_epoch"] = best.epoch;
@@ -105,7 +104,7 @@ int train_and_evaluate(const FinetuneJob& job,
 }
 
 int run_job(FinetuneJob& job, at::Device device, const std::string& command) {
-  const int64_t threads = job.run.run.train.threads;
+  const int64_t threads = job.run.options.train.threads;
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));
   ignore_broken_pipes();
   std::optional<RunLock> lock;

@@ -66,7 +66,8 @@ ClassMatch match_and_tell(const LoadedModel& model,
                           const FinetuneJob& job,
                           const std::string& advice) {
   const auto classes = job.class_names();
-  ClassList data{.place = job.run.run.data.path, .names = classes, .count = std::ssize(classes)};
+  ClassList data{
+      .place = job.run.options.data.path, .names = classes, .count = std::ssize(classes)};
   if (job.eval_only)
     data.there = classes_in(*job.data.val, data.place);  // training may have others
   const ClassMatch match =
@@ -79,7 +80,7 @@ ClassMatch match_and_tell(const LoadedModel& model,
 
 // Few labels make less than a batch.
 void fit_batch(FinetuneRun& run, int64_t images) {
-  TrainOptions& train = run.run.train;
+  TrainOptions& train = run.options.train;
   const SampleOrder order{.images = images, .copies = run.finetune.repeated_augmentation};
   if (order.size() >= train.batch) return;
   info("a batch is all {} training images instead of {}", order.size(), train.batch);
@@ -128,20 +129,20 @@ FinetuneJob FinetuneJob::read(const po::variables_map& args) {
   job.loaded = load_weights(job, args);
   Recipe recipe = read_recipe(args, job);
   job.run = FinetuneRun::read(recipe, job.loaded ? &*job.loaded : nullptr);
-  if (job.loaded) require_same_architecture(job.run.run.model, *job.loaded);
+  if (job.loaded) require_same_architecture(job.run.options.model, *job.loaded);
   return job;
 }
 
 void FinetuneJob::open_data() {
   eval_only ? open_evaluation_data() : open_training_data();
-  run.run.model.num_classes = std::ssize(class_names());
+  run.options.model.num_classes = std::ssize(class_names());
   if (keeps_head()) match_head();
   if (!eval_only) fit_batch(run, data.train->size());
 }
 
 // Of data on which the run itself trained only what it held out: the rest it has seen.
 void FinetuneJob::open_evaluation_data() {
-  const std::string& path = run.run.data.path;
+  const std::string& path = run.options.data.path;
   const auto holdout = own_holdout(from, path);
   const auto names = holdout ? own_held_out(from) : std::nullopt;
   if (!holdout || (names && names->empty())) {
@@ -157,7 +158,7 @@ void FinetuneJob::open_evaluation_data() {
 }
 
 void FinetuneJob::open_training_data() {
-  const RunOptions& options = run.run;
+  const RunOptions& options = run.options;
   const FinetuneOptions& finetune = run.finetune;
   data = open_labelled(options.data.path,
                        {.holdout = finetune.holdout,
@@ -186,17 +187,17 @@ void FinetuneJob::match_head() {
   for (auto* part : {&data.train, &data.val}) {
     if (*part) *part = relabel(*part, match.in_model, names);
   }
-  run.run.model.num_classes = loaded->options.num_classes;
+  run.options.model.num_classes = loaded->options.num_classes;
 }
 
 std::shared_ptr<Vit> FinetuneJob::build_model() const {
-  const VitOptions& model = run.run.model;
-  torch::manual_seed(static_cast<uint64_t>(run.run.train.seed));
+  const VitOptions& model = run.options.model;
+  torch::manual_seed(static_cast<uint64_t>(run.options.train.seed));
   const HeadChoice head{.keep = keeps_head(), .new_std = run.finetune.head_std};
   if (loaded) return vit_from_checkpoint(*loaded, model, head);
   auto vit = std::make_shared<Vit>(model);  // as timm initialises it
-  if (run.finetune.init == "mae") vit->init_weights_mae();
-  if (run.finetune.init == "framework") init_linears_framework(*vit);
+  if (run.finetune.init == FinetuneInit::mae) vit->init_weights_mae();
+  if (run.finetune.init == FinetuneInit::framework) init_linears_framework(*vit);
   vit->set_num_classes(model.num_classes, head.new_std);
   return vit;
 }
@@ -209,24 +210,25 @@ std::shared_ptr<const Distillation> FinetuneJob::load_distillation(at::Device de
     const ClassMatch match = match_and_tell(loaded_teacher, options.teacher, *this, "");
     keep_classes(loaded_teacher, match.in_model);
   }
-  DistillationTeacher teacher(loaded_teacher, run.run);
+  DistillationTeacher teacher(loaded_teacher, run.options);
   teacher.to(device);
   return std::make_shared<const Distillation>(options, std::move(teacher));
 }
 
 std::unique_ptr<BatchSource> FinetuneJob::training_source() const {
-  LoaderOptions options = loader_options(run.run);
+  LoaderOptions options = loader_options(run.options);
+  options.step = run.options.train.batch;
   options.copies = run.finetune.repeated_augmentation;
   return make_loader(data.train, {run.augment}, options, log_warning);
 }
 
 std::unique_ptr<BatchSource> FinetuneJob::validation_source() const {
-  const VitOptions& model = run.run.model;
+  const VitOptions& model = run.options.model;
   const ViewSpec view = evaluation_view(model.image_height(),
                                         model.image_width(),
                                         run.finetune.crop_pct(model.image_height()),
                                         run.augment.interpolation);
-  LoaderOptions options = loader_options(run.run);
+  LoaderOptions options = loader_options(run.options);
   options.batch = std::min(options.batch, kLargestEvaluationBatch);
   options.shuffle = false;
   options.drop_last = false;

@@ -1,7 +1,6 @@
 #include "commands/knn_probe.h"
 
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "augment/open_dataset.h"
 #include "cli/backbone.h"
@@ -88,11 +87,9 @@ po::options_description knn_probe_options() {
 
 int knn_probe(const po::variables_map& args) {
   KnnOptions options = read_options(args);
-  FeatureOptions tokens{.tokens = args["features"].as<std::string>()};
-  const std::set<std::string> valid = {"pooled", "cls", "mean", "cls+mean"};
-  if (!valid.contains(tokens.tokens)) {
-    fail_usage("--features: {} is not one of {}", tokens.tokens, fmt::join(valid, ", "));
-  }
+  const auto features = args["features"].as<std::string>();
+  require_choice(features, {"cls", "cls+mean", "mean", "pooled"}, "--features");
+  const FeatureOptions tokens{.tokens = enum_named<FeatureTokens>(features, "--features")};
   const bool leave_one_out = args.count("leave-one-out") > 0;
   const auto path = args["data"].as<std::string>();
   const ReadingOptions reading = read_reading_option(args);

@@ -25,9 +25,11 @@ std::shared_ptr<Dataset> evenly(std::shared_ptr<Dataset> images, int64_t count) 
 }
 
 // An empty result where the data has no labels.
-LabelledData open(const PretrainRun& run, const std::string& cache_folder) {
+LabelledData labelled(const PretrainRun& run,
+                      std::shared_ptr<Dataset> images,
+                      const std::string& cache_folder) {
   try {
-    LabelledData data = open_labelled(run.options.data.path, {}, cache_folder);
+    LabelledData data = with_validation(std::move(images), run.options.data.path, {}, cache_folder);
     data.train = evenly(data.train, run.knn.train_images);
     data.val = evenly(data.val, run.knn.test_images);
     if (data.held_out) {
@@ -53,7 +55,7 @@ Backbone view_of(Objective& objective, const RunOptions& run) {
   backbone.vit = objective.backbone();
   backbone.loaded.source = "the run's network";
   backbone.loaded.normalize = run.normalize;
-  backbone.type = run.train.precision == "bf16" ? at::kBFloat16 : at::kFloat;
+  backbone.type = scalar_type(run.train.precision);
   backbone.height = backbone.vit->options().image_height();
   backbone.width = backbone.vit->options().image_width();
   backbone.workers = run.data.workers;
@@ -76,9 +78,10 @@ Values score(const KnnScoreOptions& options, const LabelledData& data, const Bac
 
 std::function<Values(int64_t)> knn_score(const PretrainRun& run,
                                          Objective& objective,
+                                         std::shared_ptr<Dataset> images,
                                          const std::string& cache_folder) {
   if (run.knn.epochs == 0) return {};
-  const LabelledData data = open(run, cache_folder);
+  const LabelledData data = labelled(run, std::move(images), cache_folder);
   if (!data.train) return {};
   return [knn = run.knn, data, backbone = view_of(objective, run.options)](int64_t epochs_done) {
     Values values;

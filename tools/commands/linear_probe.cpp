@@ -59,9 +59,9 @@ std::unique_ptr<BatchSource> augmented_source(const Backbone& backbone,
   view.height = backbone.height;
   view.width = backbone.width;
   view.scale = {0.08, 1.0};
-  const bool mae = options.protocol == "mae";
-  view.crop = mae ? "single_draw" : "random_resized";
-  view.interpolation = mae ? "bicubic" : "bilinear";
+  const bool mae = options.protocol == ProbeProtocol::mae;
+  view.crop = mae ? CropKind::single_draw : CropKind::random_resized;
+  view.interpolation = mae ? Interpolation::bicubic : Interpolation::bilinear;
   return make_loader(dataset,
                      {view},
                      {.batch = backbone.batch,
@@ -124,7 +124,7 @@ ordered_json result_of(const Trained& trained,
                        int64_t depth) {
   const auto& candidates = probe.candidates();
   ordered_json result = trained.test[trained.best].json();
-  result["protocol"] = options.protocol;
+  result["protocol"] = name_of(options.protocol);
   result["lr"] = candidates[trained.best].lr;
   if (options.per_block) result["block"] = block_of(candidates[trained.best], options, depth);
   result["chosen_by_top1"] = trained.choose[trained.best].top1();

@@ -59,9 +59,9 @@ std::optional<SplitOptions> own_holdout(const std::string& from, const std::stri
   Recipe recipe = Recipe::load(file);
   FinetuneRun own;
   recipe.read(own);
-  if (!same_data(own.run.data.path, path, file) || is_divided(path)) return std::nullopt;
+  if (!same_data(own.options.data.path, path, file) || is_divided(path)) return std::nullopt;
   return SplitOptions{.holdout = own.finetune.holdout,
-                      .seed = static_cast<uint64_t>(own.run.train.seed)};
+                      .seed = static_cast<uint64_t>(own.options.train.seed)};
 }
 
 std::string held_out_text(const LabelledData& data) {

@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "augment/encode_png.h"
+#include "augment/open_dataset.h"
 #include "augment/open_tensor_file.h"
 #include "cli/device.h"
 #include "cli/from_option.h"
 #include "cli/main.h"
 #include "commands/knn_score.h"
 #include "commands/training_data.h"
+#include "log.h"
 #include "pretrain/train/stop_signal.h"
 #include "pretrain/train/trainer.h"
 #include "run_lock.h"
@@ -38,16 +40,13 @@ void require_product(Objective& objective, const std::string& name, Product prod
   }
 }
 
-RunHooks hooks_of(const PretrainRun& run, const std::string& command, Product product) {
-  RunHooks hooks;
-#ifdef PREVIT_WITH_IMAGE_IO
-  hooks.encode_png = encode_png;
-#endif
-  if (product == Product::tokenizer) hooks.title = "image tokenizer, " + run.options.objective;
-  hooks.command = command;
-  hooks.recipe = run.resolved();
-  hooks.settings = run.settings();
-  return hooks;
+RunRecord record_of(const PretrainRun& run, const std::string& command, Product product) {
+  RunRecord record;
+  if (product == Product::tokenizer) record.title = "image tokenizer, " + run.options.objective;
+  record.command = command;
+  record.recipe = run.resolved();
+  record.settings = run.settings();
+  return record;
 }
 
 int train_run(const PretrainRun& run,
@@ -61,16 +60,23 @@ int train_run(const PretrainRun& run,
   const at::Device device = choose_device(args["device"].as<std::string>());
   if (options.train.threads > 0) at::set_num_threads(static_cast<int>(options.train.threads));
   torch::manual_seed(static_cast<uint64_t>(options.train.seed));
-  const auto objective = run.build();
+  const auto objective = run.build(open_tensor_file);
   require_product(*objective, options.objective, product);
   objective->to(device);
-  const auto source = open_training_data(options, objective->views(), device, folder);
-  RunHooks hooks = hooks_of(run, command, product);
+  const auto images = open_dataset(options.data.path, "train", folder);
+  info("{}: {} images", options.data.path, images->size());
+  const auto source = training_source(options, images, objective->views(), device);
+  TrainCallbacks callbacks;
+#ifdef PREVIT_WITH_IMAGE_IO
+  callbacks.encode_png = encode_png;
+#endif
   if (product == Product::backbone) {
-    hooks.evaluate = knn_score(run, *objective, folder);
-    hooks.evaluate_epochs = run.knn.epochs;
+    callbacks.evaluate = knn_score(run, *objective, images, folder);
+    callbacks.evaluate_epochs = run.knn.epochs;
   }
-  return train(*objective, *source, options, folder, args.count("resume") != 0, hooks);
+  const bool resume = args.count("resume") != 0;
+  return train(
+      *objective, *source, options, folder, resume, record_of(run, command, product), callbacks);
 }
 
 }  // namespace
@@ -97,7 +103,6 @@ PretrainRun read_pretrain_run(const po::variables_map& args) {
   apply_settings(recipe, args);
   PretrainRun run = PretrainRun::read(recipe);
   if (args.count("data") != 0) run.options.data.path = args["data"].as<std::string>();
-  run.options.open_tensors = open_tensor_file;
   return run;
 }
 

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "augment/device_augment.h"
 #include "augment/loader.h"
-#include "augment/open_dataset.h"
 #include "error.h"
 #include "log.h"
-#include "pretrain/train/run_plan.h"
 
 namespace previt::cli {
 namespace {
@@ -41,7 +41,7 @@ ImageSize common_size(const Dataset& images, const std::string& path) {
 
 // Whole images, all of one size.
 ViewSpec canvas_of(const Dataset& images, const DataOptions& data) {
-  ViewSpec canvas{.name = "data.canvas", .crop = "resize", .flip = 0};
+  ViewSpec canvas{.name = "data.canvas", .crop = CropKind::resize, .flip = 0};
   if (data.canvas > 0) {
     canvas.height = canvas.width = data.canvas;
     return canvas;
@@ -49,27 +49,25 @@ ViewSpec canvas_of(const Dataset& images, const DataOptions& data) {
   const ImageSize size = common_size(images, data.path);
   canvas.height = size.height;
   canvas.width = size.width;
-  canvas.crop = "none";
+  canvas.crop = CropKind::none;
   return canvas;
 }
 
 }  // namespace
 
-std::unique_ptr<BatchSource> open_training_data(const RunOptions& run,
-                                                const std::vector<ViewSpec>& views,
-                                                at::Device device,
-                                                const std::string& cache_folder) {
+std::unique_ptr<BatchSource> training_source(const RunOptions& run,
+                                             std::shared_ptr<Dataset> images,
+                                             const std::vector<ViewSpec>& views,
+                                             at::Device device) {
   const DataOptions& data = run.data;
   const LoaderOptions options{.batch = run.train.micro(),
+                              .step = run.train.batch,
                               .shuffle = true,
                               .drop_last = run.train.drop_last,
                               .workers = data.workers,
                               .prefetch = data.prefetch,
                               .seed = static_cast<uint64_t>(run.train.seed),
                               .max_bad_fraction = data.max_bad_fraction};
-  auto images = open_dataset(data.path, "train", cache_folder);
-  info("{}: {} images", data.path, images->size());
-  steps_in_epoch(run.train, images->size());  // says it by the recipe's key, the loader can't
   if (!data.device_augment) return make_loader(std::move(images), views, options, log_warning);
   const ViewSpec canvas = canvas_of(*images, data);
   return make_device_augment(

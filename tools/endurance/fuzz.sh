@@ -3,8 +3,9 @@
 # table. libFuzzer looks for inputs that reach new code; what it finds is kept in build/fuzz/corpus.
 #   fuzz.sh [INPUTS] [PARSER...]     default 100000, of all parsers (tests/fuzz/targets)
 # Environment: JOBS (parsers at a time; default 2), SEED (default 1), CLANG (default: the newest clang++).
-# An input may take 10 seconds, an allocation 1 GiB and the process 4 GiB. One that does harm is kept in
-# build/fuzz/found: mend the parser and put the input into tests/fuzz/found/PARSER/.
+# An input may have 4 MiB (libFuzzer's own limit, 1 MiB, would cut seeds) and take 10 seconds, an allocation 1 GiB and
+# the process 4 GiB. One that does harm is kept in build/fuzz/found: mend the parser and put the input into
+# tests/fuzz/found/PARSER/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 build=build/fuzz
@@ -19,10 +20,12 @@ one() {
   PREVIT_FUZZ_TARGET=$parser \
     ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0:allocator_may_return_null=1:max_allocation_size_mb=1024 \
     UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-    $build/tests/fuzz -runs="$inputs" -seed="${SEED:-1}" -timeout=10 -rss_limit_mb=4096 -print_final_stats=0 \
-    -artifact_prefix="$build/found/$parser-" "$corpus" "$build/seeds/$parser" $known >"$log" 2>&1 || code=$?
+    $build/tests/fuzz -runs="$inputs" -seed="${SEED:-1}" -timeout=10 -rss_limit_mb=4096 -max_len=4194304 \
+    -print_final_stats=0 -artifact_prefix="$build/found/$parser-" "$corpus" "$build/seeds/$parser" $known >"$log" 2>&1 || code=$?
   result=$(sed -nE 's/^RESULT inputs=([0-9]+) refused=([0-9]+)$/\1 \2/p' "$log")
   ((code == 0)) || crash="YES: $log"
+  # Seeds are good ones.
+  [[ -z $result || ${result% *} != "${result#* }" ]] || { crash="no, but all were refused, seeds too"; code=1; }
   printf '%-26s %9s %9s %8d  %s\n' "$parser" ${result:-- -} $((SECONDS - begun)) "$crash"
   return "$code"
 }

@@ -78,7 +78,7 @@ std::shared_ptr<Dataset> subset(std::shared_ptr<Dataset> dataset,
 
   std::vector<int64_t> chosen;
   for (const auto& [label, members] : of_class) {
-    Random random(seed, {static_cast<uint64_t>(label)});
+    Random random(seed, Stream::few_shot, {static_cast<uint64_t>(label)});
     const auto order = random_permutation(static_cast<int64_t>(members.size()), random);
     const auto count = std::min<size_t>(order.size(), static_cast<size_t>(per_class));
     for (size_t k = 0; k < count; ++k) chosen.push_back(members[order[k]]);

@@ -143,7 +143,7 @@ class Synthetic final : public Dataset {
     const auto sample = static_cast<uint64_t>(number(index));
     return draw_scene(static_cast<size_t>(label(index)),
                       options_,
-                      Random(static_cast<uint64_t>(options_.seed), {sample}));
+                      Random(static_cast<uint64_t>(options_.seed), Stream::synthetic, {sample}));
   }
 
  private:

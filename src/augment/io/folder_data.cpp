@@ -6,26 +6,18 @@
 
 #include "augment/io/folder_layout.h"
 #include "error.h"
+#include "first_few.h"
 
 namespace previt {
 namespace {
 
 using Names = std::set<std::string>;
 
-constexpr size_t kMostNamed = 5;
-
 std::string top_folder(const std::string& path) { return path.substr(0, path.find('/')); }
 
 /// The path as seen from `below`; "" where it isn't inside.
 std::string seen_from(const std::string& below, const std::string& path) {
   return path.starts_with(below) ? path.substr(below.size()) : "";
-}
-
-/// "a, b", or of many "a, b, c, d, e and 3 more".
-std::string some_of(const std::vector<std::string>& names) {
-  const size_t count = std::min(names.size(), kMostNamed);
-  const auto some = fmt::format("{}", fmt::join(names.begin(), names.begin() + count, ", "));
-  return count == names.size() ? some : fmt::format("{} and {} more", some, names.size() - count);
 }
 
 /// The folders of a listing with images in them, as paths below `below`; "" for that itself.
@@ -142,7 +134,7 @@ std::string split_line(const std::string& root, const FolderLayout& layout) {
   if (layout.unused_images > 0) {
     unused.push_back(fmt::format("{} image files beside them", layout.unused_images));
   }
-  if (!unused.empty()) parts.push_back("not used: " + some_of(unused));
+  if (!unused.empty()) parts.push_back("not used: " + first_few(unused));
   return fmt::format("{}: {}", root, fmt::join(parts, "; "));
 }
 
@@ -165,13 +157,13 @@ void tell_of_listing(FolderData& data, const FolderPart& part) {
   std::sort(again.begin(), again.end());
   if (!own.empty()) {
     data.lines.push_back(
-        fmt::format("{}: what PreViT made is no data and left out: {}", part.root, some_of(own)));
+        fmt::format("{}: what PreViT made is no data and left out: {}", part.root, first_few(own)));
   }
   if (!again.empty()) {
     data.lines.push_back(fmt::format(
         "{}: every folder counts once; links to one that is listed already, or holds it: {}",
         part.root,
-        some_of(again)));
+        first_few(again)));
   }
 }
 
@@ -196,7 +188,7 @@ void tell_of_classes(FolderData& data, const FolderPart& part, bool trains) {
     data.warnings.push_back(
         fmt::format("{}: no images in {}; a class without any can't be learned and isn't counted",
                     part.root,
-                    some_of(empty)));
+                    first_few(empty)));
   }
 }
 
@@ -247,7 +239,7 @@ FolderData read_folder_data(const std::string& root,
     data.warnings.push_back(
         fmt::format("{}: {} look like splits, not classes; their images have no labels",
                     root,
-                    some_of(data.classes)));
+                    first_few(data.classes)));
   }
   if (data.parts.size() == 2 && split != "all") {
     data.parts.erase(split == "train" ? data.parts.end() - 1 : data.parts.begin());
@@ -260,7 +252,7 @@ FolderData read_folder_data(const std::string& root,
         "{}: {} hold the same folders and are taken as the classes; if they are splits, name "
         "them train/ and val/",
         root,
-        some_of(layout.alike)));
+        first_few(layout.alike)));
   }
   for (auto& part : data.parts) {
     const bool trains = &part == &data.parts.front() && split != "val";

@@ -5,8 +5,8 @@
 
 namespace previt {
 
-/// Ours are the threads, and ours the one line about what went wrong. Before the first use of
-/// OpenCV.
+/// One thread, since the loader has its own, and no messages, since errors are one line of ours.
+/// To be called before the first use of OpenCV.
 inline void settle_opencv() {
   static const bool settled = [] {
     cv::setNumThreads(1);

@@ -108,7 +108,7 @@ Crop center_crop(int64_t image_height,
                  int64_t view_height,
                  int64_t view_width,
                  double crop_pct,
-                 const std::string& interpolation) {
+                 Interpolation interpolation) {
   // The side that needs the larger factor gets its exact size; the other follows, truncated.
   const auto grown = [&](int64_t side) {
     return static_cast<int64_t>(static_cast<double>(side) / crop_pct + 1e-6);
@@ -119,7 +119,7 @@ Crop center_crop(int64_t image_height,
   } else {
     resized.height = std::max(view_height, resized.width * image_height / image_width);
   }
-  const double radius = filter_radius(filter_named(interpolation));
+  const double radius = filter_radius(interpolation);
   const Span y = centre_span(image_height, resized.height, view_height, radius);
   const Span x = centre_span(image_width, resized.width, view_width, radius);
   return {.box = {.top = y.low, .left = x.low, .height = y.high - y.low, .width = x.high - x.low},
@@ -128,19 +128,19 @@ Crop center_crop(int64_t image_height,
 }
 
 Crop plan_crop(const ViewSpec& spec, int64_t image_height, int64_t image_width, Draws& draws) {
-  if (spec.crop == "random_resized") {
+  if (spec.crop == CropKind::random_resized) {
     return crop_of_box(
         random_resized_crop(image_height, image_width, spec.scale, spec.ratio, draws), spec);
   }
-  if (spec.crop == "single_draw") {
+  if (spec.crop == CropKind::single_draw) {
     return crop_of_box(single_draw_crop(image_height, image_width, spec.scale, spec.ratio, draws),
                        spec);
   }
-  if (spec.crop == "center") {
+  if (spec.crop == CropKind::center) {
     return center_crop(
         image_height, image_width, spec.height, spec.width, spec.crop_pct, spec.interpolation);
   }
-  require(spec.crop != "none" || (image_height == spec.height && image_width == spec.width),
+  require(spec.crop != CropKind::none || (image_height == spec.height && image_width == spec.width),
           "{}: crop none takes images of {}x{} only, not {}x{}",
           spec.name,
           spec.height,

@@ -43,7 +43,7 @@ Crop center_crop(int64_t image_height,
                  int64_t view_height,
                  int64_t view_width,
                  double crop_pct,
-                 const std::string& interpolation);
+                 Interpolation interpolation);
 
 /// The crop that a spec asks for. Throws Error where crop "none" meets an image of another size.
 Crop plan_crop(const ViewSpec& spec, int64_t image_height, int64_t image_width, Draws& draws);

@@ -118,14 +118,11 @@ std::vector<AugmentStep> draw_steps(const RandAugment& policy, Draws& draws) {
   return steps;
 }
 
-void apply(const AugmentStep& step,
-           Pixels image,
-           const std::string& interpolation,
-           const Fill& fill) {
+void apply(const AugmentStep& step, Pixels image, Interpolation interpolation, const Fill& fill) {
   const double argument = step.argument;
   const auto whole = static_cast<int64_t>(argument);
   const auto transform = [&](const Affine& affine) {
-    warp(image, affine, filter_named(interpolation), fill.data());
+    warp(image, affine, interpolation, fill.data());
   };
   switch (step.op) {
     case AugmentOp::auto_contrast:

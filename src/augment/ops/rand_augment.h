@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "augment/image.h"
+#include "batch.h"
 #include "rand_augment_policy.h"
 #include "random.h"
 
@@ -43,7 +44,7 @@ constexpr Fill kImageNetFill = {124, 116, 104};
 /// bilinear).
 void apply(const AugmentStep& step,
            Pixels image,
-           const std::string& interpolation,
+           Interpolation interpolation,
            const Fill& fill = kImageNetFill);
 
 /// What a policy does to one image. Operations are drawn with replacement, first all of them; then

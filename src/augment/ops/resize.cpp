@@ -94,13 +94,6 @@ void resize_rows(const Rows& from,
 
 }  // namespace
 
-Filter filter_named(const std::string& name) {
-  if (name == "bicubic") return Filter::bicubic;
-  if (name == "bilinear") return Filter::bilinear;
-  if (name == "lanczos") return Filter::lanczos;
-  fail_usage("interpolation: {} is not one of bicubic, bilinear, lanczos", name);
-}
-
 double filter_radius(Filter filter) {
   switch (filter) {
     case Filter::bilinear:

@@ -1,17 +1,16 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "augment/image.h"
+#include "batch.h"
 
 namespace previt {
 
-enum class Filter { bilinear, bicubic, lanczos };
+using Filter = Interpolation;
 
-Filter filter_named(const std::string& name);  ///< bilinear | bicubic | lanczos, else UsageError
-double filter_radius(Filter filter);           ///< in output pixels, when shrinking
+double filter_radius(Filter filter);  ///< in output pixels, when shrinking
 double filter_value(Filter filter,
                     double x);  ///< Pillow's kernels: bicubic has a = -0.5, lanczos 3 lobes
 

@@ -16,10 +16,10 @@ at::Tensor mean_patch(const Vit& vit, const at::Tensor& tokens) {
   return tokens.slice(1, vit.num_prefix_tokens()).to(torch::kFloat32).mean(1);
 }
 
-at::Tensor block_features(const Vit& vit, const at::Tensor& tokens, const std::string& which) {
-  if (which == "mean") return mean_patch(vit, tokens);
+at::Tensor block_features(const Vit& vit, const at::Tensor& tokens, FeatureTokens which) {
+  if (which == FeatureTokens::mean) return mean_patch(vit, tokens);
   const at::Tensor cls = tokens.select(1, 0).to(torch::kFloat32);
-  if (which == "cls") return cls;
+  if (which == FeatureTokens::cls) return cls;
   return torch::stack({cls, mean_patch(vit, tokens)}, -1).flatten(1);
 }
 
@@ -48,24 +48,23 @@ class Rows {
 }  // namespace
 
 void visit(FieldVisitor& v, FeatureOptions& o) {
-  v.field("tokens",
-          o.tokens,
-          "which tokens stand for an image",
-          {"pooled", "cls", "mean", "cls+mean", "patches"});
+  v.field("tokens", o.tokens, "which tokens stand for an image");
   v.field("blocks", o.blocks, "of each of the last n blocks", at_least(1));
   v.field("normed", o.normed, "through the final norm");
 }
 
 at::Tensor features_of(Vit& vit, const at::Tensor& images, const FeatureOptions& options) {
   const VitOptions& model = vit.options();
-  if (options.tokens == "pooled") return vit.pooled(images).to(torch::kFloat32);
-  if (options.tokens.starts_with("cls") && !model.cls_token) {
-    fail_usage("{} features: the model has no class token", options.tokens);
+  if (options.tokens == FeatureTokens::pooled) return vit.pooled(images).to(torch::kFloat32);
+  const bool of_cls =
+      options.tokens == FeatureTokens::cls || options.tokens == FeatureTokens::cls_mean;
+  if (of_cls && !model.cls_token) {
+    fail_usage("{} features: the model has no class token", name_of(options.tokens));
   }
   if (options.blocks > model.depth) {
     fail_usage("features of {} blocks: the model has {}", options.blocks, model.depth);
   }
-  if (options.tokens == "patches") {
+  if (options.tokens == FeatureTokens::patches) {
     return vit.intermediate(images, 1, options.normed)
         .front()
         .slice(1, vit.num_prefix_tokens())

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/ScalarType.h>
 
+#include <array>
 #include <cstdint>
 #include <string>
 
@@ -12,11 +13,16 @@
 
 namespace previt {
 
+/// pooled: as the model itself pools (norm(x)[cls], or fc_norm of the mean patch token);
+/// cls, mean, cls_mean: the class token, the mean patch token or both; patches: every patch
+enum class FeatureTokens { pooled, cls, mean, cls_mean, patches };
+constexpr auto enum_names(FeatureTokens) {
+  return std::array{"pooled", "cls", "mean", "cls+mean", "patches"};
+}
+
 /// Which of a frozen backbone's outputs stand for an image.
 struct FeatureOptions {
-  /// pooled: as the model itself pools (norm(x)[cls], or fc_norm of the mean patch token);
-  /// cls | mean | cls+mean: the class token, the mean patch token or both; patches: every patch
-  std::string tokens = "pooled";
+  FeatureTokens tokens = FeatureTokens::pooled;
   int64_t blocks = 1;  ///< of each of the last n blocks; pooled and patches: the last only
   bool normed = true;  ///< through the final norm
 };

@@ -19,16 +19,14 @@ constexpr double kBaseBatch = 256;
 constexpr int64_t kStepsAnEpoch = 10;  // at least, where the batch is not given
 
 struct ProtocolKey {
-  std::string protocol = "dino";
+  ProbeProtocol protocol = ProbeProtocol::dino;
 };
-void visit(FieldVisitor& v, ProtocolKey& o) {
-  v.field("protocol", o.protocol, "whose evaluation", {"dino", "mae", "beit"});
-}
+void visit(FieldVisitor& v, ProtocolKey& o) { v.field("protocol", o.protocol, "whose evaluation"); }
 
 LinearProbeOptions dino_defaults(const VitOptions& model) {
   LinearProbeOptions o;
   const bool wide = model.embed_dim >= 768;
-  o.features = {.tokens = wide ? "cls+mean" : "cls",
+  o.features = {.tokens = wide ? FeatureTokens::cls_mean : FeatureTokens::cls,
                 .blocks = wide ? 1 : std::min<int64_t>(4, model.depth)};
   o.lrs = {0.001, 0.003, 0.01, 0.03, 0.1};  // officially the first
   return o;
@@ -36,12 +34,12 @@ LinearProbeOptions dino_defaults(const VitOptions& model) {
 
 LinearProbeOptions mae_defaults(const VitOptions& model) {
   LinearProbeOptions o;
-  o.protocol = "mae";
-  o.features = {.tokens = "cls"};
+  o.protocol = ProbeProtocol::mae;
+  o.features = {.tokens = FeatureTokens::cls};
   o.batch_norm = true;
-  o.optimizer = "lars";
+  o.optimizer = OptimizerKind::lars;
   o.lrs = {0.03, 0.1, 0.3, 1};  // officially the second
-  o.schedule = "mae";
+  o.schedule = ProbeSchedule::mae;
   o.warmup_epochs = 10;
   o.epochs = model.depth >= 24 ? 50 : 90;
   return o;
@@ -49,10 +47,10 @@ LinearProbeOptions mae_defaults(const VitOptions& model) {
 
 LinearProbeOptions beit_defaults(const VitOptions& model) {
   LinearProbeOptions o;
-  o.protocol = "beit";
-  o.features = {.tokens = "cls+mean", .blocks = model.depth, .normed = false};
+  o.protocol = ProbeProtocol::beit;
+  o.features = {.tokens = FeatureTokens::cls_mean, .blocks = model.depth, .normed = false};
   o.per_block = true;
-  o.optimizer = "adamw";
+  o.optimizer = OptimizerKind::adamw;
   o.weight_decay = 1e-4;
   o.lrs = {0.0003, 0.001, 0.003};  // officially 4e-3 at a batch of 1024: the second
   return o;
@@ -60,8 +58,9 @@ LinearProbeOptions beit_defaults(const VitOptions& model) {
 
 Schedule rate_of(const LinearProbeOptions& options, double lr, int64_t batch) {
   const double peak = lr * static_cast<double>(batch) / kBaseBatch;
-  return options.schedule == "mae" ? mae_schedule(peak, 0, options.warmup_epochs)
-                                   : per_epoch_schedule(peak, std::max(options.warmup_epochs, 1.0));
+  return options.schedule == ProbeSchedule::mae
+             ? mae_schedule(peak, 0, options.warmup_epochs)
+             : per_epoch_schedule(peak, std::max(options.warmup_epochs, 1.0));
 }
 
 // A candidate while it is trained.
@@ -74,18 +73,23 @@ struct Training {
 }  // namespace
 
 void visit(FieldVisitor& v, LinearProbeOptions& o) {
-  v.field("protocol", o.protocol, "whose evaluation", {"dino", "mae", "beit"});
+  v.field("protocol", o.protocol, "whose evaluation");
   visit(v, o.features);
   v.field("per_block", o.per_block, "a classifier for each block");
   v.field("batch_norm", o.batch_norm, "BatchNorm without scale and shift before the classifier");
-  v.field("optimizer", o.optimizer, "of the classifiers", {"sgd", "lars", "adamw"});
-  v.field("momentum", o.momentum, "sgd, lars", {0, 1, false, true});
-  v.field("weight_decay", o.weight_decay, "of weights, not of biases", at_least(0));
+  v.field("optimizer", o.optimizer, "of the classifiers");
+  v.field(
+      "momentum", o.momentum, "sgd, lars: decay of the averaged gradients", {0, 1, false, true});
+  v.field("weight_decay", o.weight_decay, "decay of weights, not of biases", at_least(0));
   v.field("lrs", o.lrs, "rates at a batch of 256, all trained at once", above(0));
-  v.field("schedule", o.schedule, "cosine by whole epochs, or MAE's", {"per_epoch", "mae"});
-  v.field("warmup_epochs", o.warmup_epochs, "linear, from 0", at_least(0));
+  v.field("schedule", o.schedule, "cosine by whole epochs, or MAE's");
+  v.field(
+      "warmup_epochs", o.warmup_epochs, "over which the rates rise linearly from 0", at_least(0));
   v.field("epochs", o.epochs, "passes over the features", at_least(1));
-  v.field("batch", o.batch, "0: 1024 (mae: 16384), at most a tenth of the images", at_least(0));
+  v.field("batch",
+          o.batch,
+          "images per step; 0: 1024 (mae: 16384), at most a tenth of the images",
+          at_least(0));
   v.field("augment", o.augment, "random crops and flips: features anew each epoch");
   v.field("holdout",
           o.holdout,
@@ -101,16 +105,16 @@ void visit(FieldVisitor& v, LinearProbeOptions& o) {
 LinearProbeOptions LinearProbeOptions::read(Recipe& recipe, const VitOptions& model) {
   ProtocolKey key;
   recipe.read(key);
-  LinearProbeOptions options = key.protocol == "mae"    ? mae_defaults(model)
-                               : key.protocol == "beit" ? beit_defaults(model)
-                                                        : dino_defaults(model);
+  LinearProbeOptions options = key.protocol == ProbeProtocol::mae    ? mae_defaults(model)
+                               : key.protocol == ProbeProtocol::beit ? beit_defaults(model)
+                                                                     : dino_defaults(model);
   recipe.read(options);
   recipe.require_all_read();
   const FeatureOptions& features = options.features;
   if (features.blocks > model.depth) {
     recipe.fail_at("blocks", fmt::format("{}: the model has {}", features.blocks, model.depth));
   }
-  if (features.tokens == "patches")
+  if (features.tokens == FeatureTokens::patches)
     recipe.fail_at("tokens", "patches are not one feature an image");
   if (options.batch == 1 && options.batch_norm) {
     recipe.fail_at("batch", "1: BatchNorm needs two images or more");
@@ -122,7 +126,8 @@ LinearProbeOptions LinearProbeOptions::read(Recipe& recipe, const VitOptions& mo
 int64_t LinearProbeOptions::batch_for(int64_t images) const {
   if (batch > 0) return std::min(batch, images);
   const int64_t least = batch_norm ? 2 : 1;  // the variance of one is none
-  return std::clamp<int64_t>(images / kStepsAnEpoch, least, protocol == "mae" ? 16384 : 1024);
+  return std::clamp<int64_t>(
+      images / kStepsAnEpoch, least, protocol == ProbeProtocol::mae ? 16384 : 1024);
 }
 
 LinearProbe::LinearProbe(const LinearProbeOptions& options, int64_t width, int64_t classes)
@@ -164,7 +169,8 @@ void LinearProbe::train(const std::function<LabelledFeatures(int64_t epoch)>& fe
       }
     }
     const int64_t steps = std::max<int64_t>(1, images / batch);
-    Random draws(static_cast<uint64_t>(options_.seed), {static_cast<uint64_t>(epoch)});
+    Random draws(
+        static_cast<uint64_t>(options_.seed), Stream::probe_order, {static_cast<uint64_t>(epoch)});
     const at::Tensor order = torch::tensor(random_permutation(images, draws));
     double sum = 0;
     for (int64_t step = 0; step < steps; ++step) {
@@ -199,7 +205,7 @@ std::vector<Scores> LinearProbe::evaluate(const LabelledFeatures& features) cons
     for (size_t i = 0; i < candidates_.size(); ++i) {
       LinearHead head = candidates_[i].head;
       head->eval();
-      // A rate that is far too high ends in numbers that are none: such a classifier knows nothing.
+      // A rate that is far too high ends in NaN: such a classifier knows nothing.
       scores[i].add(head->forward(input_of(candidates_[i], values)).nan_to_num(0, 0, 0), labels);
     }
   }

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -12,9 +13,18 @@
 #include "finetune/probes/linear_head.h"
 #include "finetune/scores.h"
 #include "models/vit_options.h"
+#include "pretrain/run_options.h"
 #include "recipe.h"
 
 namespace previt {
+
+/// Whose evaluation of frozen features.
+enum class ProbeProtocol { dino, mae, beit };
+constexpr auto enum_names(ProbeProtocol) { return std::array{"dino", "mae", "beit"}; }
+
+/// per_epoch_schedule or mae_schedule (train/schedule.h).
+enum class ProbeSchedule { per_epoch, mae };
+constexpr auto enum_names(ProbeSchedule) { return std::array{"per_epoch", "mae"}; }
 
 /// How a linear classifier is trained on frozen features. The defaults are those of `protocol`.
 struct LinearProbeOptions {
@@ -23,14 +33,14 @@ struct LinearProbeOptions {
   /// mae (mae:main_linprobe.py): class token, BatchNorm without scale and shift, LARS, warm-up;
   /// beit (beit:run_linear_eval.py): a classifier for every block on its class and mean patch token
   /// before the norm, AdamW.
-  std::string protocol = "dino";
+  ProbeProtocol protocol = ProbeProtocol::dino;
   FeatureOptions features;
   bool per_block = false;   ///< a classifier for each block instead of one for all side by side
   bool batch_norm = false;  ///< before the classifier
-  std::string optimizer = "sgd";
+  OptimizerKind optimizer = OptimizerKind::sgd;
   double momentum = 0.9, weight_decay = 0;
   std::vector<double> lrs;  ///< each × batch / 256; all are trained, the validation part chooses
-  std::string schedule = "per_epoch";  ///< per_epoch: cosine by whole epochs | mae: by steps
+  ProbeSchedule schedule = ProbeSchedule::per_epoch;
   double warmup_epochs = 0;
   int64_t epochs = 100;
   int64_t batch = 0;          ///< 0: the protocol's, but at most a tenth of the images

@@ -54,13 +54,11 @@ at::Tensor attention_of_few(const at::Tensor& q,
 }  // namespace
 
 Attention::Attention(
-    int64_t dim, int64_t heads, int64_t width, const std::string& qkv_bias, int64_t relative_rows)
+    int64_t dim, int64_t heads, int64_t width, QkvBias qkv_bias, int64_t relative_rows)
     : heads_(heads), width_(width) {
-  if (qkv_bias != "full" && qkv_bias != "qv" && qkv_bias != "none") {
-    fail_usage("model.qkv_bias: {} is not one of full, qv, none", qkv_bias);
-  }
-  qkv_ = register_module("qkv", std::make_shared<Linear>(dim, 3 * width, qkv_bias == "full"));
-  if (qkv_bias == "qv") {
+  qkv_ =
+      register_module("qkv", std::make_shared<Linear>(dim, 3 * width, qkv_bias == QkvBias::full));
+  if (qkv_bias == QkvBias::qv) {
     q_bias = register_parameter("q_bias", torch::zeros({width}));
     v_bias = register_parameter("v_bias", torch::zeros({width}));
   }

@@ -2,25 +2,26 @@
 
 #include <torch/nn/module.h>
 
+#include <array>
 #include <memory>
-#include <string>
 
 namespace previt {
 
 class Linear;
 
-/// Multi-head self-attention. Parameters: `qkv` (rows q, k, v), `proj`; with qkv_bias "qv" `q_bias`
+/// Which of queries, keys and values have a bias; qv: no keys, as in BEiT, by parameters of their own
+/// (`q_bias`, `v_bias`).
+enum class QkvBias { full, qv, none };
+constexpr auto enum_names(QkvBias) { return std::array{"full", "qv", "none"}; }
+
+/// Multi-head self-attention. Parameters: `qkv` (rows q, k, v), `proj`; with QkvBias::qv `q_bias`
 /// and `v_bias` instead of qkv.bias, the key having none (BEiT); with relative positions of its own
 /// `relative_position_bias_table`, which the Vit turns into `bias`.
 class Attention : public torch::nn::Module {
  public:
-  /// width: of q, k and v, all heads together. qkv_bias: full | qv | none. relative_rows: rows of
+  /// width: of q, k and v, all heads together. relative_rows: rows of
   /// the table, 0 for none.
-  Attention(int64_t dim,
-            int64_t heads,
-            int64_t width,
-            const std::string& qkv_bias,
-            int64_t relative_rows);
+  Attention(int64_t dim, int64_t heads, int64_t width, QkvBias qkv_bias, int64_t relative_rows);
 
   /// x [B, N, D] → [B, M, D]: the outputs of the tokens from first_query to before end_query, which
   /// attend to all, few of them without making keys and values. bias: undefined or broadcastable to

@@ -1,10 +1,8 @@
 #include "models/layers/block.h"
 
 #include "models/kernels/kernels.h"
-#include "models/layers/attention.h"
 #include "models/layers/layer_norm.h"
 #include "models/layers/layer_scale.h"
-#include "models/layers/mlp.h"
 
 namespace previt {
 

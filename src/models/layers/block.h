@@ -4,25 +4,24 @@
 
 #include <limits>
 #include <memory>
-#include <string>
 
+#include "models/layers/attention.h"
 #include "models/layers/drop_path.h"
+#include "models/layers/mlp.h"
 
 namespace previt {
 
-class Attention;
 class LayerNorm;
 class LayerScale;
-class Mlp;
 
 struct BlockOptions {
   int64_t dim = 0, heads = 0;
   int64_t attention_dim = 0;  ///< of all heads together; 0: dim
   double mlp_ratio = 4;
-  std::string mlp = "gelu";       ///< gelu | swiglu
-  std::string qkv_bias = "full";  ///< full | qv | none
-  double layer_scale = 0;         ///< initial value; 0: none
-  double drop_path = 0;           ///< this block's own rate, in training mode
+  MlpKind mlp = MlpKind::gelu;
+  QkvBias qkv_bias = QkvBias::full;
+  double layer_scale = 0;  ///< initial value; 0: none
+  double drop_path = 0;    ///< this block's own rate, in training mode
   double norm_eps = 1e-6;
   int64_t relative_rows = 0;  ///< rows of a relative position table of its own; 0: none
 };

@@ -2,7 +2,6 @@
 
 #include <torch/types.h>
 
-#include "error.h"
 #include "models/kernels/precision.h"
 
 namespace previt {
@@ -21,10 +20,9 @@ DropPath draw_drop_path(const at::Tensor& x, double rate) {
   return drawn;
 }
 
-std::vector<double> drop_path_rates(double rate, const std::string& mode, int64_t depth) {
-  require(mode == "linear" || mode == "uniform", "drop_path_mode: {} is unknown", mode);
+std::vector<double> drop_path_rates(double rate, DropPathMode mode, int64_t depth) {
   std::vector<double> rates(static_cast<size_t>(depth), rate);
-  if (mode == "uniform") return rates;
+  if (mode == DropPathMode::uniform) return rates;
   for (int64_t i = 0; i < depth; ++i) {
     rates[static_cast<size_t>(i)] =
         depth > 1 ? rate * static_cast<double>(i) / static_cast<double>(depth - 1) : 0;

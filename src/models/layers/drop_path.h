@@ -2,7 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <string>
+#include <array>
 #include <vector>
 
 namespace previt {
@@ -18,12 +18,15 @@ struct DropPath {
   double scale = 1;    ///< the factor of those
 };
 
-/// Draws for x [B, ...]. `kept` is told where skipping the others pays: on the CPU, unless all are
-/// dropped.
+/// Draws for x [B, ...]. `kept` is set where computing the branch for those images alone pays: on
+/// the CPU, unless all are dropped.
 DropPath draw_drop_path(const at::Tensor& x, double rate);
 
-/// Rate of every block: "linear" rises from 0 to `rate` over the depth, "uniform" is the same for
-/// all.
-std::vector<double> drop_path_rates(double rate, const std::string& mode, int64_t depth);
+/// How the rate of a block follows from its depth: rising from 0, or the same for all.
+enum class DropPathMode { linear, uniform };
+constexpr auto enum_names(DropPathMode) { return std::array{"linear", "uniform"}; }
+
+/// Rate of every block; linear rises from 0 to `rate` over the depth.
+std::vector<double> drop_path_rates(double rate, DropPathMode mode, int64_t depth);
 
 }  // namespace previt

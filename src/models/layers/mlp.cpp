@@ -1,6 +1,5 @@
 #include "models/layers/mlp.h"
 
-#include "error.h"
 #include "models/kernels/kernels.h"
 #include "models/layers/linear.h"
 
@@ -25,16 +24,15 @@ at::Tensor SwiGluMlp::forward(const at::Tensor& x) const {
   return w3_->forward(torch::silu(halves[0]) * halves[1]);
 }
 
-int64_t mlp_hidden_width(const std::string& kind, int64_t dim, double ratio) {
+int64_t mlp_hidden_width(MlpKind kind, int64_t dim, double ratio) {
   const auto full = static_cast<int64_t>(static_cast<double>(dim) * ratio);
-  return kind == "swiglu" ? (full * 2 / 3 + 7) / 8 * 8 : full;
+  return kind == MlpKind::swiglu ? (full * 2 / 3 + 7) / 8 * 8 : full;
 }
 
-std::shared_ptr<Mlp> make_mlp(const std::string& kind, int64_t dim, double ratio) {
+std::shared_ptr<Mlp> make_mlp(MlpKind kind, int64_t dim, double ratio) {
   const int64_t hidden = mlp_hidden_width(kind, dim, ratio);
-  if (kind == "gelu") return std::make_shared<GeluMlp>(dim, hidden);
-  if (kind == "swiglu") return std::make_shared<SwiGluMlp>(dim, hidden);
-  fail_usage("model.mlp: {} is not one of gelu, swiglu", kind);
+  if (kind == MlpKind::swiglu) return std::make_shared<SwiGluMlp>(dim, hidden);
+  return std::make_shared<GeluMlp>(dim, hidden);
 }
 
 }  // namespace previt

@@ -2,12 +2,16 @@
 
 #include <torch/nn/module.h>
 
+#include <array>
 #include <memory>
-#include <string>
 
 namespace previt {
 
 class Linear;
+
+/// GeluMlp or SwiGluMlp.
+enum class MlpKind { gelu, swiglu };
+constexpr auto enum_names(MlpKind) { return std::array{"gelu", "swiglu"}; }
 
 /// The position-wise network of a block, [B, N, D] → [B, N, D].
 class Mlp : public torch::nn::Module {
@@ -37,9 +41,8 @@ class SwiGluMlp final : public Mlp {
 
 /// Hidden width: ⌊D·ratio⌋, for swiglu ⌊⌊D·ratio⌋·2/3⌋ rounded up to a multiple of 8
 /// (dinov2/layers/swiglu_ffn.py).
-int64_t mlp_hidden_width(const std::string& kind, int64_t dim, double ratio);
+int64_t mlp_hidden_width(MlpKind kind, int64_t dim, double ratio);
 
-/// kind: gelu | swiglu.
-std::shared_ptr<Mlp> make_mlp(const std::string& kind, int64_t dim, double ratio);
+std::shared_ptr<Mlp> make_mlp(MlpKind kind, int64_t dim, double ratio);
 
 }  // namespace previt

@@ -30,11 +30,10 @@ at::Tensor sincos_positions(int64_t dim, int64_t grid_height, int64_t grid_width
   return cls_row ? torch::cat({torch::zeros({1, dim}), table}) : table;
 }
 
-PosResize pos_resize(const std::string& convention) {
-  if (convention == "timm" || convention == "dinov2_reg") return {.antialias = true};
-  if (convention == "mae") return {};
-  if (convention == "dino") return {.offset = 0.1};
-  fail_usage("model.pos_resize: {} is not one of timm, mae, dino, dinov2_reg", convention);
+PosResize pos_resize(ResizeConvention convention) {
+  if (convention == ResizeConvention::mae) return {};
+  if (convention == ResizeConvention::dino) return {.offset = 0.1};
+  return {.antialias = true};
 }
 
 at::Tensor resize_pos_embed(const at::Tensor& table,

@@ -2,7 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <string>
+#include <array>
 
 namespace previt {
 
@@ -18,9 +18,15 @@ struct PosResize {
   double offset = 0;
 };
 
+/// Whose way a position table is resampled in.
+enum class ResizeConvention { timm, mae, dino, dinov2_reg };
+constexpr auto enum_names(ResizeConvention) {
+  return std::array{"timm", "mae", "dino", "dinov2_reg"};
+}
+
 /// timm: antialias; mae (also BEiT, Hugging Face): plain; dino (also iBOT, DINOv2): offset 0.1;
 /// dinov2_reg (DINOv2 with registers): antialias.
-PosResize pos_resize(const std::string& convention);
+PosResize pos_resize(ResizeConvention convention);
 
 /// Resamples the last old_height · old_width rows of table [1, rows, D] to another grid; the rows
 /// before them (cls) stay. Differentiable. The same grid gives the table itself.

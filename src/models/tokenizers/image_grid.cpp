@@ -17,7 +17,7 @@ void ImageGrid::require_pixels(const at::Tensor& pixels) const {
 void visit(FieldVisitor& v, ImageGrid& o) {
   v.field("image_size", o.image_size, "[side] or [height, width]", at_least(1));
   v.field("patch_size", o.patch_size, "pixels of a cell", at_least(1));
-  v.field("in_channels", o.in_channels, "", at_least(1));
+  v.field("in_channels", o.in_channels, "3: RGB, 1: grey", at_least(1));
 }
 
 ImageGrid image_grid(const VitOptions& model) {

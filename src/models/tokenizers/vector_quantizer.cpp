@@ -13,7 +13,6 @@
 namespace previt {
 namespace {
 
-constexpr uint64_t kStream = 0x636f646573;  // apart from masks and augmentations
 constexpr double kSmoothing = 1e-5;  // of counts, so that a code without latents is not 0 / 0
 
 // Numbers of `count` rows out of `rows`, all different as long as there are enough.
@@ -111,7 +110,7 @@ void VectorQuantizer::collect(const Quantized& quantized) {
 
 void VectorQuantizer::update(uint64_t run_seed, int64_t step) {
   const torch::NoGradGuard no_grad;
-  const uint64_t seed = mix_seed(run_seed, {kStream, static_cast<uint64_t>(step)});
+  const uint64_t seed = stream_key(run_seed, Stream::codes, {static_cast<uint64_t>(step)});
   if (!has_codes() && !step_latents_.empty()) {
     make_codes(seed);
   } else if (step_counts_.defined()) {

@@ -31,7 +31,7 @@ namespace {
 
 // Patches are read after a norm of their own, so the class token's is the one to have.
 VitOptions with_token_norm(VitOptions o) {
-  o.pool = "cls";
+  o.pool = Pooling::cls;
   o.num_classes = 0;
   return resolve(o);
 }

@@ -83,7 +83,7 @@ void apply_timm_config(const json& config, LoadedModel& model) {
     const json& crop_pct = member(pretrained, "crop_pct");
     if (crop_pct.is_number() && crop_pct > 0 && crop_pct <= 1) model.crop_pct = crop_pct;
   }
-  if (member(config, "global_pool") == "avg") o.pool = "avg";
+  if (member(config, "global_pool") == "avg") o.pool = Pooling::avg;
   for (const auto& name : member(config, "label_names")) {
     if (name.is_string()) model.class_names.push_back(name.get<std::string>());
   }

@@ -65,9 +65,9 @@ int64_t count_blocks(const NamedTensors& weights, const std::string& place) {
 
 // BEiT's attn_head_dim makes the heads together wider or narrower than the model.
 void infer_attention(const NamedTensors& weights, VitOptions& o, const std::string& place) {
-  o.qkv_bias = weights.contains("blocks.0.attn.q_bias")     ? "qv"
-               : weights.contains("blocks.0.attn.qkv.bias") ? "full"
-                                                            : "none";
+  o.qkv_bias = weights.contains("blocks.0.attn.q_bias")     ? QkvBias::qv
+               : weights.contains("blocks.0.attn.qkv.bias") ? QkvBias::full
+                                                            : QkvBias::none;
   const int64_t width = get(weights, "blocks.0.attn.qkv.weight", 2, place).size(0) / 3;
   if (width != o.embed_dim) o.attention_dim = width;
 }
@@ -80,7 +80,7 @@ void infer_mlp(const NamedTensors& weights, VitOptions& o, const std::string& pl
     return;
   }
   // DINOv2 makes the hidden width two thirds of ratio × width, rounded up to a multiple of 8.
-  o.mlp = "swiglu";
+  o.mlp = MlpKind::swiglu;
   const int64_t hidden = get(weights, "blocks.0.mlp.w3.weight", 2, place).size(1);
   const int64_t usual = (static_cast<int64_t>(dim * o.mlp_ratio) * 2 / 3 + 7) / 8 * 8;
   if (hidden != usual) o.mlp_ratio = static_cast<double>(hidden) * 1.5 / dim;
@@ -91,9 +91,9 @@ void infer_relative(const NamedTensors& weights, VitOptions& o, const std::strin
   const std::string shared = "rel_pos_bias.relative_position_bias_table";
   const std::string own = "blocks.0.attn.relative_position_bias_table";
   if (!weights.contains(shared) && !weights.contains(own)) return;
-  o.rel_pos_bias = !weights.contains(own)     ? "shared"
-                   : weights.contains(shared) ? "both"
-                                              : "per_block";
+  o.rel_pos_bias = !weights.contains(own)     ? RelPosBias::shared
+                   : weights.contains(shared) ? RelPosBias::both
+                                              : RelPosBias::per_block;
   o.num_heads = get(weights, weights.contains(own) ? own : shared, 2, place).size(1);
 }
 
@@ -131,14 +131,15 @@ void infer_image_size(const NamedTensors& weights,
             place,
             rows);
   } else {
-    o.pos_embed = "none";
+    o.pos_embed = PosEmbed::none;
     if (!known.empty()) {
       o.image_size = known;
       return;
     }
-    if (o.rel_pos_bias == "none") return;
-    const char* key = o.rel_pos_bias == "shared" ? "rel_pos_bias.relative_position_bias_table"
-                                                 : "blocks.0.attn.relative_position_bias_table";
+    if (o.rel_pos_bias == RelPosBias::none) return;
+    const char* key = o.rel_pos_bias == RelPosBias::shared
+                          ? "rel_pos_bias.relative_position_bias_table"
+                          : "blocks.0.attn.relative_position_bias_table";
     const int64_t doubled = square_side(weights.at(key).size(0) - 3);  // (2 side - 1)² + 3 rows
     require(doubled > 0 && doubled % 2 == 1, "{}: {}: no square grid has so many rows", place, key);
     side = (doubled + 1) / 2;
@@ -169,7 +170,7 @@ VitOptions infer_options(const NamedTensors& weights,
   if (weights.contains("reg_token"))
     o.register_tokens = get(weights, "reg_token", 3, place).size(1);
   if (weights.contains("blocks.0.ls1.gamma")) o.layer_scale = 1e-5;
-  o.pool = weights.contains("fc_norm.weight") || !o.cls_token ? "avg" : "cls";
+  o.pool = weights.contains("fc_norm.weight") || !o.cls_token ? Pooling::avg : Pooling::cls;
   if (weights.contains("head.weight"))
     o.num_classes = get(weights, "head.weight", 2, place).size(0);
   infer_attention(weights, o, place);

@@ -67,11 +67,13 @@ LoadedModel from_metadata(const std::map<std::string, std::string>& metadata,
   return model;
 }
 
-const char* resize_convention(const std::string& family, const VitOptions& o) {
-  if (family == "timm") return "timm";
-  if (family == "dino") return "dino";
-  if (family == "dinov2") return o.register_tokens > 0 ? "dinov2_reg" : "dino";
-  return "mae";
+ResizeConvention resize_convention(const std::string& family, const VitOptions& o) {
+  if (family == "timm") return ResizeConvention::timm;
+  if (family == "dino") return ResizeConvention::dino;
+  if (family == "dinov2") {
+    return o.register_tokens > 0 ? ResizeConvention::dinov2_reg : ResizeConvention::dino;
+  }
+  return ResizeConvention::mae;
 }
 
 // MAE's fixed positions, by which its bare encoder files are told from timm's.
@@ -95,11 +97,11 @@ std::string choice_between(const std::vector<Network>& networks) {
 
 // DINO publishes bare backbones: no wrapper and no head. Classifiers of DeiT and MAE come under
 // "model"; both resize positions without antialiasing.
-std::string pickled_resize(const Network& network, const VitOptions& options) {
-  if (options.pos_resize != "timm") return options.pos_resize;
-  if (network.key == "model" || network.key == "model_ema") return "mae";
+ResizeConvention pickled_resize(const Network& network, const VitOptions& options) {
+  if (options.pos_resize != ResizeConvention::timm) return options.pos_resize;
+  if (network.key == "model" || network.key == "model_ema") return ResizeConvention::mae;
   const bool bare = network.key.empty() && options.num_classes == 0;
-  return bare ? "dino" : "timm";
+  return bare ? ResizeConvention::dino : ResizeConvention::timm;
 }
 
 LoadedModel from_foreign(const WeightFile& file,
@@ -118,7 +120,8 @@ LoadedModel from_foreign(const WeightFile& file,
   const bool told = config.is_object() && config.contains("model_args") &&
                     config["model_args"].is_object() &&
                     config["model_args"].value("pos_embed", json()) == "none";
-  require(model.options.pos_embed != "none" || model.options.rel_pos_bias != "none" || told,
+  require(model.options.pos_embed != PosEmbed::none ||
+              model.options.rel_pos_bias != RelPosBias::none || told,
           "{}: has no positions (pos_embed or relative tables); rotary ones, as DINOv3's, are not "
           "supported",
           place);
@@ -128,10 +131,10 @@ LoadedModel from_foreign(const WeightFile& file,
             place,
             name);
   }
-  model.heads_told = model.options.rel_pos_bias != "none";
+  model.heads_told = model.options.rel_pos_bias != RelPosBias::none;
   if (has_sincos_positions(named.backbone, model.options)) {
-    model.options.pos_embed = "sincos";
-    model.options.pos_resize = "mae";
+    model.options.pos_embed = PosEmbed::sincos;
+    model.options.pos_resize = ResizeConvention::mae;
   }
   apply_config(config, model);
   if (file.pickled) model.options.pos_resize = pickled_resize(network, model.options);

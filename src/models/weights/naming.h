@@ -7,7 +7,8 @@
 
 namespace previt {
 
-/// Weights of another code base under our names (timm's; recipes.md section 12).
+/// Weights of another code base under our names (timm's; docs/official_settings.md, "Names in
+/// checkpoints").
 struct NamedWeights {
   NamedTensors backbone;  ///< what Vit has: cls_token, dist_token, pos_embed, reg_token, blocks.…,
                           ///< norm, fc_norm, head, head_dist

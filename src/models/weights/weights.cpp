@@ -67,7 +67,7 @@ const std::string kTable = "relative_position_bias_table";
 
 void share_relative_table(NamedTensors& weights, const VitOptions& options) {
   const auto shared = weights.find("rel_pos_bias." + kTable);
-  if (options.rel_pos_bias != "per_block" || shared == weights.end()) return;
+  if (options.rel_pos_bias != RelPosBias::per_block || shared == weights.end()) return;
   for (int64_t i = 0; i < options.depth; ++i) {
     weights[fmt::format("blocks.{}.attn.{}", i, kTable)] = shared->second;
   }

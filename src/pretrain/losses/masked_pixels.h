@@ -14,6 +14,7 @@ enum class PixelOrder {
   channel_last,   ///< (row, column, channel): MAE
   channel_first,  ///< (channel, row, column): as a patch embedding's weight
 };
+constexpr auto enum_names(PixelOrder) { return std::array{"channel_last", "channel_first"}; }
 
 /// images [B, C, H, W] → [B, L, P].
 at::Tensor patchify(const at::Tensor& images, int64_t patch, PixelOrder order);

@@ -21,15 +21,18 @@ double draw_ratio(const ShareMaskOptions& o, Draws& draws) {
 }  // namespace
 
 void visit(FieldVisitor& v, ShareMaskOptions& o) {
-  v.field("shape", o.shape, "", {"block", "random"});
+  v.field("shape", o.shape, "blocks of patches, or each by itself");
   v.field("ratio", o.ratio, "share of a global crop that is masked; one of these", between(0, 1));
   v.field("spread", o.spread, "to both sides of each ratio, uniform", between(0, 1));
-  v.field("min_aspect", o.min_aspect, "of a block", {0, 1, true});
+  v.field("min_aspect",
+          o.min_aspect,
+          "smallest height / width, or width / height, of a block",
+          {0, 1, true});
 }
 
 at::Tensor share_mask(int64_t height, int64_t width, const ShareMaskOptions& o, Draws& draws) {
   const double target = draw_ratio(o, draws) * static_cast<double>(height * width);
-  if (o.shape == "block") {
+  if (o.shape == MaskShape::block) {
     const int64_t side = std::max<int64_t>(std::min(height, width) / 3, 1);
     const BlockMaskOptions blocks{.min_patches = side * side, .min_aspect = o.min_aspect};
     return block_mask(height, width, target, blocks, draws).flatten();

@@ -2,8 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "options.h"
@@ -11,11 +11,15 @@
 
 namespace previt {
 
+/// Blocks of patches, or each patch by itself.
+enum class MaskShape { block, random };
+constexpr auto enum_names(MaskShape) { return std::array{"block", "random"}; }
+
 /// How much of a picture is masked, when that differs from one to the next (ibot:loader.py): one of
 /// `ratio` is chosen after each was drawn within its `spread`. {0, 0.3} with {0, 0.2} masks half of
 /// the pictures, by a tenth to a half.
 struct ShareMaskOptions {
-  std::string shape = "block";  ///< block | random
+  MaskShape shape = MaskShape::block;
   std::vector<double> ratio = {0.3};
   std::vector<double> spread = {0};  ///< to both sides, uniform
   double min_aspect = 0.3;           ///< of a block

@@ -36,7 +36,7 @@ void check(const BeitMethodOptions& o, const VitOptions& model, const Tokenizer&
   if (o.masked_patches > model.num_patches()) {
     fail_usage("beit.masked_patches: {} of {} patches", o.masked_patches, model.num_patches());
   }
-  if (model.pool != "cls") {
+  if (model.pool != Pooling::cls) {
     fail_usage("model.pool: beit predicts from tokens after the final norm; use cls");
   }
   const BeitClsHeadOptions& head = o.cls_head;
@@ -46,7 +46,7 @@ void check(const BeitMethodOptions& o, const VitOptions& model, const Tokenizer&
                head.early_layers,
                model.depth);
   }
-  if (model.rel_pos_bias == "per_block" || model.rel_pos_bias == "both") {
+  if (model.rel_pos_bias == RelPosBias::per_block || model.rel_pos_bias == RelPosBias::both) {
     fail_usage(
         "model.rel_pos_bias: beit.cls_head's blocks take part in shared, and have no table "
         "of their own");
@@ -67,12 +67,13 @@ void visit(FieldVisitor& v, BeitClsHeadOptions& o) {
 
 void visit(FieldVisitor& v, BeitMethodOptions& o) {
   v.field("tokenizer", o.tokenizer, "run of train_tokenizer, or colors:WORDS to do without");
-  v.field("tokenizer_interpolation",
-          o.tokenizer_interpolation,
-          "of the tokenizer's view of the crop",
-          {"lanczos", "bicubic", "bilinear"});
+  v.field(
+      "tokenizer_interpolation", o.tokenizer_interpolation, "of the tokenizer's view of the crop");
   v.field("tokens", o.tokens, "file of cache_tokens, where augment draws nothing; \"\": made anew");
-  v.field("masked_patches", o.masked_patches, "at most, of each image", at_least(1));
+  v.field("masked_patches",
+          o.masked_patches,
+          "patches that are masked, at most, of each image",
+          at_least(1));
   v.section("block", o.block);
   v.section("cls_head", o.cls_head);
 }
@@ -91,23 +92,26 @@ void visit(FieldVisitor& v, BeitOptions& o) {
 }
 
 void BeitOptions::set_defaults(RunOptions& run) {
-  run.model.pos_embed = "none";
-  run.model.pos_resize = "mae";
-  run.model.rel_pos_bias = "shared";
-  run.model.qkv_bias = "qv";
+  run.model.pos_embed = PosEmbed::none;
+  run.model.pos_resize = ResizeConvention::mae;
+  run.model.rel_pos_bias = RelPosBias::shared;
+  run.model.qkv_bias = QkvBias::qv;
   run.model.layer_scale = 0.1;
   run.model.drop_path = 0.1;
   run.optimizer.base_lr = 1.5e-3;
   run.optimizer.base_batch = 0;  // absolute
   run.optimizer.betas = {0.9, 0.999};
   run.optimizer.clip_grad = 3;
-  run.schedule.kind = "table";
+  run.schedule.kind = ScheduleKind::table;
   run.schedule.warmup_epochs = 10;
   run.schedule.min_lr = 1e-5;
   run.train.batch = 2048;
 }
 
-Beit::Beit(const BeitOptions& options, const RunOptions& run, std::shared_ptr<Tokenizer> tokenizer)
+Beit::Beit(const BeitOptions& options,
+           const RunOptions& run,
+           std::shared_ptr<Tokenizer> tokenizer,
+           const TensorFileOpener& open)
     : options_(options.beit),
       model_(resolve(run.model)),
       seed_(run.train.seed),
@@ -121,7 +125,7 @@ Beit::Beit(const BeitOptions& options, const RunOptions& run, std::shared_ptr<To
   tokenizer_view_.height = tokenizer_->image_height();
   tokenizer_view_.width = tokenizer_->image_width();
   tokenizer_view_.interpolation = options_.tokenizer_interpolation;
-  if (!options_.tokens.empty()) open_word_table(run.open_tensors);
+  if (!options_.tokens.empty()) open_word_table(open);
   encoder_ = register_module("encoder", std::make_shared<Vit>(model_));
   mask_token_ = register_parameter("mask_token", torch::zeros({1, 1, model_.embed_dim}));
   lm_head_ = register_module("lm_head",

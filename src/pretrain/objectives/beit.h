@@ -28,9 +28,9 @@ void visit(FieldVisitor& v, BeitClsHeadOptions& o);
 
 struct BeitMethodOptions {
   std::string tokenizer;  ///< a run of train_tokenizer, or colors:N (color_tokenizer.h)
-  std::string tokenizer_interpolation = "lanczos";  ///< of the tokenizer's view
-  std::string tokens;                               ///< of cache_tokens: the words of all images
-  int64_t masked_patches = 75;                      ///< at most, of each image
+  Interpolation tokenizer_interpolation = Interpolation::lanczos;  ///< of the tokenizer's view
+  std::string tokens;           ///< of cache_tokens: the words of all images
+  int64_t masked_patches = 75;  ///< at most, of each image
   BlockMaskOptions block;
   BeitClsHeadOptions cls_head;
 };
@@ -60,10 +60,13 @@ void visit(FieldVisitor& v, BeitOptions& o);
 /// width.
 class Beit : public Objective {
  public:
-  /// Without a tokenizer, the one that options.beit.tokenizer names.
+  /// Without a tokenizer, the one that options.beit.tokenizer names. `open` is for beit.tokens.
   Beit(const BeitOptions& options,
        const RunOptions& run,
-       std::shared_ptr<Tokenizer> tokenizer = nullptr);
+       std::shared_ptr<Tokenizer> tokenizer = nullptr,
+       const TensorFileOpener& open = {});
+  Beit(const BeitOptions& options, const RunOptions& run, const TensorFileOpener& open)
+      : Beit(options, run, nullptr, open) {}
 
   /// The model's view, then the tokenizer's picture of the same crop unless it is the same picture
   /// or its words are there already.

@@ -14,7 +14,7 @@ namespace {
 // What compares the images of a whole batch can't be done a part at a time.
 void check(const DinoMethodOptions& o, const TrainOptions& train) {
   if (train.micro() == train.batch) return;
-  if (o.centering == "sinkhorn_knopp") {
+  if (o.centering == Centering::sinkhorn_knopp) {
     fail_usage(
         "dino.centering: sinkhorn_knopp needs the whole batch at once; set train.micro_batch: 0, "
         "or centering: center, which accumulates");
@@ -28,8 +28,8 @@ void check(const DinoMethodOptions& o, const TrainOptions& train) {
 
 void visit(FieldVisitor& v, DinoMethodOptions& o) {
   visit(v, static_cast<StudentTeacherOptions&>(o));
-  v.field("centering", o.centering, "of the teacher's targets", {"center", "sinkhorn_knopp"});
-  v.field("sinkhorn_iterations", o.sinkhorn_iterations, "", at_least(1));
+  v.field("centering", o.centering, "of the teacher's targets");
+  v.field("sinkhorn_iterations", o.sinkhorn_iterations, "of Sinkhorn-Knopp", at_least(1));
   v.field(
       "koleo_weight", o.koleo_weight, "KoLeo regulariser of each global crop; 0: off", at_least(0));
 }
@@ -63,7 +63,7 @@ Dino::Dino(const DinoOptions& options, const RunOptions& run)
 }
 
 at::Tensor Dino::targets(const at::Tensor& teacher_logits, double temperature) const {
-  return options_.centering == "center"
+  return options_.centering == Centering::center
              ? centered_softmax(teacher_logits, center_, temperature)
              : sinkhorn_knopp(teacher_logits, temperature, options_.sinkhorn_iterations);
 }
@@ -85,7 +85,7 @@ StepResult Dino::step(const Batch& batch, const StepInfo& info) {
     teacher_features = multi_crop_features(*teacher_->backbone, global_crops(batch.views));
     const at::Tensor logits = teacher_->head->forward(teacher_features);
     answers = targets(logits, teacher_temperature(info));
-    if (options_.centering == "center") logit_mean_.add(logits);
+    if (options_.centering == Centering::center) logit_mean_.add(logits);
   }
   const at::Tensor features = multi_crop_features(*student_->backbone, batch.views);
   const at::Tensor logits = student_->head->forward(features);
@@ -105,7 +105,7 @@ BatchNeed Dino::batch_need() const {
   if (options_.koleo_weight > 0) return {2, "dino.koleo_weight"};
   if (options_.global_crops > 1) return {};  // two rows of the teacher's from one image
   if (options_.head.use_bn) return {2, "dino.head.use_bn"};
-  if (options_.centering == "sinkhorn_knopp") return {2, "dino.centering"};
+  if (options_.centering == Centering::sinkhorn_knopp) return {2, "dino.centering"};
   return {};
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <array>
 #include <memory>
-#include <string>
 
 #include "models/heads/dino_head.h"
 #include "pretrain/losses/dino_loss.h"
@@ -9,8 +9,13 @@
 
 namespace previt {
 
+/// How the teacher's targets are kept from all being the same: a moving mean is taken off, or
+/// Sinkhorn-Knopp makes a batch use all prototypes alike (DINOv2).
+enum class Centering { center, sinkhorn_knopp };
+constexpr auto enum_names(Centering) { return std::array{"center", "sinkhorn_knopp"}; }
+
 struct DinoMethodOptions : StudentTeacherOptions {
-  std::string centering = "center";  ///< center | sinkhorn_knopp
+  Centering centering = Centering::center;
   int64_t sinkhorn_iterations = 3;
   double koleo_weight = 0;  ///< per global crop
 };

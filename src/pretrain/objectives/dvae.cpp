@@ -43,7 +43,7 @@ void DvaeOptions::set_defaults(RunOptions& run) {
   run.optimizer.base_batch = 0;
   run.optimizer.betas = {0.9, 0.999};
   run.optimizer.weight_decay = 1e-4;
-  run.schedule.kind = "table";
+  run.schedule.kind = ScheduleKind::table;
   run.schedule.warmup_epochs = 0;
   run.schedule.min_lr = 1.25e-6;
   run.train.batch = 512;

@@ -52,14 +52,18 @@ void visit(FieldVisitor& v, IbotMethodOptions& o) {
   visit(v, static_cast<StudentTeacherOptions&>(o));
   v.field("patch_out_dim", o.patch_out_dim, "prototypes for patches, unless shared", at_least(2));
   v.field("shared_head", o.shared_head, "one last layer for class tokens and patches");
-  v.field("shared_head_teacher", o.shared_head_teacher, "the teacher's");
+  v.field("shared_head_teacher", o.shared_head_teacher, "the same, of the teacher");
   v.section("mask", o.mask);
   v.field("mask_start_epoch", o.mask_start_epoch, "no crop is masked before", at_least(0));
-  v.field("patch_teacher_temp", o.patch_teacher_temp, "teacher_temp for patches", above(0));
+  v.field("patch_teacher_temp",
+          o.patch_teacher_temp,
+          "the teacher's temperature for patches",
+          above(0));
   v.field("warmup_patch_teacher_temp", o.warmup_patch_teacher_temp, "until masks begin", above(0));
-  v.field("patch_center_momentum", o.patch_center_momentum, "the patches'", between(0, 1));
-  v.field("cls_weight", o.cls_weight, "of the class tokens' loss", at_least(0));
-  v.field("patch_weight", o.patch_weight, "of the patches' loss", at_least(0));
+  v.field(
+      "patch_center_momentum", o.patch_center_momentum, "of the patches' center", between(0, 1));
+  v.field("cls_weight", o.cls_weight, "weight of the class tokens' loss", at_least(0));
+  v.field("patch_weight", o.patch_weight, "weight of the patches' loss", at_least(0));
 }
 
 IbotOptions::IbotOptions() {

@@ -20,7 +20,7 @@ namespace {
 constexpr uint64_t kPreviewSeed = 20220621;  // the same patches are masked in every preview
 
 void check(const MaeMethodOptions& o, const VitOptions& model) {
-  if (model.rel_pos_bias != "none") {
+  if (model.rel_pos_bias != RelPosBias::none) {
     fail_usage(
         "model.rel_pos_bias: mae shows the encoder a choice of patches, which have no relative "
         "positions; use none");
@@ -37,7 +37,7 @@ void check(const MaeMethodOptions& o, const VitOptions& model) {
     fail_usage(
         "mae.decoder.embed_dim: {} is not a multiple of num_heads {}", d.embed_dim, d.num_heads);
   }
-  if (d.pos_embed == "sincos" && d.embed_dim % 4 != 0) {
+  if (d.pos_embed == DecoderPositions::sincos && d.embed_dim % 4 != 0) {
     fail_usage("mae.decoder.embed_dim: sin-cos positions need a multiple of 4, not {}",
                d.embed_dim);
   }
@@ -51,9 +51,9 @@ void check(const MaeMethodOptions& o, const VitOptions& model) {
 void visit(FieldVisitor& v, MaeDecoderOptions& o) {
   v.field("embed_dim", o.embed_dim, "width", at_least(1));
   v.field("depth", o.depth, "blocks", between(1, 1000));
-  v.field("num_heads", o.num_heads, "", at_least(1));
+  v.field("num_heads", o.num_heads, "attention heads", at_least(1));
   v.field("mlp_ratio", o.mlp_ratio, "hidden width / width", above(0));
-  v.field("pos_embed", o.pos_embed, "", {"sincos", "learned"});
+  v.field("pos_embed", o.pos_embed, "a fixed table (sincos) or learned");
   v.field("project", o.project, "a linear layer from the encoder's width");
   v.field("norm", o.norm, "LayerNorm before the prediction");
 }
@@ -61,8 +61,8 @@ void visit(FieldVisitor& v, MaeDecoderOptions& o) {
 void visit(FieldVisitor& v, MaeMethodOptions& o) {
   v.field("mask_ratio", o.mask_ratio, "share of patches hidden from the encoder", inside(0, 1));
   v.field("norm_pix_loss", o.norm_pix_loss, "predict pixels normalised patch by patch");
-  v.field("pixel_order", o.pixel_order, "of a predicted patch", {"channel_last", "channel_first"});
-  v.field("init", o.init, "how linear layers start", {"mae", "framework"});
+  v.field("pixel_order", o.pixel_order, "of a predicted patch");
+  v.field("init", o.init, "how linear layers start");
   v.section("decoder", o.decoder);
 }
 
@@ -72,17 +72,15 @@ void visit(FieldVisitor& v, MaeOptions& o) {
 }
 
 void MaeOptions::set_defaults(RunOptions& run) {
-  run.model.pos_embed = "sincos";
-  run.model.pos_resize = "mae";
+  run.model.pos_embed = PosEmbed::sincos;
+  run.model.pos_resize = ResizeConvention::mae;
 }
 
 Mae::Mae(const MaeOptions& options, const RunOptions& run)
     : options_(options.mae),
       model_(resolve(run.model)),
       seed_(run.train.seed),
-      view_(model_view(options.augment, model_)),
-      pixel_order_(options_.pixel_order == "channel_last" ? PixelOrder::channel_last
-                                                          : PixelOrder::channel_first) {
+      view_(model_view(options.augment, model_)) {
   check(options_, model_);
   encoder_ = register_module("encoder", std::make_shared<Vit>(model_));
   add_decoder();
@@ -97,9 +95,10 @@ void Mae::add_decoder() {
   }
   mask_token_ = register_parameter("mask_token", torch::zeros({1, 1, d.embed_dim}));
   const int64_t tokens = model_.num_prefix_tokens() + model_.num_patches();
-  decoder_pos_embed_ = register_parameter("decoder_pos_embed",
-                                          torch::zeros({1, tokens, d.embed_dim}),
-                                          /*requires_grad=*/d.pos_embed == "learned");
+  decoder_pos_embed_ =
+      register_parameter("decoder_pos_embed",
+                         torch::zeros({1, tokens, d.embed_dim}),
+                         /*requires_grad=*/d.pos_embed == DecoderPositions::learned);
   auto blocks = register_module("decoder_blocks", std::make_shared<torch::nn::ModuleListImpl>());
   for (int64_t i = 0; i < d.depth; ++i) {
     decoder_blocks_.push_back(std::make_shared<Block>(BlockOptions{.dim = d.embed_dim,
@@ -124,7 +123,7 @@ void Mae::init_weights() {
     if (part != encoder_) init_linears_xavier(*part);
   }
   mask_token_.normal_(0, 0.02);
-  if (options_.decoder.pos_embed == "learned") {
+  if (options_.decoder.pos_embed == DecoderPositions::learned) {
     trunc_normal_(decoder_pos_embed_, 0.02);
   } else {
     decoder_pos_embed_.narrow(1, model_.num_prefix_tokens(), model_.num_patches())
@@ -133,7 +132,7 @@ void Mae::init_weights() {
                                 model_.grid_width(),
                                 /*cls_row=*/false));
   }
-  if (options_.init == "framework") init_linears_framework(*this);
+  if (options_.init == MaeInit::framework) init_linears_framework(*this);
 }
 
 RandomMask Mae::mask_of(const at::Tensor& noise) const {
@@ -180,7 +179,7 @@ at::Tensor Mae::predict_all(const at::Tensor& latent, const RandomMask& mask) {
 }
 
 at::Tensor Mae::patches(const at::Tensor& images) const {
-  return patchify(images, model_.patch_size, pixel_order_);
+  return patchify(images, model_.patch_size, options_.pixel_order);
 }
 
 at::Tensor Mae::target(const at::Tensor& images) const {
@@ -237,7 +236,7 @@ std::vector<Picture> Mae::previews(const Batch& batch, const NormalizeOptions& n
   const int64_t rows = model_.grid_height(), columns = model_.grid_width();
   return {reconstruction_picture(
       {.images = images,
-       .predicted = unpatchify(predicted, rows, columns, model_.patch_size, pixel_order_),
+       .predicted = unpatchify(predicted, rows, columns, model_.patch_size, options_.pixel_order),
        .hidden = mask.binary().view({-1, 1, rows, columns}),
        .note = options_.norm_pix_loss
                    ? "the model predicts normalised patches. for these pictures each predicted "

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <array>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "pretrain/losses/masked_pixels.h"
@@ -15,12 +15,20 @@ class Block;
 class LayerNorm;
 class Linear;
 
+/// Positions of the decoder: MAE's fixed table, or a parameter.
+enum class DecoderPositions { sincos, learned };
+constexpr auto enum_names(DecoderPositions) { return std::array{"sincos", "learned"}; }
+
+/// How linear layers start: Xavier, or as PyTorch itself does for its layers.
+enum class MaeInit { mae, framework };
+constexpr auto enum_names(MaeInit) { return std::array{"mae", "framework"}; }
+
 /// The narrow transformer that predicts the masked pixels. It takes qkv_bias and norm_eps from
 /// `model`.
 struct MaeDecoderOptions {
   int64_t embed_dim = 512, depth = 8, num_heads = 16;
   double mlp_ratio = 4;
-  std::string pos_embed = "sincos";  ///< sincos (fixed) | learned
+  DecoderPositions pos_embed = DecoderPositions::sincos;
   bool project = true;  ///< decoder_embed; false feeds it the encoder's tokens as they are
   bool norm = true;     ///< decoder_norm before the prediction
 };
@@ -29,8 +37,8 @@ void visit(FieldVisitor& v, MaeDecoderOptions& o);
 struct MaeMethodOptions {
   double mask_ratio = 0.75;
   bool norm_pix_loss = true;
-  std::string pixel_order = "channel_last";  ///< of a predicted patch: channel_last | channel_first
-  std::string init = "mae";                  ///< mae | framework (PyTorch's own for its layers)
+  PixelOrder pixel_order = PixelOrder::channel_last;  ///< of a predicted patch
+  MaeInit init = MaeInit::mae;
   MaeDecoderOptions decoder;
 };
 void visit(FieldVisitor& v, MaeMethodOptions& o);
@@ -61,7 +69,8 @@ class Mae final : public Objective {
   std::vector<ViewSpec> views() const override { return {view_}; }
   StepResult step(const Batch& batch, const StepInfo& info) override;
   std::shared_ptr<Vit> backbone() override { return encoder_; }
-  /// Of what is computed, a third forward: less than the plain method's in recipes.md section 16.
+  /// Of what is computed, a third forward: less than the plain method's in
+  /// docs/official_settings.md, "Compute per image".
   double flops_per_image() const override;
   std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
 
@@ -90,7 +99,6 @@ class Mae final : public Objective {
   VitOptions model_;
   int64_t seed_;
   ViewSpec view_;
-  PixelOrder pixel_order_;
   std::shared_ptr<Vit> encoder_;
   std::shared_ptr<Linear> decoder_embed_, decoder_pred_;
   std::shared_ptr<LayerNorm> decoder_norm_;

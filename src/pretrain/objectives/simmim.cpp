@@ -44,7 +44,7 @@ void visit(FieldVisitor& v, SimMimMethodOptions& o) {
 SimMimOptions::SimMimOptions() {
   augment.height = augment.width = 0;  // as model.image_size
   augment.scale = {0.67, 1.0};
-  augment.interpolation = "bilinear";
+  augment.interpolation = Interpolation::bilinear;
 }
 
 void visit(FieldVisitor& v, SimMimOptions& o) {
@@ -53,17 +53,17 @@ void visit(FieldVisitor& v, SimMimOptions& o) {
 }
 
 void SimMimOptions::set_defaults(RunOptions& run) {
-  run.model.pos_embed = "none";
-  run.model.pos_resize = "mae";
-  run.model.rel_pos_bias = "shared";
-  run.model.qkv_bias = "qv";
+  run.model.pos_embed = PosEmbed::none;
+  run.model.pos_resize = ResizeConvention::mae;
+  run.model.rel_pos_bias = RelPosBias::shared;
+  run.model.qkv_bias = QkvBias::qv;
   run.model.layer_scale = 0.1;
   run.model.drop_path = 0.1;
   run.optimizer.base_lr = 1e-4;
   run.optimizer.base_batch = 512;
   run.optimizer.betas = {0.9, 0.999};
   run.optimizer.clip_grad = 5;
-  run.schedule.kind = "steps";
+  run.schedule.kind = ScheduleKind::steps;
   run.schedule.decay_epochs = {700};
   run.schedule.warmup_epochs = 10;
   run.schedule.warmup_lr = 2e-6;  // officially 5e-7 per 512 images

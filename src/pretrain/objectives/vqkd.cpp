@@ -35,13 +35,13 @@ void visit(FieldVisitor& v, VqkdOptions& o) {
 }
 
 void VqkdOptions::set_defaults(RunOptions& run) {
-  run.model.qkv_bias = "qv";
-  run.model.pos_resize = "mae";
+  run.model.qkv_bias = QkvBias::qv;
+  run.model.pos_resize = ResizeConvention::mae;
   run.optimizer.base_lr = 5e-5;
   run.optimizer.base_batch = 128;
   run.optimizer.betas = {0.9, 0.99};
   run.optimizer.weight_decay = 1e-4;
-  run.schedule.kind = "table";
+  run.schedule.kind = ScheduleKind::table;
   run.schedule.warmup_epochs = 10;
   run.schedule.min_lr = 1e-5;
   run.train.epochs = 100;

@@ -21,7 +21,7 @@ void VqvaeOptions::set_defaults(RunOptions& run) {
   run.optimizer.base_lr = 5e-4;
   run.optimizer.betas = {0.9, 0.99};
   run.optimizer.weight_decay = 1e-4;
-  run.schedule.kind = "table";
+  run.schedule.kind = ScheduleKind::table;
   run.schedule.warmup_epochs = 1;
   run.train.epochs = 100;
 }

@@ -1,13 +1,13 @@
 #include "pretrain/train/metrics_log.h"
 
 #include <cmath>
-#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "error.h"
+#include "files.h"
 
 namespace previt {
 namespace {
@@ -55,12 +55,9 @@ std::vector<MetricsLine> read_lines(const std::string& path, int64_t last_step) 
 
 MetricsLog::MetricsLog(std::string path, int64_t last_step)
     : path_(std::move(path)), lines_(read_lines(path_, last_step)) {
-  const std::string temporary = path_ + ".tmp";
-  std::ofstream file(temporary, std::ios::trunc);
-  for (const auto& line : lines_) file << to_json(line) << '\n';
-  file.close();
-  require(file.good(), "{}: can't be written", temporary);
-  std::filesystem::rename(temporary, path_);
+  std::string text;
+  for (const auto& line : lines_) text += to_json(line) + '\n';
+  write_whole_file(path_, text);
 }
 
 void MetricsLog::write(MetricsLine line) {

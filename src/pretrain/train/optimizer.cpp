@@ -2,9 +2,6 @@
 
 #include <torch/types.h>
 
-#include <functional>
-#include <map>
-
 #include "error.h"
 #include "pretrain/train/adamw.h"
 #include "pretrain/train/momentum.h"
@@ -74,13 +71,15 @@ void Optimizer::load_state(const NamedTensors& state) {
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
                                           std::vector<TrainedParameter> parameters) {
-  using Make = std::function<std::unique_ptr<Optimizer>()>;
-  const std::map<std::string, Make> makers = {
-      {"adamw", [&] { return std::make_unique<AdamW>(options, std::move(parameters)); }},
-      {"lars", [&] { return std::make_unique<Lars>(options, std::move(parameters)); }},
-      {"sgd", [&] { return std::make_unique<Sgd>(options, std::move(parameters)); }},
-  };
-  return makers.at(options.name)();
+  switch (options.name) {
+    case OptimizerKind::adamw:
+      break;
+    case OptimizerKind::lars:
+      return std::make_unique<Lars>(options, std::move(parameters));
+    case OptimizerKind::sgd:
+      return std::make_unique<Sgd>(options, std::move(parameters));
+  }
+  return std::make_unique<AdamW>(options, std::move(parameters));
 }
 
 }  // namespace previt

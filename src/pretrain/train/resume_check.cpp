@@ -1,6 +1,7 @@
 #include "pretrain/train/resume_check.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <vector>
 
 #include "error.h"
@@ -36,6 +37,24 @@ std::vector<std::string> missing_in(const std::vector<std::string>& names,
 }
 
 }  // namespace
+
+bool holds_run(const std::string& run_folder) {
+  std::error_code missing;
+  // A start that failed at once leaves an empty one, which is no run.
+  const auto size = std::filesystem::file_size(run_folder + "/metrics.jsonl", missing);
+  return (!missing && size > 0) || !list_checkpoints(run_folder).empty();
+}
+
+std::optional<Checkpoint> checkpoint_to_resume(const std::string& run_folder) {
+  if (list_checkpoints(run_folder).empty()) {
+    info("{}: no checkpoint to go on from; starting anew", run_folder);
+    return std::nullopt;
+  }
+  std::vector<std::string> warnings;
+  Checkpoint saved = load_latest(run_folder, warnings);
+  for (const auto& warning : warnings) log_warning(warning);
+  return saved;
+}
 
 nlohmann::json settings_json(const Settings& settings) {
   nlohmann::json json = nlohmann::json::object();

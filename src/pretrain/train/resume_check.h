@@ -2,12 +2,21 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "models/weights/checkpoint.h"
 #include "settings.h"
 
 namespace previt {
+
+/// Whether a run was made in the folder.
+bool holds_run(const std::string& run_folder);
+
+/// What a run goes on from; nothing, and a line that says so, where it has no checkpoint. Warns of
+/// each that is passed over. Throws Error where all are damaged.
+std::optional<Checkpoint> checkpoint_to_resume(const std::string& run_folder);
 
 /// Settings as the JSON that a checkpoint keeps.
 nlohmann::json settings_json(const Settings& settings);

@@ -19,19 +19,19 @@ void require_possible(const Objective& objective, const RunOptions& options, con
       need.key,
       need.images,
       plan.smallest_batch(),
-      plan.samples,
-      plan.micro);
+      plan.epoch.samples,
+      plan.epoch.batch);
 }
 
 void warn_of_odd_plan(const RunOptions& options, const RunPlan& plan) {
   const std::string rate = lr_warning(options, plan.info(0));
   if (!rate.empty()) log_warning(rate);
   const TrainOptions& train = options.train;
-  if (train.micro_batch > plan.micro && train.batch > plan.micro) {
+  if (train.micro_batch > plan.epoch.batch && train.batch > plan.epoch.batch) {
     warn("train.micro_batch: {} does not divide train.batch {}; {} is used",
          train.micro_batch,
          train.batch,
-         plan.micro);
+         plan.epoch.batch);
   }
 }
 
@@ -39,16 +39,16 @@ void require_same_images(const TrainOptions& options,
                          const RunPlan& plan,
                          int64_t before,
                          bool held_out) {
-  if (before == plan.samples) return;
-  if (held_out || steps_in_epoch(options, before) != plan.steps_per_epoch) {
+  if (before == plan.epoch.samples) return;
+  if (held_out || epoch_of(options, before).steps() != plan.steps_per_epoch()) {
     fail_usage(
         "--resume: the data has {} images and had {} in the run; give the same ones, or start "
         "another run with --out",
-        plan.samples,
+        plan.epoch.samples,
         before);
   }
   warn("the data has {} images and had {} until the checkpoint; going on with those that are there",
-       plan.samples,
+       plan.epoch.samples,
        before);
 }
 

@@ -13,9 +13,7 @@ namespace {
 
 /// The folder, made if it isn't there.
 std::string made(const std::string& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  require(!error, "{}: can't be made: {}", folder, error.message());
+  make_folder(folder);
   return folder;
 }
 
@@ -38,15 +36,19 @@ std::vector<Report::PngPicture> newest_previews(const std::string& folder) {
 
 }  // namespace
 
-RunOutputs::RunOutputs(std::string folder, const RunHooks& hooks, int64_t first_step)
+RunOutputs::RunOutputs(std::string folder,
+                       const RunRecord& record,
+                       const TrainCallbacks& callbacks,
+                       int64_t first_step)
     : folder_(made(folder)),
-      hooks_(hooks),
+      record_(record),
+      callbacks_(callbacks),
       log_(folder_ + "/log.txt"),
       metrics_(folder_ + "/metrics.jsonl", first_step),
       events_(folder_, first_step) {
   if (first_step > 0) previews_ = newest_previews(previews_folder());
-  if (!hooks.recipe.empty()) write_whole_file(folder_ + "/recipe.yaml", hooks.recipe);
-  if (!hooks.kept_apart.empty()) write_whole_file(folder_ + "/held_out.json", hooks.kept_apart);
+  if (!record.recipe.empty()) write_whole_file(folder_ + "/recipe.yaml", record.recipe);
+  if (!record.kept_apart.empty()) write_whole_file(folder_ + "/held_out.json", record.kept_apart);
 }
 
 void RunOutputs::write(const MetricsLine& line) {
@@ -59,7 +61,7 @@ void RunOutputs::add_previews(const std::vector<Picture>& pictures, double epoch
   previews_.clear();
   nlohmann::ordered_json captions = nlohmann::ordered_json::object();
   for (const auto& picture : pictures) {
-    const std::string png = hooks_.encode_png(picture.pixels);
+    const std::string png = callbacks_.encode_png(picture.pixels);
     const std::string name = fmt::format("epoch_{:06.1f}_{}.png", epochs_done, picture.name);
     const std::string caption =
         fmt::format("{} (after {:.4g} epochs)", picture.caption, epochs_done);
@@ -73,8 +75,8 @@ void RunOutputs::add_previews(const std::vector<Picture>& pictures, double epoch
 void RunOutputs::write_report(const RunSummary& summary) const {
   Report report = make_report(summary, metrics_.lines());
   report.add_pictures("Previews", previews_);
-  if (hooks_.extend_report) hooks_.extend_report(report);
-  add_run_details(report, metrics_.lines(), hooks_.settings, hooks_.command);
+  if (callbacks_.extend_report) callbacks_.extend_report(report);
+  add_run_details(report, metrics_.lines(), record_.settings, record_.command);
   write_whole_file(folder_ + "/report.html", report.html());
 }
 

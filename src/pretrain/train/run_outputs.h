@@ -7,8 +7,9 @@
 #include "pretrain/objective.h"
 #include "pretrain/train/event_file.h"
 #include "pretrain/train/metrics_log.h"
+#include "pretrain/train/run_record.h"
 #include "pretrain/train/run_report.h"
-#include "pretrain/train/trainer.h"
+#include "pretrain/train/train_callbacks.h"
 
 namespace previt {
 
@@ -17,11 +18,14 @@ namespace previt {
 class RunOutputs {
  public:
   /// `first_step`: where the run starts or goes on.
-  RunOutputs(std::string folder, const RunHooks& hooks, int64_t first_step);
+  RunOutputs(std::string folder,
+             const RunRecord& record,
+             const TrainCallbacks& callbacks,
+             int64_t first_step);
 
   void write(const MetricsLine& line);
   /// Pictures after so many epochs, into previews/ and the reports until the next ones, a resumed
-  /// run's too. Needs hooks.encode_png.
+  /// run's too. Needs TrainCallbacks::encode_png.
   void add_previews(const std::vector<Picture>& pictures, double epochs_done);
   void write_report(const RunSummary& summary) const;
 
@@ -29,7 +33,8 @@ class RunOutputs {
   std::string previews_folder() const { return folder_ + "/previews/"; }
 
   std::string folder_;
-  const RunHooks& hooks_;
+  const RunRecord& record_;
+  const TrainCallbacks& callbacks_;
   LogFile log_;
   MetricsLog metrics_;
   EventFile events_;

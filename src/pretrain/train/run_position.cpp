@@ -1,5 +1,6 @@
 #include "pretrain/train/run_position.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "error.h"
@@ -18,6 +19,33 @@ double Speed::images_per_second() const {
 }
 
 double Speed::wait_share() const { return seconds > 0 ? wait / seconds : 0; }
+
+void RunPosition::add(const StepOutcome& step, const Speed& speed) {
+  ++steps_done;
+  interval.add(speed);
+  seconds += speed.seconds;
+  if (step.skipped) {
+    ++skipped_steps;
+    ++skipped_in_a_row;
+    return;
+  }
+  skipped_in_a_row = 0;
+  const auto weight = static_cast<double>(step.images);
+  averages.merge(step.averages);
+  averages.add("loss", step.loss, weight);
+  averages.add("grad_norm", step.gradient_norm, weight);
+}
+
+bool RunPosition::take_if_best(const Scalars& evaluated, const std::string& name) {
+  const bool finite = std::all_of(evaluated.begin(), evaluated.end(), [](const auto& value) {
+    return std::isfinite(value.second);
+  });
+  const auto found = std::find_if(
+      evaluated.begin(), evaluated.end(), [&](const auto& value) { return value.first == name; });
+  if (!finite || found == evaluated.end() || !(found->second > best)) return false;
+  best = found->second;
+  return true;
+}
 
 Scalars RunPosition::interval_values(double lr, int64_t bad_samples) const {
   Scalars values = averages.means();

@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "pretrain/train/averages.h"
+#include "pretrain/train/stepper.h"
 
 namespace previt {
 
@@ -28,6 +30,11 @@ struct RunPosition {
   double best = -std::numeric_limits<double>::infinity();
   int64_t skipped_steps = 0;
   int64_t skipped_in_a_row = 0;  ///< up to now
+
+  void add(const StepOutcome& step, const Speed& speed);
+  /// Whether the metric `name` is larger than ever, which it then counts as. Never where one of the
+  /// values is not finite.
+  bool take_if_best(const Scalars& evaluated, const std::string& name);
 
   /// The values of a metrics line for the time since the last one; `lr` is that of the last step.
   Scalars interval_values(double lr, int64_t bad_samples) const;

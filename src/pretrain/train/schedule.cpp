@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <numbers>
 #include <string>
 
@@ -80,12 +79,12 @@ Schedule deit_schedule(double base, double end, double start, double warmup_epoc
   };
 }
 
-Schedule steps_schedule(double base,
-                        double start,
-                        double warmup_epochs,
-                        int64_t warmup_steps,
-                        std::vector<double> epochs,
-                        double decay) {
+Schedule multi_step_schedule(double base,
+                             double start,
+                             double warmup_epochs,
+                             int64_t warmup_steps,
+                             std::vector<double> epochs,
+                             double decay) {
   return [=, epochs = std::move(epochs)](const StepInfo& info) {
     const auto warmup = static_cast<double>(steps_of(warmup_epochs, warmup_steps, info));
     const auto step = static_cast<double>(info.step);
@@ -112,25 +111,25 @@ double peak_lr(const RunOptions& options) {
 
 Schedule lr_schedule(const RunOptions& options) {
   const double peak = peak_lr(options);
-  const ScheduleOptions s = options.schedule;
-  const std::map<std::string, std::function<Schedule()>> kinds = {
-      {"mae", [=] { return mae_schedule(peak, s.min_lr, s.warmup_epochs); }},
-      {"table",
-       [=] {
-         return table_schedule(peak, s.min_lr, s.warmup_lr, s.warmup_epochs, s.warmup_steps);
-       }},
-      {"timm",
-       [=] { return timm_schedule(peak, s.min_lr, s.warmup_lr, s.warmup_epochs, s.warmup_steps); }},
-      {"deit", [=] { return deit_schedule(peak, s.min_lr, s.warmup_lr, s.warmup_epochs); }},
-      {"steps",
-       [=] {
-         return steps_schedule(
-             peak, s.warmup_lr, s.warmup_epochs, s.warmup_steps, s.decay_epochs, s.decay_rate);
-       }},
-      {"per_epoch", [=] { return per_epoch_schedule(peak, s.warmup_epochs); }},
-      {"constant", [=] { return constant_schedule(peak); }},
-  };
-  return kinds.at(s.kind)();
+  const ScheduleOptions& s = options.schedule;
+  switch (s.kind) {
+    case ScheduleKind::mae:
+      return mae_schedule(peak, s.min_lr, s.warmup_epochs);
+    case ScheduleKind::table:
+      return table_schedule(peak, s.min_lr, s.warmup_lr, s.warmup_epochs, s.warmup_steps);
+    case ScheduleKind::timm:
+      return timm_schedule(peak, s.min_lr, s.warmup_lr, s.warmup_epochs, s.warmup_steps);
+    case ScheduleKind::deit:
+      return deit_schedule(peak, s.min_lr, s.warmup_lr, s.warmup_epochs);
+    case ScheduleKind::steps:
+      return multi_step_schedule(
+          peak, s.warmup_lr, s.warmup_epochs, s.warmup_steps, s.decay_epochs, s.decay_rate);
+    case ScheduleKind::per_epoch:
+      return per_epoch_schedule(peak, s.warmup_epochs);
+    case ScheduleKind::constant:
+      break;
+  }
+  return constant_schedule(peak);
 }
 
 std::string lr_warning(const RunOptions& options, const StepInfo& run) {
@@ -141,7 +140,8 @@ std::string lr_warning(const RunOptions& options, const StepInfo& run) {
     highest = std::max(highest, rate(info));
   }
   const ScheduleOptions& s = options.schedule;
-  const bool by_steps = s.kind == "table" || s.kind == "timm" || s.kind == "steps";
+  const bool by_steps = s.kind == ScheduleKind::table || s.kind == ScheduleKind::timm ||
+                        s.kind == ScheduleKind::steps;
   const char* key =
       by_steps && s.warmup_steps > 0 ? "schedule.warmup_steps" : "schedule.warmup_epochs";
   if (highest == 0 && options.optimizer.base_lr > 0) {
@@ -152,7 +152,7 @@ std::string lr_warning(const RunOptions& options, const StepInfo& run) {
         run.epochs);
   }
   const int64_t warmup = steps_of(s.warmup_epochs, by_steps ? s.warmup_steps : 0, run);
-  if (s.kind == "constant" || warmup <= run.total_steps) return "";
+  if (s.kind == ScheduleKind::constant || warmup <= run.total_steps) return "";
   return fmt::format(
       "{}: the warm-up of {} steps is longer than the run of {}: the rate only rises, "
       "to {:.3g} of {:.3g}",

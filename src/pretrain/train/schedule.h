@@ -40,14 +40,14 @@ Schedule timm_schedule(
 /// would leave a short one at `start`, rises step by step.
 Schedule deit_schedule(double base, double end, double start, double warmup_epochs);
 
-/// Linear from start over the warm-up, then base · decay ^ (how many of `epochs` are past): timm's
-/// MultiStepLRScheduler per update (SimMIM).
-Schedule steps_schedule(double base,
-                        double start,
-                        double warmup_epochs,
-                        int64_t warmup_steps,
-                        std::vector<double> epochs,
-                        double decay);
+/// Linear from start over the warm-up, then base · decay ^ (how many of `epochs` are past), as
+/// PyTorch's MultiStepLR: timm's MultiStepLRScheduler per update (SimMIM).
+Schedule multi_step_schedule(double base,
+                             double start,
+                             double warmup_epochs,
+                             int64_t warmup_steps,
+                             std::vector<double> epochs,
+                             double decay);
 
 /// Per whole epoch e: base · min((e + 1) / warmup, ½ (1 + cos(π e / epochs))) (IcarusWizard/MAE).
 Schedule per_epoch_schedule(double base, double warmup_epochs);

@@ -23,15 +23,15 @@ ParamRules rules_of(const Objective& objective, const OptimizerOptions& options)
 
 }  // namespace
 
-void seed_torch(int64_t seed, std::initializer_list<uint64_t> place) {
-  torch::manual_seed(mix_seed(static_cast<uint64_t>(seed), place));
+void seed_torch(int64_t seed, Stream stream, std::initializer_list<uint64_t> indices) {
+  torch::manual_seed(stream_key(static_cast<uint64_t>(seed), stream, indices));
 }
 
 Stepper::Stepper(Objective& objective, const RunOptions& options)
     : objective_(objective),
       options_(options),
       device_(device_of(objective)),
-      compute_type_(options.train.precision == "bf16" ? at::kBFloat16 : at::kFloat),
+      compute_type_(scalar_type(options.train.precision)),
       optimizer_(
           make_optimizer(options.optimizer,
                          trained_parameters(objective, rules_of(objective, options.optimizer)))),
@@ -83,6 +83,7 @@ at::Tensor Stepper::accumulate(StepInfo& info,
     const Batch batch = on_device(next());
     const int64_t count = batch.views.front().size(0);
     seed_torch(options_.train.seed,
+               Stream::step,
                {static_cast<uint64_t>(info.step), static_cast<uint64_t>(info.micro_step)});
     const StepResult result = objective_.step(batch, info);
     const double weight = result.weight > 0 ? result.weight : static_cast<double>(count);
@@ -109,7 +110,7 @@ at::Tensor Stepper::rescaled(const at::Tensor& loss, double factor) const {
 void Stepper::clip_and_update(const StepInfo& info, Gradients& gradients, StepOutcome& outcome) {
   const OptimizerOptions& options = options_.optimizer;
   if (options.clip_grad > 0) {
-    if (options.clip_mode == "per_parameter") {
+    if (options.clip_mode == ClipMode::per_parameter) {
       gradients.clip_per_parameter(options.clip_grad);
     } else {
       gradients.clip_global(outcome.gradient_norm, options.clip_grad);

@@ -9,6 +9,7 @@
 #include "pretrain/train/ema.h"
 #include "pretrain/train/optimizer.h"
 #include "pretrain/train/schedule.h"
+#include "random.h"
 
 namespace previt {
 
@@ -66,7 +67,7 @@ class Stepper {
   Schedule lr_, weight_decay_;
 };
 
-/// Seeds torch's generators for what happens at this place of a run.
-void seed_torch(int64_t seed, std::initializer_list<uint64_t> place);
+/// Seeds torch's generators for a stream of a run.
+void seed_torch(int64_t seed, Stream stream, std::initializer_list<uint64_t> indices);
 
 }  // namespace previt

@@ -19,7 +19,7 @@ TEST_CASE("attention maps are the class token's row, registers left out") {
   torch::manual_seed(5);
   VitOptions options = test::small_vit();
   options.register_tokens = 2;
-  options.pos_resize = "dinov2_reg";
+  options.pos_resize = ResizeConvention::dinov2_reg;
   Vit vit(options);
   vit.eval();
   const at::Tensor images = torch::randn({2, 3, 24, 40});  // another size and shape

@@ -11,7 +11,7 @@ TEST_CASE("features of a source come once for each sample, whatever the batches"
   Vit& vit = *objective.vit;
   const auto read = [&](int64_t batch) {
     test::MemorySource source(10, batch);
-    Features features = extract_features(vit, source, {.tokens = "cls+mean"}, {});
+    Features features = extract_features(vit, source, {.tokens = FeatureTokens::cls_mean}, {});
     const at::Tensor order = features.indices.argsort();
     return features.values.index_select(0, order);
   };
@@ -30,12 +30,13 @@ TEST_CASE("each kind of feature is what its name says") {
   const torch::NoGradGuard no_grad;
   const at::Tensor images = torch::randn({2, 3, 8, 8});
   const at::Tensor tokens = vit.forward_features(images);
-  const auto of = [&](const char* which) { return features_of(vit, images, {.tokens = which}); };
-  CHECK(torch::allclose(of("cls"), tokens.select(1, 0), 0, 1e-6));
-  CHECK(torch::allclose(of("pooled"), of("cls"), 0, 1e-6));
-  CHECK(torch::allclose(of("mean"), tokens.slice(1, 1).mean(1), 0, 1e-6));
-  CHECK(torch::allclose(of("cls+mean").slice(1, 1, 24, 2), of("mean"), 0, 1e-6));
-  CHECK(of("patches").sizes().vec() == std::vector<int64_t>{2, 4, 12});
-  CHECK_THROWS_WITH(features_of(vit, images, {.tokens = "cls", .blocks = 2}),
+  const auto of = [&](FeatureTokens which) { return features_of(vit, images, {.tokens = which}); };
+  CHECK(torch::allclose(of(FeatureTokens::cls), tokens.select(1, 0), 0, 1e-6));
+  CHECK(torch::allclose(of(FeatureTokens::pooled), of(FeatureTokens::cls), 0, 1e-6));
+  CHECK(torch::allclose(of(FeatureTokens::mean), tokens.slice(1, 1).mean(1), 0, 1e-6));
+  CHECK(torch::allclose(
+      of(FeatureTokens::cls_mean).slice(1, 1, 24, 2), of(FeatureTokens::mean), 0, 1e-6));
+  CHECK(of(FeatureTokens::patches).sizes().vec() == std::vector<int64_t>{2, 4, 12});
+  CHECK_THROWS_WITH(features_of(vit, images, {.tokens = FeatureTokens::cls, .blocks = 2}),
                     "features of 2 blocks: the model has 1");
 }

@@ -34,15 +34,15 @@ LabelledFeatures two_blocks(int64_t images, uint64_t seed) {
 
 TEST_CASE("each protocol has its official settings") {
   const LinearProbeOptions small = read("", model_of(384, 12));
-  CHECK(small.features.tokens == "cls");
+  CHECK(small.features.tokens == FeatureTokens::cls);
   CHECK(small.features.blocks == 4);
   CHECK(small.lrs.front() == 0.001);
-  CHECK(small.optimizer == "sgd");
-  CHECK(read("", model_of(768, 12)).features.tokens == "cls+mean");
+  CHECK(small.optimizer == OptimizerKind::sgd);
+  CHECK(read("", model_of(768, 12)).features.tokens == FeatureTokens::cls_mean);
   CHECK(read("", model_of(24, 2)).features.blocks == 2);
   const LinearProbeOptions mae = read("protocol: mae", model_of(768, 12));
   CHECK(mae.batch_norm);
-  CHECK(mae.optimizer == "lars");
+  CHECK(mae.optimizer == OptimizerKind::lars);
   CHECK(mae.epochs == 90);
   CHECK(mae.batch_for(1281167) == 16384);
   const LinearProbeOptions beit = read("{protocol: beit, epochs: 3}", model_of(768, 12));
@@ -69,12 +69,12 @@ TEST_CASE("settings of a linear probe that can't be are refused") {
 }
 
 TEST_CASE("several rates and blocks are trained at once and the telling one stands out") {
-  const std::string optimizer = GENERATE("sgd", "lars", "adamw");
+  const auto optimizer = GENERATE(OptimizerKind::sgd, OptimizerKind::lars, OptimizerKind::adamw);
   LinearProbeOptions options = read("{protocol: beit, epochs: 20, batch: 32}", model_of(3, 2));
   options.lrs = {1e-9, 0.5};
   options.optimizer = optimizer;
-  if (optimizer == "lars") options.lrs[1] = 64;  // steps are relative to the weight
-  if (optimizer == "adamw") options.lrs[1] = 0.2;
+  if (optimizer == OptimizerKind::lars) options.lrs[1] = 64;  // steps are relative to the weight
+  if (optimizer == OptimizerKind::adamw) options.lrs[1] = 0.2;
   LinearProbe probe(options, 12, 4);
   REQUIRE(probe.candidates().size() == 4);
   const LabelledFeatures train = two_blocks(320, 1), test = two_blocks(80, 2);

@@ -115,8 +115,9 @@ const bool added[] = {
                fs::create_directories(run + "/previews");
                put(run + "/previews/epoch_1.png", "a picture");
                put(run + "/previews/newest.json", text);
-               const RunHooks hooks;
-               RunOutputs(run, hooks, 1).write_report({});
+               const RunRecord record;
+               const TrainCallbacks callbacks;
+               RunOutputs(run, record, callbacks, 1).write_report({});
              },
          .inputs = 300,
          .refused = 0}),

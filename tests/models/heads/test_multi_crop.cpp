@@ -11,7 +11,7 @@ TEST_CASE("crops of one size go through the network together") {
   options.num_heads = 2;
   options.image_size = {16};
   options.patch_size = 4;
-  options.pos_resize = "dino";
+  options.pos_resize = ResizeConvention::dino;
   torch::manual_seed(5);
   Vit vit(resolve(options));
   const torch::NoGradGuard no_grad;

@@ -24,9 +24,9 @@ BlockOptions small() { return {.dim = 12, .heads = 3, .layer_scale = 0.1}; }
 
 TEST_CASE("a block run for some tokens gives their rows, with the same gradients") {
   BlockOptions options = small();
-  options.qkv_bias = GENERATE("full", "qv", "none");
+  options.qkv_bias = GENERATE(QkvBias::full, QkvBias::qv, QkvBias::none);
   options.attention_dim = GENERATE(0, 30, 6);  // of heads as wide as the block, wider, narrower
-  options.mlp = GENERATE("gelu", "swiglu");
+  options.mlp = GENERATE(MlpKind::gelu, MlpKind::swiglu);
   const auto block = random_block(options);
   const at::Tensor bias = GENERATE(true, false) ? torch::randn({3, 9, 9}) : at::Tensor();
   const auto [first, end] = GENERATE(std::pair{4, 9}, std::pair{0, 1}, std::pair{2, 5});
@@ -111,16 +111,16 @@ TEST_CASE("a block skips the images that drop path drops, with the same result a
 }
 
 TEST_CASE("drop path rates over the depth") {
-  CHECK(drop_path_rates(0.3, "uniform", 3) == std::vector<double>{0.3, 0.3, 0.3});
-  const auto linear = drop_path_rates(0.3, "linear", 4);
+  CHECK(drop_path_rates(0.3, DropPathMode::uniform, 3) == std::vector<double>{0.3, 0.3, 0.3});
+  const auto linear = drop_path_rates(0.3, DropPathMode::linear, 4);
   CHECK(linear.front() == 0);
   CHECK(linear[1] == Approx(0.1));
   CHECK(linear.back() == Approx(0.3));
-  CHECK(drop_path_rates(0.3, "linear", 1) == std::vector<double>{0});
+  CHECK(drop_path_rates(0.3, DropPathMode::linear, 1) == std::vector<double>{0});
 }
 
 TEST_CASE("hidden widths of DINOv2's SwiGLU") {
-  CHECK(mlp_hidden_width("gelu", 768, 4) == 3072);
-  CHECK(mlp_hidden_width("swiglu", 1024, 4) == 2736);
-  CHECK(mlp_hidden_width("swiglu", 1536, 4) == 4096);
+  CHECK(mlp_hidden_width(MlpKind::gelu, 768, 4) == 3072);
+  CHECK(mlp_hidden_width(MlpKind::swiglu, 1024, 4) == 2736);
+  CHECK(mlp_hidden_width(MlpKind::swiglu, 1536, 4) == 4096);
 }

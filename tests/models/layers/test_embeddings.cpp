@@ -38,12 +38,15 @@ TEST_CASE("sin-cos positions of a rectangle: column first, row second") {
 
 TEST_CASE("resizing positions keeps prefix rows and constants") {
   const at::Tensor table = torch::full({1, 2 + 12, 3}, 0.5);
-  for (const auto* convention : {"timm", "mae", "dino", "dinov2_reg"}) {
+  for (const auto convention : {ResizeConvention::timm,
+                                ResizeConvention::mae,
+                                ResizeConvention::dino,
+                                ResizeConvention::dinov2_reg}) {
     const at::Tensor resized = resize_pos_embed(table, 3, 4, 5, 2, pos_resize(convention));
     CHECK(resized.sizes() == torch::IntArrayRef({1, 2 + 10, 3}));
     CHECK(torch::allclose(resized, torch::full_like(resized, 0.5)));
   }
-  CHECK(resize_pos_embed(table, 3, 4, 3, 4, pos_resize("mae")).is_same(table));
+  CHECK(resize_pos_embed(table, 3, 4, 3, 4, pos_resize(ResizeConvention::mae)).is_same(table));
 }
 
 TEST_CASE("the spline passes through its points and is exact for cubics") {

@@ -52,7 +52,7 @@ TEST_CASE("timm's initialisation") {
 TEST_CASE("MAE's initialisation") {
   torch::manual_seed(6);
   VitOptions options = wide();
-  options.pos_embed = "sincos";
+  options.pos_embed = PosEmbed::sincos;
   Vit vit(options);
   const at::Tensor positions = vit.pos_embed.clone();
   vit.init_weights_mae();

@@ -83,28 +83,28 @@ TEST_CASE("the architecture is inferred from shapes") {
     o.register_tokens = 4;
     o.pos_embed_cls = false;
     o.layer_scale = 0.1;
-    o.mlp = "swiglu";
+    o.mlp = MlpKind::swiglu;
     o.image_size = {64};
     o.in_channels = 1;
   }
   SECTION("relative positions, BEiT's biases, mean pooling") {
-    o.rel_pos_bias = GENERATE(as<std::string>(), "shared", "per_block", "both");
-    o.pos_embed = "none";
-    o.qkv_bias = "qv";
-    o.pool = "avg";
+    o.rel_pos_bias = GENERATE(RelPosBias::shared, RelPosBias::per_block, RelPosBias::both);
+    o.pos_embed = PosEmbed::none;
+    o.qkv_bias = QkvBias::qv;
+    o.pool = Pooling::avg;
     o.num_classes = 7;
     o.num_heads = 6;
   }
   SECTION("heads of another width than the model") {
-    o.rel_pos_bias = "shared";
+    o.rel_pos_bias = RelPosBias::shared;
     o.num_heads = 5;
     o.attention_dim = 5 * 8;
   }
   SECTION("no class token") {
     o.cls_token = false;
-    o.pool = "avg";
+    o.pool = Pooling::avg;
     o.pos_embed_cls = false;
-    o.qkv_bias = "none";
+    o.qkv_bias = QkvBias::none;
   }
   const TempFolder folder;
   const std::string path = folder.path() + "/weights.safetensors";
@@ -134,22 +134,22 @@ TEST_CASE("configurations beside the weights are honoured") {
   const LoadedModel vit = load_model(kFixtures + "hf_vit_a");
   CHECK(vit.options.num_heads == 3);
   CHECK(vit.options.norm_eps == 1e-12);
-  CHECK(vit.options.pos_resize == "mae");
+  CHECK(vit.options.pos_resize == ResizeConvention::mae);
   const LoadedModel mae = load_model(kFixtures + "hf_vitmae_a");
-  CHECK(mae.options.pos_embed == "sincos");
+  CHECK(mae.options.pos_embed == PosEmbed::sincos);
   CHECK(mae.config.at("decoder_num_attention_heads") == 4);
   CHECK(mae.extra.contains("decoder_blocks.1.mlp.fc2.bias"));
   const LoadedModel beit = load_model(kFixtures + "hf_beit_a");
-  CHECK(beit.options.rel_pos_bias == "shared");
-  CHECK(beit.options.qkv_bias == "qv");
+  CHECK(beit.options.rel_pos_bias == RelPosBias::shared);
+  CHECK(beit.options.qkv_bias == QkvBias::qv);
   CHECK(beit.options.layer_scale == 0.1);
   const LoadedModel timm = load_model(kFixtures + "timm_hub_a");
   CHECK(timm.normalize.mean == std::vector<double>{0.5, 0.5, 0.5});
   CHECK(timm.crop_pct == 0.9);
-  CHECK(timm.options.pos_resize == "timm");
+  CHECK(timm.options.pos_resize == ResizeConvention::timm);
   const LoadedModel dino = load_model(kFixtures + "dino_checkpoint_a.pth");
   CHECK(dino.options.num_heads == 3);  // from args.arch
-  CHECK(dino.options.pos_resize == "dino");
+  CHECK(dino.options.pos_resize == ResizeConvention::dino);
 }
 
 TEST_CASE("what is no model is one line that says what would be") {

@@ -63,7 +63,7 @@ TEST_CASE("position tables are fitted to the grid of the options") {
 
 TEST_CASE("relative tables are fitted, cls rows kept") {
   VitOptions o = tiny({24});
-  o.rel_pos_bias = "per_block";
+  o.rel_pos_bias = RelPosBias::per_block;
   const at::Tensor table = torch::randn({7 * 7 + 3, 2});
   const std::string name = "rel_pos_bias.relative_position_bias_table";
   const auto fitted = fit_positions({{name, table}}, o);

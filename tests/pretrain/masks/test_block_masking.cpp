@@ -85,7 +85,7 @@ TEST_CASE("share masks: half of the pictures, by a tenth to a half") {
 
 TEST_CASE("share masks: random ones hide the whole patches of their share") {
   Random random(5);
-  const ShareMaskOptions options{.shape = "random", .ratio = {0.3}, .spread = {0}};
+  const ShareMaskOptions options{.shape = MaskShape::random, .ratio = {0.3}, .spread = {0}};
   CHECK(share_mask(14, 14, options, random).sum().item<int64_t>() == 58);  // of 58.8
 }
 

@@ -23,9 +23,9 @@ RunOptions small_run() {
   run.model.patch_size = kPatch;
   run.model.drop_path = 0;
   run.optimizer.base_lr = 1e-3;
-  run.schedule.kind = "constant";
+  run.schedule.kind = ScheduleKind::constant;
   run.train.batch = kBatch;
-  run.train.precision = "fp32";
+  run.train.precision = Precision::fp32;
   return run;
 }
 
@@ -84,7 +84,7 @@ double largest_difference(const NamedTensors& a, const NamedTensors& b) {
 NamedTensors after_three_steps(int64_t micro) {
   RunOptions run = small_run();
   run.train.micro_batch = micro;
-  run.optimizer.name = "sgd";
+  run.optimizer.name = OptimizerKind::sgd;
   run.optimizer.base_lr = 0.05;
   const auto beit = build(small_beit(2), run);
   Stepper stepper(*beit, run);
@@ -161,7 +161,7 @@ TEST_CASE("beit: the tokenizer sees the same crop at its own size, or the model'
   REQUIRE(views.size() == 2);
   CHECK(views[1].same_crop_as == views[0].name);
   CHECK(views[1].height == 2 * kGrid);
-  CHECK(views[1].interpolation == "lanczos");
+  CHECK(views[1].interpolation == Interpolation::lanczos);
   CHECK(views[1].jitter == views[0].jitter);
 
   RunOptions run = small_run();

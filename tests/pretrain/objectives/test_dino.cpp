@@ -10,7 +10,7 @@ using namespace previt::test;
 namespace {
 
 // Losses of eight steps on one batch while teacher and center, and so the targets, stay.
-std::vector<double> losses(const std::string& precision, double rate) {
+std::vector<double> losses(Precision precision, double rate) {
   RunOptions run = small_crop_run();
   run.train.precision = precision;
   run.optimizer.base_lr = rate;
@@ -71,7 +71,7 @@ TEST_CASE("dino: crops are the official ones and fit the model") {
 TEST_CASE("dino: what needs the whole batch refuses to accumulate") {
   RunOptions run = small_crop_run();
   DinoOptions options = small_dino();
-  options.dino.centering = "sinkhorn_knopp";
+  options.dino.centering = Centering::sinkhorn_knopp;
   options.dino.koleo_weight = 0.1;
   const auto dino = build(options, run);
   Stepper stepper(*dino, run);
@@ -79,16 +79,16 @@ TEST_CASE("dino: what needs the whole batch refuses to accumulate") {
   CHECK(dino->named_buffers()["center"].abs().max().item<double>() == 0);
   run.train.micro_batch = 2;
   CHECK_THROWS_WITH(Dino(options, run), ContainsSubstring("dino.centering: sinkhorn_knopp"));
-  options.dino.centering = "center";
+  options.dino.centering = Centering::center;
   CHECK_THROWS_WITH(Dino(options, run), ContainsSubstring("dino.koleo_weight"));
 }
 
 TEST_CASE("dino: fixed targets are learnt, in bfloat16 as in float32") {
-  const auto learnt = losses("fp32", 0.05), in_bf16 = losses("bf16", 0.05);
+  const auto learnt = losses(Precision::fp32, 0.05), in_bf16 = losses(Precision::bf16, 0.05);
   const double gain = learnt.front() - learnt.back();
   CHECK(gain > 0.2 * learnt.front());
   CHECK(in_bf16.front() - in_bf16.back() == Approx(gain).epsilon(0.1));
   CHECK(in_bf16 != learnt);
-  const auto still = losses("fp32", 0);  // nothing but the student moves the loss
+  const auto still = losses(Precision::fp32, 0);  // nothing but the student moves the loss
   CHECK(still == std::vector<double>(8, learnt.front()));
 }

@@ -78,9 +78,9 @@ TEST_CASE("computing only what the loss uses gives the plain loss and its gradie
   for (const bool norm_pix : {false, true}) {
     auto options = small_options();
     options.mae.norm_pix_loss = norm_pix;
-    options.mae.decoder.pos_embed = norm_pix ? "sincos" : "learned";
+    options.mae.decoder.pos_embed = norm_pix ? DecoderPositions::sincos : DecoderPositions::learned;
     auto run = small_run();
-    run.model.pos_embed = options.mae.decoder.pos_embed;
+    run.model.pos_embed = norm_pix ? PosEmbed::sincos : PosEmbed::learned;
     const auto mae = build(options, run);
     const at::Tensor images = some_images();
     const RandomMask mask = some_mask(*mae);
@@ -200,7 +200,7 @@ TEST_CASE("the arithmetic of ViT-B is a little less than the plain method's") {
   run.model.num_heads = 3;
   run.model.depth = 12;
   MaeOptions options;
-  const double all = 34.0e9;  // ViT-Ti with the 512-wide decoder: recipes.md section 16
+  const double all = 34.0e9;  // ViT-Ti with the 512-wide decoder: docs/official_settings.md
   const double skipped = 6 * 50.0 * (10 * 512 * 512 + 2 * 197 * 512) + 6 * 50.0 * 512 * 768;
   CHECK(Mae(options, run).flops_per_image() == Approx(all - skipped).epsilon(0.01));
 }
@@ -222,18 +222,18 @@ TEST_CASE("weights start as the paper's") {
 
 TEST_CASE("the published CIFAR-10 variant can be described") {
   auto run = small_run();
-  run.model.pos_embed = "learned";
+  run.model.pos_embed = PosEmbed::learned;
   run.model.pos_embed_cls = false;
-  run.model.qkv_bias = "none";
+  run.model.qkv_bias = QkvBias::none;
   run.model.norm_eps = 1e-5;
   auto options = small_options();
   options.mae.norm_pix_loss = false;
-  options.mae.pixel_order = "channel_first";
-  options.mae.init = "framework";
+  options.mae.pixel_order = PixelOrder::channel_first;
+  options.mae.init = MaeInit::framework;
   options.mae.decoder = {.embed_dim = 24,
                          .depth = 1,
                          .num_heads = 2,
-                         .pos_embed = "learned",
+                         .pos_embed = DecoderPositions::learned,
                          .project = false,
                          .norm = false};
   const auto mae = build(options, run);
@@ -268,7 +268,7 @@ TEST_CASE("options that can't work are refused") {
   options.augment.height = 224;
   CHECK_THAT(error_of(options), ContainsSubstring("augment.height"));
   auto run = small_run();
-  run.model.rel_pos_bias = "shared";
+  run.model.rel_pos_bias = RelPosBias::shared;
   CHECK_THAT(error_of(small_options(), run), ContainsSubstring("model.rel_pos_bias"));
 }
 

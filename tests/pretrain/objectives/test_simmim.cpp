@@ -16,12 +16,12 @@ RunOptions small_run() {
   run.model.image_size = {16, 24};
   run.model.patch_size = 4;
   run.model.drop_path = 0;
-  run.optimizer.name = "sgd";
+  run.optimizer.name = OptimizerKind::sgd;
   run.optimizer.base_lr = 0.05;
   run.optimizer.base_batch = 0;
-  run.schedule.kind = "constant";
+  run.schedule.kind = ScheduleKind::constant;
   run.train.batch = 6;
-  run.train.precision = "fp32";
+  run.train.precision = Precision::fp32;
   return run;
 }
 
@@ -95,7 +95,7 @@ TEST_CASE("simmim: accumulation equals the large batch") {
 
 TEST_CASE("simmim: tokens and positions are not decayed, the mask token is") {
   RunOptions run = small_run();
-  run.model.pos_embed = "learned";
+  run.model.pos_embed = PosEmbed::learned;
   const auto simmim = build(run);
   const auto rules = simmim->param_rules();
   for (const auto& parameter : simmim->named_parameters()) {

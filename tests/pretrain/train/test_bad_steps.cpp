@@ -176,12 +176,12 @@ TEST_CASE("the best takes no score that is not finite") {
   const TempFolder folder;
   TinyObjective objective;
   MemorySource source(24, 8);
-  RunHooks hooks;
-  hooks.best_metric = "top1";
-  hooks.evaluate = [&](int64_t epoch) -> std::map<std::string, double> {
+  TrainCallbacks callbacks;
+  callbacks.best_metric = "top1";
+  callbacks.evaluate = [&](int64_t epoch) -> std::map<std::string, double> {
     return {{"top1", epoch == 3 ? kNan : 0.1 * static_cast<double>(epoch)},
             {"val_loss", epoch == 2 ? kNan : 1.0}};
   };
-  REQUIRE(train(objective, source, options(), folder.path(), false, hooks) == 0);
+  REQUIRE(train(objective, source, options(), folder.path(), false, {}, callbacks) == 0);
   CHECK(newest_checkpoint(folder.path() + "/best").meta.at("step") == 3);
 }

@@ -53,7 +53,7 @@ TEST_CASE("AdamW's first steps by hand") {
 TEST_CASE("SGD's momentum starts at the first gradient, and decay goes into it") {
   auto p = parameter("w", {1.0F});
   OptimizerOptions options;
-  options.name = "sgd";
+  options.name = OptimizerKind::sgd;
   options.momentum = 0.5;
   const auto optimizer = make_optimizer(options, {p});
   set_gradient(p, {2.0F});
@@ -65,7 +65,7 @@ TEST_CASE("SGD's momentum starts at the first gradient, and decay goes into it")
 
 TEST_CASE("a step is seen by whoever keeps copies of the weights") {
   OptimizerOptions options;
-  options.name = GENERATE(as<std::string>{}, "adamw", "sgd", "lars");
+  options.name = GENERATE(OptimizerKind::adamw, OptimizerKind::sgd, OptimizerKind::lars);
   auto p = parameter("w", {1.0F});
   const auto optimizer = make_optimizer(options, {p});
   set_gradient(p, {2.0F});
@@ -75,9 +75,8 @@ TEST_CASE("a step is seen by whoever keeps copies of the weights") {
 }
 
 TEST_CASE("an optimizer goes on from its saved state") {
-  const std::string name = GENERATE(as<std::string>{}, "adamw", "sgd", "lars");
   OptimizerOptions options;
-  options.name = name;
+  options.name = GENERATE(OptimizerKind::adamw, OptimizerKind::sgd, OptimizerKind::lars);
   auto a = TrainedParameter{"w", torch::ones({2, 3}).requires_grad_(), {}};
   const auto first = make_optimizer(options, {a});
   a.tensor.mutable_grad() = torch::arange(6.0).view({2, 3});

@@ -28,15 +28,15 @@ int run(const std::string& folder, bool resume, int64_t epochs, double preview_e
   options.train.epochs = epochs;
   options.output.preview_epochs = preview_epochs;
   options.output.checkpoint_epochs = 1;
-  RunHooks hooks;
-  hooks.encode_png = [](const at::Tensor&) { return std::string("png of the scene"); };
+  TrainCallbacks callbacks;
+  callbacks.encode_png = [](const at::Tensor&) { return std::string("png of the scene"); };
   // Fails after the first report of the resumed part.
   if (epochs > 2)
-    hooks.evaluate = [](int64_t epoch) -> std::map<std::string, double> {
+    callbacks.evaluate = [](int64_t epoch) -> std::map<std::string, double> {
       require(epoch < 4, "stopped");
       return {};
     };
-  return train(objective, source, options, folder, resume, hooks);
+  return train(objective, source, options, folder, resume, {}, callbacks);
 }
 
 std::string report(const std::string& folder) { return read_whole_file(folder + "/report.html"); }

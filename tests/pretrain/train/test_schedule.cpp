@@ -32,12 +32,12 @@ TEST_CASE("every kind of schedule has its shape") {
   options.schedule.warmup_epochs = 10;
   options.schedule.min_lr = 0.1;
 
-  options.schedule.kind = "mae";
+  options.schedule.kind = ScheduleKind::mae;
   CHECK(lr_schedule(options)(at_step(0)) == 0);
   CHECK(lr_schedule(options)(at_step(50)) == Approx(0.5));
   CHECK(lr_schedule(options)(at_step(550)) == Approx(0.55));
 
-  options.schedule.kind = "table";
+  options.schedule.kind = ScheduleKind::table;
   CHECK(lr_schedule(options)(at_step(99)) == 1);
   CHECK(lr_schedule(options)(at_step(100)) == 1);
   options.schedule.warmup_steps = 5;
@@ -45,12 +45,12 @@ TEST_CASE("every kind of schedule has its shape") {
   options.schedule.warmup_steps = 0;
 
   // In whole epochs, and the cosine begins at the start: e = 55.
-  options.schedule.kind = "per_epoch";
+  options.schedule.kind = ScheduleKind::per_epoch;
   CHECK(lr_schedule(options)(at_step(9)) == Approx(0.1));
   CHECK(lr_schedule(options)(at_step(559)) == Approx(0.5 * (1 + std::cos(M_PI * 0.55))));
 
   // Stepped after the epoch: two epochs at warmup_lr, and the peak's cosine one epoch late.
-  options.schedule.kind = "deit";
+  options.schedule.kind = ScheduleKind::deit;
   options.schedule.warmup_lr = 0.05;
   CHECK(lr_schedule(options)(at_step(0)) == 0.05);
   CHECK(lr_schedule(options)(at_step(19)) == 0.05);
@@ -60,14 +60,14 @@ TEST_CASE("every kind of schedule has its shape") {
         Approx(0.1 + 0.9 * 0.5 * (1 + std::cos(M_PI * 0.55))));
 
   // One cycle: past its end it doesn't rise again.
-  for (const char* kind : {"timm", "deit"}) {
+  for (const auto kind : {ScheduleKind::timm, ScheduleKind::deit}) {
     options.schedule.kind = kind;
     CHECK(lr_schedule(options)(at_step(990)) > 0.1);
     CHECK(lr_schedule(options)(at_step(1010)) == 0.1);
     CHECK(lr_schedule(options)(at_step(1700)) == 0.1);
   }
 
-  options.schedule.kind = "steps";
+  options.schedule.kind = ScheduleKind::steps;
   options.schedule.decay_epochs = {40, 70};
   options.schedule.warmup_lr = 0.2;
   CHECK(lr_schedule(options)(at_step(50)) == Approx(0.6));
@@ -75,7 +75,7 @@ TEST_CASE("every kind of schedule has its shape") {
   CHECK(lr_schedule(options)(at_step(400)) == Approx(0.1));
   CHECK(lr_schedule(options)(at_step(999)) == Approx(0.01));
 
-  options.schedule.kind = "constant";
+  options.schedule.kind = ScheduleKind::constant;
   CHECK(lr_schedule(options)(at_step(999)) == 1);
 }
 
@@ -84,8 +84,13 @@ TEST_CASE("a warm-up longer than the run still gives a rate, and is told") {
   options.optimizer.base_batch = 0;
   options.optimizer.base_lr = 1;
   StepInfo run{.total_steps = 20, .steps_per_epoch = 10, .epochs = 2};
-  for (const std::string kind : {"mae", "table", "timm", "deit", "steps", "per_epoch"}) {
-    INFO(kind);
+  for (const auto kind : {ScheduleKind::mae,
+                          ScheduleKind::table,
+                          ScheduleKind::timm,
+                          ScheduleKind::deit,
+                          ScheduleKind::steps,
+                          ScheduleKind::per_epoch}) {
+    INFO(name_of(kind));
     options.schedule = {.kind = kind, .warmup_epochs = 5};
     StepInfo last = run;
     last.step = 19;
@@ -94,17 +99,18 @@ TEST_CASE("a warm-up longer than the run still gives a rate, and is told") {
                ContainsSubstring("schedule.warmup_epochs: ") && ContainsSubstring("of 50 steps") &&
                    ContainsSubstring("the run of 20"));
     options.schedule.warmup_epochs = 2;
-    if (kind != "deit") CHECK(lr_warning(options, run).empty());
+    if (kind != ScheduleKind::deit) CHECK(lr_warning(options, run).empty());
   }
-  options.schedule = {.kind = "table", .warmup_epochs = 0, .warmup_steps = 30};
+  options.schedule = {.kind = ScheduleKind::table, .warmup_epochs = 0, .warmup_steps = 30};
   CHECK_THAT(lr_warning(options, run), ContainsSubstring("schedule.warmup_steps: "));
-  options.schedule = {.kind = "constant", .warmup_epochs = 40};
+  options.schedule = {.kind = ScheduleKind::constant, .warmup_epochs = 40};
   CHECK(lr_warning(options, run).empty());
 }
 
 TEST_CASE("a rate that is 0 in the whole run is refused, unless it is asked for") {
   RunOptions options;
-  options.schedule = {.kind = "deit", .warmup_epochs = 1};  // the first two epochs are at warmup_lr
+  options.schedule = {.kind = ScheduleKind::deit,
+                      .warmup_epochs = 1};  // the first two epochs are at warmup_lr
   const StepInfo run{.total_steps = 20, .steps_per_epoch = 10, .epochs = 2};
   CHECK_THROWS_AS(lr_warning(options, run), UsageError);
   CHECK_THROWS_WITH(lr_warning(options, run), ContainsSubstring("the rate is 0 in all 2 epochs"));

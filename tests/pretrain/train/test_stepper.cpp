@@ -19,7 +19,7 @@ StepInfo first_step() {
 std::vector<at::Tensor> after_three_steps(int64_t micro, int64_t images = 8) {
   RunOptions options = tiny_options();
   options.train.micro_batch = micro;
-  options.optimizer.name = "sgd";  // Adam would hide a wrong scale of the gradient
+  options.optimizer.name = OptimizerKind::sgd;  // Adam would hide a wrong scale of the gradient
   TinyObjective objective;
   Stepper stepper(objective, options);
   MemorySource source(24, micro);
@@ -45,7 +45,7 @@ TEST_CASE("accumulating micro-batches gives the large batch's weights") {
 TEST_CASE("a smaller last micro-batch counts by its share") {
   RunOptions options = tiny_options();
   options.train.batch = 6;
-  options.optimizer.name = "sgd";
+  options.optimizer.name = OptimizerKind::sgd;
   const auto gradient = [&](int64_t micro) {
     options.train.micro_batch = micro;
     TinyObjective objective;
@@ -128,7 +128,7 @@ TEST_CASE("a micro-step's random numbers depend on seed and place only") {
 
 TEST_CASE("gradients are clipped after their norm is taken") {
   RunOptions options = tiny_options();
-  options.optimizer.name = "sgd";
+  options.optimizer.name = OptimizerKind::sgd;
   options.optimizer.momentum = 0;
   options.optimizer.weight_decay = 0;
   options.optimizer.base_lr = 1;

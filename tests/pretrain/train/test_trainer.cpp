@@ -22,9 +22,9 @@ namespace fs = std::filesystem;
 RunOptions long_options() {
   RunOptions options = tiny_options();
   options.train.micro_batch = 4;
-  options.train.precision = "bf16";  // stale copies of weights would show
+  options.train.precision = Precision::bf16;  // stale copies of weights would show
   options.train.ema_decay = 0.9;
-  options.schedule = {.kind = "mae", .warmup_epochs = 1};
+  options.schedule = {.kind = ScheduleKind::mae, .warmup_epochs = 1};
   options.output.checkpoint_epochs = 1;
   options.output.keep_last = 10;
   return options;
@@ -50,7 +50,7 @@ std::vector<nlohmann::json> timeless(std::vector<nlohmann::json> lines) {
 /// the micro-batch `stop_at`, if not negative.
 int run(const std::string& folder, bool resume, int64_t stop_at = -1, int signal = SIGTERM) {
   TinyObjective objective(/*noise=*/true);
-  MemorySource source(26, 4);
+  MemorySource source(26, 4, 8);
   int64_t calls = 0;
   source.before_next = [&] {
     if (calls++ == stop_at) std::raise(signal);
@@ -125,9 +125,9 @@ TEST_CASE("resuming refuses what would make it another model, and names the key"
   const auto with = [&](const Settings& settings, bool resume) {
     TinyObjective objective;
     MemorySource source(24, 8);
-    RunHooks hooks;
-    hooks.settings = settings;
-    return train(objective, source, tiny_options(), folder.path(), resume, hooks);
+    RunRecord record;
+    record.settings = settings;
+    return train(objective, source, tiny_options(), folder.path(), resume, record);
   };
   REQUIRE(with({{"model.depth", "1"}, {"optimizer.base_lr", "0.1"}}, false) == 0);
   CHECK(with({{"model.depth", "1"}, {"optimizer.base_lr", "0.2"}}, true) == 0);
@@ -157,15 +157,17 @@ TEST_CASE("evaluation joins the epoch's line, and the best epoch is kept") {
   const TempFolder folder;
   TinyObjective objective;
   MemorySource source(24, 8);
-  RunHooks hooks;
-  hooks.best_metric = "top1";
-  hooks.evaluate = [&](int64_t epoch) -> std::map<std::string, double> {
+  TrainCallbacks callbacks;
+  callbacks.best_metric = "top1";
+  callbacks.evaluate = [&](int64_t epoch) -> std::map<std::string, double> {
     CHECK_FALSE(objective.is_training());
     return {{"top1", epoch == 2 ? 0.9 : 0.5}};
   };
-  hooks.extend_report = [](Report& report) { report.add_table("Per class", {"a"}, {{"1 < 2"}}); };
-  hooks.encode_png = [](const at::Tensor&) { return std::string("png"); };
-  REQUIRE(train(objective, source, tiny_options(), folder.path(), false, hooks) == 0);
+  callbacks.extend_report = [](Report& report) {
+    report.add_table("Per class", {"a"}, {{"1 < 2"}});
+  };
+  callbacks.encode_png = [](const at::Tensor&) { return std::string("png"); };
+  REQUIRE(train(objective, source, tiny_options(), folder.path(), false, {}, callbacks) == 0);
   CHECK(objective.is_training());
   const auto lines = metrics(folder.path());
   CHECK_FALSE(lines[0].contains("top1"));
@@ -183,4 +185,13 @@ TEST_CASE("less data than a batch is a usage error, or one small step") {
   options.train.drop_last = false;
   CHECK(train(objective, source, options, folder.path(), false) == 0);
   CHECK(metrics(folder.path()).back()["step"] == 3);
+}
+
+TEST_CASE("a source that cuts its epochs otherwise than the run is refused") {
+  const TempFolder folder;
+  TinyObjective objective;
+  MemorySource source(26, 4);  // all images, of which steps of 8 leave two out
+  CHECK_THROWS_WITH(train(objective, source, long_options(), folder.path(), false),
+                    "the source gives 26 images an epoch in batches of 4, the run takes 24 in "
+                    "batches of 4");
 }

@@ -1,5 +1,5 @@
 # Fails when a file includes what its folder must not know (CONTRIBUTING.md lists the layers).
-# Usage: cmake -DSOURCE_DIR=... -P check_arrows.cmake
+# Usage: cmake -DSOURCE_DIR=... -P arrows.cmake
 set(violations "")
 
 # forbid(WHERE regex of files, NOT regex of exceptions or "", INCLUDES regex of what is included, WHY)

@@ -1,0 +1,18 @@
+# Writes the first block of C++ in a Markdown page to a file, so that what a page shows is compiled.
+function(previt_extract_code page file)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${page})
+  file(READ ${page} text)
+  string(FIND "${text}" "```cpp\n" start)
+  if(start EQUAL -1)
+    message(FATAL_ERROR "${page}: no block of cpp")
+  endif()
+  math(EXPR start "${start} + 7")
+  string(SUBSTRING "${text}" ${start} -1 code)
+  string(FIND "${code}" "\n```" length)
+  if(length EQUAL -1)
+    message(FATAL_ERROR "${page}: the block of cpp has no end")
+  endif()
+  math(EXPR length "${length} + 1")
+  string(SUBSTRING "${code}" 0 ${length} code)
+  file(CONFIGURE OUTPUT ${file} CONTENT "${code}" @ONLY)  # touched only where it differs
+endfunction()

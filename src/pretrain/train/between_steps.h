@@ -1,0 +1,42 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "batch.h"
+#include "pretrain/objective.h"
+#include "pretrain/run_options.h"
+#include "pretrain/train/averages.h"
+#include "pretrain/train/stepper.h"
+#include "pretrain/train/train_callbacks.h"
+
+namespace previt {
+
+/// What looks at the model between steps: the caller's evaluation and the objective's pictures, in
+/// eval mode, with averaged weights where there are any, without gradients.
+class BetweenSteps {
+ public:
+  BetweenSteps(Objective& objective,
+               Stepper& stepper,
+               const RunOptions& options,
+               const TrainCallbacks& callbacks)
+      : objective_(objective), stepper_(stepper), options_(options), callbacks_(callbacks) {}
+
+  /// Takes the images for the pictures; moves the source.
+  void take_preview_images(BatchSource& source);
+
+  Scalars evaluate(int64_t epochs_done);
+  /// Always of the same images, with the same random masks; none where nobody encodes them.
+  std::vector<Picture> previews();
+
+ private:
+  class Looking;
+
+  Objective& objective_;
+  Stepper& stepper_;
+  const RunOptions& options_;
+  const TrainCallbacks& callbacks_;
+  std::optional<Batch> preview_batch_;
+};
+
+}  // namespace previt

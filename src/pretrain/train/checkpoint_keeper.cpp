@@ -1,0 +1,37 @@
+#include "pretrain/train/checkpoint_keeper.h"
+
+#include <utility>
+
+namespace previt {
+
+CheckpointKeeper::CheckpointKeeper(std::string run_folder,
+                                   const OutputOptions& options,
+                                   int64_t steps_per_epoch)
+    : folder_(std::move(run_folder)), options_(options), steps_per_epoch_(steps_per_epoch) {}
+
+void CheckpointKeeper::save(int64_t steps_done, const Checkpoint& checkpoint, bool last) {
+  save_checkpoint(folder_, steps_done, checkpoint);
+  untried_ = !last;
+  prune();
+  newest_ = steps_done;
+}
+
+void CheckpointKeeper::step_was_good() {
+  if (std::exchange(untried_, false)) prune();
+}
+
+void CheckpointKeeper::save_best(int64_t steps_done, Checkpoint checkpoint) const {
+  const std::string folder = folder_ + "/best";
+  checkpoint.meta[kSkippedInARow] = 0;  // its score is beyond doubt
+  save_checkpoint(folder, steps_done, checkpoint);
+  prune_checkpoints(folder, 1, 0);
+}
+
+// The update just saved may have ruined the weights, which only a further step shows: until one was
+// good, the checkpoint before stays too.
+void CheckpointKeeper::prune() const {
+  prune_checkpoints(
+      folder_, options_.keep_last + (untried_ ? 1 : 0), options_.keep_every * steps_per_epoch_);
+}
+
+}  // namespace previt

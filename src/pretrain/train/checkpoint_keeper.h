@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "models/weights/checkpoint.h"
+#include "pretrain/run_options.h"
+
+namespace previt {
+
+/// Saves the checkpoints of a run, and removes those that are not to stay.
+class CheckpointKeeper {
+ public:
+  CheckpointKeeper(std::string run_folder, const OutputOptions& options, int64_t steps_per_epoch);
+
+  /// The checkpoint after this step is there already.
+  void resumed(int64_t steps_done) { newest_ = steps_done; }
+  bool has(int64_t steps_done) const { return newest_ == steps_done; }
+  /// `last`: no step follows.
+  void save(int64_t steps_done, const Checkpoint& checkpoint, bool last);
+  /// Tells that a step from the newest checkpoint's weights was good.
+  void step_was_good();
+  /// Into best/, in place of what is there.
+  void save_best(int64_t steps_done, Checkpoint checkpoint) const;
+
+ private:
+  void prune() const;
+
+  const std::string folder_;
+  const OutputOptions options_;
+  const int64_t steps_per_epoch_;
+  int64_t newest_ = -1;
+  bool untried_ = false;  // no step was good since the newest one
+};
+
+}  // namespace previt
