@@ -13,7 +13,7 @@ void visit(FieldVisitor& v, DistillationOptions& o) {
   v.field("temperature", o.temperature, "soft: divides the logits of both", above(0));
 }
 
-Distillation::Distillation(const DistillationOptions& options, Teacher teacher)
+Distillation::Distillation(const DistillationOptions& options, DistillationTeacher teacher)
     : alpha_(options.alpha), teacher_(std::move(teacher)) {
   compare_ = hard_distillation_loss;
   if (options.kind == DistillationKind::soft) {

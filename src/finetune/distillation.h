@@ -4,7 +4,7 @@
 #include <functional>
 #include <string>
 
-#include "finetune/teacher.h"
+#include "finetune/distillation_teacher.h"
 #include "options.h"
 
 namespace previt {
@@ -28,7 +28,7 @@ void visit(FieldVisitor& v, DistillationOptions& o);
 class Distillation {
  public:
   /// options.kind is hard or soft.
-  Distillation(const DistillationOptions& options, Teacher teacher);
+  Distillation(const DistillationOptions& options, DistillationTeacher teacher);
 
   /// How far `logits` [B, C] of the distillation head are from the teacher's for these images;
   /// scalar.
@@ -39,7 +39,7 @@ class Distillation {
 
  private:
   double alpha_;
-  Teacher teacher_;
+  DistillationTeacher teacher_;
   std::function<at::Tensor(const at::Tensor& student, const at::Tensor& teacher)> compare_;
 };
 

@@ -1,8 +1,12 @@
 #include "pretrain/collapse.h"
 
 #include <fmt/format.h>
+#include <torch/utils.h>
 
 #include <cmath>
+
+#include "models/layers/unit_length.h"
+#include "pretrain/losses/feature_statistics.h"
 
 namespace previt {
 namespace {
@@ -12,6 +16,36 @@ constexpr double kTakesAll = 0.9;     // share of one prototype
 constexpr double kOneFeature = 0.01;  // spread
 
 }  // namespace
+
+Metrics CollapseMetrics::add(const at::Tensor& loss,
+                             const at::Tensor& targets,
+                             const at::Tensor& features,
+                             const StepInfo& info) {
+  const torch::NoGradGuard no_grad;
+  if (info.micro_step == 0) reset();
+  const at::Tensor entropy = target_entropy(targets);
+  // A cross-entropy is the targets' entropy and the divergence from them.
+  Metrics metrics = {{"teacher_entropy", entropy}, {"student_kl", loss.detach() - entropy}};
+  const at::Tensor rows = features.detach().to(torch::kFloat32);
+  targets_.add(targets);
+  unit_features_.add(unit_length(rows));
+  // A line is written after a multiple of log_steps within the epoch: this is the next one's first.
+  const bool ranked = info.step % info.steps_per_epoch % log_steps_ == 0;
+  if (ranked) features_.push_back(rows);
+  if (info.micro_step + 1 < info.accumulation) return metrics;
+  metrics.emplace_back("top_prototype", targets_.mean().max());
+  metrics.emplace_back("feature_spread", spread_around(unit_features_.mean()));
+  if (ranked) {
+    metrics.emplace_back("feature_rank", torch::tensor(effective_rank(torch::cat(features_))));
+  }
+  return metrics;
+}
+
+void CollapseMetrics::reset() {
+  targets_.reset();
+  unit_features_.reset();
+  features_.clear();
+}
 
 std::string describe_collapse(const std::map<std::string, double>& metrics,
                               int64_t prototypes,

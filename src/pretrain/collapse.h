@@ -3,8 +3,35 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
+
+#include "pretrain/losses/dino_loss.h"
+#include "pretrain/objective.h"
 
 namespace previt {
+
+/// Metrics that show a collapse: teacher_entropy, student_kl, top_prototype (the largest share of
+/// all targets that one prototype gets), feature_spread, feature_rank. What is said of all images
+/// of an optimizer step is collected over its micro-batches and told with the last one, so that it
+/// doesn't depend on how the batch is cut. feature_rank, which waits for the device, is of the
+/// first step of each metrics line.
+class CollapseMetrics {
+ public:
+  explicit CollapseMetrics(int64_t log_steps = 1) : log_steps_(log_steps) {}
+
+  /// `loss` is the cross-entropy with `targets` [R, K]; features [R, D] are the teacher's.
+  Metrics add(const at::Tensor& loss,
+              const at::Tensor& targets,
+              const at::Tensor& features,
+              const StepInfo& info);
+  /// Forgets a step that wasn't finished.
+  void reset();
+
+ private:
+  int64_t log_steps_;
+  RowMean targets_, unit_features_;
+  std::vector<at::Tensor> features_;  // where the rank is asked for
+};
 
 /// Where a method's recipe has the remedies.
 struct CollapseRemedies {

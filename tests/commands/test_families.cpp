@@ -4,10 +4,12 @@
 #include <cmath>
 
 #include "augment/io/tensor_file.h"
+#include "cli/frames.h"
 #include "commands/attention_maps.h"
 #include "commands/embed.h"
 #include "commands/knn_probe.h"
 #include "commands/linear_probe.h"
+#include "finetune/pictures/attention_maps.h"
 #include "support/catch.h"
 #include "support/command.h"
 #include "support/temp_folder.h"
@@ -45,21 +47,39 @@ Words from(const Family& family) {
           std::to_string(family.heads)};
 }
 
+const std::string kScenes = "synthetic:shapes,size=32,count=2,val=0";
+
+// Of the best head, mean over the two scenes: intersection over union of where the written maps
+// look and where the objects are, with 48 pixels in patches of 8.
+double jaccard_of_maps(const std::string& folder) {
+  const TensorFileReader file(folder + "/attention.h5");
+  const cli::FrameReader scenes(
+      cli::in_natural_order(cli::open_pictures(kScenes, "all")), /*side=*/48, /*patch=*/8);
+  const double share = result_in(folder)["threshold"];
+  double sum = 0;
+  for (int64_t i = 0; i < 2; ++i) {
+    const at::Tensor masks = mass_mask(file.read("maps/00000" + std::to_string(i)), share)
+                                 .repeat_interleave(8, 1)
+                                 .repeat_interleave(8, 2);
+    const at::Tensor object = scenes.mask(i).value();
+    const at::Tensor both = (masks & object).sum({1, 2}), either = (masks | object).sum({1, 2});
+    sum += (both.to(torch::kFloat64) / either).max().item<double>();
+  }
+  return sum / 2;
+}
+
 }  // namespace
 
 TEST_CASE("attention_maps looks at every family, block by block and as rollout") {
   for (const Family& family : kFamilies) {
     INFO(family.file);
     const TempFolder temp;
-    const Words words = from(family) + Words{"--images",
-                                             "synthetic:shapes,size=32,count=2,val=0",
-                                             "--image-size",
-                                             "48",
-                                             "--out",
-                                             temp.path()};
+    const Words words =
+        from(family) + Words{"--images", kScenes, "--image-size", "48", "--out", temp.path()};
     REQUIRE(call(cli::attention_maps_options(), cli::attention_maps, words) == 0);
     CHECK(result_in(temp.path())["heads"] == family.heads);
-    CHECK(result_in(temp.path())["jaccard"] > 0);
+    const double jaccard = result_in(temp.path())["jaccard"];
+    CHECK(jaccard == Approx(jaccard_of_maps(temp.path())));
     const at::Tensor maps = TensorFileReader(temp.path() + "/attention.h5").read("maps/000000");
     CHECK(maps.sizes().vec() == std::vector<int64_t>{family.heads, 6, 6});
     CHECK(maps.min().item<double>() >= 0);

@@ -82,7 +82,7 @@ TEST_CASE("a teacher sees the images in its own normalisation and at its own siz
   const LoadedModel model = loaded(*vit);
   RunOptions student = student_of(tiny(true));
   const at::Tensor pixels = torch::randint(256, {4, 3, 8, 8}, torch::kUInt8);
-  const Teacher same_size(model, student);
+  const DistillationTeacher same_size(model, student);
   const at::Tensor logits = same_size.logits(normalize(pixels, student.normalize, at::kCPU));
   CHECK_FALSE(logits.requires_grad());
   CHECK(torch::allclose(
@@ -92,7 +92,7 @@ TEST_CASE("a teacher sees the images in its own normalisation and at its own siz
   student.model.image_size = {16};
   const at::Tensor even = torch::full({1, 3, 16, 16}, 77, torch::kUInt8);
   CHECK(torch::allclose(
-      Teacher(model, student).logits(normalize(even, student.normalize, at::kCPU)),
+      DistillationTeacher(model, student).logits(normalize(even, student.normalize, at::kCPU)),
       vit->forward(normalize(even.slice(2, 0, 8).slice(3, 0, 8), model.normalize, at::kCPU)),
       1e-4,
       1e-4));
@@ -101,7 +101,7 @@ TEST_CASE("a teacher sees the images in its own normalisation and at its own siz
 TEST_CASE("a teacher that can't teach is refused in one line") {
   const auto refusal = [](const VitOptions& teacher, const VitOptions& student) {
     try {
-      Teacher(loaded(*random_vit(teacher, 1)), student_of(student));
+      DistillationTeacher(loaded(*random_vit(teacher, 1)), student_of(student));
     } catch (const Error& e) {
       return std::string(e.what());
     }
@@ -128,10 +128,10 @@ TEST_CASE("the class token learns labels, the distillation token the teacher, on
   LoadedModel model = loaded(*teaching);
   model.normalize = run.options.normalize;
   teaching->eval();
-  Classifier classifier(
-      vit,
-      run,
-      std::make_shared<const Distillation>(run.distillation, Teacher(model, run.options)));
+  Classifier classifier(vit,
+                        run,
+                        std::make_shared<const Distillation>(
+                            run.distillation, DistillationTeacher(model, run.options)));
 
   torch::manual_seed(4);
   const at::Tensor images = torch::randn({4, 3, 8, 8});

@@ -64,50 +64,48 @@ void copy_state(const Objective& from, Objective& to) {
 
 TEST_CASE(
     "an objective's loss is finite, the same for the same seed, and reaches what is trained") {
-  for (const auto& name : objectives()) {
-    INFO(name);
-    const PretrainRun run = small_run(name);
-    const auto objective = build(run);
-    const Batch batch = random_batch(*objective, run.options);
-    const at::Tensor loss = loss_of(*objective, batch);
-    CHECK(loss.dim() == 0);
-    CHECK(std::isfinite(loss.item<double>()));
-    CHECK(loss.item<double>() == loss_of(*build(run), batch).item<double>());
+  const std::string name = GENERATE(from_range(objectives()));
+  INFO(name);
+  const PretrainRun run = small_run(name);
+  const auto objective = build(run);
+  const Batch batch = random_batch(*objective, run.options);
+  const at::Tensor loss = loss_of(*objective, batch);
+  CHECK(loss.dim() == 0);
+  CHECK(std::isfinite(loss.item<double>()));
+  CHECK(loss.item<double>() == loss_of(*build(run), batch).item<double>());
 
-    loss.backward();
-    for (const auto& parameter : objective->named_parameters()) {
-      INFO(parameter.key());
-      const at::Tensor& gradient = parameter.value().grad();
-      if (!parameter.value().requires_grad()) {
-        CHECK(!gradient.defined());
-      } else {
-        REQUIRE(gradient.defined());
-        CHECK(gradient.isfinite().all().item<bool>());
-        CHECK(gradient.abs().max().item<double>() > 0);
-      }
+  loss.backward();
+  for (const auto& parameter : objective->named_parameters()) {
+    INFO(parameter.key());
+    const at::Tensor& gradient = parameter.value().grad();
+    if (!parameter.value().requires_grad()) {
+      CHECK(!gradient.defined());
+    } else {
+      REQUIRE(gradient.defined());
+      CHECK(gradient.isfinite().all().item<bool>());
+      CHECK(gradient.abs().max().item<double>() > 0);
     }
   }
 }
 
 TEST_CASE("an objective takes a batch of one image, or says that it needs more") {
-  for (const auto& name : objectives()) {
-    INFO(name);
-    auto run = small_run(name);
-    const auto objective = build(run);
-    run.options.train.batch = objective->batch_need().images;
-    for (int64_t seed = 0; seed < 8; ++seed) {  // masks differ
-      Batch batch = random_batch(*objective, run.options);
-      batch.indices.add_(100 * seed);
-      const StepInfo info = second_epoch();
-      const at::Tensor loss = objective->step(batch, info).loss;
-      CHECK(std::isfinite(loss.item<double>()));
-      loss.backward();
-      objective->after_optimizer_step(info);
-      for (const auto& parameter : objective->parameters()) {
-        if (parameter.grad().defined()) CHECK(parameter.grad().isfinite().all().item<bool>());
-      }
-      for (const auto& buffer : objective->buffers()) CHECK(buffer.isfinite().all().item<bool>());
+  const std::string name = GENERATE(from_range(objectives()));
+  INFO(name);
+  auto run = small_run(name);
+  const auto objective = build(run);
+  run.options.train.batch = objective->batch_need().images;
+  for (int64_t seed = 0; seed < 8; ++seed) {  // masks differ
+    Batch batch = random_batch(*objective, run.options);
+    batch.indices.add_(100 * seed);
+    const StepInfo info = second_epoch();
+    const at::Tensor loss = objective->step(batch, info).loss;
+    CHECK(std::isfinite(loss.item<double>()));
+    loss.backward();
+    objective->after_optimizer_step(info);
+    for (const auto& parameter : objective->parameters()) {
+      if (parameter.grad().defined()) CHECK(parameter.grad().isfinite().all().item<bool>());
     }
+    for (const auto& buffer : objective->buffers()) CHECK(buffer.isfinite().all().item<bool>());
   }
 }
 
@@ -127,66 +125,62 @@ TEST_CASE("what of DINO compares images asks for two") {
 }
 
 TEST_CASE("an objective's state decides its next loss") {
-  for (const auto& name : objectives()) {
-    INFO(name);
-    const PretrainRun run = small_run(name);
-    const auto trained = build(run);
-    const Batch batch = random_batch(*trained, run.options);
-    loss_of(*trained, batch).backward();
-    {
-      torch::NoGradGuard no_grad;
-      for (auto& p : trained->parameters()) {
-        if (p.grad().defined()) p.sub_(0.1 * p.grad());
-      }
+  const std::string name = GENERATE(from_range(objectives()));
+  INFO(name);
+  const PretrainRun run = small_run(name);
+  const auto trained = build(run);
+  const Batch batch = random_batch(*trained, run.options);
+  loss_of(*trained, batch).backward();
+  {
+    torch::NoGradGuard no_grad;
+    for (auto& p : trained->parameters()) {
+      if (p.grad().defined()) p.sub_(0.1 * p.grad());
     }
-    trained->after_optimizer_step(second_epoch());
-    const double next = loss_of(*trained, batch).item<double>();
-
-    torch::manual_seed(99);
-    const auto restored = run.build();
-    restored->train();
-    CHECK(loss_of(*restored, batch).item<double>() != next);
-    copy_state(*trained, *restored);
-    CHECK(loss_of(*restored, batch).item<double>() == next);
   }
+  trained->after_optimizer_step(second_epoch());
+  const double next = loss_of(*trained, batch).item<double>();
+
+  torch::manual_seed(99);
+  const auto restored = run.build();
+  restored->train();
+  CHECK(loss_of(*restored, batch).item<double>() != next);
+  copy_state(*trained, *restored);
+  CHECK(loss_of(*restored, batch).item<double>() == next);
 }
 
 TEST_CASE("an objective's options survive a resolved recipe") {
-  for (const auto& name : objectives()) {
-    INFO(name);
-    const PretrainRun run = small_run(name);
-    auto recipe = Recipe::parse(run.resolved());
-    CHECK(PretrainRun::read(recipe).resolved() == run.resolved());
-  }
+  const std::string name = GENERATE(from_range(objectives()));
+  INFO(name);
+  const PretrainRun run = small_run(name);
+  auto recipe = Recipe::parse(run.resolved());
+  CHECK(PretrainRun::read(recipe).resolved() == run.resolved());
 }
 
 TEST_CASE("an objective refuses another number of views than it asks for") {
-  for (const auto& name : objectives()) {
-    INFO(name);
-    const PretrainRun run = small_run(name);
-    const auto objective = build(run);
-    Batch batch = random_batch(*objective, run.options);
-    batch.views.push_back(batch.views.front());
-    CHECK_THROWS_AS(loss_of(*objective, batch), Error);
-    batch.views.clear();
-    CHECK_THROWS_AS(loss_of(*objective, batch), Error);
-  }
+  const std::string name = GENERATE(from_range(objectives()));
+  INFO(name);
+  const PretrainRun run = small_run(name);
+  const auto objective = build(run);
+  Batch batch = random_batch(*objective, run.options);
+  batch.views.push_back(batch.views.front());
+  CHECK_THROWS_AS(loss_of(*objective, batch), Error);
+  batch.views.clear();
+  CHECK_THROWS_AS(loss_of(*objective, batch), Error);
 }
 
 TEST_CASE("an objective keeps a backbone made as the model section says, or a tokenizer") {
-  for (const auto& name : objectives()) {
-    INFO(name);
-    const PretrainRun run = small_run(name);
-    const auto objective = run.build();
-    const KeptModel kept = objective->kept_model();
-    if (const auto backbone = objective->backbone()) {
-      CHECK(backbone->options().embed_dim == run.options.model.embed_dim);
-      CHECK(backbone->options().depth == run.options.model.depth);
-      CHECK(kept.network == backbone);
-      CHECK(kept.description.contains("arch"));
-    } else {
-      CHECK(std::dynamic_pointer_cast<Tokenizer>(kept.network) != nullptr);
-      CHECK(kept.description.at("tokenizer") == name);
-    }
+  const std::string name = GENERATE(from_range(objectives()));
+  INFO(name);
+  const PretrainRun run = small_run(name);
+  const auto objective = run.build();
+  const KeptModel kept = objective->kept_model();
+  if (const auto backbone = objective->backbone()) {
+    CHECK(backbone->options().embed_dim == run.options.model.embed_dim);
+    CHECK(backbone->options().depth == run.options.model.depth);
+    CHECK(kept.network == backbone);
+    CHECK(kept.description.contains("arch"));
+  } else {
+    CHECK(std::dynamic_pointer_cast<Tokenizer>(kept.network) != nullptr);
+    CHECK(kept.description.at("tokenizer") == name);
   }
 }

@@ -1,122 +1,17 @@
-#include <algorithm>
 #include <filesystem>
+#include <map>
 
-#include "finetune/classifier.h"
 #include "finetune/model.h"
 #include "models/vit.h"
-#include "models/weights/weights.h"
-#include "pretrain/pretrain_run.h"
 #include "pretrain/train/schedule.h"
-#include "pretrain/train/stepper.h"
 #include "support/catch.h"
-#include "support/reduced_recipe.h"
+#include "support/recipe_files.h"
 
 using namespace previt;
-
-namespace {
-
-// Small steps of several micro-batches.
-const std::vector<std::string> kReduced = {"train.batch=4", "train.micro_batch=2"};
-
-std::string folder() { return std::string(PREVIT_SOURCE_DIR) + "/recipes/"; }
-
-std::vector<std::string> recipes() {
-  std::vector<std::string> all;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder())) {
-    if (entry.path().extension() == ".yaml") all.push_back(entry.path().string());
-  }
-  std::sort(all.begin(), all.end());
-  return all;
-}
-
-bool is_finetuning(const std::string& path) {
-  auto recipe = Recipe::load(path);
-  RunOptions run;
-  recipe.read(run);
-  return run.objective == "finetune";
-}
-
-// Trained from random weights, as no checkpoint is at hand.
-FinetuneRun finetuning(const std::string& path, std::vector<std::string> changes = {}) {
-  auto recipe = Recipe::load(path);
-  changes.push_back("finetune.keep_head=false");
-  for (const auto& change : changes) recipe.set(change);
-  return FinetuneRun::read(recipe, nullptr);
-}
-
-// A classifier of the run's size to learn from, where the recipe wants one.
-std::shared_ptr<const Distillation> distillation_for(const FinetuneRun& run) {
-  if (!run.distillation.on()) return nullptr;
-  LoadedModel teacher;
-  teacher.options = run.options.model;
-  teacher.weights = named_tensors(Vit(teacher.options));
-  teacher.source = "teacher";
-  return std::make_shared<const Distillation>(run.distillation, Teacher(teacher, run.options));
-}
-
-PretrainRun pretraining(const std::string& path, const std::vector<std::string>& changes = {}) {
-  auto recipe = Recipe::load(path);
-  for (const auto& change : changes) recipe.set(change);
-  return PretrainRun::read(recipe);
-}
-
-// Two steps on random pictures; all losses must be finite and the weights must move.
-void train_two_steps(Objective& objective, const RunOptions& options, int64_t classes) {
-  Stepper stepper(objective, options);
-  const auto next = [&] {
-    Batch batch;
-    for (const auto& view : objective.views()) {
-      for (int64_t i = 0; i < view.count; ++i) {
-        batch.views.push_back(torch::randint(
-            256, {options.train.micro(), 3, view.height, view.width}, torch::kUInt8));
-      }
-    }
-    batch.indices = torch::arange(options.train.micro());
-    batch.labels = torch::randint(classes, {options.train.micro()}, torch::kInt64);
-    return batch;
-  };
-  StepInfo info{.step = 1, .total_steps = 4, .steps_per_epoch = 2, .epochs = options.train.epochs};
-  for (; info.step < 3; ++info.step) {
-    const StepOutcome outcome = stepper.step(info, options.train.batch, next);
-    CHECK(!outcome.skipped);
-    CHECK(std::isfinite(outcome.loss));
-    CHECK(outcome.gradient_norm > 0);
-  }
-}
-
-}  // namespace
-
-TEST_CASE("every recipe for pretraining loads and trains") {
-  for (const auto& path : recipes()) {
-    if (is_finetuning(path)) continue;
-    INFO(path);
-    const PretrainRun whole = pretraining(path);
-    CHECK(whole.options.train.epochs > 0);
-    auto recipe = test::reduced_recipe(whole.options.objective, path);
-    for (const auto& change : kReduced) recipe.set(change);
-    // What a recipe does at once may not be possible in parts.
-    if (whole.options.train.micro_batch == 0) recipe.set("train.micro_batch=0");
-    const PretrainRun run = PretrainRun::read(recipe);
-    train_two_steps(*run.build(), run.options, 10);
-  }
-}
-
-TEST_CASE("every recipe for fine-tuning loads and trains") {
-  for (const auto& path : recipes()) {
-    if (!is_finetuning(path)) continue;
-    INFO(path);
-    CHECK(finetuning(path).options.train.epochs > 0);
-    std::vector<std::string> changes = test::kSmallModel;
-    changes.insert(changes.end(), kReduced.begin(), kReduced.end());
-    FinetuneRun run = finetuning(path, changes);
-    run.options.model.num_classes = 10;
-    Classifier classifier(std::make_shared<Vit>(run.options.model), run, distillation_for(run));
-    train_two_steps(classifier, run.options, 10);
-  }
-}
+using namespace previt::test;
 
 TEST_CASE("every recipe names its source or the recipe it follows, and its cost") {
-  for (const auto& path : recipes()) {
+  for (const auto& path : all_recipes()) {
     INFO(path);
     std::FILE* file = std::fopen(path.c_str(), "r");
     REQUIRE(file != nullptr);
@@ -132,7 +27,7 @@ TEST_CASE("every recipe names its source or the recipe it follows, and its cost"
 
 TEST_CASE("no two recipes have the same run folder unless told so") {
   std::map<std::string, std::string> of_name;
-  for (const auto& path : recipes()) {
+  for (const auto& path : all_recipes()) {
     const auto [known, is_new] = of_name.emplace(std::filesystem::path(path).stem(), path);
     INFO(path << " and " << known->second);
     CHECK(is_new);
@@ -157,8 +52,8 @@ TEST_CASE("the recipes for fine-tuning BEiT take the authors' weights") {
     options.layer_scale = 1e-5;
     options = resolve(options);
     official.source = "official";
-    auto recipe =
-        Recipe::load(folder() + "imagenet/finetune_beit_vit_" + want.name + std::string(".yaml"));
+    auto recipe = Recipe::load(recipe_folder() + "imagenet/finetune_beit_vit_" + want.name +
+                               std::string(".yaml"));
     const RunOptions run = FinetuneRun::read(recipe, &official).options;
     CHECK_NOTHROW(require_same_architecture(run.model, official));
     CHECK(run.model.layer_scale == want.layer_scale);
@@ -179,7 +74,8 @@ TEST_CASE("the ImageNet recipes hold the official numbers of MAE") {
                            Want{"large", 1024, 24, 16, 16, 196},
                            Want{"huge", 1280, 32, 16, 14, 256}}) {
     INFO(want.name);
-    const auto run = pretraining(folder() + "imagenet/mae_vit_" + want.name + ".yaml").options;
+    const auto run =
+        pretraining(recipe_folder() + "imagenet/mae_vit_" + want.name + ".yaml").options;
     CHECK(run.model.embed_dim == want.width);
     CHECK(run.model.depth == want.depth);
     CHECK(run.model.num_heads == want.heads);
@@ -206,7 +102,8 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DINO") {
                            Want{"small_released", 384, 10, 800, 1024, 2e-3, 1e-5, 0, false},
                            Want{"base_released", 768, 10, 400, 1024, 3e-3, 2e-6, 0.3, true}}) {
     INFO(want.name);
-    const PretrainRun run = pretraining(folder() + "imagenet/dino_vit_" + want.name + ".yaml");
+    const PretrainRun run =
+        pretraining(recipe_folder() + "imagenet/dino_vit_" + want.name + ".yaml");
     const RunOptions& o = run.options;
     CHECK(o.model.embed_dim == want.width);
     CHECK(o.model.drop_path == 0.1);
@@ -240,7 +137,7 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DeiT") {
     for (const std::string kind : {"", "_distilled"}) {
       const std::string name = fmt::format("deit_{}{}_patch16_{}.yaml", want.name, kind, want.side);
       INFO(name);
-      const FinetuneRun whole = finetuning(folder() + "imagenet/" + name);
+      const FinetuneRun whole = finetuning(recipe_folder() + "imagenet/" + name);
       const RunOptions& o = whole.options;
       CHECK(o.model.embed_dim == want.width);
       CHECK(o.model.image_height() == want.side);
@@ -248,7 +145,8 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DeiT") {
       CHECK(o.model.pool == Pooling::cls);
       CHECK(o.model.pos_resize == ResizeConvention::mae);
       CHECK(o.model.dist_token == !kind.empty());
-      CHECK(whole.distillation.kind == (kind.empty() ? "none" : "hard"));
+      CHECK(whole.distillation.kind ==
+            (kind.empty() ? DistillationKind::none : DistillationKind::hard));
       CHECK(whole.distillation.alpha == 0.5);
       CHECK(peak_lr(o) == Approx(want.peak_lr));
       CHECK(o.schedule.kind == ScheduleKind::deit);
@@ -269,7 +167,7 @@ TEST_CASE("the ImageNet recipes hold the official numbers of DeiT") {
 }
 
 TEST_CASE("the ImageNet recipes hold the official numbers of the tokenizers") {
-  const PretrainRun vqkd = pretraining(folder() + "imagenet/tokenizer_vqkd_base.yaml");
+  const PretrainRun vqkd = pretraining(recipe_folder() + "imagenet/tokenizer_vqkd_base.yaml");
   const RunOptions& o = vqkd.options;
   CHECK(o.model.embed_dim == 768);
   CHECK(o.model.depth == 12);
@@ -287,7 +185,7 @@ TEST_CASE("the ImageNet recipes hold the official numbers of the tokenizers") {
     CHECK_THAT(vqkd.resolved(), ContainsSubstring(line));
   }
 
-  const PretrainRun dvae = pretraining(folder() + "imagenet/tokenizer_dvae.yaml");
+  const PretrainRun dvae = pretraining(recipe_folder() + "imagenet/tokenizer_dvae.yaml");
   CHECK(dvae.options.model.num_patches() == 196);
   CHECK(dvae.options.model.image_height() == 112);
   CHECK(dvae.options.train.batch == 512);
@@ -313,7 +211,7 @@ TEST_CASE("the ImageNet recipes hold the official numbers of BEiT and BEiT v2") 
                            Want{"beit_vit_large", 1024, 800, 0, 1e-5, 0.1, 0.999, 0.08},
                            Want{"beitv2_vit_base", 768, 300, 2, 0.1, 0, 0.98, 0.2}}) {
     INFO(want.name);
-    const std::string path = folder() + "imagenet/" + want.name + ".yaml";
+    const std::string path = recipe_folder() + "imagenet/" + want.name + ".yaml";
     const PretrainRun run = pretraining(path);
     const RunOptions& o = run.options;
     CHECK(o.model.embed_dim == want.width);
@@ -344,7 +242,7 @@ TEST_CASE("the ImageNet recipes hold the official numbers of BEiT and BEiT v2") 
 }
 
 TEST_CASE("the ImageNet recipes hold the official numbers of SimMIM and iBOT") {
-  const RunOptions simmim = pretraining(folder() + "imagenet/simmim_vit_base.yaml").options;
+  const RunOptions simmim = pretraining(recipe_folder() + "imagenet/simmim_vit_base.yaml").options;
   CHECK(peak_lr(simmim) == Approx(4e-4));
   CHECK(simmim.optimizer.clip_grad == 5);
   const Schedule rate = lr_schedule(simmim);
@@ -355,7 +253,7 @@ TEST_CASE("the ImageNet recipes hold the official numbers of SimMIM and iBOT") {
   CHECK(at_epoch(699) == Approx(4e-4));
   CHECK(at_epoch(700) == Approx(4e-5));
 
-  const PretrainRun run = pretraining(folder() + "imagenet/ibot_vit_small.yaml");
+  const PretrainRun run = pretraining(recipe_folder() + "imagenet/ibot_vit_small.yaml");
   const RunOptions& ibot = run.options;
   CHECK(ibot.model.embed_dim == 384);
   CHECK(peak_lr(ibot) == Approx(2e-3));
@@ -372,7 +270,7 @@ TEST_CASE("the ImageNet recipes hold the official numbers of SimMIM and iBOT") {
 }
 
 TEST_CASE("the CIFAR-10 recipe is the published one") {
-  const PretrainRun run = pretraining(folder() + "cifar10/mae_vit_tiny.yaml");
+  const PretrainRun run = pretraining(recipe_folder() + "cifar10/mae_vit_tiny.yaml");
   const RunOptions& o = run.options;
   CHECK(o.model.num_patches() == 256);
   CHECK(o.optimizer.decay_all);

@@ -210,7 +210,7 @@ std::shared_ptr<const Distillation> FinetuneJob::load_distillation(at::Device de
     const ClassMatch match = match_and_tell(loaded_teacher, options.teacher, *this, "");
     keep_classes(loaded_teacher, match.in_model);
   }
-  Teacher teacher(loaded_teacher, run.options);
+  DistillationTeacher teacher(loaded_teacher, run.options);
   teacher.to(device);
   return std::make_shared<const Distillation>(options, std::move(teacher));
 }

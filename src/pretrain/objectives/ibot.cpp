@@ -1,28 +1,17 @@
 #include "pretrain/objectives/ibot.h"
 
-#include <algorithm>
-
 #include "error.h"
 #include "models/heads/multi_crop.h"
 #include "models/vit.h"
 #include "models/vit_macs.h"
-#include "pretrain/collapse.h"
 #include "pretrain/losses/weighted_cross_entropy.h"
 #include "pretrain/masks/mask_stream.h"
-#include "pretrain/pictures/attention_picture.h"
 #include "pretrain/registry.h"
-#include "pretrain/train/schedule.h"
 
 namespace previt {
 namespace {
 
-void check(const IbotMethodOptions& o, const VitOptions& model, const MultiCropOptions& crops) {
-  if (o.global_crops + o.local_crops < 2) {
-    fail_usage("ibot.local_crops: two crops or more are needed to compare them");
-  }
-  if (model.pool != Pooling::cls || !model.cls_token) {
-    fail_usage("model.pool: ibot compares class tokens; use pool: cls with cls_token: true");
-  }
+void check(const IbotMethodOptions& o, const MultiCropOptions& crops) {
   if (o.global_crops > 1 && (crops.global_1.height != crops.global_2.height ||
                              crops.global_1.width != crops.global_2.width)) {
     fail_usage("augment.global_2: must have the size of global_1, {} x {}",
@@ -39,6 +28,10 @@ void check(const IbotMethodOptions& o, const VitOptions& model, const MultiCropO
         "ibot.shared_head_teacher: the student has no last layer for patches to follow; "
         "use true, or shared_head: false");
   }
+  require(o.shared_head || !o.shared_head_teacher || o.patch_out_dim == o.head.out_dim,
+          "ibot.patch_out_dim: {} must be ibot.head.out_dim {} where only the teacher's is shared",
+          o.patch_out_dim,
+          o.head.out_dim);
 }
 
 // What the last layer makes of the mean of its input: the mean of what it makes.
@@ -48,43 +41,25 @@ at::Tensor prototypes_of(const at::Tensor& row, const at::Tensor& v, const at::T
 
 }  // namespace
 
+IbotMethodOptions::IbotMethodOptions() {
+  local_crops = 0;
+  head.out_dim = 8192;
+  teacher_temp = 0.07;
+  warmup_teacher_temp_epochs = 30;
+}
+
 void visit(FieldVisitor& v, IbotMethodOptions& o) {
-  v.field("global_crops", o.global_crops, "large crops; the teacher sees only these", at_least(1));
-  v.field("local_crops", o.local_crops, "small crops, never masked", at_least(0));
-  v.section("head", o.head);
+  visit(v, static_cast<StudentTeacherOptions&>(o));
   v.field("patch_out_dim", o.patch_out_dim, "prototypes for patches, unless shared", at_least(2));
   v.field("shared_head", o.shared_head, "one last layer for class tokens and patches");
   v.field("shared_head_teacher", o.shared_head_teacher, "the same, of the teacher");
-  v.field("freeze_last_layer",
-          o.freeze_last_layer,
-          "epochs without gradients for the prototypes",
-          at_least(0));
   v.section("mask", o.mask);
   v.field("mask_start_epoch", o.mask_start_epoch, "no crop is masked before", at_least(0));
-  v.field("student_temp", o.student_temp, "temperature of the student's softmax", above(0));
-  v.field("teacher_temp",
-          o.teacher_temp,
-          "the teacher's, for class tokens, after its warm-up",
-          above(0));
-  v.field("warmup_teacher_temp",
-          o.warmup_teacher_temp,
-          "the teacher's, for class tokens, in the first epoch",
-          above(0));
   v.field("patch_teacher_temp",
           o.patch_teacher_temp,
           "the teacher's temperature for patches",
           above(0));
   v.field("warmup_patch_teacher_temp", o.warmup_patch_teacher_temp, "until masks begin", above(0));
-  v.field("warmup_teacher_temp_epochs",
-          o.warmup_teacher_temp_epochs,
-          "until both temperatures are reached",
-          at_least(0));
-  v.field("teacher_momentum", o.teacher_momentum, "of the moving average, at first", between(0, 1));
-  v.field("teacher_momentum_end",
-          o.teacher_momentum_end,
-          "at the end, reached by a cosine",
-          between(0, 1));
-  v.field("center_momentum", o.center_momentum, "of the center's moving average", between(0, 1));
   v.field(
       "patch_center_momentum", o.patch_center_momentum, "of the patches' center", between(0, 1));
   v.field("cls_weight", o.cls_weight, "weight of the class tokens' loss", at_least(0));
@@ -102,24 +77,13 @@ void visit(FieldVisitor& v, IbotOptions& o) {
 }
 
 void IbotOptions::set_defaults(RunOptions& run) {
-  run.model.arch = "vit_small";
-  run.model.pos_resize = ResizeConvention::dino;
-  run.model.drop_path = 0.1;
-  run.optimizer.base_lr = 5e-4;
-  run.optimizer.betas = {0.9, 0.999};
-  run.optimizer.weight_decay = 0.04;
-  run.optimizer.weight_decay_end = 0.4;
-  run.optimizer.clip_grad = 3;
-  run.optimizer.clip_mode = ClipMode::per_parameter;
-  run.schedule.kind = ScheduleKind::table;
-  run.schedule.warmup_epochs = 10;
-  run.schedule.min_lr = 1e-6;
+  StudentTeacherOptions::set_defaults(run);
   run.train.epochs = 800;
   run.train.batch = 1024;
 }
 
-IbotNetwork::IbotNetwork(const VitOptions& model, const IbotMethodOptions& o, bool student) {
-  backbone = register_module("backbone", std::make_shared<Vit>(model));
+IbotNetwork::IbotNetwork(const VitOptions& model, const IbotMethodOptions& o, bool student)
+    : StudentTeacherNetwork(model) {
   const bool shared = student ? o.shared_head : o.shared_head_teacher;
   head = register_module(
       "head", std::make_shared<IbotHead>(model.embed_dim, o.head, o.patch_out_dim, shared));
@@ -128,31 +92,15 @@ IbotNetwork::IbotNetwork(const VitOptions& model, const IbotMethodOptions& o, bo
 }
 
 Ibot::Ibot(const IbotOptions& options, const RunOptions& run)
-    : options_(options.ibot),
-      model_(resolve(run.model)),
-      augment_(resolve(options.augment, options_.global_crops, options_.local_crops, model_)),
-      seed_(run.train.seed),
-      warmup_epochs_(run.schedule.warmup_epochs),
-      collapse_(run.output.log_steps) {
-  check(options_, model_, augment_);
-  check_head("ibot", options_.head, run.train);
-  student_ = register_module("student", std::make_shared<IbotNetwork>(model_, options_, true));
-  teacher_ = register_module(
-      "teacher", std::make_shared<IbotNetwork>(without_drop_path(model_), options_, false));
-  const int64_t patch_prototypes = teacher_->head->patch_v.size(0);
-  require(student_->head->patch_v.size(0) == patch_prototypes,
-          "ibot.patch_out_dim: {} must be ibot.head.out_dim {} where only the teacher's is shared",
-          options_.patch_out_dim,
-          options_.head.out_dim);
+    : StudentTeacher({.section = "ibot"}, options.ibot, options.augment, run),
+      options_(options.ibot),
+      seed_(run.train.seed) {
+  check(options_, crops());
+  student_ = add_student<IbotNetwork>(options_, true);
+  teacher_ = add_teacher<IbotNetwork>(options_, false);
   center_ = register_buffer("center", torch::zeros({1, options_.head.out_dim}));
+  const int64_t patch_prototypes = teacher_->head->patch_v.size(0);
   patch_center_ = register_buffer("center2", torch::zeros({1, 1, patch_prototypes}));
-  average_ = TeacherAverage(*teacher_, *student_);
-}
-
-double Ibot::teacher_temperature(const StepInfo& info) const {
-  return TeacherTemperature{
-      options_.warmup_teacher_temp, options_.teacher_temp, options_.warmup_teacher_temp_epochs}
-      .at(info);
 }
 
 double Ibot::patch_temperature(const StepInfo& info) const {
@@ -166,14 +114,9 @@ double Ibot::patch_temperature(const StepInfo& info) const {
       .at(since);
 }
 
-double Ibot::teacher_momentum(const StepInfo& info) const {
-  const CosineTable table{.base = options_.teacher_momentum, .end = options_.teacher_momentum_end};
-  return table.at(info.step, info.total_steps);
-}
-
 at::Tensor Ibot::masks_of(const Batch& batch) const {
-  const int64_t rows = augment_.global_1.height / model_.patch_size;
-  const int64_t columns = augment_.global_1.width / model_.patch_size;
+  const int64_t rows = crops().global_1.height / model().patch_size;
+  const int64_t columns = crops().global_1.width / model().patch_size;
   std::vector<at::Tensor> of_images;
   for (int64_t i = 0; i < batch.indices.size(0); ++i) {
     Random stream = mask_stream(batch, i, seed_);
@@ -186,12 +129,12 @@ at::Tensor Ibot::masks_of(const Batch& batch) const {
   return torch::stack(of_images, 1).flatten(0, 1);
 }
 
-Ibot::Teaching Ibot::teach(const at::Tensor& global_crops, const PatchMask& mask) {
+Ibot::Teaching Ibot::teach(const std::vector<at::Tensor>& views, const PatchMask& mask) {
   const torch::NoGradGuard no_grad;
   IbotHead& head = *teacher_->head;
-  const at::Tensor tokens = teacher_->backbone->forward_features(global_crops);
+  const at::Tensor tokens = teacher_->backbone->forward_features(torch::cat(global_crops(views)));
   const at::Tensor cls = tokens.select(1, 0);
-  const at::Tensor patches = tokens.slice(1, model_.num_prefix_tokens()).flatten(0, 1);
+  const at::Tensor patches = tokens.slice(1, model().num_prefix_tokens()).flatten(0, 1);
   const at::Tensor rows = head.bottleneck(torch::cat({cls, patches}));
   const at::Tensor of_patches = rows.narrow(0, cls.size(0), patches.size(0));
   bottleneck_mean_.add(of_patches);
@@ -204,18 +147,17 @@ Ibot::Teaching Ibot::teach(const at::Tensor& global_crops, const PatchMask& mask
 
 IbotRows Ibot::student_rows(const std::vector<at::Tensor>& views, const PatchMask& mask) {
   Vit& vit = *student_->backbone;
-  const auto globals_end = views.begin() + options_.global_crops;
-  const at::Tensor images = torch::cat(std::vector<at::Tensor>(views.begin(), globals_end));
+  const at::Tensor images = torch::cat(global_crops(views));
   const at::Tensor tokens = vit.embed(images, mask.masked, student_->masked_embed.unsqueeze(0));
   const at::Tensor cls = torch::arange(tokens.size(0), mask.patches.options()).mul_(tokens.size(1));
-  const at::Tensor features =
-      vit.norm(vit.run_blocks_rows(tokens,
-                                   images.size(2) / model_.patch_size,
-                                   images.size(3) / model_.patch_size,
-                                   torch::cat({cls, mask.token_rows(model_.num_prefix_tokens())})));
+  const at::Tensor features = vit.norm(
+      vit.run_blocks_rows(tokens,
+                          images.size(2) / model().patch_size,
+                          images.size(3) / model().patch_size,
+                          torch::cat({cls, mask.token_rows(model().num_prefix_tokens())})));
   std::vector<at::Tensor> rows = {features};
   if (options_.local_crops > 0) {
-    rows.push_back(multi_crop_features(vit, {globals_end, views.end()}));
+    rows.push_back(multi_crop_features(vit, {views.begin() + options_.global_crops, views.end()}));
   }
   IbotHead& head = *student_->head;
   const at::Tensor bottleneck = head.bottleneck(torch::cat(rows));
@@ -226,18 +168,15 @@ IbotRows Ibot::student_rows(const std::vector<at::Tensor>& views, const PatchMas
 }
 
 StepResult Ibot::step(const Batch& batch, const StepInfo& info) {
-  require_crops(batch, options_.global_crops + options_.local_crops, "ibot");
+  require_all_crops(batch);
   at::Tensor masks = masks_of(batch);
   if (info.whole_epoch() < options_.mask_start_epoch) masks.zero_();
   return step(batch, PatchMask(masks, batch.views.front().device()), info);
 }
 
 StepResult Ibot::step(const Batch& batch, const PatchMask& mask, const StepInfo& info) {
-  if (info.micro_step == 0) forget();
-  student_->head->freeze_prototypes(info.whole_epoch() < options_.freeze_last_layer);
-  const auto globals_end = batch.views.begin() + options_.global_crops;
-  const Teaching taught =
-      teach(torch::cat(std::vector<at::Tensor>(batch.views.begin(), globals_end)), mask);
+  begin_step(info);
+  const Teaching taught = teach(batch.views, mask);
   const at::Tensor answers =
       centered_softmax(taught.logits.cls, center_, teacher_temperature(info));
   const at::Tensor patch_answers =
@@ -248,62 +187,48 @@ StepResult Ibot::step(const Batch& batch, const PatchMask& mask, const StepInfo&
       cross_view_loss(student.cls, answers, options_.global_crops, options_.student_temp);
   const at::Tensor patch =
       weighted_cross_entropy(student.patches, patch_answers, mask.weights(), options_.student_temp);
-  StepResult result{options_.cls_weight * cls + options_.patch_weight * patch,
-                    collapse_.add(cls, answers, taught.features, info)};
-  result.metrics.insert(result.metrics.end(),
-                        {{"cls_loss", cls.detach()},
-                         {"patch_loss", patch.detach()},
-                         {"center_norm", center_.norm()},
-                         {"patch_center_norm", patch_center_.norm()},
-                         {"teacher_temp", torch::tensor(teacher_temperature(info))},
-                         {"teacher_momentum", torch::tensor(teacher_momentum(info))}});
-  return result;
+  return {options_.cls_weight * cls + options_.patch_weight * patch,
+          metrics(cls,
+                  answers,
+                  taught.features,
+                  info,
+                  {{"cls_loss", cls.detach()},
+                   {"patch_loss", patch.detach()},
+                   {"center_norm", center_.norm()},
+                   {"patch_center_norm", patch_center_.norm()}})};
 }
 
-void Ibot::after_optimizer_step(const StepInfo& info) {
-  const torch::NoGradGuard no_grad;
-  if (!cls_mean_.empty()) {  // with the teacher that gave the answers
-    const at::Tensor patch_mean =
-        prototypes_of(bottleneck_mean_.mean(), teacher_->head->patch_v, teacher_->head->patch_g);
-    center_.lerp_(cls_mean_.mean(), 1 - options_.center_momentum);
-    patch_center_.lerp_(patch_mean.unsqueeze(0), 1 - options_.patch_center_momentum);
-  }
-  average_.move(teacher_momentum(info));
-  forget();
+void Ibot::move_centers() {
+  if (cls_mean_.empty()) return;
+  const at::Tensor patch_mean =
+      prototypes_of(bottleneck_mean_.mean(), teacher_->head->patch_v, teacher_->head->patch_g);
+  center_.lerp_(cls_mean_.mean(), 1 - options_.center_momentum);
+  patch_center_.lerp_(patch_mean.unsqueeze(0), 1 - options_.patch_center_momentum);
 }
 
 void Ibot::forget() {
   cls_mean_.reset();
   bottleneck_mean_.reset();
-  collapse_.reset();
+  StudentTeacher::forget();
 }
 
 double Ibot::flops_per_image() const {
-  const double head = DinoHead::macs(model_.embed_dim, options_.head);
+  const VitOptions& vit = model();
+  const double head = DinoHead::macs(vit.embed_dim, options_.head);
   double ratio = 0;
   for (const double one : options_.mask.ratio) ratio += one;
   ratio /= static_cast<double>(options_.mask.ratio.size());
-  const auto patches = static_cast<double>(model_.num_patches());
-  const auto crops = static_cast<double>(options_.global_crops);
+  const auto patches = static_cast<double>(vit.num_patches());
+  const auto globals = static_cast<double>(options_.global_crops);
   const auto locals = static_cast<double>(options_.local_crops);
   const double masked = ratio * patches;
   const auto rows = static_cast<int64_t>(1 + masked);
   const double student =
-      crops * (blocks_rows_macs(model_, rows) + (1 + masked) * head) +
-      locals * (pooled_macs(model_, augment_.local.height, augment_.local.width) + head);
+      globals * (blocks_rows_macs(vit, rows) + (1 + masked) * head) +
+      locals * (pooled_macs(vit, crops().local.height, crops().local.width) + head);
   const double teacher =
-      crops * (blocks_rows_macs(model_, model_.num_patches() + 1) + (1 + patches) * head);
+      globals * (blocks_rows_macs(vit, vit.num_patches() + 1) + (1 + patches) * head);
   return 6 * student + 2 * teacher;
-}
-
-std::vector<Picture> Ibot::previews(const Batch& batch, const NormalizeOptions& normalize) {
-  return {attention_picture(*teacher_->backbone, batch.views.at(0), normalize)};
-}
-
-std::string Ibot::diagnose(const std::map<std::string, double>& means, const StepInfo& info) const {
-  const double warmup = std::min(warmup_epochs_, 0.1 * static_cast<double>(info.epochs));
-  if (info.epoch() < warmup) return "";
-  return describe_collapse(means, options_.head.out_dim, {.section = "ibot"});
 }
 
 void register_ibot(ObjectiveRegistry& registry) { registry.add<Ibot, IbotOptions>("ibot"); }

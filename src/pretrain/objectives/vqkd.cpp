@@ -12,11 +12,11 @@
 namespace previt {
 namespace {
 
-std::shared_ptr<FeatureTeacher> load_teacher(const VqkdMethodOptions& o) {
+std::shared_ptr<FeatureTarget> load_teacher(const VqkdMethodOptions& o) {
   if (o.teacher.empty()) {
     fail_usage("vqkd.teacher: give a checkpoint whose features are to be predicted");
   }
-  return std::make_shared<FeatureTeacher>(o.teacher, o.teacher_heads);
+  return std::make_shared<FeatureTarget>(o.teacher, o.teacher_heads);
 }
 
 }  // namespace

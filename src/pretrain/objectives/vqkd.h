@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "models/tokenizers/vqkd.h"
-#include "pretrain/feature_teacher.h"
+#include "pretrain/feature_target.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
 
@@ -56,7 +56,7 @@ class VqkdTraining final : public Objective {
   VqkdNetworkOptions network_;
   ViewSpec view_;
   uint64_t seed_;
-  std::shared_ptr<FeatureTeacher> teacher_;  // not registered: it isn't trained nor saved
+  std::shared_ptr<FeatureTarget> teacher_;  // not registered: it isn't trained nor saved
   std::shared_ptr<Vqkd> tokenizer_;
 };
 

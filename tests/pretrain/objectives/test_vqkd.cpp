@@ -24,7 +24,7 @@ RunOptions small_run() {
 
 TEST_CASE("vqkd: any teacher gives a feature for each of the encoder's patches") {
   const TempFolder folder;
-  FeatureTeacher teacher(test::tiny_checkpoint(folder.path()));  // 16 pixels in patches of 8
+  FeatureTarget teacher(test::tiny_checkpoint(folder.path()));  // 16 pixels in patches of 8
   CHECK(teacher.dim() == 24);
   const at::Tensor features = teacher.features(torch::rand({2, 3, 24, 32}), 6, 8);
   CHECK(features.sizes() == at::IntArrayRef{2, 48, 24});
@@ -40,7 +40,7 @@ TEST_CASE(
   const bool distilled = GENERATE(true, false);
   options.dist_token = distilled;
   if (!distilled) options.pool = Pooling::avg;
-  FeatureTeacher teacher(test::tiny_checkpoint(folder.path(), options));
+  FeatureTarget teacher(test::tiny_checkpoint(folder.path(), options));
   const at::Tensor features = teacher.features(torch::rand({2, 3, 16, 16}), 2, 2);
   CHECK(features.sizes() == at::IntArrayRef{2, 4, 24});
   CHECK(features.mean(2).abs().max().item<double>() < 1e-5);

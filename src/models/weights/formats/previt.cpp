@@ -83,7 +83,8 @@ class PrevitFormat final : public WeightFormat {
 
   std::set<std::string> says(const LoadedModel& /*model*/) const override {
     std::set<std::string> all;
-    for (const auto& [key, value] : options_to_json(VitOptions()).items()) all.insert(key);
+    const nlohmann::json usual = options_to_json(VitOptions());
+    for (const auto& [key, value] : usual.items()) all.insert(key);
     return all;
   }
 };

@@ -1,4 +1,4 @@
-#include "pretrain/feature_teacher.h"
+#include "pretrain/feature_target.h"
 
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -20,7 +20,7 @@ at::Tensor resized(const at::Tensor& pixels, int64_t height, int64_t width) {
 
 }  // namespace
 
-FeatureTeacher::FeatureTeacher(const std::string& checkpoint, int64_t heads) {
+FeatureTarget::FeatureTarget(const std::string& checkpoint, int64_t heads) {
   std::vector<std::string> warnings;
   LoadedModel loaded = load_model(checkpoint, &warnings);
   for (const auto& warning : warnings) log_warning(warning);
@@ -45,7 +45,7 @@ FeatureTeacher::FeatureTeacher(const std::string& checkpoint, int64_t heads) {
   normalize_ = loaded.normalize;
 }
 
-at::Tensor FeatureTeacher::features(const at::Tensor& pixels, int64_t rows, int64_t columns) {
+at::Tensor FeatureTarget::features(const at::Tensor& pixels, int64_t rows, int64_t columns) {
   const torch::NoGradGuard no_grad;
   const int64_t patch = vit_->options().patch_size;
   const at::Tensor seen =
@@ -56,7 +56,7 @@ at::Tensor FeatureTeacher::features(const at::Tensor& pixels, int64_t rows, int6
       .to(torch::kFloat32);
 }
 
-double FeatureTeacher::macs(int64_t rows, int64_t columns) const {
+double FeatureTarget::macs(int64_t rows, int64_t columns) const {
   VitOptions all = vit_->options();
   all.pool = Pooling::avg;  // all tokens of the last block are read
   return pooled_macs(all, rows * all.patch_size, columns * all.patch_size);

@@ -1,4 +1,4 @@
-#include "finetune/teacher.h"
+#include "finetune/distillation_teacher.h"
 
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -39,14 +39,14 @@ bool same(const NormalizeOptions& a, const NormalizeOptions& b) {
 
 }  // namespace
 
-Teacher::Teacher(const LoadedModel& loaded, const RunOptions& student)
+DistillationTeacher::DistillationTeacher(const LoadedModel& loaded, const RunOptions& student)
     : own_(loaded.normalize), students_(student.normalize) {
   require_suitable(loaded, student.model);
   vit_ = vit_from_checkpoint(loaded, loaded.options, {.keep = true});
   vit_->eval();
 }
 
-at::Tensor Teacher::logits(const at::Tensor& images) const {
+at::Tensor DistillationTeacher::logits(const at::Tensor& images) const {
   const torch::NoGradGuard no_grad;
   at::Tensor seen = images;
   if (!same(own_, students_)) {

@@ -10,13 +10,13 @@
 
 namespace previt {
 
-/// A frozen network whose features of patches another one learns to predict: any checkpoint that
-/// load_model reads. It sees the pictures at the size that gives it the wanted grid, normalised as
-/// it was trained.
-class FeatureTeacher : public torch::nn::Module {
+/// A frozen network whose features of patches another one learns to predict, as VQ-KD's tokenizer
+/// does: any checkpoint that load_model reads. It sees the pictures at the size that gives it the
+/// wanted grid, normalised as it was trained.
+class FeatureTarget : public torch::nn::Module {
  public:
   /// `heads`: attention heads, for files that do not say; 0: as the file says.
-  explicit FeatureTeacher(const std::string& checkpoint, int64_t heads = 0);
+  explicit FeatureTarget(const std::string& checkpoint, int64_t heads = 0);
 
   int64_t dim() const { return vit_->options().embed_dim; }
 

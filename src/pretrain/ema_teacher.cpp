@@ -1,0 +1,36 @@
+#include "pretrain/ema_teacher.h"
+
+#include <ATen/ops/_foreach_lerp.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+
+#include "models/weights/weights.h"
+
+namespace previt {
+
+double TeacherTemperature::at(const StepInfo& info) const {
+  const int64_t epoch = info.whole_epoch();
+  if (epoch >= warmup_epochs) return value;
+  const auto gaps = static_cast<double>(std::max<int64_t>(warmup_epochs - 1, 1));
+  return warmup + static_cast<double>(epoch) / gaps * (value - warmup);
+}
+
+EmaTeacher::EmaTeacher(torch::nn::Module& teacher, const torch::nn::Module& student) {
+  load_into(teacher, named_tensors(student));
+  const auto of_student = student.named_parameters();
+  for (auto& parameter : teacher.named_parameters()) {
+    parameter.value().set_requires_grad(false);
+    const at::Tensor* same = of_student.find(parameter.key());
+    if (same == nullptr) continue;
+    teacher_.push_back(parameter.value());
+    student_.push_back(*same);
+  }
+}
+
+void EmaTeacher::move(double momentum) {
+  const torch::NoGradGuard no_grad;
+  at::_foreach_lerp_(teacher_, student_, 1 - momentum);
+}
+
+}  // namespace previt

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <vector>
+
+#include "pretrain/objective.h"
+
+namespace previt {
+
+/// The temperature of a teacher's targets: linear over whole epochs, its first and last value
+/// included, then constant (dino:main_dino.py DINOLoss).
+struct TeacherTemperature {
+  double warmup = 0.04;  ///< in the first epoch
+  double value = 0.04;   ///< from the last warm-up epoch on
+  int64_t warmup_epochs = 0;
+
+  double at(const StepInfo& info) const;
+};
+
+/// The teacher of self-distillation: an exponential moving average (EMA) of the student. Parameters
+/// follow those of the same name in the student, frozen and started equal.
+class EmaTeacher {
+ public:
+  EmaTeacher() = default;
+  EmaTeacher(torch::nn::Module& teacher, const torch::nn::Module& student);
+
+  /// teacher ← momentum · teacher + (1 - momentum) · student.
+  void move(double momentum);
+
+ private:
+  std::vector<at::Tensor> teacher_, student_;
+};
+
+}  // namespace previt

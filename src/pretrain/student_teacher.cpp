@@ -1,0 +1,162 @@
+#include "pretrain/student_teacher.h"
+
+#include <algorithm>
+
+#include "error.h"
+#include "models/vit.h"
+#include "pretrain/pictures/attention_picture.h"
+#include "pretrain/train/schedule.h"
+
+namespace previt {
+namespace {
+
+void check_head(const std::string& section,
+                const DinoHeadOptions& head,
+                const TrainOptions& train) {
+  if (!head.use_bn) return;
+  if (head.layers == 1) {
+    fail_usage(
+        "{}.head.use_bn: a head of one layer has nothing to normalise; use layers: 2 or "
+        "more, or use_bn: false",
+        section);
+  }
+  if (train.micro() < train.batch) {
+    fail_usage(
+        "{}.head.use_bn: its statistics need the whole batch at once; set "
+        "train.micro_batch: 0, or use_bn: false",
+        section);
+  }
+}
+
+void check_pair(const std::string& section,
+                const StudentTeacherOptions& o,
+                const VitOptions& model) {
+  if (o.global_crops + o.local_crops < 2) {
+    fail_usage("{}.local_crops: two crops or more are needed to compare them", section);
+  }
+  if (model.pool != Pooling::cls || !model.cls_token) {
+    fail_usage("model.pool: {} compares class tokens; use pool: cls with cls_token: true", section);
+  }
+}
+
+}  // namespace
+
+void visit(FieldVisitor& v, StudentTeacherOptions& o) {
+  v.field("global_crops", o.global_crops, "large crops; the teacher sees only these", at_least(1));
+  v.field("local_crops", o.local_crops, "small crops", at_least(0));
+  v.section("head", o.head);
+  v.field("freeze_last_layer",
+          o.freeze_last_layer,
+          "epochs without gradients for the prototypes",
+          at_least(0));
+  v.field("student_temp", o.student_temp, "temperature of the student's softmax", above(0));
+  v.field("teacher_temp",
+          o.teacher_temp,
+          "temperature of the teacher's softmax, after its warm-up",
+          above(0));
+  v.field("warmup_teacher_temp",
+          o.warmup_teacher_temp,
+          "the teacher's temperature in the first epoch",
+          above(0));
+  v.field("warmup_teacher_temp_epochs",
+          o.warmup_teacher_temp_epochs,
+          "until teacher_temp is reached",
+          at_least(0));
+  v.field("teacher_momentum", o.teacher_momentum, "of the moving average, at first", between(0, 1));
+  v.field("teacher_momentum_end",
+          o.teacher_momentum_end,
+          "at the end, reached by a cosine",
+          between(0, 1));
+  v.field("center_momentum", o.center_momentum, "of the center's moving average", between(0, 1));
+}
+
+void StudentTeacherOptions::set_defaults(RunOptions& run) {
+  run.model.arch = "vit_small";
+  run.model.pos_resize = ResizeConvention::dino;
+  run.model.drop_path = 0.1;
+  run.optimizer.base_lr = 5e-4;
+  run.optimizer.betas = {0.9, 0.999};
+  run.optimizer.weight_decay = 0.04;
+  run.optimizer.weight_decay_end = 0.4;
+  run.optimizer.clip_grad = 3;
+  run.optimizer.clip_mode = ClipMode::per_parameter;
+  run.schedule.kind = ScheduleKind::table;
+  run.schedule.warmup_epochs = 10;
+  run.schedule.min_lr = 1e-6;
+}
+
+StudentTeacherNetwork::StudentTeacherNetwork(const VitOptions& model) {
+  backbone = register_module("backbone", std::make_shared<Vit>(model));
+}
+
+StudentTeacher::StudentTeacher(CollapseRemedies remedies,
+                               const StudentTeacherOptions& options,
+                               const MultiCropOptions& crops,
+                               const RunOptions& run)
+    : remedies_(std::move(remedies)),
+      options_(options),
+      model_(resolve(run.model)),
+      crops_(resolve(crops, options_.global_crops, options_.local_crops, model_)),
+      warmup_epochs_(run.schedule.warmup_epochs),
+      collapse_(run.output.log_steps) {
+  check_pair(remedies_.section, options_, model_);
+  check_head(remedies_.section, options_.head, run.train);
+}
+
+double StudentTeacher::teacher_temperature(const StepInfo& info) const {
+  const TeacherTemperature temperature{.warmup = options_.warmup_teacher_temp,
+                                       .value = options_.teacher_temp,
+                                       .warmup_epochs = options_.warmup_teacher_temp_epochs};
+  return temperature.at(info);
+}
+
+double StudentTeacher::teacher_momentum(const StepInfo& info) const {
+  const CosineTable table{.base = options_.teacher_momentum, .end = options_.teacher_momentum_end};
+  return table.at(info.step, info.total_steps);
+}
+
+void StudentTeacher::require_all_crops(const Batch& batch) const {
+  require_crops(batch, options_.global_crops + options_.local_crops, remedies_.section);
+}
+
+std::vector<at::Tensor> StudentTeacher::global_crops(const std::vector<at::Tensor>& views) const {
+  return {views.begin(), views.begin() + options_.global_crops};
+}
+
+void StudentTeacher::begin_step(const StepInfo& info) {
+  if (info.micro_step == 0) forget();
+  student().freeze_prototypes(info.whole_epoch() < options_.freeze_last_layer);
+}
+
+Metrics StudentTeacher::metrics(const at::Tensor& loss,
+                                const at::Tensor& targets,
+                                const at::Tensor& features,
+                                const StepInfo& info,
+                                const Metrics& own) {
+  Metrics all = collapse_.add(loss, targets, features, info);
+  all.insert(all.end(), own.begin(), own.end());
+  all.emplace_back("teacher_temp", torch::tensor(teacher_temperature(info)));
+  all.emplace_back("teacher_momentum", torch::tensor(teacher_momentum(info)));
+  return all;
+}
+
+void StudentTeacher::after_optimizer_step(const StepInfo& info) {
+  const torch::NoGradGuard no_grad;
+  move_centers();
+  average_.move(teacher_momentum(info));
+  forget();
+}
+
+std::vector<Picture> StudentTeacher::previews(const Batch& batch,
+                                              const NormalizeOptions& normalize) {
+  return {attention_picture(*teacher().backbone, batch.views.at(0), normalize)};
+}
+
+std::string StudentTeacher::diagnose(const std::map<std::string, double>& means,
+                                     const StepInfo& info) const {
+  const double warmup = std::min(warmup_epochs_, 0.1 * static_cast<double>(info.epochs));
+  if (info.epoch() < warmup) return "";
+  return describe_collapse(means, options_.head.out_dim, remedies_);
+}
+
+}  // namespace previt

@@ -1,0 +1,123 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/heads/dino_head.h"
+#include "pretrain/collapse.h"
+#include "pretrain/ema_teacher.h"
+#include "pretrain/objective.h"
+#include "pretrain/run_options.h"
+#include "pretrain/views/multi_crop_views.h"
+
+namespace previt {
+
+// Self-distillation over crops of several sizes (DINO, iBOT): what such methods have in common
+// beside their losses.
+
+/// What their recipes have in common; the defaults are dino:main_dino.py's.
+struct StudentTeacherOptions {
+  int64_t global_crops = 2, local_crops = 8;
+  DinoHeadOptions head;
+  int64_t freeze_last_layer = 1;  ///< epochs
+
+  double student_temp = 0.1;
+  double teacher_temp = 0.04;         ///< after its warm-up
+  double warmup_teacher_temp = 0.04;  ///< in the first epoch
+  int64_t warmup_teacher_temp_epochs = 0;
+  double teacher_momentum = 0.996;  ///< at the first step
+  double teacher_momentum_end = 1;  ///< reached by a cosine
+  double center_momentum = 0.9;
+
+  /// The official defaults of the shared sections, but for epochs and batch.
+  static void set_defaults(RunOptions& run);
+};
+void visit(FieldVisitor& v, StudentTeacherOptions& o);
+
+/// A backbone, to which a method adds its heads; student and teacher are one each.
+class StudentTeacherNetwork : public torch::nn::Module {
+ public:
+  explicit StudentTeacherNetwork(const VitOptions& model);
+
+  /// DinoHead::freeze_prototypes of every head.
+  virtual void freeze_prototypes(bool frozen) = 0;
+
+  std::shared_ptr<Vit> backbone;
+};
+
+/// The student sees all crops and is to answer as the teacher does on the global crops; the teacher
+/// is the student's moving average and is what is kept. It moves once per optimizer step. Both are
+/// saved under the official names (`student.backbone.…`, `teacher.backbone.…`).
+///
+/// A method derives from it: its constructor calls add_student and add_teacher, its step begins
+/// with begin_step and ends with metrics.
+class StudentTeacher : public Objective {
+ public:
+  std::vector<ViewSpec> views() const override { return crops_.views(); }
+  void after_optimizer_step(const StepInfo& info) override;
+  void skipped_optimizer_step(const StepInfo&) override { forget(); }
+  std::shared_ptr<Vit> backbone() override { return teacher().backbone; }
+  std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
+  std::string diagnose(const std::map<std::string, double>& means,
+                       const StepInfo& info) const override;
+
+  virtual StudentTeacherNetwork& student() = 0;
+  virtual StudentTeacherNetwork& teacher() = 0;
+  double teacher_temperature(const StepInfo& info) const;
+  double teacher_momentum(const StepInfo& info) const;
+
+ protected:
+  /// `remedies.section` leads the messages. Throws UsageError for options that don't fit together.
+  StudentTeacher(CollapseRemedies remedies,
+                 const StudentTeacherOptions& options,
+                 const MultiCropOptions& crops,
+                 const RunOptions& run);
+
+  /// Makes and registers a Network(model, args …), which is a StudentTeacherNetwork.
+  template <class Network, class... Args>
+  std::shared_ptr<Network> add_student(const Args&... args) {
+    return register_module("student", std::make_shared<Network>(model_, args...));
+  }
+  /// The same, equal to the student from here on and without drop path.
+  template <class Network, class... Args>
+  std::shared_ptr<Network> add_teacher(const Args&... args) {
+    VitOptions model = model_;
+    model.drop_path = 0;
+    auto network = register_module("teacher", std::make_shared<Network>(model, args...));
+    average_ = EmaTeacher(*network, student());
+    return network;
+  }
+
+  const VitOptions& model() const { return model_; }
+  const MultiCropOptions& crops() const { return crops_; }
+  /// Throws Error unless the batch has all crops.
+  void require_all_crops(const Batch& batch) const;
+  /// The crops [B, C, H, W] that the teacher sees, of all of them.
+  std::vector<at::Tensor> global_crops(const std::vector<at::Tensor>& views) const;
+
+  void begin_step(const StepInfo& info);
+  /// What shows a collapse (CollapseMetrics::add), the method's own, and what the teacher is at.
+  Metrics metrics(const at::Tensor& loss,
+                  const at::Tensor& targets,
+                  const at::Tensor& features,
+                  const StepInfo& info,
+                  const Metrics& own);
+
+  /// Moves centers, while the teacher still is the one that gave the targets.
+  virtual void move_centers() {}
+  /// Forgets what the micro-steps of a step collected. Overriders call it too.
+  virtual void forget() { collapse_.reset(); }
+
+ private:
+  CollapseRemedies remedies_;
+  StudentTeacherOptions options_;
+  VitOptions model_;
+  MultiCropOptions crops_;
+  double warmup_epochs_;
+  EmaTeacher average_;
+  CollapseMetrics collapse_;
+};
+
+}  // namespace previt

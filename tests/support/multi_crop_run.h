@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "models/weights/weights.h"
+#include "pretrain/objectives/dino.h"
+#include "pretrain/objectives/ibot.h"
+#include "pretrain/train/stepper.h"
+
+namespace previt::test {
+
+inline constexpr int64_t kCropBatch = 8;
+
+/// The shared sections of a run with crops of 16 and 8 pixels in patches of 4: SGD at a constant
+/// rate in float32, batches of kCropBatch.
+RunOptions small_crop_run();
+
+/// Five crops, 40 prototypes that are trained from the first step on.
+DinoOptions small_dino();
+IbotOptions small_ibot(bool shared_head = true);
+
+std::shared_ptr<Dino> build(const DinoOptions& options, const RunOptions& run);
+std::shared_ptr<Ibot> build(const IbotOptions& options, const RunOptions& run);
+
+/// One of the methods, for tests of what they have in common.
+struct CropMethod {
+  std::string name;  ///< dino, ibot, or "ibot, own": with prototypes of their own for patches
+  std::function<void(StudentTeacherOptions&)> change = {};
+
+  std::shared_ptr<StudentTeacher> build(const RunOptions& run) const;
+};
+
+/// Each of them in turn, as GENERATE does.
+CropMethod any_method();
+
+/// A step of a run of four epochs of two.
+StepInfo info_of(int64_t step);
+
+/// Random crops of the images of a step, rows [first … first + count) of each.
+Batch crops(const Objective& objective, int64_t step, int64_t first, int64_t count);
+
+/// Steps [from … to) in micro-batches of `micro`.
+void make_steps(
+    Objective& objective, Stepper& stepper, int64_t from, int64_t to, int64_t micro = kCropBatch);
+
+/// Of all numbers of the tensors in `a` from those of the same name in `b`.
+double largest_difference(const NamedTensors& a, const NamedTensors& b);
+
+}  // namespace previt::test
