@@ -35,11 +35,14 @@ std::vector<std::string> split(const std::string& text, char separator) {
 
 }  // namespace
 
+RandAugment::RandAugment() = default;
+
 RandAugment RandAugment::parse(const std::string& config) {
   if (config.empty()) return {};
   const auto parts = split(config, '-');
   if (parts.front() != "rand") fail_usage("{} does not begin with rand", config);
-  RandAugment policy{.config = config};
+  RandAugment policy;
+  policy.config = config;
   for (size_t i = 1; i < parts.size(); ++i) {
     const std::string& part = parts[i];
     const size_t letters = std::min(part.find_first_of("0123456789"), part.size());
