@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "error.h"
