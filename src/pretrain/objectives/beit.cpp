@@ -2,7 +2,6 @@
 
 #include <torch/nn/modules/container/modulelist.h>
 
-#include <nlohmann/json.hpp>
 
 #include "error.h"
 #include "models/layers/block.h"
