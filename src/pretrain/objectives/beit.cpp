@@ -2,7 +2,6 @@
 
 #include <torch/nn/modules/container/modulelist.h>
 
-
 #include "error.h"
 #include "models/layers/block.h"
 #include "models/layers/drop_path.h"
