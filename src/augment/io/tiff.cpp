@@ -36,13 +36,13 @@ void take_errors() {
 }
 
 /// The file in memory, as libtiff reads files.
-struct Stream {
+struct FileInMemory {
   Bytes file;
   uint64_t at = 0;
 
-  static Stream& of(thandle_t handle) { return *static_cast<Stream*>(handle); }
+  static FileInMemory& of(thandle_t handle) { return *static_cast<FileInMemory*>(handle); }
   static tmsize_t read(thandle_t handle, void* to, tmsize_t size) {
-    Stream& stream = of(handle);
+    FileInMemory& stream = of(handle);
     const Bytes left = stream.file.from(stream.at);
     const size_t count = std::min(left.size, static_cast<size_t>(size));
     if (count > 0) std::memcpy(to, left.data, count);
@@ -51,7 +51,7 @@ struct Stream {
   }
   static tmsize_t write(thandle_t, void*, tmsize_t) { return 0; }
   static toff_t seek(thandle_t handle, toff_t offset, int whence) {
-    Stream& stream = of(handle);
+    FileInMemory& stream = of(handle);
     if (whence == SEEK_CUR) offset += stream.at;
     if (whence == SEEK_END) offset += stream.file.size;
     return stream.at = offset;
@@ -304,15 +304,15 @@ Image decode_foreign(TIFF* tiff, const Layout& layout) {
 
 Image decode_tiff(Bytes file) {
   take_errors();
-  Stream stream{file};
+  FileInMemory stream{file};
   const Tiff tiff(TIFFClientOpen("",
                                  "rm",
                                  &stream,
-                                 Stream::read,
-                                 Stream::write,
-                                 Stream::seek,
-                                 Stream::close,
-                                 Stream::size,
+                                 FileInMemory::read,
+                                 FileInMemory::write,
+                                 FileInMemory::seek,
+                                 FileInMemory::close,
+                                 FileInMemory::size,
                                  nullptr,
                                  nullptr));
   require(tiff != nullptr, "damaged TIFF ({})", last_error);
