@@ -20,7 +20,7 @@ namespace {
 const std::string kImages = std::string(PREVIT_SOURCE_DIR) + "/tests/fixtures/images/";
 
 /// train/{a,b} and val/{b} with pictures of several formats, and one that is none.
-void make_folder(const std::string& root) {
+void make_images(const std::string& root) {
   const auto put = [&](const char* from, const char* to) {
     fs::create_directories(fs::path(root + "/" + to).parent_path());
     fs::copy_file(kImages + from, root + "/" + to);
@@ -78,7 +78,7 @@ std::string error_of(const std::string& path) {
 TEST_CASE("a pack gives what the folder gives") {
   const TempFolder folder;
   const auto root = folder.path() + "/images", out = folder.path() + "/p.h5";
-  make_folder(root);
+  make_images(root);
   for (const char* store : {"encoded", "raw"}) {
     INFO(store);
     std::vector<std::string> log;
@@ -226,7 +226,7 @@ TEST_CASE(
 TEST_CASE("a damaged pack is one clear error") {
   const TempFolder folder;
   const auto root = folder.path() + "/images", out = folder.path() + "/p.h5";
-  make_folder(root);
+  make_images(root);
   pack({.data = root, .out = out});
   CHECK(error_of(out) == "");
   const std::string good = read_whole_file(out);
