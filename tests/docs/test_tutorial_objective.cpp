@@ -29,7 +29,7 @@ std::shared_ptr<Objective> rotation(const std::vector<std::string>& changes = {}
   objective->visit_options(recipe.reader());
   recipe.require_all_read();
   torch::manual_seed(7);
-  return objective->build(run);
+  return objective->build(run, {});
 }
 
 // Bright above, dark below: which way up is easily seen.
