@@ -67,7 +67,10 @@ TEST_CASE("sin-cos positions are fixed, learned ones trained") {
 
 TEST_CASE("images of other sizes and shapes pass through, with gradients") {
   VitOptions o = tiny_vit();
-  o.pos_resize = GENERATE();
+  o.pos_resize = GENERATE(ResizeConvention::timm,
+                          ResizeConvention::mae,
+                          ResizeConvention::dino,
+                          ResizeConvention::dinov2_reg);
   const auto vit = random_vit(o);
   const at::Tensor features = vit->forward_features(torch::randn({2, 3, 24, 8}));
   CHECK(features.sizes() == torch::IntArrayRef({2, 1 + 12, 16}));
@@ -188,7 +191,7 @@ TEST_CASE("bf16 stays close to float32, forward and backward") {
   o.embed_dim = 64;
   o.attention_dim = GENERATE(0, 24, 96);
   o.layer_scale = 0.5;
-  o.mlp = GENERATE();
+  o.mlp = GENERATE(MlpKind::gelu, MlpKind::swiglu);
   const auto vit = std::make_shared<Vit>(o);
   const at::Tensor images = torch::randn({4, 3, 16, 16});
   const at::Tensor gain = torch::randn({4, 17, 64});

@@ -24,9 +24,9 @@ BlockOptions small() { return {.dim = 12, .heads = 3, .layer_scale = 0.1}; }
 
 TEST_CASE("a block run for some tokens gives their rows, with the same gradients") {
   BlockOptions options = small();
-  options.qkv_bias = GENERATE();
+  options.qkv_bias = GENERATE(QkvBias::full, QkvBias::qv, QkvBias::none);
   options.attention_dim = GENERATE(0, 30, 6);  // of heads as wide as the block, wider, narrower
-  options.mlp = GENERATE();
+  options.mlp = GENERATE(MlpKind::gelu, MlpKind::swiglu);
   const auto block = random_block(options);
   const at::Tensor bias = GENERATE(true, false) ? torch::randn({3, 9, 9}) : at::Tensor();
   const auto [first, end] = GENERATE(std::pair{4, 9}, std::pair{0, 1}, std::pair{2, 5});

@@ -88,7 +88,7 @@ TEST_CASE("the architecture is inferred from shapes") {
     o.in_channels = 1;
   }
   SECTION("relative positions, BEiT's biases, mean pooling") {
-    o.rel_pos_bias = GENERATE();
+    o.rel_pos_bias = GENERATE(RelPosBias::shared, RelPosBias::per_block, RelPosBias::both);
     o.pos_embed = PosEmbed::none;
     o.qkv_bias = QkvBias::qv;
     o.pool = Pooling::avg;
