@@ -51,8 +51,8 @@ void backward(Watched& w) {
 
 TEST_CASE("no layer computes with what its weight was before the optimizer's step") {
   torch::manual_seed(11);
-  for (const char* name : {"adamw", "sgd", "lars"}) {
-    INFO(name);
+  for (const auto name : {OptimizerKind::adamw, OptimizerKind::sgd, OptimizerKind::lars}) {
+    INFO(name_of(name));
     Watched w;
     OptimizerOptions options;
     options.name = name;
