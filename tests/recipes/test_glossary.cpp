@@ -38,7 +38,7 @@ std::vector<std::string> matches(const std::string& text, const std::regex& patt
 }
 
 std::string glossary() {
-  return read_whole_file(std::string(PREVIT_SOURCE_DIR) + "/docs/glossary.md");
+  return read_whole_file(PREVIT_SOURCE_DIR "/docs/glossary.md");
 }
 
 }  // namespace

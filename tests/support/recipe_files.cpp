@@ -24,7 +24,7 @@ PretrainRun pretraining(const std::string& path, const std::vector<std::string>&
 
 FinetuneRun finetuning(const std::string& path, std::vector<std::string> changes) {
   auto recipe = Recipe::load(path);
-  changes.push_back("finetune.keep_head=false");
+  changes.emplace_back("finetune.keep_head=false");
   for (const auto& change : changes) recipe.set(change);
   return FinetuneRun::read(recipe, nullptr);
 }
