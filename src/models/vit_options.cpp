@@ -24,7 +24,8 @@ const std::map<std::string, Size> kSizes = {
 void visit(FieldVisitor& v, VitOptions& o) {
   Choices archs;
   for (const auto& [name, size] : kSizes) archs.push_back(name);
-  v.field("arch", o.arch, "named size", archs);
+  archs.emplace_back("custom");  // as loaded weights of other sizes are described
+  v.field("arch", o.arch, "named size; custom: as embed_dim, depth and num_heads say", archs);
   v.field("embed_dim", o.embed_dim, "width; 0: as arch", at_least(0));
   v.field("depth", o.depth, "blocks; 0: as arch", between(0, 1000));
   v.field("num_heads", o.num_heads, "attention heads; 0: as arch", at_least(0));

@@ -29,7 +29,8 @@ constexpr auto enum_names(Pooling) { return std::array{"cls", "avg"}; }
 /// "The Vision Transformer"). One encoder serves all of them; these are its options. Zero
 /// dimensions are taken from `arch`.
 struct VitOptions {
-  std::string arch = "vit_base";  ///< vit_tiny, vit_small, vit_base, vit_large, vit_huge, vit_giant
+  /// vit_tiny, vit_small, vit_base, vit_large, vit_huge, vit_giant; custom: as the sizes below say
+  std::string arch = "vit_base";
   int64_t embed_dim = 0, depth = 0, num_heads = 0;
   int64_t attention_dim = 0;  ///< of all heads together (BEiT's attn_head_dim); 0: embed_dim
   double mlp_ratio = 4;

@@ -1,3 +1,4 @@
+#include <regex>
 #include <sstream>
 
 #include "docs/page.h"
@@ -35,9 +36,10 @@ std::string help_of(std::vector<std::string> command) {
   return outcome.output;
 }
 
-// Options in a text of Boost.Program_options that nothing is said about: "  --out arg", without a
-// description in that line or the next.
+// Options in a text of Boost.Program_options that nothing is said about: "  --out arg (=x)", without
+// a description in that line or the next.
 std::vector<std::string> without_help(const std::string& text) {
+  static const std::regex kOption(R"(^  -\S+( \[ --\S+ \])?( arg)?( \(=.*?\))?)");
   std::vector<std::string> lines;
   std::istringstream stream(text);
   for (std::string line; std::getline(stream, line);) lines.push_back(line);
@@ -46,7 +48,9 @@ std::vector<std::string> without_help(const std::string& text) {
   for (size_t i = 0; i + 1 < lines.size(); ++i) {
     const std::string& line = lines[i];
     if (!line.starts_with("  -")) continue;
-    const bool beside = line.find("  ", 2) < line.find_last_not_of(' ');
+    std::smatch option;
+    std::regex_search(line, option, kOption);
+    const bool beside = option.suffix().str().find_first_not_of(' ') != std::string::npos;
     const std::string& next = lines[i + 1];
     const bool below = next.starts_with("   ") && next.find_first_not_of(' ') != std::string::npos;
     if (!beside && !below) bare.push_back(line);

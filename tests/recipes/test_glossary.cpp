@@ -37,9 +37,7 @@ std::vector<std::string> matches(const std::string& text, const std::regex& patt
   return found;
 }
 
-std::string glossary() {
-  return read_whole_file(PREVIT_SOURCE_DIR "/docs/glossary.md");
-}
+std::string glossary() { return read_whole_file(PREVIT_SOURCE_DIR "/docs/glossary.md"); }
 
 }  // namespace
 
