@@ -10,6 +10,7 @@ namespace {
 struct Size {
   int64_t embed_dim, depth, num_heads;
 };
+// docs/official_settings.md; vit_giant is DINOv2's.
 const std::map<std::string, Size> kSizes = {
     {"vit_tiny", {192, 12, 3}},
     {"vit_small", {384, 12, 6}},
