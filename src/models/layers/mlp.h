@@ -19,7 +19,7 @@ class Mlp : public torch::nn::Module {
   virtual at::Tensor forward(const at::Tensor& x) const = 0;
 };
 
-/// fc2(gelu(fc1(x))), hidden width D·ratio.
+/// fc2(gelu(fc1(x))).
 class GeluMlp final : public Mlp {
  public:
   GeluMlp(int64_t dim, int64_t hidden);
@@ -43,6 +43,7 @@ class SwiGluMlp final : public Mlp {
 /// (dinov2/layers/swiglu_ffn.py).
 int64_t mlp_hidden_width(MlpKind kind, int64_t dim, double ratio);
 
+/// An Mlp of this kind with the hidden width above.
 std::shared_ptr<Mlp> make_mlp(MlpKind kind, int64_t dim, double ratio);
 
 }  // namespace previt
