@@ -10,7 +10,7 @@
 namespace previt {
 namespace {
 
-// state_dicts under other keys come after these.
+// In order of preference. state_dicts under other keys come after these.
 const std::vector<std::string> kKeys = {"teacher", "model", "module", "state_dict", "student"};
 const std::vector<std::string> kKinds = {"teacher", "model", "ema", "student"};
 
@@ -19,7 +19,7 @@ size_t place_in(const std::vector<Item>& list, const Item& item) {
   return static_cast<size_t>(std::find(list.begin(), list.end(), item) - list.begin());
 }
 
-// "state_dict_ema", "ema_model.": a word of its own, unlike "schema".
+// Whether the name has `word` as a word of its own: "ema" in "state_dict_ema", but not in "schema".
 bool has_word(const std::string& name, const std::string& word) {
   const auto ends = [&](size_t at) {
     return at >= name.size() || name[at] == '.' || name[at] == '_';

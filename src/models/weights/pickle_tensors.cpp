@@ -14,7 +14,7 @@ namespace {
 using Kind = PickleValue::Kind;
 
 constexpr size_t kMaxDimensions = 64;
-// Elements of all views that repeat their storage.
+// Limit for the elements of all views that are larger than their storage.
 constexpr int64_t kMaxExpanded = int64_t{1} << 24;
 
 const std::map<std::string, at::ScalarType> kStorageTypes = {
@@ -43,7 +43,7 @@ const std::map<std::string, at::ScalarType> kNumpyTypes = {
     {"b1", at::kBool},
 };
 
-// The types of numpy and torch below; "builtins" was "__builtin__" in Python 2, "_core" is numpy 2.
+// Names of classes and functions: "builtins" was "__builtin__" in Python 2; "_core" is NumPy 2.
 const std::set<std::string> kDicts = {
     "collections.OrderedDict", "collections.defaultdict", "builtins.dict", "__builtin__.dict"};
 const std::set<std::string> kSets = {
@@ -60,7 +60,7 @@ const PickleValue* item(const PickleValue& sequence, size_t index, Kind kind) {
   return sequence.items[index];
 }
 
-// Non-negative whole numbers of a tuple; false when it holds anything else.
+// Non-negative whole numbers of a tuple; false if it holds anything else.
 bool whole_numbers(const PickleValue* tuple, std::vector<int64_t>& numbers) {
   if (tuple == nullptr || tuple->items.size() > kMaxDimensions) return false;
   for (const PickleValue* value : tuple->items) {
@@ -94,7 +94,7 @@ bool numpy_type(const PickleValue* value, at::ScalarType& type) {
   return true;
 }
 
-// Last element that a view reaches, or -1 when numbers are beyond reason.
+// The last element that a view reaches, or -1 if it is beyond all reason.
 int64_t last_element(int64_t offset,
                      const std::vector<int64_t>& sizes,
                      const std::vector<int64_t>& strides) {
@@ -107,7 +107,7 @@ int64_t last_element(int64_t offset,
   return static_cast<int64_t>(last);
 }
 
-// Product of the sizes, or -1 when it is too large.
+// Product of the sizes, or -1 if it is too large.
 int64_t count_elements(const std::vector<int64_t>& sizes) {
   __int128 count = 1;
   bool empty = false;
@@ -170,7 +170,7 @@ void TensorBuilder::load_storage(const PickleValue& id, PickleValue& result, con
     fill({key->text, type->text, elements->integer}, it->second);
   }
   require(it->second.scalar_type() == known->second, "{}: one storage of two types", place_);
-  result.tensor = it->second;  // kind stays object: a storage is no tensor yet
+  result.tensor = it->second;  // kind stays object: a storage is not a tensor yet
 }
 
 void TensorBuilder::call(const std::string& callee,

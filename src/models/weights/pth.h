@@ -24,7 +24,8 @@ PthFile parse_pth(const std::string& bytes, const std::string& name);
 /// The tensors that a dict holds directly (a state_dict), by key.
 NamedTensors tensors_in(const PickleValue& dict);
 
-/// Plain data (argparse.Namespace too) as JSON; null for what has none, such as tensors.
+/// Plain data (argparse.Namespace too) as JSON; null for anything else, such as tensors. Throws
+/// Error for data that is nested too deeply or too large.
 nlohmann::json pickle_to_json(const PickleValue& value);
 
 }  // namespace previt

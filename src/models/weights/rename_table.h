@@ -6,8 +6,9 @@
 
 namespace previt {
 
-/// How a code base calls a tensor, and how we do. In both patterns `#` stands for a number and `*`
-/// for any text, in the same order on both sides: {"encoder.layer.#.output.*", "blocks.#.fc2.*"}.
+/// What a code base calls a tensor, and what we call it. In both patterns `#` stands for a number
+/// and `*` for any text, in the same order on both sides, as in {"encoder.layer.#.output.*",
+/// "blocks.#.fc2.*"}.
 struct Rename {
   std::string foreign, own;
 };
@@ -20,7 +21,7 @@ class RenameTable {
   RenameTable() = default;
   RenameTable(std::initializer_list<Rename> rows) : rows_(rows) {}
 
-  /// The rows of a part under what stands before its names: a block's under the list of blocks.
+  /// The rows with these prefixes before their patterns: a block's rows within the list of blocks.
   RenameTable within(const std::string& foreign, const std::string& own) const;
   /// The rows of both, these first.
   RenameTable operator+(const RenameTable& other) const;

@@ -53,6 +53,7 @@ std::string name_of(const std::string& start) {
   if (start.substr(text).starts_with('<'))
     return "is a web page, not weights; download the file itself";
   if (start.substr(text).starts_with('{')) return "is JSON, not weights; give the folder it is in";
+  // Where a tar header has its magic.
   if (start.size() > 262 && start.compare(257, 5, "ustar") == 0)
     return "is a tar archive, not a file of torch.save; unpack it, or save it again with a newer "
            "PyTorch";
@@ -67,7 +68,7 @@ constexpr const char* kWanted =
 
 // --- what it holds -------------------------------------------------------------------------------
 
-// Dicts in dicts that are state_dicts of a network.
+// Collects the dicts, nested ones too, that are state_dicts of a network.
 void collect(const PickleValue& value,
              const std::string& key,
              int depth,
@@ -91,7 +92,7 @@ void refuse_module(const PickleValue& root, const std::string& path) {
   }
 }
 
-// Arguments may be any Python objects: what is no plain data says nothing.
+// Arguments can be any Python objects; those that are not plain data are ignored.
 json plain_data(const PickleValue* value) {
   if (value == nullptr) return nullptr;
   try {
@@ -139,7 +140,7 @@ std::map<std::string, std::vector<std::string>> read_index(const std::string& in
 
 WeightFile read_weight_file(const std::string& path) {
   const std::string start = read_start(path);
-  if (is_safetensors(start)) {  // first: the length of its header may begin like a pickle
+  if (is_safetensors(start)) {  // first, since the length of its header can look like a pickle
     SafeTensors file = read_safetensors(path);
     return {.dicts = {{"", without_wrappers(file.tensors)}},
             .metadata = std::move(file.metadata),

@@ -94,6 +94,7 @@ std::string weights_checksum(const torch::nn::Module& module) {
 }
 
 LoadReport load_into(torch::nn::Module& module, const NamedTensors& weights) {
+  // All shapes are compared before the first tensor is copied.
   NamedTensors own = named_tensors(module);
   LoadReport report;
   for (const auto& [name, tensor] : own) {

@@ -36,6 +36,7 @@ struct Directory {
   uint64_t entries, offset;
 };
 
+// Offset of the end record. It is searched from the end, since a comment of any text may follow it.
 uint64_t find_end(const Archive& archive) {
   require(archive.size >= kEndSize, "{}: not a zip archive, or cut short", archive.place);
   const uint64_t last = archive.size - kEndSize;
@@ -49,7 +50,7 @@ uint64_t find_end(const Archive& archive) {
 Directory find_directory(const Archive& archive) {
   const uint64_t end = find_end(archive);
   ByteReader record = archive.at(end);
-  record.take(10);
+  record.take(10);  // signature, numbers of disks, entries on this disk
   const uint64_t entries = record.number<uint16_t>();
   record.take(4);
   const uint64_t offset = record.number<uint32_t>();
@@ -59,13 +60,13 @@ Directory find_directory(const Archive& archive) {
   const auto end64 = locator.number<uint64_t>();
   require(archive.signature(end64) == kEnd64Signature, "{}: damaged archive", archive.place);
   ByteReader record64 = archive.at(end64);
-  record64.take(32);
+  record64.take(32);  // up to the number of entries
   const auto entries64 = record64.number<uint64_t>();
   record64.take(8);
   return {entries64, record64.number<uint64_t>()};
 }
 
-// Sizes and offset that did not fit into 32 bits follow in this order in extra field 1.
+// Sizes and offset that do not fit into 32 bits are in extra field 1, in this order.
 void read_zip64_extra(ByteReader extra, uint64_t& full, uint64_t& stored, uint64_t& local) {
   while (extra.left() >= 4) {
     const auto id = extra.number<uint16_t>();
