@@ -6,7 +6,7 @@
 
 namespace previt {
 
-// Multiply-adds (MACs) of a forward pass. Each is two FLOPs; a training step has three times as
+// Multiply-adds (MACs) of a forward pass. Each is two FLOPs. A training step has three times as
 // many.
 
 /// One block that computes `queries` of its `tokens` tokens. `attention` is the width of all heads

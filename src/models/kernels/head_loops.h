@@ -25,8 +25,8 @@ void copy_rows(
 void transpose_dwords(
     const uint32_t* x, int64_t ldx, int64_t rows, int64_t columns, uint32_t* out, int64_t ld);
 
-/// Pairs of rows of x [rows, width] into the dwords of `down`; an odd last row is paired
-/// with zeros.
+/// Pairs of rows of x [rows, width] into dwords, the layout `down`. An odd last row is paired with
+/// zeros.
 void pack_down(
     const simd::Bf16* x, int64_t ldx, int64_t rows, int64_t width, uint32_t* out, int64_t ld);
 

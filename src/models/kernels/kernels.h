@@ -61,8 +61,8 @@ Forked fork_layer_norm(const at::Tensor& x,
 /// bias: undefined, or added to the logits, broadcastable to [B, H, N, N].
 at::Tensor self_attention(const at::Tensor& qkv, int64_t heads, const at::Tensor& bias = {});
 
-/// As self_attention for separate queries: q [B, M, H·d], kv [B, N, 2·H·d] (rows k, v) → [B, M,
-/// H·d].
+/// As self_attention for separate queries: q [B, M, H·d], kv [B, N, 2·H·d] (rows k, v) →
+/// [B, M, H·d].
 at::Tensor cross_attention(const at::Tensor& q,
                            const at::Tensor& kv,
                            int64_t heads,

@@ -6,8 +6,8 @@
 
 namespace previt::loops {
 
-// Elementwise and column loops on contiguous CPU tensors, float32 or bfloat16; biases are float32
-// [O].
+// Elementwise and column loops on contiguous CPU tensors, float32 or bfloat16. Biases [O] are
+// float32.
 
 /// y [M, O] += bias, in place.
 void add_bias(at::Tensor& y, const at::Tensor& bias);

@@ -4,7 +4,7 @@
 
 namespace previt {
 
-// In place, from torch's default generator, without recording gradients.
+// All of these work in place, draw from torch's default generator and record no gradients.
 
 /// Standard deviation of the first weights of BEiT and SimMIM, and the value where they are cut.
 constexpr double kBeitInitStd = 0.02;

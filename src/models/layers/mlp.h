@@ -9,7 +9,7 @@ namespace previt {
 
 class Linear;
 
-/// GeluMlp or SwiGluMlp.
+/// Which Mlp a block has: GeluMlp or SwiGluMlp.
 enum class MlpKind { gelu, swiglu };
 constexpr auto enum_names(MlpKind) { return std::array{"gelu", "swiglu"}; }
 
@@ -40,7 +40,7 @@ class SwiGluMlp final : public Mlp {
 };
 
 /// Hidden width: ⌊D·ratio⌋, for swiglu ⌊⌊D·ratio⌋·2/3⌋ rounded up to a multiple of 8
-/// (dinov2/layers/swiglu_ffn.py).
+/// (dinov2:dinov2/layers/swiglu_ffn.py).
 int64_t mlp_hidden_width(MlpKind kind, int64_t dim, double ratio);
 
 /// An Mlp of this kind with the hidden width above.

@@ -8,7 +8,7 @@ namespace previt {
 // between two patches of an h × w grid, row by row, and three more: cls to patch, patch to cls, cls
 // to cls.
 
-/// (2h-1)(2w-1) + 3.
+/// Rows of a table: (2h-1)(2w-1) + 3.
 int64_t relative_position_rows(int64_t grid_height, int64_t grid_width);
 
 /// Which row each pair of tokens (cls first, then patches) reads: int64 [N, N], N = h·w + 1.
