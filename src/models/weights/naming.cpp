@@ -6,7 +6,7 @@
 namespace previt {
 namespace {
 
-// Names that Vit may have, outside and inside blocks.
+// Whether a Vit can have this name.
 bool is_vit_name(const std::string& name) {
   // clang-format off
   static const std::set<std::string> kNames = {

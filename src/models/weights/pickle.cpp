@@ -83,7 +83,7 @@ class Machine : PickleStack {
         return push_decimal(bytes_.line()), true;
       case kFloat:
         return push(Kind::real).real = std::strtod(bytes_.line().c_str(), nullptr), true;
-      case kBinFloat: {  // the one big-endian number
+      case kBinFloat: {  // the only big-endian number
         const auto bits = __builtin_bswap64(bytes_.number<uint64_t>());
         push(Kind::real).real = std::bit_cast<double>(bits);
         return true;
@@ -192,7 +192,7 @@ class Machine : PickleStack {
     count_copy(value);
   }
 
-  // A class or function called with a tuple: the hook may make something of it.
+  // Stands for calling a class or function with a tuple. The hook can make a value of it.
   void call() {
     const PickleValue* arguments = pop();
     const PickleValue* callee = pop();

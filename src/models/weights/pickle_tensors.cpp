@@ -70,7 +70,7 @@ bool whole_numbers(const PickleValue* tuple, std::vector<int64_t>& numbers) {
   return true;
 }
 
-// Python 2's way to carry bytes in text: one character below 256, as UTF-8, for each byte.
+// How Python 2 carries bytes in text: one character below 256, as UTF-8, for each byte.
 std::string latin1(const std::string& utf8) {
   std::string bytes;
   for (size_t i = 0; i < utf8.size(); ++i) {
@@ -85,7 +85,8 @@ std::string latin1(const std::string& utf8) {
   return bytes;
 }
 
-// Type of a numpy.dtype object, made as dtype("f4") with a state that may say big-endian.
+// The type of a numpy.dtype object; false for one that is not read. A dtype comes as dtype("f4"),
+// and its state may then say that it is big-endian (set_state).
 bool numpy_type(const PickleValue* value, at::ScalarType& type) {
   if (value == nullptr || value->text.rfind(kNumpyType, 0) != 0) return false;
   const auto it = kNumpyTypes.find(value->text.substr(std::strlen(kNumpyType)));
@@ -99,6 +100,7 @@ int64_t last_element(int64_t offset,
                      const std::vector<int64_t>& sizes,
                      const std::vector<int64_t>& strides) {
   constexpr int64_t kLimit = int64_t{1} << 60;
+  // A product of two 64-bit numbers fits into 128 bits.
   __int128 last = offset;
   for (size_t i = 0; i < sizes.size(); ++i) {
     last += static_cast<__int128>(sizes[i] - 1) * strides[i];
@@ -257,7 +259,7 @@ void TensorBuilder::make_numpy_scalar(const PickleValue& arguments, PickleValue&
   }
 }
 
-// An array's state is (version, sizes, dtype, column-major, bytes); a dtype's (version, byte order,
+// An array's state is (version, sizes, dtype, column-major, bytes), a dtype's (version, byte order,
 // …).
 void TensorBuilder::set_state(const PickleValue& state, PickleValue& result) {
   if (!result.is(Kind::object) || !state.is(Kind::tuple)) return;

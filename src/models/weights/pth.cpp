@@ -20,7 +20,7 @@ using Kind = PickleValue::Kind;
 // torch.serialization's MAGIC_NUMBER. It has more than 64 bits, so it is read as a real number.
 constexpr double kLegacyMagic = 0x1950a86a20f9469cfc6cp0;
 constexpr int kMaxJsonDepth = 32;
-constexpr int kMaxJsonValues = 100'000;  // one value of a pickle may stand in many places
+constexpr int kMaxJsonValues = 100'000;  // one value of a pickle can be in many places
 
 // --- zip: ROOT/data.pkl, ROOT/data/KEY ----------------------------------------------------------
 
@@ -64,8 +64,8 @@ PthFile parse_zip(const char* data, uint64_t size, const std::string& place) {
   return file;
 }
 
-// --- pickle.dump: the object. Before PyTorch 1.6: magic, version, sizes of types, object, keys,
-// then the bytes of each key
+// --- pickle.dump writes the object alone. torch.save before PyTorch 1.6 writes magic, version,
+// sizes of types, object, keys, then the bytes of each key.
 
 PthFile parse_pickles(const char* data, uint64_t size, const std::string& place) {
   std::map<std::string, at::Tensor> storages;

@@ -14,9 +14,9 @@ struct PthFile {
   const PickleValue* root = nullptr;
 };
 
-/// Reads the zip format, the one before PyTorch 1.6, and a plain pickle. Tensors are views as in
-/// the file and own (or share) their memory. Throws Error, led by the path, for damaged and hostile
-/// files.
+/// Reads the zip format, the one before PyTorch 1.6, and a plain pickle. Tensors that share memory
+/// in the file share it here too, and none needs the file. Throws Error, led by the path, for
+/// damaged and hostile files.
 PthFile read_pth(const std::string& path);
 /// The same from bytes in memory; `name` leads errors.
 PthFile parse_pth(const std::string& bytes, const std::string& name);

@@ -13,9 +13,9 @@ struct Rename {
   std::string foreign, own;
 };
 
-/// A code base's names ↔ ours. The first row that fits decides, in either direction; a name that no
-/// row fits stays as it is. Where several rows have the same pattern of ours, all of their foreign
-/// names are read, and the first is written.
+/// Renames from a code base's names to ours and back. In both directions the first row that fits
+/// decides; a name that no row fits stays as it is. If several rows have the same pattern of ours,
+/// all of their foreign names are read, and the first is written.
 class RenameTable {
  public:
   RenameTable() = default;

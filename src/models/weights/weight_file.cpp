@@ -18,12 +18,12 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kMaxDepth = 3;  // {"model": {"state_dict": {…}}}
-constexpr uint64_t kLargestHeader = 100'000'000;
+constexpr int kMaxDepth = 3;                      // {"model": {"state_dict": {…}}}
+constexpr uint64_t kLargestHeader = 100'000'000;  // the limit of safetensors
 
 // --- what a file is ------------------------------------------------------------------------------
 
-// Enough of a file to tell what it is.
+// The first bytes of a file, enough to see what it is.
 std::string read_start(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   require(file.good(), "{}: {}", path, std::strerror(errno));
@@ -114,7 +114,7 @@ WeightFile from_pickle(const std::string& path) {
 
 // --- several files -------------------------------------------------------------------------------
 
-// Names of tensors by the file that holds them.
+// The names of tensors in an index, by the file that holds them.
 std::map<std::string, std::vector<std::string>> read_index(const std::string& index) {
   const std::string text = read_whole_file(index);
   const std::string start = text.substr(0, 512);

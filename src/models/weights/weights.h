@@ -26,7 +26,7 @@ struct LoadReport {
 };
 
 /// Copies weights into the module's parameters and buffers of the same name, converting type and
-/// device. A tensor of another shape is an Error that names it with both shapes; then nothing was
+/// device. Throws Error that names a tensor of another shape, with both shapes, before anything is
 /// copied.
 LoadReport load_into(torch::nn::Module& module, const NamedTensors& weights);
 
