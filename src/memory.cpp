@@ -118,7 +118,7 @@ void tune_allocator() {
   constexpr int kOldLimit = 32 << 20;  // the most that glibc before 2.35 accepts
   constexpr int kNever = -1;
   mallopt(M_TRIM_THRESHOLD, kNever);
-  mallopt(M_TOP_PAD, 64 << 20);
+  mallopt(M_TOP_PAD, 64 << 20);  // the heap grows by this much more than is needed
   if (mallopt(M_MMAP_THRESHOLD, kKeep) == 0) {
     mallopt(M_MMAP_THRESHOLD, kOldLimit);
   } else {

@@ -71,7 +71,7 @@ class Recipe {
   /// Call after all reads: a key that nothing read is a typo, reported with its nearest valid name.
   void require_all_read() const;
 
-  /// A UsageError about one key, led by where it stands in the recipe.
+  /// Throws UsageError about one key, led by where it stands in the recipe.
   [[noreturn]] void fail_at(const std::string& key, const std::string& message) const;
 
   /// The places of the keys that were read so far.
