@@ -14,6 +14,7 @@ using nlohmann::json;
 bool convert(const json& from, double& to) { return from.is_number() && (from.get_to(to), true); }
 bool convert(const json& from, int64_t& to) {
   if (!from.is_number_integer()) return false;
+  // get_to would wrap such a number around.
   if (from.is_number_unsigned() && from.get<uint64_t>() > INT64_MAX) return false;
   return from.get_to(to), true;
 }
