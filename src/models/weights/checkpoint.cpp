@@ -132,7 +132,7 @@ void save_checkpoint(const std::string& run_folder, int64_t step, const Checkpoi
     fs::create_directory(temporary);
     write_files(temporary, step, checkpoint);
     move_into_place(temporary, target);
-    flush_folder(folder);
+    flush_folder(folder);  // only then does the new name survive a power cut
     fs::remove_all(temporary);
   } catch (const std::exception& e) {
     std::error_code ignored;

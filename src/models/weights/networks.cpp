@@ -35,6 +35,7 @@ std::vector<std::string> prefixes_of(const NamedTensors& weights, const std::str
   for (const auto& [key, tensor] : weights) {
     if (!key.ends_with(patch_embed)) continue;
     const std::string prefix = key.substr(0, key.size() - patch_embed.size());
+    // Else only the end of a longer name is the same.
     if (prefix.empty() || prefix.back() == '.') prefixes.push_back(prefix);
   }
   return prefixes;

@@ -164,6 +164,7 @@ void TensorBuilder::load_storage(const PickleValue& id, PickleValue& result, con
   auto it = storages_.find(key->text);
   if (it == storages_.end()) {
     const uint64_t size = c10::elementSize(known->second);
+    // Divided, since a product could overflow.
     require(static_cast<uint64_t>(elements->integer) <= left_ / size,
             "{}: claims more data than the file holds",
             place_);

@@ -74,6 +74,7 @@ void collect(const PickleValue& value,
              int depth,
              std::set<const PickleValue*>& seen,
              StateDicts& dicts) {
+  // A dict can stand in several places, even in itself.
   if (depth > kMaxDepth || !seen.insert(&value).second) return;
   NamedTensors tensors = without_wrappers(tensors_in(value));
   if (!network_prefixes(tensors).empty()) dicts[key] = std::move(tensors);

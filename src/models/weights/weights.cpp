@@ -65,6 +65,7 @@ at::Tensor fit_relative(const std::string& name,
 
 const std::string kTable = "relative_position_bias_table";
 
+// BEiT pretrains with one table for all blocks and fine-tunes with one in each.
 void share_relative_table(NamedTensors& weights, const VitOptions& options) {
   const auto shared = weights.find("rel_pos_bias." + kTable);
   if (options.rel_pos_bias != RelPosBias::per_block || shared == weights.end()) return;
