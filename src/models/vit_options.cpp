@@ -75,6 +75,7 @@ VitOptions resolve(VitOptions o) {
                o.attention_width(),
                o.num_heads);
   }
+  // The usual width is always written as 0, so that equal networks have equal options.
   if (o.attention_dim == o.embed_dim) o.attention_dim = 0;
   if (o.image_size.empty() || o.image_size.size() > 2) {
     fail_usage("model.image_size: give [side] or [height, width]");
@@ -90,6 +91,7 @@ VitOptions resolve(VitOptions o) {
   if (o.dist_token && (!o.cls_token || o.pool != Pooling::cls || o.pos_embed == PosEmbed::sincos)) {
     fail_usage("model.dist_token: needs cls_token: true, pool: cls and pos_embed: learned or none");
   }
+  // A relative table has rows for patches and cls alone (rel_pos_bias.h).
   if (o.rel_pos_bias != RelPosBias::none && o.dist_token) {
     fail_usage("model.rel_pos_bias: {} needs dist_token: false", name_of(o.rel_pos_bias));
   }

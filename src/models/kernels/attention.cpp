@@ -87,6 +87,7 @@ HeadAttention problem(const Qkv<const Bf16>& x,
   a.q = x.q;
   a.k = x.k;
   a.v = x.v;
+  // No stride from image to image: they share the bias.
   if (bias.defined()) a.bias = {bias.const_data_ptr<float>(), 0, a.keys, a.queries * a.keys};
   a.log_sums = log_sums.mutable_data_ptr<float>();
   return a;

@@ -135,6 +135,7 @@ struct LayerNormCpu : torch::autograd::Function<LayerNormCpu> {
           std::copy_n(from + row * n, count * n, to + row * n);
         }
       });
+      // Each part adds up the gradients of weight and bias for its own rows.
       at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
         for (int64_t part = first; part < last; ++part) {
           const int64_t begin = rows * part / parts, end = rows * (part + 1) / parts;

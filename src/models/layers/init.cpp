@@ -46,6 +46,7 @@ void xavier_uniform_(at::Tensor t) {
 
 void conv_default_(at::Tensor weight, at::Tensor bias) {
   torch::NoGradGuard no_grad;
+  // The framework's kaiming_uniform_ with a = √5 comes to this bound.
   const double fan_in = static_cast<double>(weight.numel()) / static_cast<double>(weight.size(0));
   const double bound = 1 / std::sqrt(fan_in);
   weight.uniform_(-bound, bound);

@@ -40,6 +40,7 @@ VitOptions with_token_norm(VitOptions o) {
 VitOptions decoder_of(const VqkdNetworkOptions& options) {
   VitOptions o = with_token_norm(options.encoder);
   o.depth = options.decoder_depth;
+  // Its image is the grid of codes, one pixel for each patch.
   o.image_size = {o.grid_height(), o.grid_width()};
   o.patch_size = 1;
   o.in_channels = options.codebook.dim;
