@@ -1,5 +1,5 @@
 #pragma once
 
-/// For an inline function or a lambda that a loop calls which is compiled for several processors:
-/// only what is inlined is compiled with it for each of them.
+/// Marks a function or lambda that is called by a loop compiled for several processors
+/// (target_clones). Only what is inlined into such a loop is compiled for each of them.
 #define PREVIT_INLINE __attribute__((always_inline))

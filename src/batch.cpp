@@ -12,7 +12,7 @@ namespace {
 
 double largest(const at::Tensor& pixels) { return pixels.scalar_type() == torch::kUInt8 ? 255 : 1; }
 
-// The same values as float32, contiguous; grey where `options` are for one channel.
+// The same values as float32, contiguous; grey if `options` are for one channel.
 at::Tensor floats_on(const at::Tensor& pixels, const NormalizeOptions& options, at::Device device) {
   const bool grey = pixels.size(1) == 3 && options.mean.size() == 1;
   const at::Tensor there = pixels.to(device, /*non_blocking=*/true);
@@ -82,6 +82,7 @@ at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, 
   const double unit = largest(pixels);
   at::Tensor mean = torch::tensor(options.mean, on_device).view({1, channels, 1, 1});
   at::Tensor std = torch::tensor(options.std, on_device).view({1, channels, 1, 1});
+  // (pixel / unit - mean) / std in two passes over the pixels instead of three.
   return floats.mul(1 / (unit * std)).sub_(mean / std);
 }
 

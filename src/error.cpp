@@ -7,6 +7,7 @@
 namespace previt {
 
 size_t edit_distance(const std::string& a, const std::string& b) {
+  // One row of Levenshtein's table; `diagonal` is the cell above and to the left.
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
   for (size_t i = 1; i <= a.size(); ++i) {

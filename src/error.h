@@ -9,39 +9,43 @@
 
 namespace previt {
 
-/// Something the run can't go on with: bad data, a full disk, a damaged checkpoint. Exit code 1.
-/// The message is one line, led by the place it is about.
+/// The run can't go on: bad data, a full disk, a damaged checkpoint. Exit code 1. The message is
+/// one line and is led by (begins with) the place that it is about.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// The user asked for something that can't be: a wrong option, a typo in a recipe. Exit code 2.
+/// The user asked for something impossible: a wrong option, a typo in a recipe. Exit code 2.
 class UsageError : public Error {
  public:
   using Error::Error;
 };
 
+/// Throws Error with the formatted message.
 template <class... Args>
 [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) {
   throw Error(fmt::format(format, std::forward<Args>(args)...));
 }
 
+/// Throws UsageError with the formatted message.
 template <class... Args>
 [[noreturn]] void fail_usage(fmt::format_string<Args...> format, Args&&... args) {
   throw UsageError(fmt::format(format, std::forward<Args>(args)...));
 }
 
+/// Throws Error with the formatted message unless the condition holds.
 template <class... Args>
 void require(bool condition, fmt::format_string<Args...> format, Args&&... args) {
   if (!condition) fail(format, std::forward<Args>(args)...);
 }
 
-/// The word of `valid` closest to `word` by edit distance, or "" where none is near enough to be a
-/// likely typo.
+/// The word of `valid` closest to `word` by edit distance, or "" if none is close enough for `word`
+/// to be a likely typo of it.
 template <class Strings>
 std::string nearest_word(const std::string& word, const Strings& valid);
 
+/// Levenshtein distance: how many bytes have to be inserted, deleted or replaced.
 size_t edit_distance(const std::string& a, const std::string& b);
 
 template <class Strings>

@@ -25,6 +25,7 @@ struct CloseFile {
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
 File open_file(const std::string& path, const char* mode, const std::string& place) {
+  // fopen opens a folder for reading, and only the first read fails.
   require(!std::filesystem::is_directory(path), "{}: is a folder, not a file", place);
   File file(std::fopen(path.c_str(), mode));
   require(file != nullptr, "{}: {}", place, std::strerror(errno));
@@ -55,7 +56,7 @@ void write_whole_file(const std::string& path, const std::string& text) {
   File file = open_file(unfinished.path(), "wb", path);
   const bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() &&
                        std::fflush(file.get()) == 0 &&
-                       (::fsync(::fileno(file.get())) == 0 || errno == EINVAL);  // no file: a pipe
+                       (::fsync(::fileno(file.get())) == 0 || errno == EINVAL);  // a pipe
   require(written, "{}: {}", path, std::strerror(errno));
   unfinished.finish();
 }
@@ -66,12 +67,13 @@ MappedFile::MappedFile(const std::string& path) {
   struct stat info {};
   const bool regular = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
   void* memory = nullptr;
+  // mmap refuses a length of 0: an empty file has no mapping.
   if (regular && info.st_size > 0) {
     size_ = static_cast<uint64_t>(info.st_size);
     memory = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
   }
   const int error = errno;
-  ::close(fd);  // the mapping stays
+  ::close(fd);  // the mapping outlives it
   require(regular, "{}: not a file", path);
   require(memory != MAP_FAILED, "{}: {}", path, std::strerror(error));
   data_ = static_cast<const char*>(memory);
@@ -93,7 +95,7 @@ void flush_folder(const std::string& path) {
   const int result = ::fsync(fd);
   const int error = errno;
   ::close(fd);
-  // Some network file systems can't flush folders and say so with EINVAL.
+  // EINVAL: some network file systems can't flush folders.
   require(result == 0 || error == EINVAL, "{}: {}", path, std::strerror(error));
 }
 

@@ -8,15 +8,17 @@ struct XXH64_state_s;
 
 namespace previt {
 
-/// Whole small files, for text such as JSON. Errors are led by the path.
+/// Reads a whole file, for small ones such as JSON. Throws Error led by the path.
 std::string read_whole_file(const std::string& path);
-/// Flushed to disk; the file is there under its name only once it is whole (unfinished_file.h).
+/// Writes a file and flushes it to disk. It appears under its name only once it is whole
+/// (unfinished_file.h). Throws Error led by the path.
 void write_whole_file(const std::string& path, const std::string& text);
 
-/// Makes the folder and those above it where they are missing. Throws Error led by its path.
+/// Makes the folder, and those above it, if they are missing. Throws Error led by the path.
 void make_folder(const std::string& path);
 
-/// A file's bytes, mapped into memory: pages that nobody touches are never read.
+/// A file's bytes, mapped into memory: pages that nobody touches are never read. data() of an empty
+/// file is null. Throws Error led by the path.
 class MappedFile {
  public:
   explicit MappedFile(const std::string& path);
@@ -32,23 +34,26 @@ class MappedFile {
   uint64_t size_ = 0;
 };
 
-/// Makes the names in a folder (new, renamed, removed files) survive a power cut.
+/// Makes the names in a folder (new, renamed, removed files) survive a power cut. Throws Error led
+/// by the path.
 void flush_folder(const std::string& path);
 
-/// XXH64 with seed 0: a strong, fast, non-cryptographic checksum that tells damaged files.
+/// XXH64 with seed 0: a fast, non-cryptographic checksum that detects damaged files.
 /// Source: the xxHash specification (Collet, doc/xxhash_spec.md).
 class Checksum {
  public:
   Checksum();
   void update(const void* data, uint64_t size);
   uint64_t value() const;
-  std::string hex() const;  ///< 16 digits
+  std::string hex() const;  ///< 16 hexadecimal digits
 
  private:
   std::unique_ptr<XXH64_state_s, void (*)(XXH64_state_s*)> state_;
 };
 
+/// Checksum::hex of a text.
 std::string checksum_of(const std::string& text);
+/// Checksum::hex of a file's bytes. Throws Error led by the path.
 std::string checksum_of_file(const std::string& path);
 
 }  // namespace previt

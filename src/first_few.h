@@ -5,7 +5,7 @@
 
 namespace previt {
 
-/// "a, b", or of more than five names "a, b, c, d, e and 3 more".
+/// "a, b"; for more than five names "a, b, c, d, e and 3 more".
 std::string first_few(const std::vector<std::string>& names);
 
 }  // namespace previt

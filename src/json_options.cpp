@@ -10,10 +10,11 @@ namespace {
 
 using nlohmann::json;
 
-// True when `from` holds exactly a T: 1.5 is no whole number, "1" no number.
+// True if `from` holds exactly a T: 1.5 is not a whole number, and "1" is not a number.
 bool convert(const json& from, double& to) { return from.is_number() && (from.get_to(to), true); }
 bool convert(const json& from, int64_t& to) {
   if (!from.is_number_integer()) return false;
+  // get_to would wrap such a number around.
   if (from.is_number_unsigned() && from.get<uint64_t>() > INT64_MAX) return false;
   return from.get_to(to), true;
 }

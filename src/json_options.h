@@ -24,9 +24,9 @@ class JsonOptionsWriter final : public FieldVisitor {
   std::vector<std::string> names_;
 };
 
-/// Fills options from a JSON object; absent keys keep their defaults. A wrong type, a value out of
-/// range and a key that no field has are Errors led by `place`: a file written by a newer version
-/// may ask for what this one can't do.
+/// Fills options from a JSON object; absent keys keep their defaults. Throws Error, led by `place`,
+/// for a wrong type, a value out of range, and a key that no field has: a newer version may have
+/// written it and mean what this one can't do.
 class JsonOptionsReader final : public FieldVisitor {
  public:
   JsonOptionsReader(const nlohmann::json& object, std::string place);
@@ -34,7 +34,7 @@ class JsonOptionsReader final : public FieldVisitor {
   void field(const Field& field) override;
   void check(const char* name, const std::string& problem) override;
 
-  void require_all_read() const;  ///< call at the end
+  void require_all_read() const;  ///< throws Error for a key that no field took; call at the end
 
  protected:
   void enter(const char* name) override;
@@ -53,6 +53,7 @@ class JsonOptionsReader final : public FieldVisitor {
   nlohmann::json taken_;
 };
 
+/// The options as a JSON object, sections as objects in it.
 template <class Options>
 nlohmann::json options_to_json(Options options) {
   JsonOptionsWriter writer;
@@ -60,6 +61,7 @@ nlohmann::json options_to_json(Options options) {
   return std::move(writer).result();
 }
 
+/// The inverse. Throws Error, led by `place`, as JsonOptionsReader does.
 template <class Options>
 Options options_from_json(const nlohmann::json& object, const std::string& place) {
   Options options;

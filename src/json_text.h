@@ -7,7 +7,7 @@
 
 namespace previt {
 
-/// Makes every text in a document one that JSON can hold.
+/// In every text of a document, escapes the bytes that JSON can't hold (utf8_or_escaped).
 template <class Json>
 void escape_texts(Json& value) {
   if (value.is_string()) {
@@ -17,10 +17,12 @@ void escape_texts(Json& value) {
   }
 }
 
-/// The document as text, whatever bytes the names in it have; nlohmann's dump throws on some.
+/// The document as text, whatever bytes its texts have. nlohmann's dump alone throws if they are
+/// not UTF-8.
 template <class Json>
 std::string json_text(Json value, int indent = -1) {
   escape_texts(value);
+  // Keys are not escaped above: `replace` keeps dump from throwing on one.
   return value.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 

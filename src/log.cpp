@@ -24,6 +24,7 @@ Output& output() {
   return shared;
 }
 
+// Back to the first column, then erase to the end of the line (ANSI).
 constexpr const char* kEraseLine = "\r\033[K";
 
 std::string now_text() {
@@ -34,7 +35,7 @@ std::string now_text() {
   return {text, std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &local)};
 }
 
-// Not fmt::print, which throws where a file can't be written: a log is no reason to end a run.
+// Not fmt::print, which throws if a file can't be written: a log is no reason to end a run.
 void put(std::FILE* file, const std::string& text) {
   std::fputs(text.c_str(), file);
   std::fflush(file);
@@ -50,6 +51,7 @@ void write_line(Output& out, const std::string& line, const std::string& coloure
 }
 
 bool colours() {
+  // Any value but "" turns colours off (no-color.org).
   const char* no_color = std::getenv("NO_COLOR");
   return log_is_terminal() && (no_color == nullptr || *no_color == '\0');
 }

@@ -7,9 +7,10 @@
 
 namespace previt {
 
-// What a run tells its user: whole lines on stderr, from any thread, and at most one live line
-// below them (the progress bar) that lines push down instead of tearing.
+// What a run says to its user: whole lines on stderr, from any thread. Below them stands at most
+// one live line (the progress bar), which new lines push down instead of breaking it.
 
+/// Writes a line; line ends and control characters in it are escaped (utf8.h).
 void log_line(const std::string& line);
 
 template <class... Args>
@@ -31,7 +32,8 @@ bool log_is_terminal();
 /// Replaces the live line; "" removes it. Does nothing without a terminal.
 void set_live_line(const std::string& text);
 
-/// While it lives, lines are also appended to a file, each led by the time.
+/// While this object lives, every line is also appended to a file, each led by the time. Only one
+/// may live at a time. Throws Error led by the path.
 class LogFile {
  public:
   explicit LogFile(const std::string& path);

@@ -20,8 +20,8 @@
 namespace previt {
 namespace {
 
-// Activations differ in size from step to step (drop path, masks), and a heap of blocks that nearly
-// fit falls to pieces. Tensors get blocks of few sizes instead, at most a sixteenth too large.
+// Activations differ in size from step to step (drop path, masks), and blocks that nearly fit break
+// up the heap. So tensors get blocks of a few sizes, at most a sixteenth too large.
 class RoundingAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
@@ -46,11 +46,12 @@ class RoundingAllocator final : public c10::Allocator {
  private:
   static constexpr size_t kAlignment = 64;  // what LibTorch promises its kernels
 
+  // Sixteen sizes from each power of two to the next.
   static size_t rounded(size_t bytes) {
     const size_t step = std::max(kAlignment, std::bit_floor(bytes) / 16);
     return (bytes + step - 1) / step * step;
   }
-  // malloc aligns to 16 bytes: there is room for a pointer in front of the data.
+  // malloc aligns to 16 bytes, so there is always room for a pointer in front of the data.
   static void*& block_of(void* data) { return static_cast<void**>(data)[-1]; }
   static void release(void* data) {
     if (data != nullptr) std::free(block_of(data));
@@ -61,12 +62,12 @@ class RoundingAllocator final : public c10::Allocator {
 
 constexpr int kKeep = 1 << 30;  // larger than any activation worth keeping
 
-// Addresses for half of the machine's memory, to be backed by huge pages once they are touched: the
-// heap grows into them. Where the system doesn't give so many, or no huge pages, nothing is lost.
+// Reserves addresses for half of the machine's memory, which get huge pages once they are touched:
+// the heap grows into them. If the system gives fewer of them, or no huge pages, nothing is lost.
 void reserve_heap() {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t wanted = static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * page / 2;
-  constexpr size_t kBlock = kKeep - (1 << 20);  // anything larger is not taken from the heap
+  constexpr size_t kBlock = kKeep - (1 << 20);  // larger blocks don't come from the heap
   std::vector<void*> blocks;
   while (blocks.size() * kBlock < wanted) {
     void* block = std::malloc(kBlock);
@@ -80,7 +81,7 @@ void reserve_heap() {
 
 #endif
 
-// The number behind `key` at the beginning of a line; 0 where the system does not say.
+// The number behind `key` in the line that begins with it; 0 if there is none.
 int64_t number_in(const char* path, const std::string& key) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
@@ -93,9 +94,11 @@ int64_t number_in(const char* path, const std::string& key) {
   return 0;
 }
 
-// What a container may still take, if it has a limit, its cached files given up; else 0.
+// Bytes that a container with a limit (cgroup v2) can still get, if it gives up its cached files;
+// without a limit 0.
 int64_t left_in_container() {
   const std::string folder = "/sys/fs/cgroup/memory.";
+  // Without a limit the file says "max", which reads as 0.
   const int64_t limit = number_in((folder + "max").c_str(), "");
   const int64_t used = number_in((folder + "current").c_str(), "");
   if (limit == 0 || used == 0) return 0;
@@ -111,11 +114,11 @@ void tune_allocator() {
   static RoundingAllocator allocator;
   c10::SetCPUAllocator(&allocator);
 #ifdef __GLIBC__
-  // Above M_MMAP_THRESHOLD every allocation is a mapping of its own, fresh each time.
-  constexpr int kOldLimit = 32 << 20;  // the most that glibc before 2.35 takes
+  // Above M_MMAP_THRESHOLD every allocation is a mapping of its own, with fresh pages each time.
+  constexpr int kOldLimit = 32 << 20;  // the most that glibc before 2.35 accepts
   constexpr int kNever = -1;
   mallopt(M_TRIM_THRESHOLD, kNever);
-  mallopt(M_TOP_PAD, 64 << 20);
+  mallopt(M_TOP_PAD, 64 << 20);  // the heap grows by this much more than is needed
   if (mallopt(M_MMAP_THRESHOLD, kKeep) == 0) {
     mallopt(M_MMAP_THRESHOLD, kOldLimit);
   } else {

@@ -23,6 +23,7 @@ bool Range::contains(double value) const {
 }
 
 std::string Range::text() const {
+  // An infinite end can't be reached, so it prints as open.
   return fmt::format("{}{}, {}{}",
                      low_open || low == -kInfinity ? '(' : '[',
                      low,

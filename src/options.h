@@ -38,12 +38,13 @@ using Choices = std::vector<std::string>;
 template <class Enum>
 concept NamedEnum = std::is_enum_v<Enum> && requires(Enum value) { enum_names(value); };
 
+/// The name of a value, as recipes write it.
 template <NamedEnum Enum>
 constexpr const char* name_of(Enum value) {
   return enum_names(value)[static_cast<size_t>(value)];
 }
 
-/// Some NamedEnum variable, read and written by name.
+/// A variable of any NamedEnum type, read and written by name. The variable must outlive it.
 class EnumField {
  public:
   template <NamedEnum Enum>
@@ -66,10 +67,10 @@ class EnumField {
   Choices choices_;
 };
 
-/// Throws UsageError "<place>: <word> is not one of …" unless it is.
+/// Throws UsageError "<place>: <word> is not one of …" unless `choices` holds the word.
 void require_choice(const std::string& word, const Choices& choices, const std::string& place);
 
-/// The value of that name; require_choice where there is none.
+/// The value called `name`. Throws UsageError, as require_choice does, if there is none.
 template <NamedEnum Enum>
 Enum enum_named(const std::string& name, const std::string& place) {
   Enum value{};
@@ -79,6 +80,7 @@ Enum enum_named(const std::string& name, const std::string& place) {
   return value;
 }
 
+/// The variable that a field reads or sets.
 using FieldValue = std::variant<double*,
                                 int64_t*,
                                 bool*,
@@ -87,17 +89,17 @@ using FieldValue = std::variant<double*,
                                 std::vector<int64_t>*,
                                 EnumField>;
 
-/// One option as a visitor meets it.
+/// One option, as a visitor sees it.
 struct Field {
   const char* name;
   const char* help;
   FieldValue value;
-  Range range = {};      ///< of numbers, and of each number of a list
-  Choices choices = {};  ///< of words; none: any word
+  Range range = {};      ///< of a number, and of each number in a list
+  Choices choices = {};  ///< of a word; empty: any word
 
-  bool is_word() const;      ///< a string or an enum
-  std::string text() const;  ///< the value as it is now; lists as "[1, 2]"
-  bool allows(const std::string& word) const;
+  bool is_word() const;                        ///< a string or an enum
+  std::string text() const;                    ///< the value as it is now; lists as "[1, 2]"
+  bool allows(const std::string& word) const;  ///< by its choices
 };
 
 /// Walks the fields of an options struct. An options type `Foo` is an aggregate with defaults and
@@ -114,7 +116,7 @@ class FieldVisitor {
 
   virtual void field(const Field& field) = 0;
 
-  /// Numbers, truth values and lists of numbers.
+  /// Numbers, booleans and lists of numbers.
   template <class T>
     requires(!NamedEnum<T>)
   void field(const char* name, T& value, const char* help, Range range = {}) {
@@ -129,8 +131,9 @@ class FieldVisitor {
     field(Field{name, help, named, {}, named.choices()});
   }
 
-  /// What is wrong with a field that was visited before, where its range can't say it; "": nothing.
-  /// `name` may lie in a section: "normalize.mean". Readers fail with it at the field's place.
+  /// Says what is wrong with a field that was visited before, if its range can't; a `problem` of ""
+  /// means nothing is. `name` may be inside a section, as "normalize.mean". Readers throw an error
+  /// with the problem, led by the field's place.
   virtual void check(const char* /*name*/, const std::string& /*problem*/) {}
 
   /// A nested options struct under its own key.

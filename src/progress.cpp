@@ -98,7 +98,8 @@ std::string Progress::bar_text(const ProgressState& state, double seconds_left, 
   for (int64_t i = 0; i < kCells; ++i) bar += i < full ? "█" : "░";
   const std::string text = fmt::format(
       "{} {:3.0f}%  {}", place(state), 100 * share_done(state), figures(state, seconds_left));
-  // A line that wraps can't be erased.
+  // One column stays free, since a line that wraps can't be erased. A cell is one column but three
+  // bytes, so the bar's width is not its size().
   const int64_t room = width - 1;
   if (room >= kCells + 1 + static_cast<int64_t>(text.size())) return bar + " " + text;
   return text.substr(0, static_cast<size_t>(std::max<int64_t>(room, 0)));

@@ -6,29 +6,29 @@
 
 namespace previt {
 
-/// Where a run is, as its user sees it.
+/// How far a run has come, as its user sees it.
 struct ProgressState {
   int64_t step = 0, total_steps = 1;
-  double epoch = 0;  ///< done, fractional
+  double epoch = 0;  ///< epochs done, with a fraction
   int64_t epochs = 1;
   double loss = 0;
   double images_per_second = 0;
   double data_wait = 0;  ///< share of the time spent waiting for data
-  /// What is done when it is no training ("reading features"): shown with the steps, which then are
-  /// images, instead of epoch and loss.
+  /// Work that is not training, such as "reading features". It is shown instead of epoch and loss,
+  /// and the steps then are images.
   std::string task = {};
 };
 
-/// On the steady clock, to now.
+/// Seconds from `start` until now.
 inline double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// "1 h 02 min", "3 min 20 s", "45 s".
+/// "2 d 5 h", "1 h 02 min", "3 min 20 s", "45 s"; "?" for a number that is not finite.
 std::string duration_text(double seconds);
 
-/// A bar on the live line of a terminal, a few times a second; without a terminal, a plain line now
-/// and then.
+/// Shows a bar on the live line of a terminal, renewed a few times a second. Without a terminal, it
+/// writes a plain line every half minute.
 class Progress {
  public:
   Progress();
@@ -36,6 +36,7 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  /// Shows the state, if it is time to. The first call only starts the clock.
   void update(const ProgressState& state);
 
   /// For tests: the bar of `width` columns and the plain line.

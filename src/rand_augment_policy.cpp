@@ -8,6 +8,7 @@
 namespace previt {
 namespace {
 
+// The number behind the first `letters` characters of `part`; std::stod alone accepts "9x".
 double number_after(const std::string& part, size_t letters, const std::string& config) {
   const std::string digits = part.substr(letters);
   size_t used = 0;

@@ -6,6 +6,7 @@
 namespace previt {
 namespace {
 
+// SplitMix64 (Steele, Lea and Flood 2014), which xoshiro's authors recommend for seeding.
 uint64_t splitmix(uint64_t& x) {
   uint64_t z = (x += 0x9E3779B97F4A7C15ull);
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
@@ -50,15 +51,19 @@ uint64_t Random::bits() {
 }
 
 double Random::uniform(double low, double high) {
+  // The upper 53 bits, as many as a double holds.
   return low + (high - low) * (static_cast<double>(bits() >> 11) * 0x1.0p-53);
 }
 
 int64_t Random::integer(int64_t low, int64_t high) {
+  // A multiplication and a shift instead of a remainder (Lemire 2019). No draw is rejected: the
+  // bias is at most range / 2^64.
   const auto range = static_cast<uint64_t>(high - low);
   return low + static_cast<int64_t>((static_cast<unsigned __int128>(bits()) * range) >> 64);
 }
 
 double Random::normal(double mean, double deviation) {
+  // Box-Muller. uniform() can be 0 but not 1, so log1p(-u) is finite.
   const double radius = std::sqrt(-2 * std::log1p(-uniform(0, 1)));
   return mean + deviation * radius * std::cos(2 * std::numbers::pi * uniform(0, 1));
 }
@@ -66,6 +71,7 @@ double Random::normal(double mean, double deviation) {
 double Random::beta(double a, double b) {
   const double x = gamma(a);
   const double y = gamma(b);
+  // Both underflow to 0 if a and b are tiny.
   return x + y > 0 ? x / (x + y) : 0.5;
 }
 

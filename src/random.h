@@ -9,7 +9,7 @@
 
 namespace previt {
 
-/// What a random transform draws from. Tests replay recorded draws through it.
+/// The source that random transforms draw from. Tests replay recorded draws through it.
 class Draws {
  public:
   virtual ~Draws() = default;
@@ -23,26 +23,26 @@ class Draws {
   bool chance(double probability) { return uniform(0, 1) < probability; }
 };
 
-/// What a random stream is for. A seed, one of these and its indices (in braces) name a stream; no
-/// two of one seed are equal but among the last four (tests/test_random.cpp). A value is part of
-/// what a seed means: another one here is another run.
+/// What a random stream is for. A seed, one of these and its indices (in braces) name a stream. No
+/// two streams of a seed are equal, except among the last four (tests/test_random.cpp). The values
+/// are part of what a seed means: changing one changes every run that uses it.
 enum class Stream : uint64_t {
   sample_order = 0,      ///< {epoch}: of the loader's samples
   views = 1,             ///< {epoch, sample}: crops, flips and colours
-  device_views = 2,      ///< {epoch, image}: the same of data.device_augment
-  masks = 0x6d61736b,    ///< {epoch, image}: patches that are masked
-  codes = 0x636f646573,  ///< {step}: latents that become codes of a codebook
+  device_views = 2,      ///< {epoch, image}: the same for data.device_augment
+  masks = 0x6d61736b,    ///< {epoch, image}: which patches are masked
+  codes = 0x636f646573,  ///< {step}: which latents become codes of a codebook
 
-  // From here on the indices alone make the key: so do the runs that are older than these names.
+  // From here on, the indices alone make the key, as in runs that are older than these names.
   unnamed = uint64_t{1} << 63,
 
-  // These seed torch's generators, whose numbers are others than ours. For the weights they are
-  // seeded by the run's seed itself.
+  // These seed torch's generators, which give other numbers than Random. For the first weights, the
+  // run's seed itself seeds them.
   step,      ///< {step, micro-step}: drop path, dropout, mixing, erasing
   previews,  ///< {}: masks of the pictures in a report
 
-  // These have one index each, and equal each other where their seeds do: the run's or probe's,
-  // finetune.subset_seed, the probe's, and the data set's.
+  // These have one index each, so two of them are equal if their seeds and indices are. The seeds
+  // are, in this order: the run's or probe's, finetune.subset_seed, the probe's, the data set's.
   held_out,     ///< {class}: images held out of data without a validation split
   few_shot,     ///< {class}: training images kept by per_class
   probe_order,  ///< {epoch}: of a linear probe's features
@@ -50,11 +50,12 @@ enum class Stream : uint64_t {
 };
 
 /// A random stream (xoshiro256++): the same name always gives the same numbers, whichever thread
-/// asks, so nothing about it has to be saved.
+/// asks, so nothing about it has to be saved. Source: Blackman and Vigna 2021, "Scrambled Linear
+/// Pseudorandom Number Generators".
 class Random final : public Draws {
  public:
   Random(uint64_t seed, Stream stream, std::initializer_list<uint64_t> indices);
-  /// From a number that is drawn or mixed already, or in tests.
+  /// For a seed that was itself drawn or mixed, and for tests.
   explicit Random(uint64_t seed);
 
   double uniform(double low, double high) override;
@@ -62,7 +63,7 @@ class Random final : public Draws {
   double normal(double mean, double deviation) override;
   double beta(double a, double b) override;
 
-  uint64_t bits();
+  uint64_t bits();  ///< the next 64
 
  private:
   double gamma(double shape);

@@ -13,10 +13,10 @@
 namespace previt {
 namespace {
 
-constexpr int kMaxBaseDepth = 16;
-constexpr int kMaxNesting = 32;
+constexpr int kMaxBaseDepth = 16;  // files; more are taken for a circle
+constexpr int kMaxNesting = 32;    // sections; merge calls itself for each
 
-// One key of the merged recipe; `where` is "file:line" or "--set …" of whoever set it last.
+// One key of the merged recipe; `where` is the "file:line" or "--set …" that set it last.
 struct Entry {
   std::string where;
   YAML::Node value;  // scalar or sequence; null for a section
@@ -129,7 +129,7 @@ struct Recipe::Impl : FieldVisitor {
   std::string name;
   Entry root;
   std::vector<std::string> path;                       // where the reader stands
-  std::map<std::string, std::set<std::string>> known;  // section -> names that were asked for
+  std::map<std::string, std::set<std::string>> known;  // section → names that were asked for
 
   std::string section() const {
     std::string joined;
@@ -149,7 +149,7 @@ struct Recipe::Impl : FieldVisitor {
 
   void put(const std::string& key, const std::string& where, const YAML::Node& value);
 
-  // Where a key stands, or the section that it would stand in, or the recipe.
+  // Where a key stands; if it is missing, where its section does, or else the recipe.
   std::string place_of(const std::string& key) const {
     const Entry* entry = &root;
     std::string where = name;
@@ -168,7 +168,7 @@ struct Recipe::Impl : FieldVisitor {
     fail_usage("{}: {}: {}", entry.where, key, message);
   }
 
-  // Calls `assign(yaml)` for a present key.
+  // Calls `assign(entry, key)` if the recipe has the key.
   template <class Assign>
   void with(const char* field_name, Assign assign) {
     known[section()].insert(field_name);
@@ -310,7 +310,7 @@ void Recipe::set(const std::string& assignment) {
   if (equals == std::string::npos || equals == 0)
     fail_usage("{}: write it as key.path=value", where);
   const std::string text = assignment.substr(equals + 1);
-  // A path may have any bytes; YAML may not.
+  // A path can have any bytes; YAML can't.
   const YAML::Node value = is_utf8(text) ? parse_yaml(text, where) : YAML::Node(text);
   if (value.IsMap()) fail_usage("{}: set one value at a time", where);
   impl_->put(assignment.substr(0, equals), where, value);
@@ -325,7 +325,7 @@ void Recipe::Impl::put(const std::string& key, const std::string& where, const Y
   for (const auto& word : words_of(key)) {
     entry->is_section = true;
     entry = &entry->children[word];
-    if (entry->where.empty()) entry->where = where;  // a section stays where its file has it
+    if (entry->where.empty()) entry->where = where;  // a section keeps its place in the file
   }
   entry->where = where;
   entry->is_section = false;
@@ -361,7 +361,7 @@ std::string KeyPlaces::led(const std::string& message) const {
 
 namespace {
 
-// A string that YAML would read as something else, or that has special characters, is quoted.
+// Quotes a string that YAML would read as something else, or that has special characters.
 std::string yaml_word(const std::string& value) {
   YAML::Emitter emitter;
   emitter << YAML::DoubleQuoted << utf8_or_escaped(value);

@@ -11,14 +11,14 @@
 
 namespace previt {
 
-/// Where each key of a recipe stands, for what turns out to be wrong after it was read.
+/// Where each key of a recipe stands, for errors that are found only after it was read.
 class KeyPlaces {
  public:
   KeyPlaces() = default;
   explicit KeyPlaces(std::map<std::string, std::string> places) : places_(std::move(places)) {}
 
-  /// Does `work`. A UsageError that begins with a key, as "model.pool: needs ...", comes out led by
-  /// the key's place.
+  /// Returns what `work()` gives. If it throws a UsageError that begins with a key, such as
+  /// "model.pool: needs ...", that is thrown again, led by the key's place.
   template <class Work>
   auto around(Work work) const {
     try {
@@ -41,7 +41,9 @@ class KeyPlaces {
 /// Nothing below this class sees YAML: options structs are filled through their `visit`.
 class Recipe {
  public:
+  /// Reads a file, and the files that it inherits.
   static Recipe load(const std::string& path);
+  /// The same for a text, which can inherit nothing; errors are led by `name`.
   static Recipe parse(const std::string& text, const std::string& name = "recipe");
 
   Recipe(Recipe&&) noexcept;
@@ -50,7 +52,7 @@ class Recipe {
 
   /// Applies one `key.path=value`; the value is YAML, so `[1, 2]` and `true` work.
   void set(const std::string& assignment);
-  /// The text as it is: "a #1" or "[x]" is YAML, but a path too.
+  /// Sets a key to this text without parsing it: "[x]" would be a list in YAML, but can be a path.
   void set_text(const std::string& key, const std::string& text);
   bool has(const std::string& key) const;
 
@@ -64,12 +66,12 @@ class Recipe {
   void read(const char* section, Options& options) {
     reader().section(section, options);
   }
-  FieldVisitor& reader();
+  FieldVisitor& reader();  ///< what `read` visits with
 
   /// Call after all reads: a key that nothing read is a typo, reported with its nearest valid name.
   void require_all_read() const;
 
-  /// A UsageError about one key, led by where it stands in the recipe.
+  /// Throws UsageError about one key, led by where it stands in the recipe.
   [[noreturn]] void fail_at(const std::string& key, const std::string& message) const;
 
   /// The places of the keys that were read so far.

@@ -19,7 +19,7 @@ namespace previt {
 namespace fs = std::filesystem;
 namespace {
 
-// "process 123 on host", as the owner of a lock writes it.
+// "process 123 on host": what the owner of a lock writes into it.
 std::string own_name() {
   char host[256] = {};
   ::gethostname(host, sizeof(host) - 1);
@@ -40,7 +40,7 @@ RunLock::RunLock(const std::string& folder) : folder_(folder), path_(folder + "/
   while (!take()) ::close(file_);
 }
 
-// False where the file was removed between opening and locking it.
+// False if the file was removed between opening and locking it; then it has to be tried again.
 bool RunLock::take() {
   file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   require(file_ >= 0, "{}: {}", path_, std::strerror(errno));
@@ -58,11 +58,12 @@ bool RunLock::take() {
   }
   if (!is_in_place()) return false;
   const std::string name = own_name();
-  // What it says is for people only.
+  // The lock is the system's; the name is only for people, so a failed write does no harm.
   if (::ftruncate(file_, 0) == 0) (void)!::pwrite(file_, name.data(), name.size(), 0);
   return true;
 }
 
+// Whether the locked file is still the one under the path.
 bool RunLock::is_in_place() const {
   struct stat held {
   }, there{};
@@ -71,6 +72,8 @@ bool RunLock::is_in_place() const {
 }
 
 RunLock::~RunLock() {
+  // Removed while it is locked: whoever has opened the file meanwhile sees in is_in_place() that it
+  // is gone, and starts again.
   std::error_code error;
   const fs::directory_iterator entries(folder_, error);
   if (!error && std::distance(begin(entries), end(entries)) == 1) {

@@ -4,15 +4,15 @@
 
 namespace previt {
 
-/// One process at a time writes to a run folder. While it lives it holds a lock on the file .lock
-/// in it; the system lets go of that when the process ends, however it ends, so what a killed one
-/// leaves never blocks. Whoever only reads needs none.
+/// Lets one process at a time write to a run folder. While this object lives, it holds a lock on
+/// the file .lock in the folder. The system releases the lock when the process ends, however it
+/// ends, so a killed process never blocks the next one. Whoever only reads needs no lock.
 class RunLock {
  public:
-  /// Makes the folder if there is none. Throws Error that names the other process, if it is known.
-  /// Where the file system has no locks: a warning.
+  /// Makes the folder if it is missing. Throws Error, which names the other process if it is known,
+  /// if the folder is locked. If the file system has no locks, it only warns.
   explicit RunLock(const std::string& folder);
-  /// Removes a folder that got nothing but the lock.
+  /// Releases the lock. Removes a folder in which there is nothing else.
   ~RunLock();
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;

@@ -8,7 +8,7 @@
 
 namespace previt {
 
-/// Every option of a run as full key and text, in order: for reports, and to tell what changed
+/// Every option of a run as full key and text, in order: for reports, and to find what changed
 /// between two runs.
 using Settings = std::vector<std::pair<std::string, std::string>>;
 

@@ -8,12 +8,12 @@
 
 namespace previt {
 
-/// A file of named tensors, with texts that describe it. An interface, as the engine alone reads no
-/// HDF5.
+/// A file of named tensors, and of named texts that describe it. This is an interface, because the
+/// engine is built without HDF5.
 class TensorFile {
  public:
   virtual ~TensorFile() = default;
-  virtual bool has(const std::string& name) const = 0;  ///< a tensor of this name
+  virtual bool has(const std::string& name) const = 0;  ///< whether there is a tensor of this name
   virtual at::Tensor read(const std::string& name) const = 0;
   virtual std::string description(const std::string& name) const = 0;
 };

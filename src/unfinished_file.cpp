@@ -12,8 +12,9 @@ namespace previt {
 UnfinishedFile::UnfinishedFile(const std::string& path) : target_(path), path_(path) {
   namespace fs = std::filesystem;
   std::error_code none;
+  // A link is followed, so that the rename replaces the file and not the link.
   if (fs::is_symlink(target_, none)) target_ = path_ = fs::weakly_canonical(target_, none).string();
-  // A pipe or a device is never half there; a folder is refused when it is opened.
+  // Pipes and devices are written to directly. A folder is refused when it is opened.
   if (!fs::exists(target_, none) || fs::is_regular_file(target_, none)) path_ += ".partial";
 }
 

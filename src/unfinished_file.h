@@ -4,8 +4,9 @@
 
 namespace previt {
 
-/// A file that is to be there under its name only once it is whole: written beside it until
-/// finish(), and removed if that is never called. What is no file, as a pipe, is written itself.
+/// A file that appears under its name only once it is whole. Until finish() it is written under
+/// another name beside it, and it is removed if finish() is never called. A pipe or a device is
+/// written to directly.
 class UnfinishedFile {
  public:
   explicit UnfinishedFile(const std::string& path);
@@ -14,7 +15,7 @@ class UnfinishedFile {
   UnfinishedFile& operator=(const UnfinishedFile&) = delete;
 
   const std::string& path() const { return path_; }  ///< what to write to
-  /// Throws Error led by the file's name.
+  /// Renames it to its own name. Throws Error led by that name.
   void finish();
 
  private:

@@ -11,8 +11,8 @@ namespace {
 
 bool continues(unsigned char byte) { return (byte & 0xC0) == 0x80; }
 
-// Bytes of the character that `text` begins with; 0 where it begins with none (a stray or missing
-// byte, a longer form than needed, a surrogate, beyond U+10FFFF).
+// How many bytes the first character of `text` has; 0 if it is not valid: a stray or missing byte,
+// a longer form than needed, a surrogate, or beyond U+10FFFF.
 size_t character_size(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(0);
@@ -22,10 +22,10 @@ size_t character_size(std::string_view text) {
   for (size_t i = 1; i < size; ++i) {
     if (!continues(byte(i))) return 0;
   }
-  if (first == 0xE0 && byte(1) < 0xA0) return 0;
-  if (first == 0xED && byte(1) > 0x9F) return 0;
-  if (first == 0xF0 && byte(1) < 0x90) return 0;
-  if (first == 0xF4 && byte(1) > 0x8F) return 0;
+  if (first == 0xE0 && byte(1) < 0xA0) return 0;  // two bytes would do
+  if (first == 0xED && byte(1) > 0x9F) return 0;  // a surrogate
+  if (first == 0xF0 && byte(1) < 0x90) return 0;  // three bytes would do
+  if (first == 0xF4 && byte(1) > 0x8F) return 0;  // beyond U+10FFFF
   return size;
 }
 

@@ -5,17 +5,19 @@
 
 namespace previt {
 
+/// Whether the bytes are valid UTF-8: no surrogates, no forms longer than needed (RFC 3629).
 bool is_utf8(std::string_view text);
 
-/// Names of files, folders and classes are bytes, which JSON, SVG, HTML, HDF5 and CSV can't all
-/// hold: the text as it is where it is UTF-8, else with each byte that isn't written as \xE9. The
+/// The text, with each byte that is not UTF-8 written as an escape such as \xE9. Names of files,
+/// folders and classes are bytes, and JSON, SVG, HTML, HDF5 and CSV can't hold all of them. The
 /// same name always gives the same text.
 std::string utf8_or_escaped(const std::string& text);
 
-/// The bytes of what `utf8_or_escaped` made.
+/// The bytes that utf8_or_escaped made `text` from.
 std::string unescaped(const std::string& text);
 
-/// Without line ends and other control characters, which names may have too: as \x0A.
+/// The text, with line ends and other control characters written as escapes such as \x0A. Names can
+/// contain them too.
 std::string on_one_line(const std::string& text);
 
 }  // namespace previt

@@ -11,7 +11,7 @@
 namespace previt {
 namespace {
 
-// Parses into `policy`; gives what is wrong with the text.
+// Parses `text` into `policy`. Returns what is wrong with it; "" if nothing is.
 std::string parse_policy(const std::string& text, RandAugment& policy) {
   try {
     policy = RandAugment::parse(text);
@@ -96,6 +96,7 @@ std::optional<ChangingSetting> changing_setting(const ViewSpec& view) {
       operation.visit(list, of);
       return list.settings().front().second;
     };
+    // In a default ViewSpec every operation is off.
     const std::string off = value_in({});
     return ChangingSetting{operation.key, value_in(view), off.empty() ? "\"\"" : off};
   }

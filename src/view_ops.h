@@ -11,36 +11,36 @@ namespace previt {
 
 struct ViewSpec;
 
-/// One augmentation operation as recipes know it. What it does to pixels stands under the same key
-/// in augment/ops (Operation), which the engine does not see.
+/// One augmentation operation, as recipes know it. What it does to pixels is the Operation with the
+/// same key in augment/ops, which objectives never see.
 struct ViewOperation {
-  const char* key;                   ///< of the field that turns it on, the first of its fields
-  bool (*on)(const ViewSpec& view);  ///< where false, no random number is drawn for it
-  /// Its fields with help and range, and the check of what a range can't say.
+  const char* key;                   ///< of its first field, which turns it on
+  bool (*on)(const ViewSpec& view);  ///< if false, no random number is drawn for it
+  /// Visits its fields with help and range, and checks what a range can't say.
   void (*visit)(FieldVisitor& v, ViewSpec& view);
-  /// Whether it may be on where the tokens of an image are made once for all epochs: only what
-  /// makes the same of an image each time.
+  /// Whether it may be on when the tokens of an image are made once for all epochs. Only an
+  /// operation that gives the same result each time may.
   bool in_fixed_view = false;
-  /// Whether files that tell views apart hold its fields where it is off, as those do that were
-  /// written before view_identity() left them out. Not for new operations.
+  /// Whether view_identity() holds its fields even if it is off, as it does in older files. False
+  /// for a new operation.
   bool named_when_off = false;
 };
 
-/// All operations, in the order in which they are drawn and applied. A new one comes last: the
-/// order is part of what a seed gives.
+/// All operations, in the order in which they are drawn and applied. A new one comes last, because
+/// the order decides what a seed gives.
 std::span<const ViewOperation> view_operations();
 
-/// A setting by which a view of the same image differs from time to time.
+/// A setting that makes two views of the same image differ.
 struct ChangingSetting {
   std::string key;
-  std::string value;  ///< as it is
-  std::string fixed;  ///< the value that changes nothing, as one writes it in a recipe
+  std::string value;  ///< its present value
+  std::string fixed;  ///< the value that changes nothing, as a recipe writes it
 };
 
-/// The first such setting, of the flip and of the operations; the crop has to be looked at apart.
+/// The first such setting among the flip and the operations. The caller has to check the crop.
 std::optional<ChangingSetting> changing_setting(const ViewSpec& view);
 
-/// What is wrong with a list that should be the lowest and the highest value; "": nothing.
+/// What is wrong with a list that should be the lowest and the highest value; "" if nothing is.
 std::string wrong_bounds(const std::vector<double>& bounds);
 
 }  // namespace previt

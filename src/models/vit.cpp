@@ -166,7 +166,7 @@ at::Tensor Vit::embed_kept(const at::Tensor& images, const at::Tensor& kept_ids)
 
 const at::Tensor& Vit::relative_index(PatchGrid grid) {
   at::Tensor& index = relative_index_[{grid.height, grid.width}];
-  const auto device = cls_token.device();
+  const auto device = cls_token.device();  // resolve() demands one for relative positions
   if (!index.defined() || index.device() != device) {
     index = relative_position_index(grid.height, grid.width).to(device);
   }

@@ -18,6 +18,7 @@ void Vit::init_weights_timm() {
 void Vit::init_weights_mae() {
   torch::NoGradGuard no_grad;
   init_linears_xavier(*this);
+  // For the bias alone: MAE leaves it to the framework and draws the weight itself.
   conv_default_(patch_embed->weight(), patch_embed->bias());
   xavier_uniform_(patch_embed->weight());
   init_tokens();
@@ -30,6 +31,7 @@ void Vit::init_weights_beit() {
   torch::NoGradGuard no_grad;
   init_linears_trunc_normal(*this, kBeitInitStd, kBeitInitStd);
   init_tokens();
+  // Positions are drawn a second time: without the first draw, a seed would give other weights.
   for (const at::Tensor& tensor : {patch_embed->weight(), cls_token, pos_embed}) {
     const bool drawn = tensor.defined() && tensor.requires_grad();
     if (drawn) trunc_normal_(tensor, kBeitInitStd, kBeitInitStd);

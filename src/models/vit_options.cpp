@@ -10,6 +10,7 @@ namespace {
 struct Size {
   int64_t embed_dim, depth, num_heads;
 };
+// docs/official_settings.md; vit_giant is DINOv2's.
 const std::map<std::string, Size> kSizes = {
     {"vit_tiny", {192, 12, 3}},
     {"vit_small", {384, 12, 6}},
@@ -75,6 +76,7 @@ VitOptions resolve(VitOptions o) {
                o.attention_width(),
                o.num_heads);
   }
+  // The usual width is always written as 0, so that equal networks have equal options.
   if (o.attention_dim == o.embed_dim) o.attention_dim = 0;
   if (o.image_size.empty() || o.image_size.size() > 2) {
     fail_usage("model.image_size: give [side] or [height, width]");
@@ -90,6 +92,7 @@ VitOptions resolve(VitOptions o) {
   if (o.dist_token && (!o.cls_token || o.pool != Pooling::cls || o.pos_embed == PosEmbed::sincos)) {
     fail_usage("model.dist_token: needs cls_token: true, pool: cls and pos_embed: learned or none");
   }
+  // A relative table has rows for patches and cls alone (rel_pos_bias.h).
   if (o.rel_pos_bias != RelPosBias::none && o.dist_token) {
     fail_usage("model.rel_pos_bias: {} needs dist_token: false", name_of(o.rel_pos_bias));
   }

@@ -17,7 +17,7 @@ namespace previt {
 enum class PosEmbed { learned, sincos, none };
 constexpr auto enum_names(PosEmbed) { return std::array{"learned", "sincos", "none"}; }
 
-/// Relative position tables (BEiT): one of the model, one of each block, or both, added.
+/// Relative position tables (BEiT): one for the model, one for each block, or the sum of both.
 enum class RelPosBias { none, shared, per_block, both };
 constexpr auto enum_names(RelPosBias) { return std::array{"none", "shared", "per_block", "both"}; }
 
@@ -25,9 +25,8 @@ constexpr auto enum_names(RelPosBias) { return std::array{"none", "shared", "per
 enum class Pooling { cls, avg };
 constexpr auto enum_names(Pooling) { return std::array{"cls", "avg"}; }
 
-/// Everything the objectives need a Vision Transformer to be (docs/official_settings.md,
-/// "The Vision Transformer"). One encoder serves all of them; these are its options. Zero
-/// dimensions are taken from `arch`.
+/// The options of the one Vision Transformer that serves all objectives (docs/official_settings.md,
+/// "The Vision Transformer"). Dimensions that are 0 are taken from `arch`.
 struct VitOptions {
   /// vit_tiny, vit_small, vit_base, vit_large, vit_huge, vit_giant; custom: as the sizes below say
   std::string arch = "vit_base";
@@ -42,7 +41,7 @@ struct VitOptions {
 
   PosEmbed pos_embed = PosEmbed::learned;
   ResizeConvention pos_resize = ResizeConvention::timm;  ///< for other input sizes
-  bool pos_embed_cls = true;  ///< false: timm's no_embed_class, and no row for cls
+  bool pos_embed_cls = true;  ///< false: no row for cls (timm's no_embed_class)
   bool cls_token = true;
   bool dist_token = false;  ///< DeiT's second token: own position, own head
   int64_t register_tokens = 0;
@@ -50,7 +49,7 @@ struct VitOptions {
 
   QkvBias qkv_bias = QkvBias::full;
   double layer_scale = 0;  ///< initial value; 0: no LayerScale
-  double drop_path = 0;
+  double drop_path = 0;    ///< share of residual branches left out in training
   DropPathMode drop_path_mode = DropPathMode::linear;
   double norm_eps = 1e-6;
   Pooling pool = Pooling::cls;
@@ -70,8 +69,8 @@ struct VitOptions {
 };
 void visit(FieldVisitor& v, VitOptions& o);
 
-/// Fills the zero dimensions from `arch` and checks that the whole fits together.
-/// Throws UsageError that says which option to change.
+/// Fills the zero dimensions from `arch` and checks that the options fit together. Throws
+/// UsageError that says which option to change.
 VitOptions resolve(VitOptions options);
 
 }  // namespace previt

@@ -85,7 +85,8 @@ double DinoHead::macs(int64_t in_dim, const DinoHeadOptions& o) {
   return static_cast<double>(macs);
 }
 
-// Names as in the official Sequential, whose GELUs count too; a single layer is no Sequential.
+// Layers are numbered as in the official Sequential, where GELUs count too. A single layer has no
+// number there.
 void DinoHead::add_mlp(int64_t in_dim, const DinoHeadOptions& o) {
   if (o.layers == 1) {
     linears_.push_back(register_module("mlp", std::make_shared<Linear>(in_dim, o.bottleneck_dim)));

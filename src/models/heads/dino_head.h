@@ -36,7 +36,7 @@ class DinoHead : public torch::nn::Module {
  public:
   DinoHead(int64_t in_dim, const DinoHeadOptions& options);
 
-  /// Multiply-adds (MACs) of a row, as in vit_macs.h.
+  /// Multiply-adds (MACs) for one row, as in vit_macs.h.
   static double macs(int64_t in_dim, const DinoHeadOptions& options);
 
   /// [R, D] → rows of length 1, float32 [R, C].
@@ -45,7 +45,7 @@ class DinoHead : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& features);
 
   /// While frozen, prototypes get no gradients at all, so that the optimizer neither decays them
-  /// nor counts the step (dino:utils.py cancel_gradients_last_layer, which drops them once made).
+  /// nor counts the step. dino:utils.py cancel_gradients_last_layer drops gradients already made.
   void freeze_prototypes(bool frozen) { frozen_ = frozen; }
 
   at::Tensor weight_g, weight_v;
@@ -54,7 +54,7 @@ class DinoHead : public torch::nn::Module {
   struct Prototypes {
     at::Tensor g, v;
   };
-  // Logits of rows [R, C]; copy: of v.
+  // Logits of rows [R, C]; copy: as weight_normed_linear takes it.
   at::Tensor compare(const at::Tensor& rows,
                      const at::Tensor& v,
                      const at::Tensor& g,
@@ -71,10 +71,10 @@ class DinoHead : public torch::nn::Module {
   std::vector<std::shared_ptr<BatchNorm>> norms_;  // after each linear layer but the last; or none
 };
 
-/// x Wᵀ with W = g · v / ‖v‖ by rows (weight normalisation): x [R, C], v [K, C], g [K, 1] →
-/// float32 [R, K]. The matmul with v is in compute_type(); W itself is never made, the lengths of
-/// its rows scale the result. When frozen, v and g get no gradient. copy: what the layer keeps of
-/// v.
+/// x Wᵀ with W = g · v / ‖v‖ by rows (weight normalisation): x [R, C], v [K, C], g [K, 1] → float32
+/// [R, K]. The matmul with v is in compute_type(). W itself is never made; the lengths of its rows
+/// scale the result. If frozen, v and g get no gradient. copy: the layer's copy of v in the compute
+/// type.
 at::Tensor weight_normed_linear(
     const at::Tensor& x, const at::Tensor& v, const at::Tensor& g, bool frozen, WeightCopy& copy);
 

@@ -4,8 +4,9 @@
 
 namespace previt {
 
-/// DINO's head with prototypes of its own for patches, or the same for both (ibot:models/head.py):
-/// last_layer2.weight_g [K, 1] and last_layer2.weight_v [K, C], which a shared head doesn't have.
+/// DINO's head with prototypes for class tokens and for patches (ibot:models/head.py). Those for
+/// patches are last_layer2.weight_g [K, 1] and last_layer2.weight_v [K, C]; a shared head has none,
+/// and uses last_layer for both.
 class IbotHead : public DinoHead {
  public:
   IbotHead(int64_t in_dim, const DinoHeadOptions& options, int64_t patch_prototypes, bool shared);

@@ -31,8 +31,8 @@ at::Tensor attend(const at::Tensor& q,
                   const at::Tensor& v,
                   const at::Tensor& bias) {
   at::Tensor out;
-  // In float32 on the CPU the blockwise operator keeps no weights, in the same time; it can't give
-  // the gradient of a bias.
+  // In float32 on the CPU, LibTorch's blockwise operator takes the same time and keeps no attention
+  // weights, but it can't give the gradient of a bias.
   if (q.is_cuda() || (q.scalar_type() == at::kFloat && !bias.defined())) {
     const auto mask =
         bias.defined() ? std::optional<at::Tensor>(bias.to(q.scalar_type())) : std::nullopt;
@@ -70,8 +70,8 @@ Qkv<T> apart(const at::Tensor& q, const at::Tensor& kv, int64_t heads) {
   return {part_of<T>(q, 1, 0, heads), part_of<T>(kv, 2, 0, heads), part_of<T>(kv, 2, 1, heads)};
 }
 
-// out, or its gradient, says how many images and queries there are, and how wide they are. bias is
-// undefined or contiguous float32 [H, M, N].
+// `out`, or its gradient in its place, gives the number of images and queries and their width. bias
+// is undefined or contiguous float32 [H, M, N].
 HeadAttention problem(const Qkv<const Bf16>& x,
                       const at::Tensor& out,
                       int64_t keys,
@@ -87,6 +87,7 @@ HeadAttention problem(const Qkv<const Bf16>& x,
   a.q = x.q;
   a.k = x.k;
   a.v = x.v;
+  // No stride from image to image: they share the bias.
   if (bias.defined()) a.bias = {bias.const_data_ptr<float>(), 0, a.keys, a.queries * a.keys};
   a.log_sums = log_sums.mutable_data_ptr<float>();
   return a;
@@ -108,7 +109,7 @@ Attended attended(const Qkv<const Bf16>& x,
   return made;
 }
 
-// Writes the gradients of x to dx, and returns that of the bias where it is asked for.
+// Writes the gradients of x to dx. Returns that of the bias if it is asked for.
 at::Tensor attended_backward(const Qkv<const Bf16>& x,
                              const at::Tensor& gradient,
                              int64_t keys,
@@ -188,7 +189,8 @@ struct CrossAttentionCpu : torch::autograd::Function<CrossAttentionCpu> {
   }
 };
 
-// A head's scratch grows with queries · keys; beyond a few MiB blockwise operators win.
+// A head's scratch memory grows with queries · keys; beyond a few MiB, blockwise operators are
+// faster.
 bool fits_heads(const at::Tensor& q, int64_t keys, const at::Tensor& bias) {
   const bool shared_bias = !bias.defined() || bias.dim() < 4 || bias.size(0) == 1;
   return use_cpu_kernels(q) && compute_type() == at::kBFloat16 && shared_bias &&
@@ -197,7 +199,7 @@ bool fits_heads(const at::Tensor& q, int64_t keys, const at::Tensor& bias) {
 
 at::Tensor as_heads_need(const at::Tensor& x) { return x.to(at::kBFloat16).contiguous(); }
 
-// A bias that all images share as contiguous float32 [H, M, N], none as none.
+// The bias that all images share, as contiguous float32 [H, M, N]; empty without a bias.
 std::optional<at::Tensor> whole_bias(const at::Tensor& bias,
                                      int64_t heads,
                                      int64_t queries,

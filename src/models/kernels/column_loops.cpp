@@ -13,7 +13,8 @@ namespace {
 
 using namespace simd;
 
-// Runs body(begin, end) over column ranges that start at multiples of a cache line's elements.
+// Runs body(begin, end) over ranges of columns on several threads. Ranges begin at multiples of 64
+// columns, so that threads don't write to the same cache lines.
 template <class F>
 void for_columns(int64_t rows, int64_t columns, const F& body) {
   constexpr int64_t kBlock = 64;
@@ -41,7 +42,7 @@ PREVIT_CLONES void add_bias_rows(float* y, const float* b, int64_t rows, int64_t
   add_bias_body(y, b, rows, columns);
 }
 
-// V vectors of columns from c on: out (when given) = a·b; sums += its column sums (a's without b).
+// V vectors of columns. With `out`, out = a·b and sums += its column sums; without, sums += a's.
 template <int V, class T>
 PREVIT_INLINE inline void column_block(
     const T* a, const T* b, T* out, float* sums, int64_t rows, int64_t stride, int64_t width) {

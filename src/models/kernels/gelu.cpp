@@ -14,7 +14,8 @@ namespace {
 
 using namespace simd;
 
-// The derivative goes to d, unless that is null.
+// gelu(v) = v Φ(v) goes to y for v = x + bias; its derivative Φ(v) + v φ(v) goes to d, unless that
+// is null. 0.39894228 is 1 / √(2π).
 PREVIT_CLONES void gelu_rows(
     const float* x, const float* bias, float* y, float* d, int64_t rows, int64_t columns) {
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
@@ -32,14 +33,17 @@ PREVIT_CLONES void gelu_rows(
   }
 }
 
-// A bfloat16 has 65536 values: gelu (low half) and its derivative (high half) are looked up.
 uint16_t to_bf16(double x) { return c10::BFloat16(static_cast<float>(x)).x; }
 
+// A bfloat16 has only 65536 values, so that gelu and its derivative can be looked up: gelu is the
+// low half of an entry, the derivative the high half.
 std::vector<uint32_t> make_gelu_table() {
   std::vector<uint32_t> table(65536);
   for (uint32_t bits = 0; bits < table.size(); ++bits) {
     const auto x = static_cast<double>(float(c10::BFloat16(bits, c10::BFloat16::from_bits())));
+    // erfc stays exact for negative x, where 1 + erf cancels.
     const double cdf = 0.5 * std::erfc(-x * M_SQRT1_2);
+    // At ±∞ the formulas below would be ∞ · 0, which is NaN.
     const bool infinite = std::isinf(x);
     const double y = infinite ? std::max(x, 0.0) : x * cdf;
     const double d = infinite ? cdf : cdf + x * std::exp(-0.5 * x * x) * 0.3989422804014327;
@@ -82,7 +86,8 @@ PREVIT_CLONES void gelu_lookup_rows(const uint32_t* table,
   }
 }
 
-// gelu(x + bias) to y, its derivative to `derivative` in the same type, unless that is null.
+// Writes gelu(x + bias) to y and its derivative, in the same type, to `derivative` unless it is
+// null.
 void gelu_to(const at::Tensor& x, const at::Tensor& bias, at::Tensor& y, void* derivative) {
   static const std::vector<uint32_t> table = make_gelu_table();
   const int64_t width = x.size(1);

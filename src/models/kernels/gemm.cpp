@@ -15,7 +15,8 @@ using simd::Bf16;
 using simd::kLanes;
 using simd::Vec;
 
-// One row of C at a time, the pair of each dword multiplied as two floats.
+// One row of C at a time. The two values of a dword are widened to floats and multiplied apart: a
+// bfloat16 is the upper half of a float.
 PREVIT_CLONES void generic_gemm(const Bf16* a,
                                 int64_t lda,
                                 const uint32_t* b,
@@ -51,7 +52,7 @@ PREVIT_CLONES void generic_gemm(const Bf16* a,
 
 #define PREVIT_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
 
-// R rows by V vectors of C in registers.
+// R rows by V vectors of C, held in registers.
 template <int R, int V>
 PREVIT_BF16 inline void block_avx512(
     const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c, int64_t ldc, int64_t k) {
@@ -84,6 +85,7 @@ PREVIT_BF16 void avx512_gemm(const Bf16* a,
                              int64_t m,
                              int64_t n,
                              int64_t k) {
+  // 24 sums, 3 vectors of B and one of A: 28 of the 32 registers.
   constexpr int kRows = 8, kVectors = 3;
   int64_t j = 0;
   for (; j + kVectors * kLanes <= n; j += kVectors * kLanes) {
@@ -100,7 +102,8 @@ PREVIT_BF16 void avx512_gemm(const Bf16* a,
 
 #define PREVIT_AMX __attribute__((target("amx-tile,amx-bf16")))
 
-// 32 by 32 of C: tiles 0-3 hold it, 4 and 5 the rows of A, 6 and 7 the columns of B.
+// 32 by 32 of C: tiles 0 to 3 hold it, 4 and 5 the rows of A, 6 and 7 the columns of B. Strides of
+// tiles are in bytes.
 PREVIT_AMX void block_amx_2x2(
     const Bf16* a, int64_t lda, const uint32_t* b, int64_t ldb, float* c, int64_t ldc, int64_t k) {
   _tile_zero(0);
@@ -158,25 +161,27 @@ void amx_gemm(const Bf16* a,
   }
 }
 
+// What LDTILECFG reads (Intel's manual, volume 2): eight tiles of 16 rows of 64 bytes.
 struct alignas(64) TileShapes {
   uint8_t palette = 1, start_row = 0, reserved[14] = {};
   uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
-const TileShapes
-    tile_shapes;  // not a local: GCC thinks that the instruction reads eight bytes of it
+// Not a local variable: GCC thinks that the instruction reads only eight bytes of it.
+const TileShapes tile_shapes;
 
 PREVIT_AMX void configure_tiles() { _tile_loadconfig(&tile_shapes); }
 PREVIT_AMX void release_tiles() { _tile_release(); }
 
-// The processor has AMX's bfloat16 tiles and the kernel lets this process use them.
+// Whether the processor has AMX's bfloat16 tiles and Linux lets this process use them.
 bool have_amx() {
   unsigned eax, ebx, ecx, edx;
   if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
+  // Bits of EDX in leaf 7: AMX-BF16 and AMX-TILE.
   constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
   if ((edx & kBf16) == 0 || (edx & kTile) == 0) return false;
-  constexpr long kRequestPermission = 0x1023,
-                 kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA
+  // Linux's ARCH_REQ_XCOMP_PERM and XFEATURE_XTILE_DATA, which older headers don't have.
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 

@@ -6,10 +6,10 @@
 
 namespace previt {
 
-/// C [m, n] = A B for bfloat16 operands with float32 sums, one thread, sizes that fit a core's
-/// cache. a: rows of k values, `lda` apart. b: pairs of rows, dword (j, c) = (B[2j][c],
-/// B[2j+1][c]), its rows `ldb` dwords apart. m and k are multiples of what tile_multiples() says, n
-/// of 16.
+/// C [m, n] = A B on one thread, for bfloat16 operands that fit a core's cache; sums are float32.
+/// a: m rows of k values, `lda` apart. b: rows in pairs, dword (j, c) = (B[2j][c], B[2j+1][c]),
+/// `ldb` dwords from pair to pair. c: m rows, `ldc` floats apart. m and k are multiples of
+/// tile_multiples(), n of 16.
 using SmallGemm = void (*)(const simd::Bf16* a,
                            int64_t lda,
                            const uint32_t* b,
@@ -20,20 +20,22 @@ using SmallGemm = void (*)(const simd::Bf16* a,
                            int64_t n,
                            int64_t k);
 
+/// The instructions that a SmallGemm is made of.
 enum class GemmLevel { kGeneric, kAvx512Bf16, kAmx };
 
-/// The best that this machine has.
+/// The fastest level that this machine has.
 GemmLevel best_gemm_level();
 
+/// To be called while a GemmScope of the same level lives.
 SmallGemm small_gemm(GemmLevel level);
 
-/// What the rows of C and the length of a sum of small_gemm(level) are multiples of.
+/// What m (`rows`) and k (`inner`) have to be multiples of for small_gemm(level).
 struct TileMultiples {
   int64_t rows, inner;
 };
 TileMultiples tile_multiples(GemmLevel level);
 
-/// Holds what a thread needs while it calls a level's SmallGemm (AMX: the tiles' shapes).
+/// Sets up the calling thread for a level's SmallGemm while it lives (AMX: the tiles' shapes).
 class GemmScope {
  public:
   explicit GemmScope(GemmLevel level);

@@ -15,22 +15,23 @@ struct HeadRows {
   T* at(int64_t b, int64_t h) const { return data + b * batch + h * head; }
 };
 
-/// softmax(q kᵀ·scale + bias) v on the CPU in bfloat16, softmax in float32: one head of one image
-/// at a time, whose logits stay in the core's cache and are recomputed by backward from the saved
-/// log-sums.
+/// softmax(q kᵀ·scale + bias) v on the CPU in bfloat16, with the softmax in float32. It takes one
+/// head of one image at a time, so that its logits stay in the core's cache. Backward makes them
+/// again and normalises them by the saved log-sums.
 struct HeadAttention {
   int64_t batch, heads, queries, keys, width;
   float scale;
   GemmLevel level = best_gemm_level();
 
   HeadRows<const simd::Bf16> q, k, v;
-  HeadRows<const float> bias;  ///< [queries, keys] of b, h, its rows `row` apart; data null: none
-  float* log_sums;             ///< [batch, heads, queries]
+  HeadRows<const float> bias;  ///< [queries, keys] for b and h, rows `row` apart; data null: none
+  float* log_sums;             ///< [batch, heads, queries]: log Σ exp of each row of logits
 
   /// Writes out and log_sums.
   void forward(HeadRows<simd::Bf16> out) const;
 
-  /// Writes the gradients; dbias, [heads, queries, keys] zeroed, is summed over the batch, or null.
+  /// Writes dq, dk and dv. dbias is null, or zeroed [heads, queries, keys] to which the gradient of
+  /// the bias is added, summed over the batch.
   void backward(HeadRows<const simd::Bf16> dout,
                 HeadRows<simd::Bf16> dq,
                 HeadRows<simd::Bf16> dk,

@@ -9,6 +9,9 @@ using namespace simd;
 using namespace loops;
 using namespace heads;
 
+// The backward pass of one head of one image at a time, in memory that it uses again. With
+// p = softmax(…) and dp = dout vᵀ: ds = p (dp - Σ p dp), dq = ds k·scale, dk = dsᵀ q·scale and
+// dv = pᵀ dout.
 class BackwardHead {
  public:
   explicit BackwardHead(const HeadAttention& a)
@@ -100,7 +103,8 @@ class BackwardHead {
     }
   }
 
-  // p and ds of n rows, which stand in logits_ and dp_, as operands of the matmuls that follow.
+  // Stores p and ds of n rows, now in logits_ and dp_, as operands of the matmuls that follow.
+  // Padding rows are zeroed, since sum_over_queries sums over them too.
   void store_rows(int64_t first, int64_t n, int64_t padded) const {
     for (const Buffer<float>* unused : {&logits_, &dp_}) {
       std::memset(unused->get() + n * s_.keys, 0, (padded - n) * s_.keys * sizeof(float));
@@ -167,7 +171,7 @@ void HeadAttention::backward(HeadRows<const Bf16> dout,
     });
     return;
   }
-  // One thread sums a head's bias over the batch.
+  // A head's bias gradient is summed over the batch by one thread: no two write to it.
   at::parallel_for(0, heads, 1, [&](int64_t begin, int64_t end) {
     const BackwardHead head(*this);
     const GemmScope scope(level);

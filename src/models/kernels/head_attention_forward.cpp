@@ -11,6 +11,8 @@ using namespace simd;
 using namespace loops;
 using namespace heads;
 
+// The forward pass of one head of one image at a time, in memory that it uses again. The sums of a
+// softmax divide its output instead of p, which usually has more values.
 class ForwardHead {
  public:
   explicit ForwardHead(const HeadAttention& a)

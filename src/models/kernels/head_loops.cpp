@@ -8,8 +8,8 @@ namespace previt::loops {
 using namespace simd;
 
 void copy_rows(const Bf16* x, int64_t stride, int64_t n, int64_t width, Bf16* out, int64_t ld) {
-  constexpr int64_t kStep =
-      8;  // fixed sizes: a call of memcpy per row would cost more than the copy
+  // Pieces of a fixed size: a call of memcpy per row would cost more than the copy.
+  constexpr int64_t kStep = 8;
   for (int64_t r = 0; r < n; ++r) {
     const Bf16* from = x + r * stride;
     Bf16* to = out + r * ld;
@@ -71,7 +71,7 @@ PREVIT_CLONES float softmax_row(const float* logits,
     store(scratch + c, v);
     top = v > top ? v : top;
   }
-  // A row that is masked everywhere has no maximum.
+  // Where everything is masked, the maximum is -inf, and -inf less itself would be NaN.
   const float m = std::max(simd::max(top), -1e30f);
   Vec total = {};
   for (int64_t c = 0; c < padded; c += kLanes) {

@@ -9,28 +9,29 @@ namespace previt::loops {
 // NOTE [Layouts] The second operand of a matmul (gemm.h) holds in one dword two values
 // that are neighbours along the summed index. Rows X [n, width] are needed in four layouts:
 //
-//   - rows: the first operand of a sum over width, where they are or copied into padding;
+//   - rows: the first operand of a sum over width, in place or copied into padding;
 //   - across: the second operand of a sum over width, dword (j, r) = X[r][2j, 2j+1];
 //   - down: the second operand of a sum over n, dword (j, c) = X[2j][c], X[2j+1][c];
 //   - columns: the first operand of a sum over n, Xᵀ, which is `down` with its dwords transposed.
 //
-// Padding is zeroed once and never written with anything else.
+// Padding is zeroed once, and nothing but zeros is written to it later.
 
 /// x [n, width], its rows `stride` apart, to rows `ld` apart.
 void copy_rows(
     const simd::Bf16* x, int64_t stride, int64_t n, int64_t width, simd::Bf16* out, int64_t ld);
 
-/// out (c, r) = x (r, c), leading dimensions ldx and ld, which is a multiple of 16: r is padded
-/// with zeros to one.
+/// out (c, r) = x (r, c), with leading dimensions ldx and ld. ld is a multiple of 16; r is padded
+/// with zeros to such a multiple.
 void transpose_dwords(
     const uint32_t* x, int64_t ldx, int64_t rows, int64_t columns, uint32_t* out, int64_t ld);
 
-/// Pairs of rows of x [rows, width] into the dwords of `down`; an odd last row is paired
-/// with zeros.
+/// Pairs of rows of x [rows, width] into dwords, the layout `down`. An odd last row is paired with
+/// zeros.
 void pack_down(
     const simd::Bf16* x, int64_t ldx, int64_t rows, int64_t width, uint32_t* out, int64_t ld);
 
-/// logits·scale + bias → exp(· - max) in bfloat16, zero beyond n; returns the sum and sets max.
+/// p = exp(logits·scale + bias - max) in bfloat16 for n values, zero from there to `padded`. Sets
+/// row_max and returns the sum of p. bias may be null; scratch holds `padded` floats.
 float softmax_row(const float* logits,
                   const float* bias,
                   float scale,
@@ -43,7 +44,8 @@ float softmax_row(const float* logits,
 /// out [n] = x·factor.
 void scale_row(const float* x, float factor, int64_t n, simd::Bf16* out);
 
-/// p = exp(logits·scale + bias - log_sum), ds = p (dp - Σ p dp), both in place; dbias += ds.
+/// p = exp(logits·scale + bias - log_sum) replaces logits, ds = p (dp - Σ p dp) replaces dp, and
+/// dbias += ds. bias and dbias may be null.
 void softmax_backward_row(float* logits,
                           const float* bias,
                           float scale,
@@ -52,7 +54,8 @@ void softmax_backward_row(float* logits,
                           float* dp,
                           float* dbias);
 
-/// Two rows of floats → their bfloat16 pairs down, and, when given, the rows themselves.
+/// Two rows of floats → their bfloat16 pairs in the layout `down`, and the rows themselves in
+/// bfloat16 unless first_row is null.
 void store_pairs(const float* first,
                  const float* second,
                  int64_t padded,
@@ -60,7 +63,7 @@ void store_pairs(const float* first,
                  simd::Bf16* first_row,
                  simd::Bf16* second_row);
 
-/// x [width, n] floats → out rows [n, width]·factor.
+/// out [n, width], rows `stride` apart, = xᵀ·factor for x [width, n] floats.
 void store_transposed(const float* x,
                       int64_t ldx,
                       int64_t n,

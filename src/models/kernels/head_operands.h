@@ -13,11 +13,11 @@ namespace previt::heads {
 // What the forward and the backward pass of HeadAttention share: memory, sizes, and the four
 // layouts of NOTE [Layouts] (head_loops.h).
 
-constexpr int64_t kRows = 32;  ///< queries at a time
+constexpr int64_t kRows = 32;  ///< queries that are computed at a time
 
 inline int64_t up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-/// n values, zeroed, on cache lines.
+/// Memory for n values: zeroed, and aligned to cache lines.
 template <class T>
 class Buffer {
  public:
@@ -37,7 +37,7 @@ class Buffer {
 inline uint32_t* dwords(simd::Bf16* p) { return reinterpret_cast<uint32_t*>(p); }
 inline const uint32_t* dwords(const simd::Bf16* p) { return reinterpret_cast<const uint32_t*>(p); }
 
-/// A head's sizes rounded up to what the matmuls and the loops take.
+/// A head's sizes, rounded up to what the matmuls and the loops need.
 struct Sizes {
   explicit Sizes(const HeadAttention& a) : Sizes(a, tile_multiples(a.level)) {}
   Sizes(const HeadAttention& a, TileMultiples multiples)
@@ -61,8 +61,8 @@ class Operands {
     int64_t stride;
   };
 
-  /// Left operand of `padded` rows, of which the first n are x's and the others of no use. In place
-  /// where x has them all, else a copy that lasts until the next call.
+  /// Left operand of `padded` rows, of which only the first n, those of x, matter. It lies in x if
+  /// x has all of them; else it is a copy that lasts until the next call.
   Rows left(const simd::Bf16* x, int64_t stride, int64_t n, int64_t padded) const {
     if (n == padded && width_ == s_.width) return {x, stride};
     loops::copy_rows(x, stride, n, width_, rows_.get(), s_.width);
@@ -75,6 +75,7 @@ class Operands {
               int64_t n,
               const Buffer<uint32_t>& out,
               int64_t ld) const {
+    // With an odd width a row's last value has no partner: rows go through padding first.
     if (width_ % 2 == 0) {
       loops::transpose_dwords(dwords(x), stride / 2, n, width_ / 2, out.get(), ld);
       return;

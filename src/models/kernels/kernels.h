@@ -8,12 +8,13 @@ namespace previt {
 
 class WeightCopy;
 
-// The differentiable operations that a transformer spends its time in. Inputs may be float32 or the
-// compute type; weights are the float32 parameters. Results come in compute_type(). Each picks the
-// fastest implementation for device, type and length, and equals the plain formula in float32.
+// The differentiable operations that a transformer spends its time in (docs/kernels.md). Inputs may
+// be float32 or the compute type; weights are the float32 parameters. Results come in
+// compute_type(). Each picks the fastest implementation for device, type and length, and equals the
+// plain formula in float32 up to rounding.
 
-/// x [..., I], weight [O, I], bias [O] or undefined → x weightᵀ + bias, [..., O]. copy: what the
-/// weight's layer keeps of it in the compute type; null: the weight is converted at each call.
+/// x [..., I], weight [O, I], bias [O] or undefined → x weightᵀ + bias, [..., O]. copy: the layer's
+/// copy of its weight in the compute type; if null, the weight is converted at each call.
 at::Tensor linear(const at::Tensor& x,
                   const at::Tensor& weight,
                   const at::Tensor& bias = {},
@@ -25,11 +26,11 @@ at::Tensor linear_gelu(const at::Tensor& x,
                        const at::Tensor& bias,
                        WeightCopy* copy = nullptr);
 
-/// x + branch in x's type, for one shape.
+/// x + branch in x's type; both have the same shape.
 at::Tensor add_residual(const at::Tensor& x, const at::Tensor& branch);
 
-/// x [B, ...] float32 with factor·branch added to its images `kept` [K] (int64, rising); branch
-/// [K, ...].
+/// x [B, ...] float32, with factor·branch [K, ...] added to its images `kept`, [K] int64 in rising
+/// order.
 at::Tensor add_residual(const at::Tensor& x,
                         const at::Tensor& branch,
                         const at::Tensor& kept,
@@ -47,8 +48,9 @@ struct Forked {
   at::Tensor normed;  ///< what the branch begins with
 };
 
-/// x and its layer_norm, that of the images `kept` [K] (int64, rising) of x [B, ...] alone when
-/// given: [K, ...]. Both are to be used in place of x: their gradients are summed as they are made.
+/// x and its layer_norm. If `kept` [K] (int64, rising) is given, only these images of x [B, ...]
+/// are normed: [K, ...]. Use both results in place of x: backward sums their gradients as it makes
+/// them.
 Forked fork_layer_norm(const at::Tensor& x,
                        const at::Tensor& weight,
                        const at::Tensor& bias,
@@ -59,14 +61,15 @@ Forked fork_layer_norm(const at::Tensor& x,
 /// bias: undefined, or added to the logits, broadcastable to [B, H, N, N].
 at::Tensor self_attention(const at::Tensor& qkv, int64_t heads, const at::Tensor& bias = {});
 
-/// As self_attention for separate queries: q [B, M, H·d], kv [B, N, 2·H·d] (rows k, v) → [B, M,
-/// H·d].
+/// As self_attention for separate queries: q [B, M, H·d], kv [B, N, 2·H·d] (rows k, v) →
+/// [B, M, H·d].
 at::Tensor cross_attention(const at::Tensor& q,
                            const at::Tensor& kv,
                            int64_t heads,
                            const at::Tensor& bias = {});
 
-/// The attention weights themselves, float32 [B, H, N, N], for maps; slow and plain.
+/// The attention weights themselves, float32 [B, H, N, N], for pictures; by the plain formula,
+/// which is slow.
 at::Tensor attention_weights(const at::Tensor& qkv, int64_t heads, const at::Tensor& bias = {});
 
 }  // namespace previt

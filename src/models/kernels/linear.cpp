@@ -31,15 +31,15 @@ std::vector<int64_t> with_last(const at::Tensor& x, int64_t width) {
   return shape;
 }
 
-// The functions take a weight twice: as the parameter that its gradient belongs to, and as its
-// values in the compute type, which the matmuls read, forward and backward.
+// The functions below take a weight twice: as the parameter that gets the gradient, and as its
+// values in the compute type, which the matmuls of both passes read.
 at::Tensor values_of(const at::Tensor& weight, WeightCopy* copy) {
   const at::ScalarType type = compute_type();
   return copy != nullptr ? copy->of(weight, type) : weight.detach().to(type);
 }
 
-// What both functions keep: the input's rows in the compute type (its gradient needs the weight's
-// values, the weight's gradient needs the rows), and how to shape what they return.
+// Saves what both functions need: the input's rows in the compute type (its gradient needs the
+// weight's values, the weight's gradient needs the rows), and how to shape what they return.
 void keep(AutogradContext* ctx,
           const at::Tensor& x,
           const at::Tensor& rows,

@@ -10,7 +10,7 @@ namespace previt::loops {
 
 // From tensors to the types that the loops are written for.
 
-/// Its first element, as the loops see it: float or simd::Bf16.
+/// Pointer to the first element, in a type of the loops: float or simd::Bf16.
 template <class T>
 T* pointer(const at::Tensor& t) {
   return reinterpret_cast<T*>(t.data_ptr());
@@ -27,7 +27,7 @@ void for_type(const at::Tensor& t, const F& body) {
   }
 }
 
-/// Rows of `row` elements that are worth a thread.
+/// How many rows of `row` elements are worth a thread of their own.
 inline int64_t grain(int64_t row) {
   return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, row));
 }

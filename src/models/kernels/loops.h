@@ -6,13 +6,13 @@
 
 namespace previt::loops {
 
-// Elementwise and column loops on contiguous CPU tensors, float32 or bfloat16; biases are float32
-// [O].
+// Elementwise and column loops on contiguous CPU tensors, float32 or bfloat16. Biases [O] are
+// float32.
 
 /// y [M, O] += bias, in place.
 void add_bias(at::Tensor& y, const at::Tensor& bias);
 
-/// x + branch for float32 x and bfloat16 branch of one shape, float32.
+/// x + branch for float32 x and bfloat16 branch of the same shape, float32.
 at::Tensor add_widening(const at::Tensor& x, const at::Tensor& branch);
 
 /// Sum of bfloat16 parts [P, ...] over their first dimension, float32 [...].
@@ -25,7 +25,7 @@ at::Tensor add_scaled(const at::Tensor& x,
                       const at::Tensor& kept,
                       float factor);
 
-/// factor·x of the images `kept` of float32 x [B, ...], [K, ...] in `type`.
+/// factor·x for the images `kept` of float32 x [B, ...]: [K, ...] in `type`.
 at::Tensor take_scaled(const at::Tensor& x,
                        const at::Tensor& kept,
                        float factor,
@@ -40,7 +40,7 @@ std::pair<at::Tensor, at::Tensor> gelu_with_derivative(const at::Tensor& x, cons
 /// gelu(x + bias) of x [M, O], in place.
 void gelu_(at::Tensor& x, const at::Tensor& bias);
 
-/// a·b and its column sums, float32 [O].
+/// a·b for a and b [M, O], and its column sums, float32 [O].
 std::pair<at::Tensor, at::Tensor> multiply_with_sums(const at::Tensor& a, const at::Tensor& b);
 
 }  // namespace previt::loops

@@ -31,7 +31,7 @@ at::Tensor onednn_linear(const c10::OperatorHandle& op,
   return torch::jit::pop(stack).toTensor();
 }
 
-// Fewer rows gain nothing, and float32 doesn't care.
+// With fewer rows padding gains nothing, and in float32 neither.
 bool padding_pays(const at::Tensor& a) {
   return a.scalar_type() == at::kBFloat16 && a.size(0) >= kManyRows && a.is_contiguous();
 }
@@ -39,8 +39,8 @@ bool padding_pays(const at::Tensor& a) {
 at::Tensor matmul(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
   static const Operator op =
       c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
-  // Without a bias the framework's own choice for bfloat16 is as fast; without AVX-512 it is
-  // faster.
+  // For bfloat16, the framework's own choice is as fast without a bias, and faster on a processor
+  // without AVX-512 BF16.
   const bool by_onednn =
       a.scalar_type() == at::kFloat || (bias.defined() && best_gemm_level() != GemmLevel::kGeneric);
   if (op && by_onednn) return onednn_linear(*op, a, b, bias);
@@ -49,11 +49,11 @@ at::Tensor matmul(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bi
   return y;
 }
 
-// With few threads each sums over its own share of the rows: that is 7 % faster with most numbers
-// of rows than oneDNN's division of one matmul. With many threads there would be many sums to add.
+// Few threads each sum over their own share of the rows: for most numbers of rows, that is 7 %
+// faster than oneDNN's division of one matmul. Many threads would leave many sums to add.
 constexpr int64_t kFewThreads = 4;
 
-// How many threads sum for themselves; 1: the matmul is not divided here.
+// How many threads sum over their own rows; 1: the matmul is not divided here.
 int64_t summing_threads(const at::Tensor& a) {
   const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
   const bool pays = a.scalar_type() == at::kBFloat16 && threads <= kFewThreads &&
@@ -73,6 +73,7 @@ at::Tensor matmul_over_rows(const at::Tensor& a, const at::Tensor& b) {
   if (threads == 1) return at::mm(a.t(), b).to(at::kFloat);
   const at::Tensor sums = at::empty({threads, a.size(1), b.size(1)}, a.options());
   at::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
+    // parallel_for does not pass the caller's thread-local state on to its threads.
     const at::AutoDispatchBelowADInplaceOrView no_autograd;
     for (int64_t t = first; t < last; ++t) {
       const int64_t begin = t * rows / threads, count = (t + 1) * rows / threads - begin;

@@ -48,7 +48,7 @@ struct Source {
 
   int64_t rows() const { return count * rows_per_image; }
 
-  // Calls body(row of x, row of y, rows) for each stretch of neighbours in y's rows begin to end.
+  // Calls body(row of x, row of y, rows) for each run of neighbouring rows from begin to end of y.
   template <class F>
   void each_stretch(int64_t begin, int64_t end, const F& body) const {
     if (images == nullptr) return body(begin, begin, end - begin);
@@ -59,7 +59,7 @@ struct Source {
     }
   }
 
-  // Calls body(row of x, rows) for each stretch of x's rows that y has none of.
+  // Calls body(row of x, rows) for each run of x's rows that y leaves out.
   template <class F>
   void each_gap(int64_t rows_of_x, const F& body) const {
     if (images == nullptr) return;
@@ -84,6 +84,7 @@ struct LayerNormCpu : torch::autograd::Function<LayerNormCpu> {
                                const at::Tensor& bias,
                                double eps,
                                const std::optional<at::Tensor>& given_kept) {
+    // A result that is not used has no gradient then, instead of one of zeros to add.
     ctx->set_materialize_grads(false);
     const at::Tensor x = given.contiguous(), kept = given_kept.value_or(at::Tensor());
     const Source source(x, kept);
@@ -134,6 +135,7 @@ struct LayerNormCpu : torch::autograd::Function<LayerNormCpu> {
           std::copy_n(from + row * n, count * n, to + row * n);
         }
       });
+      // Each part adds up the gradients of weight and bias for its own rows.
       at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
         for (int64_t part = first; part < last; ++part) {
           const int64_t begin = rows * part / parts, end = rows * (part + 1) / parts;

@@ -24,6 +24,7 @@ PREVIT_INLINE inline void forward_body(const X* x,
       load_some(x + c, n - c, v);
       total += v;
     }
+    // The variance gets a pass of its own: the mean square less the squared mean would cancel.
     const float mean = simd::sum(total) / count;
     for (int64_t c = 0; c < n; c += kLanes) {
       Vec v;

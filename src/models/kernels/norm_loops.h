@@ -10,8 +10,8 @@ namespace previt::loops {
 
 /// norm_rows: y = (x - mean) / σ · w + b, and each row's mean and 1/σ to moments [rows, 2].
 ///
-/// norm_backward_rows: dx = the residual stream's gradient, where there is one (else null), plus
-/// that of the norm; adds the rows' shares of the gradients of weight and bias to sums [2, n].
+/// norm_backward_rows: dx = the gradient of the norm, plus the residual stream's unless `residual`
+/// is null. Adds the rows' shares of the gradients of weight and bias to sums [2, n].
 #define PREVIT_NORM(X, Y)                       \
   void norm_rows(const X* x,                    \
                  const float* w,                \

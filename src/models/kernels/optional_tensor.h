@@ -6,7 +6,8 @@
 
 namespace previt {
 
-/// Custom autograd functions take an undefined tensor only as an empty optional.
+/// The tensor, or an empty optional if it is undefined: custom autograd functions take no undefined
+/// tensors.
 inline std::optional<at::Tensor> maybe(const at::Tensor& t) {
   return t.defined() ? std::optional(t) : std::nullopt;
 }

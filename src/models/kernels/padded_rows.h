@@ -8,8 +8,8 @@
 namespace previt {
 
 /// Rows [R, W] in memory for padded_rows(R) of them, so that a matmul can run over a number of rows
-/// that suits its tiles. What lies in the padding is read and never written or kept: a row of a
-/// result depends on its own row alone.
+/// that suits its tiles. What lies in the padding does not matter, since a row of the result
+/// depends on its own row alone.
 class PaddedRows {
  public:
   /// Rows are padded to a multiple of this: oneDNN is up to a tenth slower with other numbers.
@@ -19,8 +19,9 @@ class PaddedRows {
   /// dimension. Throws c10::Error for a shape without dimensions.
   PaddedRows(at::IntArrayRef shape, const at::TensorOptions& options);
 
-  /// Contiguous rows [R, W] as they lie in their own storage: padded where it reaches far enough
-  /// behind them (it does behind every view()), else as they are. Throws c10::Error for others.
+  /// Contiguous rows [R, W] in their own storage. They are padded if it reaches far enough behind
+  /// them, as it does for every view(), and else stay as they are. Throws c10::Error for other
+  /// rows.
   explicit PaddedRows(const at::Tensor& rows);
 
   at::Tensor view() const;                           ///< the rows, in the shape that was given

@@ -21,11 +21,12 @@ class ComputeTypeGuard {
   at::ScalarType previous_;
 };
 
-/// Whether x is computed by the project's own CPU kernels: a float32 or bfloat16 tensor on the CPU,
-/// unless PlainKernelsGuard is in force; else by LibTorch's operators, as on other devices.
+/// Whether the project's own CPU kernels compute x: it is a float32 or bfloat16 tensor on the CPU,
+/// compute_type() is one of these two, and no PlainKernelsGuard is in force. Else LibTorch's
+/// operators do, as on other devices.
 bool use_cpu_kernels(const at::Tensor& x);
 
-/// For a scope, LibTorch's operators on the CPU too (to compare them).
+/// For a scope, LibTorch's operators are used on the CPU too, to compare with them.
 class PlainKernelsGuard {
  public:
   PlainKernelsGuard();

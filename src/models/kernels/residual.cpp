@@ -56,7 +56,7 @@ at::Tensor add_residual(const at::Tensor& x, const at::Tensor& branch) {
   if (x.scalar_type() == branch.scalar_type()) return x.add(branch);
   const bool ours = use_cpu_kernels(x) && x.scalar_type() == at::kFloat &&
                     branch.scalar_type() == at::kBFloat16 && x.sizes() == branch.sizes();
-  // Mixed types would go through a slow path of the framework: several times an explicit cast.
+  // The framework adds mixed types on a path that takes several times as long as an explicit cast.
   return ours ? WideningAdd::apply(x, branch) : branch.to(x.scalar_type()).add_(x);
 }
 

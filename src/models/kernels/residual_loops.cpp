@@ -72,6 +72,7 @@ at::Tensor add_scaled(const at::Tensor& x,
   for_type(branch, [&](auto tag) {
     using T = decltype(tag);
     at::parallel_for(0, images, grain(size), [&](int64_t begin, int64_t end) {
+      // The first kept image of this range: `kept` is rising.
       const auto* next = std::lower_bound(begin_of_kept, end_of_kept, begin);
       for (int64_t i = begin; i < end; ++i) {
         const float* from = pointer<float>(x) + i * size;

@@ -30,7 +30,7 @@ struct Bf16 {
   uint16_t bits;
 };
 
-// Vectors travel by reference: passing them by value would depend on the version's registers.
+// Vectors are passed by reference: how values are passed depends on each version's registers.
 PREVIT_INLINE inline void load(const float* p, Vec& v) { std::memcpy(&v, p, sizeof v); }
 PREVIT_INLINE inline void load(const Bf16* p, Vec& v) {
   VecHalf h;
@@ -64,6 +64,7 @@ PREVIT_INLINE inline void store_part(T* p, int64_t n, const Vec& v) {
   store(buffer, v);
   std::memcpy(p, buffer, static_cast<size_t>(n) * sizeof(T));
 }
+/// The first n values, at most 16 of them; the other lanes are zero.
 template <class T>
 PREVIT_INLINE inline void load_some(const T* p, int64_t n, Vec& v) {
   if (n >= kLanes) {
@@ -72,6 +73,7 @@ PREVIT_INLINE inline void load_some(const T* p, int64_t n, Vec& v) {
     load_part(p, n, v);
   }
 }
+/// The first n lanes, at most 16 of them.
 template <class T>
 PREVIT_INLINE inline void store_some(T* p, int64_t n, const Vec& v) {
   if (n >= kLanes) {
@@ -87,7 +89,8 @@ PREVIT_INLINE inline void fill_from(int64_t n, float value, Vec& v) {
   v = lane < static_cast<int32_t>(n) ? v : Vec{} + value;
 }
 
-/// Of rows `a` and `b`, D apart, swaps a's lanes that have bit D with b's that don't.
+/// For rows a and b that are D apart: swaps the lanes of a whose number has bit D with the lanes of
+/// b whose number does not.
 template <int D, class V>
 PREVIT_INLINE inline void swap_lanes(V& a, V& b) {
   constexpr auto low = [](int lane) { return (lane & D) != 0 ? kLanes + lane - D : lane; };
@@ -109,7 +112,7 @@ PREVIT_INLINE inline void swap_lanes(V (&rows)[kLanes]) {
   }
 }
 
-/// Lane c of row r becomes lane r of row c.
+/// Lane c of row r becomes lane r of row c: blocks off the diagonal are swapped, halving each time.
 template <class V>
 PREVIT_INLINE inline void transpose(V (&rows)[kLanes]) {
   swap_lanes<8>(rows);
@@ -151,6 +154,7 @@ PREVIT_INLINE inline void exp(const Vec& x, Vec& y) {
   const Vec magic = Vec{} + 12582912.f;  // 1.5·2²³: adding it rounds to an integer
   const Vec shifted = clamped * 1.44269504f + magic;
   const Vec n = shifted - magic;
+  // x - n ln 2, with ln 2 as a sum whose first part has few bits, so that n times it is exact.
   const Vec r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;
   Vec p = r * 1.9875691500e-4f + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;

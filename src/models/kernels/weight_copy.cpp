@@ -17,7 +17,8 @@ bool WeightCopy::is_free_for(const at::Tensor& weight, at::ScalarType type) cons
 
 at::Tensor WeightCopy::of(const at::Tensor& weight, at::ScalarType type) {
   if (weight.scalar_type() == type) return weight.detach();
-  if (weight.is_inference()) return weight.detach().to(type);  // its versions are not counted
+  // An inference tensor does not count its versions.
+  if (weight.is_inference()) return weight.detach().to(type);
   Source source = source_of(weight);
   if (source_ == source && copy_.scalar_type() == type) return copy_;
   if (is_free_for(weight, type)) {

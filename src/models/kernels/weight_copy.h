@@ -7,22 +7,23 @@
 
 namespace previt {
 
-/// What a layer keeps beside its weight: the same numbers in the compute type, converted once until
-/// the weight changes. One thread uses a layer at a time.
+/// A layer's copy of its weight in the compute type, made once and used until the weight changes.
+/// One thread may use a layer at a time.
 class WeightCopy {
  public:
-  /// `weight` in `type`: itself, detached, where it has that type, else the copy, made anew where
-  /// the weight has another version, storage or identity than when it was made. A copy that a graph
-  /// still needs is left as it is and another one made. Not differentiable.
+  /// `weight` in `type`, not differentiable. A weight that has this type is returned itself,
+  /// detached. Else the copy is returned; it is made anew if the weight has another version,
+  /// storage or identity than before. A copy that a graph still needs is left as it is, and another
+  /// one made.
   at::Tensor of(const at::Tensor& weight, at::ScalarType type);
 
-  /// No copy of `weight`, whoever owns it, is used again. LibTorch's operators, which count a
-  /// tensor's versions, say so themselves; a fused kernel that doesn't, or what writes through a
-  /// pointer, has to call this.
+  /// Makes all copies of `weight` outdated, whoever owns them. LibTorch's operators do so
+  /// themselves, since they count a tensor's versions. A fused kernel that does not count, or code
+  /// that writes through a pointer, has to call this.
   static void changed(const at::Tensor& weight);
 
  private:
-  struct Source {  // weak references: no other tensor or storage is given their addresses
+  struct Source {  // weak references, so that no other tensor or storage gets their addresses
     c10::weak_intrusive_ptr<c10::TensorImpl> tensor;
     c10::weak_intrusive_ptr<c10::StorageImpl> storage;
     uint32_t version;

@@ -17,13 +17,13 @@ at::Tensor by_token(const at::Tensor& x, int64_t batch) {
   return x.transpose(0, 1).reshape({batch, -1, x.size(0) * x.size(2)});
 }
 
-// The keys and values of all tokens cost 2·N·D·W multiply-adds, what follows 2·M·H·N·D, in matmuls
-// too narrow to be fast.
+// Keys and values of all tokens cost 2·N·D·W multiply-adds. attention_of_few costs 2·M·H·N·D, but
+// in matmuls too narrow to be fast: hence the 4.
 bool are_few(int64_t queries, int64_t heads, int64_t width) { return 4 * queries * heads <= width; }
 
-// With k = x Wkᵀ and v = x Wvᵀ + b, q kᵀ is (q Wk) xᵀ and p v is (p x) Wvᵀ + b: few queries q
-// [B, M, W] need no keys and values of all tokens x [B, N, D]. A bias of the keys adds the same to
-// all logits of a query, which changes nothing.
+// With k = x Wkᵀ and v = x Wvᵀ + b, q kᵀ is (q Wk) xᵀ and p v is (p x) Wvᵀ + b, so a few queries q
+// [B, M, W] need no keys and values of all tokens x [B, N, D]. A bias of the keys would add the
+// same to all logits of a query, which the softmax cancels.
 at::Tensor attention_of_few(const at::Tensor& q,
                             const at::Tensor& x,
                             const at::Tensor& key_weight,

@@ -8,7 +8,8 @@ namespace {
 constexpr double kBatchNormEps = 1e-5;
 constexpr double kMomentum = 0.1;
 
-// Autograd holds the averages too, though it reads nothing of them: as new data they may change.
+// Autograd has saved the averages, though backward does not read them. variable_data() changes them
+// without a new version, which backward would refuse.
 void keep_finite(const at::Tensor& average, const at::Tensor& before) {
   average.variable_data().copy_(torch::where(average.isfinite(), average, before));
 }
@@ -29,7 +30,7 @@ at::Tensor BatchNorm::forward(const at::Tensor& x) {
   const at::Tensor mean = running_mean_.clone(), var = running_var_.clone();
   num_batches_tracked_.add_(1);
   const at::Tensor y = normalized(x);
-  // Rows that are not finite make a step that is left out; averages would keep them for good.
+  // A step with rows that are not finite is left out, but averages would keep them for good.
   keep_finite(running_mean_, mean);
   keep_finite(running_var_, var);
   return y;

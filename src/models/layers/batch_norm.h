@@ -8,9 +8,9 @@ namespace previt {
 
 /// BatchNorm over the rows of [R, D] with PyTorch's defaults (eps 1e-5, momentum 0.1) and names:
 /// weight, bias, running_mean, running_var, num_batches_tracked. Float32 in and out. In training it
-/// normalises by the batch's biased variance and stores the unbiased one. torch::nn::BatchNorm1d
-/// refuses a single row, lets rows that are not finite into its averages for good, and goes through
-/// cuDNN on a GPU.
+/// normalises by the batch's biased variance and stores the unbiased one. It replaces
+/// torch::nn::BatchNorm1d, which refuses a single row, keeps rows that are not finite in its
+/// averages for good, and uses cuDNN on a GPU.
 class BatchNorm : public torch::nn::Module {
  public:
   explicit BatchNorm(int64_t dim);

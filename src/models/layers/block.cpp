@@ -42,6 +42,7 @@ at::Tensor Block::add(const at::Tensor& x,
     const at::Tensor scaled = scale ? branch.to(x.scalar_type()) * scale->gamma : branch;
     return add_residual(x, scaled, drop.kept, drop.scale);
   }
+  // LayerScale and drop path are one factor, so that the branch is multiplied once.
   at::Tensor factors = scale ? scale->gamma : at::Tensor();
   if (drop.factors.defined()) factors = factors.defined() ? factors * drop.factors : drop.factors;
   if (!factors.defined()) return add_residual(x, branch);
@@ -53,6 +54,7 @@ at::Tensor Block::forward(const at::Tensor& x,
                           int64_t first_query,
                           int64_t end_query) {
   const DropPath first = draw(x);
+  // The branch sees only the kept images, so it needs only their biases.
   const bool bias_per_image = bias.defined() && bias.dim() == 4 && bias.size(0) > 1;
   const at::Tensor own_bias =
       bias_per_image && first.kept.defined() ? bias.index_select(0, first.kept) : bias;

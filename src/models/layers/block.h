@@ -14,6 +14,7 @@ namespace previt {
 class LayerNorm;
 class LayerScale;
 
+/// Options of one block.
 struct BlockOptions {
   int64_t dim = 0, heads = 0;
   int64_t attention_dim = 0;  ///< of all heads together; 0: dim
@@ -34,26 +35,28 @@ class Block : public torch::nn::Module {
 
   explicit Block(const BlockOptions& options);
 
-  /// x [B, N, D] → [B, M, D], the tokens from first_query to before end_query: only these are
-  /// computed (queries, projection, MLP); they still attend to all N. Equal to the rows of the
-  /// whole. bias: undefined or added to the attention logits, broadcastable to [B, H, N, N].
+  /// x [B, N, D] → [B, M, D]: the tokens from first_query up to the one before end_query. Only
+  /// these are computed (queries, projection, MLP), but they attend to all N; they equal these
+  /// tokens of the whole output. bias: undefined, or added to the attention logits, broadcastable
+  /// to [B, H, N, N].
   at::Tensor forward(const at::Tensor& x,
                      const at::Tensor& bias = {},
                      int64_t first_query = 0,
                      int64_t end_query = kAllTokens);
 
-  /// As forward, for tokens that are not neighbours and as many of each image as there are: rows
-  /// [R] int64 counts tokens through the batch, B·N in all. Gives [R, D].
+  /// As forward, for any tokens, whose number may differ from image to image: rows [R] int64
+  /// numbers the tokens of the whole batch, from 0 to B·N - 1. Gives [R, D].
   at::Tensor forward_rows(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& rows);
 
-  /// Attention of this block, float32 [B, H, N, N].
+  /// Attention weights of this block, float32 [B, H, N, N].
   at::Tensor attention_weights(const at::Tensor& x, const at::Tensor& bias = {}) const;
 
   Attention& attention() { return *attn_; }
   double drop_path_rate() const { return drop_path_; }
 
  private:
-  // What DropPath leaves of a branch of x [B, ...], and of one of single rows of its images.
+  // What drop path leaves of a branch of x [B, ...], and of a branch of single rows, given the
+  // image of each: rows of an image are dropped together.
   DropPath draw(const at::Tensor& x) const;
   DropPath draw_rows(const at::Tensor& x, const at::Tensor& image_of_row) const;
 

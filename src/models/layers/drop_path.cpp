@@ -17,6 +17,7 @@ at::Tensor drop_path_factors(int64_t batch, double rate, at::Device device) {
 
 DropPath draw_drop_path(const at::Tensor& x, double rate) {
   DropPath drawn{drop_path_factors(x.size(0), rate, x.device()), {}, 1 / (1 - rate)};
+  // On a GPU, nonzero() would wait for the device.
   if (!use_cpu_kernels(x)) return drawn;
   const at::Tensor kept = drawn.factors.flatten().nonzero().flatten();
   if (kept.numel() > 0) drawn.kept = kept;

@@ -7,18 +7,19 @@
 
 namespace previt {
 
-/// Stochastic depth, as the factors of a residual branch: [batch, 1, 1] float32, 0 with probability
-/// `rate` and else 1 / (1 - rate). Draws from the default generator of the device.
+/// Stochastic depth (Huang et al. 2016), as the factors of a residual branch: [batch, 1, 1]
+/// float32, 0 with probability `rate` and else 1 / (1 - rate). Draws from the device's default
+/// generator.
 at::Tensor drop_path_factors(int64_t batch, double rate, at::Device device);
 
 /// What stochastic depth leaves of a residual branch.
 struct DropPath {
-  at::Tensor factors;  ///< of the branch, see drop_path_factors; undefined: nothing is dropped
-  at::Tensor kept;     ///< images that the branch is to be computed for, [K] int64; undefined: all
-  double scale = 1;    ///< the factor of those
+  at::Tensor factors;  ///< see drop_path_factors; undefined: nothing is dropped
+  at::Tensor kept;     ///< images to compute the branch for, [K] int64; undefined: all
+  double scale = 1;    ///< the factor of these images
 };
 
-/// Draws for x [B, ...]. `kept` is set where computing the branch for those images alone pays: on
+/// Draws for x [B, ...]. `kept` is set if it pays to compute the branch for these images alone: on
 /// the CPU, unless all are dropped.
 DropPath draw_drop_path(const at::Tensor& x, double rate);
 

@@ -30,7 +30,8 @@ void init_parts(torch::nn::Module& module, const std::function<void(at::Tensor)>
 
 void trunc_normal_(at::Tensor t, double std, double cut) {
   torch::NoGradGuard no_grad;
-  // Inverse of the distribution function. The bound stays below 1, where its inverse is infinite.
+  // A uniform number goes through the inverse of the distribution function. The bound stays below
+  // 1, where the inverse is infinite.
   const double bound = std::min(std::erf(cut / std / std::sqrt(2.0)), 1 - 1e-6);
   t.uniform_(-bound, bound).erfinv_().mul_(std * std::sqrt(2.0));
 }
@@ -45,6 +46,7 @@ void xavier_uniform_(at::Tensor t) {
 
 void conv_default_(at::Tensor weight, at::Tensor bias) {
   torch::NoGradGuard no_grad;
+  // The framework's kaiming_uniform_ with a = √5 comes to this bound.
   const double fan_in = static_cast<double>(weight.numel()) / static_cast<double>(weight.size(0));
   const double bound = 1 / std::sqrt(fan_in);
   weight.uniform_(-bound, bound);

@@ -4,9 +4,9 @@
 
 namespace previt {
 
-// In place, from torch's default generator, without recording gradients.
+// All of these work in place, draw from torch's default generator and record no gradients.
 
-/// Deviation, and where the normal is cut, of what BEiT and SimMIM start from.
+/// Standard deviation of the first weights of BEiT and SimMIM, and the value where they are cut.
 constexpr double kBeitInitStd = 0.02;
 
 /// Normal(0, std) cut at ±cut, an absolute value (timm: 2; BEiT's pretraining: std).
@@ -18,16 +18,16 @@ void xavier_uniform_(at::Tensor t);
 /// The framework's own initialisation of convolutions: uniform in ±1/√fan_in, for weight and bias.
 void conv_default_(at::Tensor weight, at::Tensor bias);
 
-/// Every LayerNorm 1 and 0, LayerScale its initial value, q_bias, v_bias and relative tables 0, and
-/// every Linear: bias 0, weight by the name. Modules inside `module` and itself.
+/// Initialises `module` and all modules in it. Linear: weight as the function's name says, bias 0.
+/// LayerNorm: weight 1, bias 0. LayerScale: its initial value. q_bias, v_bias, relative tables: 0.
 void init_linears_trunc_normal(torch::nn::Module& module, double std = 0.02, double cut = 2);
 void init_linears_xavier(torch::nn::Module& module);
 
-/// Every Linear inside `module` as the framework starts its own: uniform in ±1/√fan_in.
+/// Initialises every Linear in `module` as the framework does its own: uniform in ±1/√fan_in.
 void init_linears_framework(torch::nn::Module& module);
 
 /// Divides what a block adds to its tokens (attn.proj and the MLP's last layer) by √(2·layer),
-/// layer counted from 1 (BEiT, SimMIM).
+/// layer counted from 1 (fix_init_weight in unilm:beit/modeling_pretrain.py, SimMIM).
 void rescale_block_(torch::nn::Module& block, int64_t layer);
 
 }  // namespace previt

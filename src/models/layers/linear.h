@@ -13,7 +13,7 @@ class Linear : public torch::nn::Module {
   Linear(int64_t in, int64_t out, bool with_bias = true);
 
   at::Tensor forward(const at::Tensor& x) const;  ///< [..., I] → [..., O]
-  /// With a bias [O] that is put together elsewhere, or undefined, instead of its own.
+  /// With this bias [O], or with none if it is undefined, instead of its own.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& other_bias) const;
   at::Tensor forward_gelu(const at::Tensor& x) const;  ///< gelu(forward(x)), in one pass
 

@@ -9,7 +9,7 @@ namespace previt {
 
 class Linear;
 
-/// GeluMlp or SwiGluMlp.
+/// Which Mlp a block has: GeluMlp or SwiGluMlp.
 enum class MlpKind { gelu, swiglu };
 constexpr auto enum_names(MlpKind) { return std::array{"gelu", "swiglu"}; }
 
@@ -19,7 +19,7 @@ class Mlp : public torch::nn::Module {
   virtual at::Tensor forward(const at::Tensor& x) const = 0;
 };
 
-/// fc2(gelu(fc1(x))), hidden width D·ratio.
+/// fc2(gelu(fc1(x))).
 class GeluMlp final : public Mlp {
  public:
   GeluMlp(int64_t dim, int64_t hidden);
@@ -40,9 +40,10 @@ class SwiGluMlp final : public Mlp {
 };
 
 /// Hidden width: ⌊D·ratio⌋, for swiglu ⌊⌊D·ratio⌋·2/3⌋ rounded up to a multiple of 8
-/// (dinov2/layers/swiglu_ffn.py).
+/// (dinov2:dinov2/layers/swiglu_ffn.py).
 int64_t mlp_hidden_width(MlpKind kind, int64_t dim, double ratio);
 
+/// An Mlp of this kind with the hidden width above.
 std::shared_ptr<Mlp> make_mlp(MlpKind kind, int64_t dim, double ratio);
 
 }  // namespace previt

@@ -35,6 +35,7 @@ at::Tensor PatchEmbed::cut(const at::Tensor& images) const {
 }
 
 at::Tensor PatchEmbed::project(const at::Tensor& pixels) const {
+  // A patch has its pixels in the order of the flattened kernel: channel, row, column.
   return linear(pixels, proj_->weight.flatten(1), proj_->bias);
 }
 
@@ -47,6 +48,7 @@ at::Tensor PatchEmbed::forward_kept(const at::Tensor& images, const at::Tensor& 
   const int64_t columns = patches.size(2);
   const at::Tensor image = torch::arange(ids.size(0), ids.options()).unsqueeze(1);
   const at::Tensor row = ids.div(columns, "floor");
+  // `patches` is a view: only the chosen ones are copied.
   return project(patches.index({image, row, ids.remainder(columns)}).flatten(2));
 }
 

@@ -6,6 +6,7 @@
 
 namespace previt {
 
+/// The size of an image in patches.
 struct PatchGrid {
   int64_t height, width;  ///< patches per column and row
 };

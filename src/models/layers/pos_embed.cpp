@@ -52,7 +52,7 @@ at::Tensor resize_pos_embed(const at::Tensor& table,
   const at::Tensor grid =
       table.slice(1, extra).reshape({1, old_height, old_width, -1}).permute({0, 3, 1, 2});
   const auto scale = [&](int64_t to, int64_t from) -> std::optional<double> {
-    if (how.offset == 0) return std::nullopt;
+    if (how.offset == 0) return std::nullopt;  // LibTorch then takes to / from
     return (static_cast<double>(to) + how.offset) / static_cast<double>(from);
   };
   const std::array<int64_t, 2> size = {new_height, new_width};

@@ -32,6 +32,7 @@ at::Tensor axis_resampler(int64_t from, int64_t to) {
     old_offsets.insert(old_offsets.begin(), -offset);
     old_offsets.push_back(offset);
   }
+  // The progression need not end exactly at `reach`, and the spline ends where its points do.
   std::vector<double> new_offsets;
   for (int64_t i = -reach; i <= reach; ++i) {
     new_offsets.push_back(std::clamp(static_cast<double>(i), -offset, offset));

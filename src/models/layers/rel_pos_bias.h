@@ -8,7 +8,7 @@ namespace previt {
 // between two patches of an h × w grid, row by row, and three more: cls to patch, patch to cls, cls
 // to cls.
 
-/// (2h-1)(2w-1) + 3.
+/// Rows of a table: (2h-1)(2w-1) + 3.
 int64_t relative_position_rows(int64_t grid_height, int64_t grid_width);
 
 /// Which row each pair of tokens (cls first, then patches) reads: int64 [N, N], N = h·w + 1.
@@ -21,6 +21,7 @@ at::Tensor relative_position_bias(const at::Tensor& table, const at::Tensor& ind
 /// placed at a geometric progression that reaches the new largest offset, an interpolating cubic
 /// spline runs through them, and it is read at every new offset. Offsets beyond the last old one
 /// take its value. The last three rows stay. Differentiable; the same grid gives the table itself.
+/// Throws Error for a table whose rows do not belong to the old grid.
 at::Tensor resize_relative_table(const at::Tensor& table,
                                  int64_t old_height,
                                  int64_t old_width,

@@ -49,6 +49,7 @@ at::Tensor basis_matrix(const std::vector<double>& knots,
 at::Tensor spline_matrix(const std::vector<double>& points, const std::vector<double>& at) {
   const size_t degree = std::min<size_t>(3, points.size() - 1);
   const std::vector<double> knots = not_a_knot(points, degree);
+  // The X for which X · (basis at the points) = basis at `at`.
   return torch::linalg_solve(
       basis_matrix(knots, degree, points), basis_matrix(knots, degree, at), false);
 }

@@ -33,6 +33,7 @@ at::Tensor ColorTokenizer::tokens(const at::Tensor& pixels) {
           image_height(),
           image_width());
   const at::Tensor colors = torch::adaptive_avg_pool2d(pixels.to(torch::kFloat32), grid_);
+  // White is 1.0, one level too high: hence the clamp.
   const at::Tensor levels =
       colors.mul(levels_).floor().clamp_(0, levels_ - 1).to(torch::kInt64).flatten(2);  // [B, C, L]
   at::Tensor tokens = levels.select(1, 0);

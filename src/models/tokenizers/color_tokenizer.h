@@ -7,8 +7,8 @@
 namespace previt {
 
 /// A tokenizer that needs no training: a token is the mean colour of a cell, each channel quantized
-/// to as many even levels as the vocabulary has room for (20 of each of three for 8192 tokens).
-/// Enough to try and to time masked token prediction before there is a trained one.
+/// to as many even levels as the vocabulary has room for (with 8192 tokens, 20 for each of three
+/// channels). Enough to try out and time masked token prediction before a tokenizer is trained.
 class ColorTokenizer final : public Tokenizer {
  public:
   /// `grid`: cells per column and row. Throws UsageError for fewer tokens than two levels need.

@@ -88,6 +88,7 @@ at::Tensor ConvEncoder::forward(const at::Tensor& images) const {
 ConvDecoder::ConvDecoder(int64_t in, int64_t patch, int64_t out, const ConvOptions& options) {
   const int64_t count = halvings(patch);
   in_ = register_module("in", std::make_shared<Conv>(in, channels_at(0, options), 1));
+  // Levels have the numbers of the encoder's: 1 is next to the image.
   for (int64_t level = count; level >= 1; --level) {
     const int64_t width = channels_at(count - level, options);
     const int64_t next = level == 1 ? out : channels_at(count - level + 1, options);
@@ -102,6 +103,7 @@ at::Tensor ConvDecoder::forward(const at::Tensor& grid) const {
   at::Tensor x = in_->forward(grid);
   for (const Level& level : levels_) {
     for (const auto& block : level.blocks) x = block->forward(x);
+    // Sub-pixel convolution (Shi et al. 2016, arXiv:1609.05158).
     x = torch::pixel_shuffle(level.up->forward(torch::relu(x)), 2);
   }
   return x;

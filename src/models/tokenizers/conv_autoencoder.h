@@ -11,6 +11,7 @@ namespace previt {
 
 class Conv;
 
+/// Sizes of ConvEncoder and ConvDecoder.
 struct ConvOptions {
   int64_t width = 256;  ///< channels at the grid; half as many at each doubling of the resolution
   int64_t blocks = 2;   ///< residual blocks at each resolution
@@ -29,7 +30,7 @@ class ConvBlock : public torch::nn::Module {
 
 /// Halves the resolution log2(patch) times: images [B, C, H, W] → [B, O, H / patch, W / patch].
 /// At each resolution a convolution of stride 2, then residual blocks; at the end a 1 x 1
-/// convolution.
+/// convolution. Throws UsageError for a patch that is not a power of two.
 class ConvEncoder : public torch::nn::Module {
  public:
   ConvEncoder(int64_t channels, int64_t patch, int64_t out, const ConvOptions& options);
@@ -45,7 +46,8 @@ class ConvEncoder : public torch::nn::Module {
 };
 
 /// The way back: [B, I, gh, gw] → [B, O, gh · patch, gw · patch]. A 1 x 1 convolution, then at each
-/// resolution residual blocks and a convolution whose channels become 2 x 2 pixels.
+/// resolution residual blocks and a convolution whose channels become 2 x 2 pixels. Throws
+/// UsageError as ConvEncoder does.
 class ConvDecoder : public torch::nn::Module {
  public:
   ConvDecoder(int64_t in, int64_t patch, int64_t out, const ConvOptions& options);

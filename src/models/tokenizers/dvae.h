@@ -7,6 +7,7 @@
 
 namespace previt {
 
+/// Sizes of a Dvae.
 struct DvaeNetworkOptions {
   ImageGrid image{.image_size = {112}, .patch_size = 8};
   ConvOptions network;
@@ -16,7 +17,7 @@ void visit(FieldVisitor& v, DvaeNetworkOptions& o);
 
 /// Discrete variational autoencoder (Ramesh et al. 2021), BEiT's tokenizer: for each cell of the
 /// grid the encoder gives logits over the codebook, and the decoder reconstructs the image from
-/// them. The networks are smaller than DALL-E's and shaped otherwise.
+/// them. The networks are smaller than DALL-E's and have another shape.
 ///
 /// Legend: B images, L = gh · gw cells, K codes.
 class Dvae final : public GridTokenizer {
@@ -29,7 +30,8 @@ class Dvae final : public GridTokenizer {
   at::Tensor tokens(const at::Tensor& pixels) override;
   int64_t vocab_size() const override { return options_.vocabulary; }
 
-  /// pixels in [0, 1] → logits, float32 [B, K, gh, gw].
+  /// Pixels in [0, 1], [B, C, H, W] → logits, float32 [B, K, gh, gw]. Throws Error for another
+  /// size.
   at::Tensor logits(const at::Tensor& pixels) const;
   /// Weights of the codes [B, K, gh, gw], which add up to 1 → the distribution of the pixels,
   /// float32 [B, 2 C, H, W]: location, then log scale (losses/dvae_loss.h).

@@ -25,6 +25,7 @@ struct ImageGrid {
 };
 void visit(FieldVisitor& v, ImageGrid& o);
 
+/// The grid of a model's patches.
 ImageGrid image_grid(const VitOptions& model);
 
 }  // namespace previt

@@ -21,7 +21,7 @@ at::Tensor nearest_center(const at::Tensor& rows, const at::Tensor& centers, boo
   std::vector<at::Tensor> ids;
   for (int64_t first = 0; first < rows.size(0); first += part) {
     at::Tensor similarities = rows.slice(0, first, first + part).mm(transposed);
-    // ‖z - c‖² = ‖z‖² - 2 (z·c - ½ ‖c‖²)
+    // ‖z - c‖² = ‖z‖² - 2 (z·c - ½ ‖c‖²): for the nearest center, the bracket is largest.
     if (!cosine) similarities = similarities.sub_(half_squares);
     ids.push_back(similarities.argmax(1));
   }

@@ -9,8 +9,9 @@
 
 namespace previt {
 
-/// What every tokenizer knows of its size. Kinds derive from it and have a type `Options` (with
-/// visit), a name `kKind`, and a constructor from the options; tokenizer.cpp lists them.
+/// A tokenizer that knows its sizes from an ImageGrid. Each kind of trained tokenizer derives from
+/// it and has a type `Options` (with visit), a name `kKind`, and a constructor from the options;
+/// tokenizer.cpp lists the kinds.
 class GridTokenizer : public Tokenizer {
  public:
   explicit GridTokenizer(ImageGrid grid) : grid_(std::move(grid)) {}
@@ -28,7 +29,7 @@ class GridTokenizer : public Tokenizer {
   ImageGrid grid_;
 };
 
-/// What the header of a weights file says of a tokenizer: its kind and its options.
+/// What the header of a weights file says about a tokenizer: its kind and its options.
 template <class Kind>
 std::map<std::string, std::string> describe_tokenizer(const typename Kind::Options& options) {
   return {{"tokenizer", Kind::kKind}, {"tokenizer_options", options_to_json(options).dump()}};

@@ -13,9 +13,9 @@
 namespace previt {
 namespace {
 
-constexpr double kSmoothing = 1e-5;  // of counts, so that a code without latents is not 0 / 0
+constexpr double kSmoothing = 1e-5;  // of counts: a code without latents must not be 0 / 0
 
-// Numbers of `count` rows out of `rows`, all different as long as there are enough.
+// `count` numbers of rows below `rows`, all different if there are enough.
 at::Tensor pick_rows(int64_t rows, int64_t count, uint64_t seed) {
   Random random(seed);
   std::vector<int64_t> picked = random_permutation(rows, random);
@@ -150,13 +150,14 @@ void VectorQuantizer::ema_update() {
   }
   sums_.mul_(decay).add_(step_sums_, 1 - decay);
   const at::Tensor total = cluster_size.sum();
+  // Laplace smoothing, which keeps the total.
   const at::Tensor smoothed = (cluster_size + kSmoothing) /
                               (total + static_cast<double>(options_.codes) * kSmoothing) * total;
   codebook.copy_(sums_ / smoothed.unsqueeze(1));
 }
 
-// A code that hardly anything falls to starts again at one of the batch's latents, as if it had an
-// equal share of them.
+// A code that is hardly used starts again at one of the batch's latents, as if it had an equal
+// share of them (Dhariwal et al. 2020, arXiv:2005.00341).
 void VectorQuantizer::restart_dead_codes(uint64_t seed) {
   const at::Tensor latents = collected_latents();
   const at::Tensor rows = pick_rows(latents.size(0), options_.codes, seed).to(latents.device());
@@ -169,7 +170,7 @@ void VectorQuantizer::restart_dead_codes(uint64_t seed) {
 }
 
 at::Tensor code_usage(const at::Tensor& averaged_counts, double decay) {
-  // What a single hit 1 / (1 - decay) steps ago has left.
+  // What is left of a single hit that was 1 / (1 - decay) steps ago.
   const double least = (1 - decay) * std::pow(decay, 1 / (1 - decay));
   return (averaged_counts >= least).to(torch::kFloat32).mean();
 }

@@ -9,6 +9,7 @@
 
 namespace previt {
 
+/// Options of a VectorQuantizer.
 struct CodebookOptions {
   int64_t codes = 8192;
   int64_t dim = 32;         ///< of a code
@@ -41,22 +42,25 @@ class VectorQuantizer : public torch::nn::Module {
  public:
   explicit VectorQuantizer(const CodebookOptions& options);
 
+  /// Latents [..., D]. Throws Error for another width.
   Quantized forward(const at::Tensor& latents);
   at::Tensor tokens(const at::Tensor& latents) const;  ///< [..., D] → int64 [...]
 
+  /// Adds what forward() gave to what update() works on.
   void collect(const Quantized& quantized);
-  /// What is random (where k-means and restarted codes begin) follows from the run's seed and step.
+  /// Moves the codebook, or makes the first codes. Where k-means and restarted codes begin is
+  /// random, by the run's seed and the step.
   void update(uint64_t seed, int64_t step);
-  void forget();  ///< what was collected
+  void forget();  ///< drops what was collected
 
   /// Moves the averaged counts by those of a batch, float32 [K].
   void count(const at::Tensor& counts);
 
-  bool has_codes() const;
+  bool has_codes() const;  ///< false until k-means has made the first codes
   const CodebookOptions& options() const { return options_; }
 
   at::Tensor codebook;      ///< [K, D]
-  at::Tensor cluster_size;  ///< [K], averaged latents a step of each code
+  at::Tensor cluster_size;  ///< [K], latents per step of each code, averaged
 
  private:
   at::Tensor prepared(const at::Tensor& latents) const;

@@ -13,6 +13,7 @@ namespace previt {
 class TaskLayer : public torch::nn::Module {
  public:
   TaskLayer(int64_t in, int64_t out) {
+    // Numbers as in the official Sequential, where the tanh is 1.
     first_ = register_module("0", std::make_shared<Linear>(in, in));
     second_ = register_module("2", std::make_shared<Linear>(in, out));
     init_linears_trunc_normal(*this);
@@ -29,7 +30,7 @@ class TaskLayer : public torch::nn::Module {
 
 namespace {
 
-// Patches are read after a norm of their own, so the class token's is the one to have.
+// Patches are read after the final norm, which only a model pooled by its class token has.
 VitOptions with_token_norm(VitOptions o) {
   o.pool = Pooling::cls;
   o.num_classes = 0;
@@ -39,6 +40,7 @@ VitOptions with_token_norm(VitOptions o) {
 VitOptions decoder_of(const VqkdNetworkOptions& options) {
   VitOptions o = with_token_norm(options.encoder);
   o.depth = options.decoder_depth;
+  // Its image is the grid of codes, one pixel for each patch.
   o.image_size = {o.grid_height(), o.grid_width()};
   o.patch_size = 1;
   o.in_channels = options.codebook.dim;

@@ -8,6 +8,7 @@
 
 namespace previt {
 
+/// Sizes of a Vqkd.
 struct VqkdNetworkOptions {
   VitOptions encoder;         ///< resolved
   int64_t decoder_depth = 3;  ///< blocks, as wide as the encoder's
@@ -22,8 +23,8 @@ class TaskLayer;
 /// BEiT v2's tokenizer, vector-quantized knowledge distillation (Peng et al. 2022;
 /// beit2:modeling_vqkd.py): a ViT gives a latent for each patch, the code of the highest cosine
 /// similarity replaces it, and a small ViT predicts a teacher's features from the codes. Parameters
-/// have the official names, but for the norms that the official code calls fc_norm and that are
-/// `norm` here, and the codebook's.
+/// have the official names, except for the codebook's and for the norms, which are `norm` here and
+/// fc_norm in the official code.
 ///
 /// Legend: B images, L patches, D width of a code, T width of the teacher's features.
 class Vqkd final : public GridTokenizer {

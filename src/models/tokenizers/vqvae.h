@@ -8,6 +8,7 @@
 
 namespace previt {
 
+/// Sizes of a Vqvae.
 struct VqvaeNetworkOptions {
   ImageGrid image{.image_size = {112}, .patch_size = 8};
   ConvOptions network;
@@ -30,7 +31,8 @@ class Vqvae final : public GridTokenizer {
   at::Tensor tokens(const at::Tensor& pixels) override;
   int64_t vocab_size() const override { return options_.codebook.codes; }
 
-  at::Tensor encode(const at::Tensor& pixels) const;  ///< pixels in [0, 1] → latents [B, L, D]
+  /// Pixels in [0, 1], [B, C, H, W] → latents, float32 [B, L, D]. Throws Error for another size.
+  at::Tensor encode(const at::Tensor& pixels) const;
   at::Tensor decode(const at::Tensor& codes) const;  ///< [B, L, D] → pixels, float32 [B, C, H, W]
 
   VectorQuantizer& quantizer() { return *quantizer_; }

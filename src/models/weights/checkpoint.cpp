@@ -43,7 +43,7 @@ int64_t step_of(const std::string& name) {
   return error == std::errc() && stop == end ? step : -1;
 }
 
-// The checksum covers the rest of the document, which nlohmann prints in one way only.
+// The checksum covers the rest of the document, which nlohmann always prints in the same way.
 std::string meta_checksum(json document) {
   document.erase("checksum");
   return checksum_of(document.dump());
@@ -54,7 +54,7 @@ void write_files(const fs::path& folder, int64_t step, const Checkpoint& checkpo
   write_safetensors(folder / kTraining, checkpoint.training);
   json document = {{"format", "previt checkpoint"}, {"version", 1}, {"meta", checkpoint.meta}};
   document["meta"]["step"] = step;
-  escape_texts(document);  // before the checksum
+  escape_texts(document);  // the checksum is over what is written
   for (const char* name : {kBackbone, kTraining}) {
     document["files"][name] = {{"size", fs::file_size(folder / name)},
                                {"xxh64", checksum_of_file(folder / name)}};
@@ -70,7 +70,7 @@ void rename_entry(const fs::path& from, const fs::path& to, unsigned flags = 0) 
 }
 
 // Puts the new folder in the place of `target`. An old one at the same step (a damaged one, done
-// again after a resume) is swapped out, so that there is no moment without either.
+// again after a resume) is swapped out, so that at any moment one of the two is there.
 void move_into_place(const fs::path& temporary, const fs::path& target) {
   if (fs::exists(target)) {
     if (::renameat2(AT_FDCWD, temporary.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0)
@@ -110,7 +110,7 @@ void verify(const fs::path& path, const json& expected) {
           path.string());
 }
 
-// A damaged one is not in doubt: loading it says what is wrong.
+// A damaged checkpoint is not in doubt: loading it says what is wrong.
 bool in_doubt(const fs::path& folder) {
   try {
     return read_meta(folder / kMeta).at("meta").value(kSkippedInARow, int64_t{0}) > 0;
@@ -132,7 +132,7 @@ void save_checkpoint(const std::string& run_folder, int64_t step, const Checkpoi
     fs::create_directory(temporary);
     write_files(temporary, step, checkpoint);
     move_into_place(temporary, target);
-    flush_folder(folder);
+    flush_folder(folder);  // only then does the new name survive a power cut
     fs::remove_all(temporary);
   } catch (const std::exception& e) {
     std::error_code ignored;
@@ -151,7 +151,7 @@ Checkpoint load_checkpoint(const std::string& folder) {
     for (const char* name : {kBackbone, kTraining})
       verify(path / name, document.at("files").at(name));
     meta = document.at("meta").get<json::object_t>();
-  } catch (const json::exception& e) {  // a right checksum over something else than we write
+  } catch (const json::exception& e) {  // the checksum is right, but we write no such content
     fail("{}: damaged: {}", (path / kMeta).string(), e.what());
   }
   auto backbone = read_safetensors(path / kBackbone);
@@ -183,7 +183,7 @@ std::string not_finite(const Checkpoint& checkpoint) {
 Checkpoint load_latest(const std::string& run_folder, std::vector<std::string>& warnings) {
   auto folders = list_checkpoints(run_folder);
   const std::string newest = folders.empty() ? "" : folders.front();
-  // Those in doubt are the last resort.
+  // Checkpoints in doubt are the last resort.
   std::stable_partition(folders.begin(), folders.end(), std::not_fn(in_doubt));
   for (const auto& folder : folders) {
     try {

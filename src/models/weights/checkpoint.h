@@ -24,8 +24,8 @@ struct Checkpoint {
   std::string folder = {};                         ///< where it was loaded from
 };
 
-/// In `meta`: how many steps had been left out in a row, as not finite, when it was saved. Above 0
-/// its weights are in doubt: they may be what the loss overflows from.
+/// Key in `meta`: how many steps in a row had been left out as not finite when it was saved. Above
+/// 0, the checkpoint is in doubt: its weights may be why the loss overflows.
 constexpr const char* kSkippedInARow = "skipped_in_a_row";
 
 /// Writes under a temporary name, flushes every file and folder, then renames: a folder step_… is
@@ -34,24 +34,25 @@ constexpr const char* kSkippedInARow = "skipped_in_a_row";
 /// process at a time writes to a run.
 void save_checkpoint(const std::string& run_folder, int64_t step, const Checkpoint& checkpoint);
 
-/// Throws Error that names the file which is missing, cut short or damaged.
+/// Throws Error that names the file that is missing, cut short or damaged.
 Checkpoint load_checkpoint(const std::string& folder);
 
 /// Checkpoint folders of a run, newest first, good or not; empty when there are none.
 std::vector<std::string> list_checkpoints(const std::string& run_folder);
 
-/// A tensor that holds NaN or infinity, by its name; "": there is none.
+/// The name of a tensor that holds NaN or infinity; "" if there is none.
 std::string not_finite(const Checkpoint& checkpoint);
 
 /// The newest good checkpoint: whole, finite, and not in doubt unless all are. Adds a warning for
-/// each that it passes over; throws Error when none is left.
+/// each that it passes over; throws Error if none is left.
 Checkpoint load_latest(const std::string& run_folder, std::vector<std::string>& warnings);
 
-/// The newest checkpoint's folder that is not in doubt, damaged or not; "" where there is none.
+/// The folder of the newest checkpoint that is not in doubt, damaged or not; "" if there is none.
 std::string newest_undoubted(const std::string& run_folder);
 
 /// Removes all but the newest `keep_last` (at least one) and those at a multiple of
-/// `keep_every_steps` (0: none). Those in doubt don't count; of them only the newest of all stays.
+/// `keep_every_steps` (0: none). Those in doubt don't count, and one stays only while it is the
+/// newest of all.
 void prune_checkpoints(const std::string& run_folder, int64_t keep_last, int64_t keep_every_steps);
 
 }  // namespace previt

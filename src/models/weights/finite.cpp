@@ -11,7 +11,7 @@ namespace previt {
 std::string not_finite(const NamedTensors& tensors) {
   for (const auto& [name, tensor] : tensors) {
     if (!tensor.is_floating_point()) continue;
-    // A finite sum takes no memory and proves it; another may only be too large.
+    // A finite sum proves that all are finite and takes no memory. Another may just be too large.
     if (std::isfinite(tensor.sum().item<double>())) continue;
     if (!torch::isfinite(tensor).all().item<bool>()) return name;
   }

@@ -21,7 +21,7 @@ void take_heads(const json& config, const char* key, LoadedModel& model) {
   model.heads_told = true;
 }
 
-// One number for a square, or [height, width].
+// One number for a square, or [height, width]; empty if the value is neither.
 std::vector<int64_t> sides(const json& value) {
   if (value.is_number_integer()) return {value.get<int64_t>()};
   if (!value.is_array() || value.size() != 2 || !value[0].is_number_integer() ||
@@ -93,7 +93,8 @@ void apply_timm_config(const json& config, LoadedModel& model) {
   }
 }
 
-// The size in "mae_vit_base_patch16" or DINO's "vit_small" tells the heads of unusual widths.
+// A name such as "mae_vit_base_patch16" or DINO's "vit_small" gives the number of heads where the
+// width alone does not.
 void apply_arguments(const json& args, LoadedModel& model) {
   VitOptions& o = model.options;
   for (const char* key : {"model", "arch"}) {

@@ -7,20 +7,20 @@
 
 namespace previt {
 
-/// What other code bases write beside their weights: Hugging Face's config.json, timm's
-/// config.json, or the command-line arguments in an official .pth. `config` may be null or lack
-/// anything.
+// What other code bases write beside their weights: Hugging Face's config.json, timm's config.json,
+// or the command-line arguments in an official .pth. `config` may be null, and any key may be
+// missing.
 
-/// [side], [height, width], or empty when it says nothing.
+/// [side], [height, width], or empty if it does not say.
 std::vector<int64_t> image_size_in(const nlohmann::json& config);
 
 /// The inverse: a number for [side], else [height, width].
 nlohmann::json config_image_size(const VitOptions& options);
 
-/// Overrides what shapes can't tell: heads, LayerNorm eps, normalisation, class names.
+/// Sets what shapes can't show: heads, LayerNorm's eps, normalisation, class names.
 void apply_config(const nlohmann::json& config, LoadedModel& model);
 
-/// preprocessor_config.json: normalisation.
+/// Sets the normalisation from Hugging Face's preprocessor_config.json.
 void apply_preprocessor(const nlohmann::json& config, LoadedModel& model);
 
 }  // namespace previt

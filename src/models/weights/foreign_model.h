@@ -11,8 +11,8 @@ namespace previt {
 /// One network as the files of a code base hold it: what a format reads, and what it writes.
 struct ForeignModel {
   std::string place;      ///< leads errors: the file
-  std::string key;        ///< of its state_dict in a file of torch.save, "teacher"; "": the file
-  std::string prefix;     ///< before the names of `network` in the state_dict, "backbone."
+  std::string key;        ///< of its state_dict in a file of torch.save, as "teacher"; "": the file
+  std::string prefix;     ///< before the names of `network` in the state_dict, as "backbone."
   NamedTensors network;   ///< its own tensors under the code base's names, without the prefix
   NamedTensors beside;    ///< the others of the state_dict, which no network holds: heads, decoders
   nlohmann::json config;  ///< config.json, or the arguments in a .pth; else null
@@ -20,14 +20,14 @@ struct ForeignModel {
   std::map<std::string, std::string> metadata;  ///< the header of safetensors
   bool pickled = false;                         ///< in a file of torch.save
 
-  /// Of `network`, else of `beside`; null when there is none.
+  /// The tensor of this name in `network`, else in `beside`; null if there is none.
   const at::Tensor* find(const std::string& name) const;
   /// All tensors under the names that they have in the file.
   NamedTensors state_dict() const;
 };
 
-/// The network of a state_dict. What no network holds, as a head beside a backbone, loses only what
-/// wraps everything; other networks are left out.
+/// Takes one network out of a state_dict. Tensors of no network, such as a head beside a backbone,
+/// lose only the prefix that all names share. Other networks are left out.
 ForeignModel take_network(const NamedTensors& weights, const Network& network);
 
 }  // namespace previt

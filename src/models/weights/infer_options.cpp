@@ -26,13 +26,13 @@ const at::Tensor& get(const NamedTensors& weights,
   return it->second;
 }
 
-// Side of a square of so many patches; -1 when it is none.
+// The side of a square of so many patches; -1 if they are not a square.
 int64_t square_side(int64_t patches) {
   const auto side = static_cast<int64_t>(std::llround(std::sqrt(static_cast<double>(patches))));
   return patches > 0 && side * side == patches ? side : -1;
 }
 
-// Counts the blocks, and refuses parts that Vit has not: without them it would compute something
+// Counts the blocks. Refuses parts that Vit does not have: without them it would compute something
 // else.
 int64_t count_blocks(const NamedTensors& weights, const std::string& place) {
   // clang-format off
@@ -61,7 +61,7 @@ int64_t count_blocks(const NamedTensors& weights, const std::string& place) {
   return static_cast<int64_t>(indices.size());
 }
 
-// BEiT's attn_head_dim makes the heads together wider or narrower than the model.
+// With BEiT's attn_head_dim, all heads together can be wider or narrower than the model.
 void infer_attention(const NamedTensors& weights, VitOptions& o, const std::string& place) {
   o.qkv_bias = weights.contains("blocks.0.attn.q_bias")     ? QkvBias::qv
                : weights.contains("blocks.0.attn.qkv.bias") ? QkvBias::full
@@ -84,7 +84,7 @@ void infer_mlp(const NamedTensors& weights, VitOptions& o, const std::string& pl
   if (hidden != usual) o.mlp_ratio = static_cast<double>(hidden) * 1.5 / dim;
 }
 
-// Which relative tables there are, and the heads that their columns tell.
+// Which relative tables there are, and the number of heads, which is that of their columns.
 void infer_relative(const NamedTensors& weights, VitOptions& o, const std::string& place) {
   const std::string shared = "rel_pos_bias.relative_position_bias_table";
   const std::string own = "blocks.0.attn.relative_position_bias_table";
@@ -110,6 +110,7 @@ void infer_image_size(const NamedTensors& weights,
     const int64_t rows = get(weights, "pos_embed", 3, place).size(1);
     const int64_t known_patches = patches_of(known, o);
     const int64_t prefix = o.num_class_tokens();
+    // Class tokens have rows, unless the table fits a grid without them.
     o.pos_embed_cls =
         prefix > 0 && rows != known_patches &&
         (rows == known_patches + prefix || square_side(rows - prefix) > 0 || square_side(rows) < 0);
@@ -167,6 +168,7 @@ VitOptions infer_options(const NamedTensors& weights,
   o.dist_token = weights.contains("dist_token");
   if (weights.contains("reg_token"))
     o.register_tokens = get(weights, "reg_token", 3, place).size(1);
+  // The initial value is in no file; any above 0 makes the parameters.
   if (weights.contains("blocks.0.ls1.gamma")) o.layer_scale = 1e-5;
   o.pool = weights.contains("fc_norm.weight") || !o.cls_token ? Pooling::avg : Pooling::cls;
   if (weights.contains("head.weight"))

@@ -9,10 +9,10 @@
 
 namespace previt {
 
-/// Options of the Vit that these backbone weights belong to. Shapes do not tell num_heads except
-/// for relative positions and common widths: it is 0 when they do not. `image_size` is given for
-/// tables of positions that are not square, else empty; `otherwise` is for those that `image_size`
-/// doesn't fit. Throws Error, led by `place`, for parts that Vit has not.
+/// Options of the Vit that these backbone weights belong to. Shapes show num_heads only with
+/// relative positions and at common widths; else it is 0. `image_size` ([side] or [height, width],
+/// or empty) is needed for position tables that are not square; `otherwise` is used for those that
+/// `image_size` does not fit. Throws Error, led by `place`, for parts that Vit does not have.
 VitOptions infer_options(const NamedTensors& backbone,
                          const std::vector<int64_t>& image_size,
                          const std::string& place,

@@ -23,7 +23,7 @@ json parse_json(const std::string& text, const std::string& place) {
   return parsed;
 }
 
-// "state_dict is used, not state_dict_ema", where there was a choice.
+// "state_dict is used, not state_dict_ema", if there was a choice; else "".
 std::string choice_between(const std::vector<Network>& networks) {
   std::string left;
   for (size_t i = 1; i < networks.size(); ++i) {
@@ -32,7 +32,7 @@ std::string choice_between(const std::vector<Network>& networks) {
   return left.empty() ? "" : fmt::format("{} is used, not {}", networks.front().name(), left);
 }
 
-// Our own files hold one network.
+// Our own files hold one network, called "model".
 void require_no_choice(const LoadHints& hints, const std::string& place) {
   const std::string& wanted = hints.network;
   require(wanted.empty() || wanted == "model", "{}: has no {} weights, only: model", place, wanted);
@@ -65,8 +65,8 @@ LoadedModel from_file(WeightFile file, json config, const LoadHints& hints, std:
 
 constexpr const char* kIndex = ".index.json";
 
-// The file of weights, or the index of its parts, as transformers looks for them; "": there is
-// none.
+// The file of weights, or the index of its parts, in the order in which transformers looks for
+// them; "" if there is none.
 fs::path weights_in(const fs::path& folder) {
   for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
     for (const char* kind : {"", kIndex}) {

@@ -13,32 +13,33 @@ namespace previt {
 
 /// A backbone with all that is needed to use it.
 struct LoadedModel {
-  VitOptions options;    ///< num_heads is 0 when nothing tells it
+  VitOptions options;    ///< num_heads is 0 if it is not known
   NamedTensors weights;  ///< timm's names, float32 unless stored otherwise
   NormalizeOptions normalize;
   std::vector<std::string> class_names;
-  double crop_pct = 0;      ///< of the view that its classifier was evaluated on; 0: not told
-  std::string source;       ///< what it was, in words, with the file
-  bool heads_told = false;  ///< else num_heads is 0 or what models of this width usually have
+  double crop_pct = 0;      ///< of the view that its classifier was evaluated on; 0: not known
+  std::string source;       ///< the file or folder it came from
+  bool heads_told = false;  ///< num_heads is known; else it is 0, or usual for this width
   std::string choice;       ///< of a file with several networks: which this is, in words; else ""
   NamedTensors extra;  ///< other tensors of the file by their official names (MAE's decoder, heads)
   nlohmann::json
       config;  ///< what came beside the weights: config.json, or args of a .pth; else null
 };
 
-/// What a user says of weights that don't say it themselves.
+/// What a user says about weights that don't say it themselves.
 struct LoadHints {
   /// Which of several networks in a file: model, ema, teacher, student, or a key of the file; "":
   /// the usual one.
   std::string network = "";
-  std::vector<int64_t> image_size = {};  ///< [height, width], for positions of no square grid
+  /// [height, width], for position tables that are not square; else empty.
+  std::vector<int64_t> image_size = {};
 };
 
 /// `ckpt` is a run folder (its newest good checkpoint), a checkpoint folder, a file of weights
 /// (safetensors or torch.save, whatever its name), or a Hugging Face or timm folder (config.json
 /// beside weights in one file or in parts with an index). Without a description the architecture is
-/// inferred from the shapes. Errors are one line led by the path; weights that are no finite
-/// numbers are one. Damaged checkpoints that were passed over are named in `warnings`.
+/// inferred from the shapes. Throws Error led by the path, also for weights that are not finite.
+/// Damaged checkpoints that were passed over are named in `warnings`.
 LoadedModel load_model(const std::string& ckpt,
                        std::vector<std::string>* warnings = nullptr,
                        const LoadHints& hints = {});
@@ -46,11 +47,11 @@ LoadedModel load_model(const std::string& ckpt,
 /// The key in the header of our weight files by which they are known.
 constexpr const char* kOwnHeader = "previt_format";
 
-/// What the header of a weight file says of its network: for a backbone its options.
+/// What the header of a weight file says about its network; for a backbone these are its options.
 std::map<std::string, std::string> describe_backbone(const VitOptions& options);
 
-/// The header of our weight files (Checkpoint::backbone_metadata): all of LoadedModel but tensors.
-/// `description` is the network's.
+/// The header of our weight files (Checkpoint::backbone_metadata): what LoadedModel holds besides
+/// tensors. `description` is the network's, as describe_backbone gives it.
 std::map<std::string, std::string> model_metadata(std::map<std::string, std::string> description,
                                                   const NormalizeOptions& normalize,
                                                   const std::vector<std::string>& class_names,

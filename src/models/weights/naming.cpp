@@ -6,7 +6,7 @@
 namespace previt {
 namespace {
 
-// Names that Vit may have, outside and inside blocks.
+// Whether a Vit can have this name.
 bool is_vit_name(const std::string& name) {
   // clang-format off
   static const std::set<std::string> kNames = {
@@ -19,7 +19,8 @@ bool is_vit_name(const std::string& name) {
   return name.starts_with("blocks.") || kNames.contains(name);
 }
 
-// A classifier of something wider, as of several blocks' features, is not the Vit's.
+// Whether the classifier, if any, is the Vit's. One with a wider input, such as several blocks'
+// features, is not.
 bool head_fits(const NamedTensors& weights) {
   const auto head = weights.find("head.weight"), patch = weights.find(kPatchEmbed);
   return head == weights.end() || patch == weights.end() || head->second.dim() != 2 ||
@@ -35,7 +36,7 @@ NamedWeights split_backbone(NamedTensors weights) {
     (is_vit_name(name) && (own_head || !head) ? split.backbone : split.extra)[name] =
         std::move(tensor);
   }
-  // Mean pooling replaces the final norm, whatever a file still holds of it.
+  // Mean pooling replaces the final norm, even if a file still holds one.
   if (split.backbone.contains("fc_norm.weight")) {
     for (const char* name : {"norm.weight", "norm.bias"}) {
       if (auto node = split.backbone.extract(name)) split.extra.insert(std::move(node));
@@ -48,7 +49,7 @@ NamedWeights split_backbone(NamedTensors weights) {
 
 NamedWeights to_own(const Naming& naming, const ForeignModel& model) {
   NamedTensors weights;
-  for (const NamedTensors* tensors : {&model.network, &model.beside}) {  // the network's win
+  for (const NamedTensors* tensors : {&model.network, &model.beside}) {  // the first of a name wins
     for (const auto& [name, tensor] : *tensors) weights.emplace(naming.table.to_own(name), tensor);
   }
   for (const TensorStep& step : naming.steps) step.to_own(weights, model.place);

@@ -9,7 +9,7 @@
 
 namespace previt {
 
-/// Between the names of a code base and ours (timm's), both ways.
+/// Translates between the names of a code base and ours (timm's), both ways.
 struct Naming {
   RenameTable table;
   std::vector<TensorStep> steps = {};  ///< in the order in which they make our names
@@ -24,11 +24,12 @@ struct NamedWeights {
   NamedTensors extra;
 };
 
-/// Throws Error, led by the model's place, where tensors that belong together are not all there.
+/// The model's tensors under our names. Throws Error, led by the model's place, if only some of the
+/// tensors that belong together are there.
 NamedWeights to_own(const Naming& naming, const ForeignModel& model);
 
-/// The inverse. What to_own left out, as BEiT's table of relative positions' indices, which follows
-/// from the grid, is not made again.
+/// The inverse. What to_own left out is not made again, such as BEiT's relative_position_index,
+/// which follows from the grid.
 NamedTensors to_foreign(const Naming& naming, NamedTensors weights);
 
 }  // namespace previt

@@ -10,7 +10,7 @@
 namespace previt {
 namespace {
 
-// state_dicts under other keys come after these.
+// In order of preference. state_dicts under other keys come after these.
 const std::vector<std::string> kKeys = {"teacher", "model", "module", "state_dict", "student"};
 const std::vector<std::string> kKinds = {"teacher", "model", "ema", "student"};
 
@@ -19,7 +19,7 @@ size_t place_in(const std::vector<Item>& list, const Item& item) {
   return static_cast<size_t>(std::find(list.begin(), list.end(), item) - list.begin());
 }
 
-// "state_dict_ema", "ema_model.": a word of its own, unlike "schema".
+// Whether the name has `word` as a word of its own: "ema" in "state_dict_ema", but not in "schema".
 bool has_word(const std::string& name, const std::string& word) {
   const auto ends = [&](size_t at) {
     return at >= name.size() || name[at] == '.' || name[at] == '_';
@@ -35,6 +35,7 @@ std::vector<std::string> prefixes_of(const NamedTensors& weights, const std::str
   for (const auto& [key, tensor] : weights) {
     if (!key.ends_with(patch_embed)) continue;
     const std::string prefix = key.substr(0, key.size() - patch_embed.size());
+    // Else only the end of a longer name is the same.
     if (prefix.empty() || prefix.back() == '.') prefixes.push_back(prefix);
   }
   return prefixes;

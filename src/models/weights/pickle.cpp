@@ -34,7 +34,7 @@ class Machine : PickleStack {
   void push_integer(int64_t value) { push(Kind::integer).integer = value; }
   void push_boolean(bool value) { push(Kind::boolean).integer = value ? 1 : 0; }
 
-  // Two's complement, little-endian; what int64 can't hold becomes a real number.
+  // Two's complement, little-endian. A number that int64 can't hold becomes a real number.
   void push_long(uint64_t size) {
     const auto* digits = reinterpret_cast<const unsigned char*>(bytes_.take(size));
     const bool negative = size > 0 && digits[size - 1] >= 0x80;
@@ -83,7 +83,7 @@ class Machine : PickleStack {
         return push_decimal(bytes_.line()), true;
       case kFloat:
         return push(Kind::real).real = std::strtod(bytes_.line().c_str(), nullptr), true;
-      case kBinFloat: {  // the one big-endian number
+      case kBinFloat: {  // the only big-endian number
         const auto bits = __builtin_bswap64(bytes_.number<uint64_t>());
         push(Kind::real).real = std::bit_cast<double>(bits);
         return true;
@@ -192,7 +192,7 @@ class Machine : PickleStack {
     count_copy(value);
   }
 
-  // A class or function called with a tuple: the hook may make something of it.
+  // Stands for calling a class or function with a tuple. The hook can make a value of it.
   void call() {
     const PickleValue* arguments = pop();
     const PickleValue* callee = pop();
@@ -224,8 +224,8 @@ class Machine : PickleStack {
         return push_class(pop()->text, name->text), true;
       }
       case kNewObjEx:
-        pop();
-        [[fallthrough]];  // keyword arguments
+        pop();  // keyword arguments
+        [[fallthrough]];
       case kNewObj:
       case kReduce:
         return call(), true;

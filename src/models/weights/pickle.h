@@ -13,8 +13,9 @@
 
 namespace previt {
 
-/// A value of a Python pickle. Nothing of it is ever executed: instances of classes that we don't
-/// know are plain `object`s with the class's name and, where the pickle gives them, attributes.
+/// A value of a Python pickle. Nothing in a pickle is ever executed: an instance of a class that we
+/// don't know is a plain `object` with the class's name and the attributes that the pickle gives
+/// it.
 struct PickleValue {
   enum class Kind {
     none,
@@ -42,14 +43,16 @@ struct PickleValue {
 
   bool is(Kind other) const { return kind == other; }
   bool is_text(const char* value) const { return kind == Kind::text && text == value; }
-  /// The last entry under this key; null when there is none.
+  /// The last entry under this key; null if there is none.
   const PickleValue* find(const std::string& key) const;
 };
 
-/// Owns values, which point at each other in any pattern, circles too.
+/// Owns values, which point at each other in any pattern, even in circles. A deque does not move
+/// them.
 using PickleArena = std::deque<PickleValue>;
 
-/// What depends on the kind of file. Each fills or changes `result`; throw Error to refuse.
+/// What depends on the kind of file. Each hook fills or changes `result`, or throws Error to
+/// refuse.
 struct PickleHooks {
   std::function<void(const PickleValue& id, PickleValue& result)> persistent;
   std::function<void(const std::string& callee, const PickleValue& arguments, PickleValue& result)>
@@ -58,7 +61,8 @@ struct PickleHooks {
 };
 
 /// Runs one pickle (protocols 0 to 5, as far as torch.save uses them) to its end and leaves the
-/// reader behind it. Time and memory are bounded by the size of the input.
+/// reader behind it. Time and memory are bounded by the size of the input. Throws Error, led by the
+/// reader's place, for a damaged pickle.
 const PickleValue& unpickle(ByteReader& bytes, PickleArena& arena, const PickleHooks& hooks);
 
 }  // namespace previt

@@ -7,8 +7,8 @@
 namespace previt {
 namespace {
 
-constexpr size_t kMaxValues = 2'000'000;        // torch.save needs a few dozen for a tensor
-constexpr size_t kMaxCopied = size_t{1} << 28;  // bytes that opcodes of a byte or two may multiply
+constexpr size_t kMaxValues = 2'000'000;        // torch.save needs a few dozen per tensor
+constexpr size_t kMaxCopied = size_t{1} << 28;  // bytes copied by opcodes of a byte or two
 
 }  // namespace
 

@@ -11,7 +11,7 @@
 namespace previt {
 
 /// The values that a pickle's opcodes work on: a stack with marks, and a memo of what was kept for
-/// later. What an opcode asks for and isn't there is an Error, led by `place`.
+/// later. Throws Error, led by `place`, if an opcode asks for what isn't there.
 class PickleStack {
  public:
   PickleStack(PickleArena& arena, const std::string& place) : arena_(arena), place_(place) {}
@@ -22,14 +22,15 @@ class PickleStack {
   void repeat_top() { stack_.push_back(top()); }
 
   void mark() { marks_.push_back(stack_.size()); }
-  /// All values above the last mark, which goes too.
+  /// Removes the last mark and all values above it, and returns these.
   std::vector<const PickleValue*> pop_to_mark();
 
   void remember() { remember(memo_.size()); }
   void remember(uint64_t index) { memo_[index] = top(); }
   void recall(uint64_t index);
 
-  /// A few bytes of a hostile pickle can ask for a copy of something large, again and again.
+  /// A few bytes of a hostile pickle can ask for a copy of something large again and again. Throws
+  /// Error if all copies together are too large.
   void count_copy(const PickleValue& made);
 
  private:

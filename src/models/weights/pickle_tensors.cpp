@@ -14,7 +14,7 @@ namespace {
 using Kind = PickleValue::Kind;
 
 constexpr size_t kMaxDimensions = 64;
-// Elements of all views that repeat their storage.
+// Limit for the elements of all views that are larger than their storage.
 constexpr int64_t kMaxExpanded = int64_t{1} << 24;
 
 const std::map<std::string, at::ScalarType> kStorageTypes = {
@@ -43,7 +43,7 @@ const std::map<std::string, at::ScalarType> kNumpyTypes = {
     {"b1", at::kBool},
 };
 
-// The types of numpy and torch below; "builtins" was "__builtin__" in Python 2, "_core" is numpy 2.
+// Names of classes and functions: "builtins" was "__builtin__" in Python 2; "_core" is NumPy 2.
 const std::set<std::string> kDicts = {
     "collections.OrderedDict", "collections.defaultdict", "builtins.dict", "__builtin__.dict"};
 const std::set<std::string> kSets = {
@@ -60,7 +60,7 @@ const PickleValue* item(const PickleValue& sequence, size_t index, Kind kind) {
   return sequence.items[index];
 }
 
-// Non-negative whole numbers of a tuple; false when it holds anything else.
+// Non-negative whole numbers of a tuple; false if it holds anything else.
 bool whole_numbers(const PickleValue* tuple, std::vector<int64_t>& numbers) {
   if (tuple == nullptr || tuple->items.size() > kMaxDimensions) return false;
   for (const PickleValue* value : tuple->items) {
@@ -70,7 +70,7 @@ bool whole_numbers(const PickleValue* tuple, std::vector<int64_t>& numbers) {
   return true;
 }
 
-// Python 2's way to carry bytes in text: one character below 256, as UTF-8, for each byte.
+// How Python 2 carries bytes in text: one character below 256, as UTF-8, for each byte.
 std::string latin1(const std::string& utf8) {
   std::string bytes;
   for (size_t i = 0; i < utf8.size(); ++i) {
@@ -85,7 +85,8 @@ std::string latin1(const std::string& utf8) {
   return bytes;
 }
 
-// Type of a numpy.dtype object, made as dtype("f4") with a state that may say big-endian.
+// The type of a numpy.dtype object; false for one that is not read. A dtype comes as dtype("f4"),
+// and its state may then say that it is big-endian (set_state).
 bool numpy_type(const PickleValue* value, at::ScalarType& type) {
   if (value == nullptr || value->text.rfind(kNumpyType, 0) != 0) return false;
   const auto it = kNumpyTypes.find(value->text.substr(std::strlen(kNumpyType)));
@@ -94,11 +95,12 @@ bool numpy_type(const PickleValue* value, at::ScalarType& type) {
   return true;
 }
 
-// Last element that a view reaches, or -1 when numbers are beyond reason.
+// The last element that a view reaches, or -1 if it is beyond all reason.
 int64_t last_element(int64_t offset,
                      const std::vector<int64_t>& sizes,
                      const std::vector<int64_t>& strides) {
   constexpr int64_t kLimit = int64_t{1} << 60;
+  // A product of two 64-bit numbers fits into 128 bits.
   __int128 last = offset;
   for (size_t i = 0; i < sizes.size(); ++i) {
     last += static_cast<__int128>(sizes[i] - 1) * strides[i];
@@ -107,7 +109,7 @@ int64_t last_element(int64_t offset,
   return static_cast<int64_t>(last);
 }
 
-// Product of the sizes, or -1 when it is too large.
+// Product of the sizes, or -1 if it is too large.
 int64_t count_elements(const std::vector<int64_t>& sizes) {
   __int128 count = 1;
   bool empty = false;
@@ -162,6 +164,7 @@ void TensorBuilder::load_storage(const PickleValue& id, PickleValue& result, con
   auto it = storages_.find(key->text);
   if (it == storages_.end()) {
     const uint64_t size = c10::elementSize(known->second);
+    // Divided, since a product could overflow.
     require(static_cast<uint64_t>(elements->integer) <= left_ / size,
             "{}: claims more data than the file holds",
             place_);
@@ -170,7 +173,7 @@ void TensorBuilder::load_storage(const PickleValue& id, PickleValue& result, con
     fill({key->text, type->text, elements->integer}, it->second);
   }
   require(it->second.scalar_type() == known->second, "{}: one storage of two types", place_);
-  result.tensor = it->second;  // kind stays object: a storage is no tensor yet
+  result.tensor = it->second;  // kind stays object: a storage is not a tensor yet
 }
 
 void TensorBuilder::call(const std::string& callee,
@@ -257,7 +260,7 @@ void TensorBuilder::make_numpy_scalar(const PickleValue& arguments, PickleValue&
   }
 }
 
-// An array's state is (version, sizes, dtype, column-major, bytes); a dtype's (version, byte order,
+// An array's state is (version, sizes, dtype, column-major, bytes), a dtype's (version, byte order,
 // …).
 void TensorBuilder::set_state(const PickleValue& state, PickleValue& result) {
   if (!result.is(Kind::object) || !state.is(Kind::tuple)) return;

@@ -8,6 +8,7 @@
 
 namespace previt {
 
+/// The bytes that one or several tensors view, as a pickle names them.
 struct StorageId {
   std::string key;
   std::string type;  ///< "torch.FloatStorage"
@@ -21,7 +22,8 @@ class TensorBuilder {
   /// Fills (now or later) a fresh one-dimensional tensor with the bytes of a storage.
   using Fill = std::function<void(const StorageId&, at::Tensor& storage)>;
 
-  /// All storages together take at most `file_size` bytes: a few bytes can't claim a terabyte.
+  /// All storages together take at most `file_size` bytes, so that a small file can't claim a
+  /// terabyte.
   TensorBuilder(std::string place, uint64_t file_size);
 
   PickleHooks hooks(Fill fill);  ///< this object must outlive them

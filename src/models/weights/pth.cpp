@@ -17,9 +17,10 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
+// torch.serialization's MAGIC_NUMBER. It has more than 64 bits, so it is read as a real number.
 constexpr double kLegacyMagic = 0x1950a86a20f9469cfc6cp0;
 constexpr int kMaxJsonDepth = 32;
-constexpr int kMaxJsonValues = 100'000;  // one value of a pickle may stand in many places
+constexpr int kMaxJsonValues = 100'000;  // one value of a pickle can be in many places
 
 // --- zip: ROOT/data.pkl, ROOT/data/KEY ----------------------------------------------------------
 
@@ -63,8 +64,8 @@ PthFile parse_zip(const char* data, uint64_t size, const std::string& place) {
   return file;
 }
 
-// --- pickle.dump: the object. Before PyTorch 1.6: magic, version, sizes of types, object, keys,
-// then the bytes of each key
+// --- pickle.dump writes the object alone. torch.save before PyTorch 1.6 writes magic, version,
+// sizes of types, object, keys, then the bytes of each key.
 
 PthFile parse_pickles(const char* data, uint64_t size, const std::string& place) {
   std::map<std::string, at::Tensor> storages;
@@ -78,6 +79,7 @@ PthFile parse_pickles(const char* data, uint64_t size, const std::string& place)
     require(storages.empty(), "{}: a pickle without the data of its tensors", place);
     return file;
   }
+  // The version and the sizes of types tell nothing that is needed.
   for (int i = 0; i < 2; ++i) unpickle(reader, file.values, hooks);
   file.root = &unpickle(reader, file.values, hooks);
   const PickleValue& keys = unpickle(reader, file.values, hooks);
@@ -101,6 +103,7 @@ PthFile parse_pth(const char* data, uint64_t size, const std::string& place) {
 
 nlohmann::json to_json(const PickleValue& value, int depth, int& left) {
   require(depth < kMaxJsonDepth && left > 0, "arguments in the .pth are nested too deeply");
+  // A long text counts as several values.
   left -= 1 + static_cast<int>(value.text.size() / 64);
   nlohmann::json json;
   switch (value.kind) {

@@ -14,7 +14,8 @@ namespace {
 
 using nlohmann::json;
 
-// MAE's fixed positions, by which its bare encoder files are told from timm's.
+// Whether the positions are MAE's fixed table, which distinguishes its bare encoders from timm's
+// files.
 bool has_sincos_positions(const NamedTensors& weights, const VitOptions& o) {
   const auto it = weights.find("pos_embed");
   if (it == weights.end() || o.embed_dim % 4 != 0) return false;
@@ -24,7 +25,8 @@ bool has_sincos_positions(const NamedTensors& weights, const VitOptions& o) {
          torch::allclose(it->second.to(torch::kFloat).view_as(table), table, 0, 1e-5);
 }
 
-// A network without positions computes something else, unless it was made so.
+// A network whose positions are not read would compute something else. Only a configuration of timm
+// can say that it has none.
 void require_positions(const ForeignModel& model, const VitOptions& o) {
   const json& config = model.config;
   const bool told = config.is_object() && config.contains("model_args") &&

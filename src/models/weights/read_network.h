@@ -8,8 +8,8 @@
 
 namespace previt {
 
-/// The way that all formats but our own share: names, then options from the shapes, then what a
-/// configuration says besides. Throws Error, led by the model's place.
+/// How all formats but our own are read: names first, then options from the shapes, then what only
+/// a configuration can say. Throws Error, led by the model's place.
 LoadedModel read_network(const ForeignModel& model,
                          const Naming& naming,
                          ResizeConvention pos_resize,

@@ -8,7 +8,8 @@ namespace {
 
 bool is_wildcard(char c) { return c == '#' || c == '*'; }
 
-// Whether a pattern fits a name; then `texts` are what its wildcards stand for.
+// Whether a pattern fits a name; if so, `texts` are what its wildcards stand for. A wildcard takes
+// the longest text that fits.
 bool fits(std::string_view pattern, std::string_view name, std::vector<std::string_view>& texts) {
   if (pattern.empty()) return name.empty();
   const char first = pattern.front();

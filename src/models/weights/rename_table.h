@@ -6,21 +6,22 @@
 
 namespace previt {
 
-/// How a code base calls a tensor, and how we do. In both patterns `#` stands for a number and `*`
-/// for any text, in the same order on both sides: {"encoder.layer.#.output.*", "blocks.#.fc2.*"}.
+/// What a code base calls a tensor, and what we call it. In both patterns `#` stands for a number
+/// and `*` for any text, in the same order on both sides, as in {"encoder.layer.#.output.*",
+/// "blocks.#.fc2.*"}.
 struct Rename {
   std::string foreign, own;
 };
 
-/// A code base's names ↔ ours. The first row that fits decides, in either direction; a name that no
-/// row fits stays as it is. Where several rows have the same pattern of ours, all of their foreign
-/// names are read, and the first is written.
+/// Renames from a code base's names to ours and back. In both directions the first row that fits
+/// decides; a name that no row fits stays as it is. If several rows have the same pattern of ours,
+/// all of their foreign names are read, and the first is written.
 class RenameTable {
  public:
   RenameTable() = default;
   RenameTable(std::initializer_list<Rename> rows) : rows_(rows) {}
 
-  /// The rows of a part under what stands before its names: a block's under the list of blocks.
+  /// The rows with these prefixes before their patterns: a block's rows within the list of blocks.
   RenameTable within(const std::string& foreign, const std::string& own) const;
   /// The rows of both, these first.
   RenameTable operator+(const RenameTable& other) const;

@@ -40,7 +40,7 @@ std::string type_name(at::ScalarType type) {
   fail("safetensors has no type for {}", c10::toString(type));
 }
 
-// Bounded so that neither a product nor a tensor can overflow.
+// Bounded, so that neither the product of the sizes nor a tensor can overflow.
 std::vector<int64_t> read_shape(const json& shape, uint64_t limit) {
   std::vector<int64_t> sizes;
   uint64_t elements = 1;

@@ -9,7 +9,8 @@ namespace previt {
 
 using NamedTensors = std::map<std::string, at::Tensor>;
 
-/// A safetensors file: named tensors and a string-to-string header.
+/// A safetensors file: named tensors and a string-to-string header. Source of the layout: the
+/// README of huggingface/safetensors.
 struct SafeTensors {
   NamedTensors tensors;
   std::map<std::string, std::string> metadata;
@@ -21,7 +22,8 @@ SafeTensors read_safetensors(const std::string& path);
 /// The same from bytes in memory; `name` leads errors.
 SafeTensors parse_safetensors(const std::string& bytes, const std::string& name);
 
-/// Writes the file in place (atomicity is the caller's: see checkpoint.h), flushed to disk.
+/// Writes a file and flushes it to disk. It appears under its name only once it is whole
+/// (unfinished_file.h). Throws Error led by the path.
 void write_safetensors(const std::string& path,
                        const NamedTensors& tensors,
                        const std::map<std::string, std::string>& metadata = {});

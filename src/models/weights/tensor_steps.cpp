@@ -27,7 +27,8 @@ at::Tensor join_rows(const NamedTensors& block, const std::string& kind, const s
   return torch::cat(rows, 0);
 }
 
-// Takes the tensors of all attentions out: "blocks.0.attn." → those among `tails` by their tails.
+// Takes out the tensors of all attentions whose tails are wanted: "blocks.0.attn." → "query.weight"
+// → tensor.
 template <class Wanted>
 std::map<std::string, NamedTensors> take_attentions(NamedTensors& weights, Wanted wanted) {
   constexpr std::string_view kAttention = ".attn.";
@@ -102,6 +103,7 @@ bool all_digits(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
 }
 
+// "blocks.2.17.norm1.weight" → "blocks.17.norm1.weight".
 std::string without_chunk(const std::string& name) {
   if (!name.starts_with("blocks.")) return name;
   const size_t first = name.find('.', 7);

@@ -18,12 +18,12 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kMaxDepth = 3;  // {"model": {"state_dict": {…}}}
-constexpr uint64_t kLargestHeader = 100'000'000;
+constexpr int kMaxDepth = 3;                      // {"model": {"state_dict": {…}}}
+constexpr uint64_t kLargestHeader = 100'000'000;  // the limit of safetensors
 
 // --- what a file is ------------------------------------------------------------------------------
 
-// Enough of a file to tell what it is.
+// The first bytes of a file, enough to see what it is.
 std::string read_start(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   require(file.good(), "{}: {}", path, std::strerror(errno));
@@ -53,6 +53,7 @@ std::string name_of(const std::string& start) {
   if (start.substr(text).starts_with('<'))
     return "is a web page, not weights; download the file itself";
   if (start.substr(text).starts_with('{')) return "is JSON, not weights; give the folder it is in";
+  // Where a tar header has its magic.
   if (start.size() > 262 && start.compare(257, 5, "ustar") == 0)
     return "is a tar archive, not a file of torch.save; unpack it, or save it again with a newer "
            "PyTorch";
@@ -67,12 +68,13 @@ constexpr const char* kWanted =
 
 // --- what it holds -------------------------------------------------------------------------------
 
-// Dicts in dicts that are state_dicts of a network.
+// Collects the dicts, nested ones too, that are state_dicts of a network.
 void collect(const PickleValue& value,
              const std::string& key,
              int depth,
              std::set<const PickleValue*>& seen,
              StateDicts& dicts) {
+  // A dict can stand in several places, even in itself.
   if (depth > kMaxDepth || !seen.insert(&value).second) return;
   NamedTensors tensors = without_wrappers(tensors_in(value));
   if (!network_prefixes(tensors).empty()) dicts[key] = std::move(tensors);
@@ -91,7 +93,7 @@ void refuse_module(const PickleValue& root, const std::string& path) {
   }
 }
 
-// Arguments may be any Python objects: what is no plain data says nothing.
+// Arguments can be any Python objects; those that are not plain data are ignored.
 json plain_data(const PickleValue* value) {
   if (value == nullptr) return nullptr;
   try {
@@ -113,7 +115,7 @@ WeightFile from_pickle(const std::string& path) {
 
 // --- several files -------------------------------------------------------------------------------
 
-// Names of tensors by the file that holds them.
+// The names of tensors in an index, by the file that holds them.
 std::map<std::string, std::vector<std::string>> read_index(const std::string& index) {
   const std::string text = read_whole_file(index);
   const std::string start = text.substr(0, 512);
@@ -139,7 +141,7 @@ std::map<std::string, std::vector<std::string>> read_index(const std::string& in
 
 WeightFile read_weight_file(const std::string& path) {
   const std::string start = read_start(path);
-  if (is_safetensors(start)) {  // first: the length of its header may begin like a pickle
+  if (is_safetensors(start)) {  // first, since the length of its header can look like a pickle
     SafeTensors file = read_safetensors(path);
     return {.dicts = {{"", without_wrappers(file.tensors)}},
             .metadata = std::move(file.metadata),

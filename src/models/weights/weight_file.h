@@ -8,19 +8,20 @@
 
 namespace previt {
 
-/// What a file of weights holds, or several that belong together.
+/// What a file of weights holds, or several files that belong together.
 struct WeightFile {
-  StateDicts dicts;  ///< those with a Vision Transformer; of safetensors all tensors, under ""
+  StateDicts dicts;  ///< that have a Vision Transformer; of safetensors, all tensors under ""
   std::map<std::string, std::string> metadata;  ///< of safetensors
-  nlohmann::json args;                          ///< that torch.save was given beside them, or null
-  bool pickled = false;                         ///< by torch.save
+  nlohmann::json args;   ///< `args` that torch.save put beside them; else null
+  bool pickled = false;  ///< by torch.save
 };
 
 /// Reads safetensors and files of torch.save: the first bytes decide, whatever the name ends in.
-/// Throws Error, led by the path, that says what a file is that is neither.
+/// For any other file, throws Error, led by the path, that says what it is.
 WeightFile read_weight_file(const std::string& path);
 
 /// Reads the files that a Hugging Face index names (model.safetensors.index.json), each once.
+/// Throws Error, led by the path of the index or of the file.
 WeightFile read_sharded_weights(const std::string& index);
 
 }  // namespace previt

@@ -13,7 +13,8 @@ namespace {
 
 using nlohmann::json;
 
-// Told by shapes in every code base, or of no matter to what the network computes at its size.
+// Options that shapes show in every code base, or that do not change what the network computes at
+// its own image size.
 const std::set<std::string> kAlwaysSaid = {"arch",
                                            "embed_dim",
                                            "depth",
@@ -39,7 +40,7 @@ void require_sayable(const VitOptions& options,
   }
 }
 
-// What a file may leave open, or say in other words, is made equal.
+// The options as JSON, those made equal that a file may leave open or say in another way.
 json comparable(VitOptions options) {
   const VitOptions usual;
   options.arch = usual.arch;
@@ -53,7 +54,7 @@ json comparable(VitOptions options) {
 }
 
 void require_same(const VitOptions& written, VitOptions read, const std::string& format) {
-  if (read.num_heads == 0) read.num_heads = written.num_heads;  // nothing tells: no wrong word
+  if (read.num_heads == 0) read.num_heads = written.num_heads;  // not said, so not wrong
   const json want = comparable(written), got = comparable(std::move(read));
   for (const auto& [key, value] : want.items()) {
     require(got.at(key) == value,
@@ -87,6 +88,7 @@ ForeignModel WeightFormat::write(const LoadedModel& model) const {
 
 const std::vector<std::unique_ptr<WeightFormat>>& weight_formats() {
   static const auto kFormats = [] {
+    // A format stands before all that would recognise its files too.
     std::vector<std::unique_ptr<WeightFormat>> formats;
     formats.push_back(hugging_face_format());
     formats.push_back(previt_format());

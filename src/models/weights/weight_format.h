@@ -22,12 +22,12 @@ class WeightFormat {
   /// The weight by which a network of this code base is found in a state_dict.
   virtual std::string patch_embed() const { return kPatchEmbed; }
 
-  /// Formats are asked in the order of weight_formats(): one that differs from another in little
-  /// is asked before it.
+  /// Whether the model is of this format. Formats are asked in the order of weight_formats(), the
+  /// more special one first.
   virtual bool recognises(const ForeignModel& model) const = 0;
 
-  /// The names that are read. By default all that official code writes, whichever it is: files mix
-  /// them.
+  /// The names that are read. By default, these are all names that any official code writes, since
+  /// files mix them.
   virtual Naming naming() const;
 
   /// How this code base resizes positions (VitOptions::pos_resize).
@@ -35,16 +35,18 @@ class WeightFormat {
     return ResizeConvention::mae;
   }
 
-  /// Throws Error, led by the model's place, for what our Vision Transformer would only half use.
+  /// Throws Error, led by the model's place, for a network that our Vision Transformer could use
+  /// only in part.
   virtual LoadedModel read(const ForeignModel& model, const LoadHints& hints) const;
 
-  /// The model's weights and `extra` (our own files hold weights alone) in this code base's terms,
-  /// which read understands as the same options and tensors. Throws Error for an option that the code base has not, or that would be
-  /// read as another.
+  /// The model's weights and `extra` as this code base stores them (our own files hold weights
+  /// alone). `read` makes the same options and tensors of it. Throws Error for an option that the
+  /// code base does not have, or that would be read as another.
   ForeignModel write(const LoadedModel& model) const;
 
  protected:
-  /// What write returns; the model's options are resolved and among those of says().
+  /// What write returns. The model's options are resolved; besides sizes, only those of says()
+  /// differ from their defaults.
   virtual ForeignModel foreign(const LoadedModel& model) const = 0;
 
   /// The options (VitOptions' fields) that the code base has a choice in, besides the sizes. All
@@ -55,10 +57,10 @@ class WeightFormat {
 /// All formats in the order in which they are asked.
 const std::vector<std::unique_ptr<WeightFormat>>& weight_formats();
 
-/// The first that recognises the model.
+/// The first that recognises the model. Throws Error, led by the model's place, if none does.
 const WeightFormat& format_of(const ForeignModel& model);
 
-/// By its name. Throws UsageError that lists them.
+/// The format of this name. Throws UsageError that lists all names.
 const WeightFormat& format_named(const std::string& name);
 
 }  // namespace previt

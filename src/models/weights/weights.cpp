@@ -65,6 +65,7 @@ at::Tensor fit_relative(const std::string& name,
 
 const std::string kTable = "relative_position_bias_table";
 
+// BEiT pretrains with one table for all blocks and fine-tunes with one in each.
 void share_relative_table(NamedTensors& weights, const VitOptions& options) {
   const auto shared = weights.find("rel_pos_bias." + kTable);
   if (options.rel_pos_bias != RelPosBias::per_block || shared == weights.end()) return;
@@ -94,6 +95,7 @@ std::string weights_checksum(const torch::nn::Module& module) {
 }
 
 LoadReport load_into(torch::nn::Module& module, const NamedTensors& weights) {
+  // All shapes are compared before the first tensor is copied.
   NamedTensors own = named_tensors(module);
   LoadReport report;
   for (const auto& [name, tensor] : own) {

@@ -18,7 +18,7 @@ constexpr uint32_t kEnd64Signature = 0x06064b50;
 constexpr uint32_t kLocator64Signature = 0x07064b50;
 constexpr uint32_t kCentralSignature = 0x02014b50;
 constexpr uint32_t kLocalSignature = 0x04034b50;
-constexpr uint32_t kIn64 = 0xFFFFFFFF;  // the value is in a zip64 field
+constexpr uint32_t kIn64 = 0xFFFFFFFF;  // the value itself is in a zip64 field
 
 struct Archive {
   const char* data;
@@ -36,6 +36,7 @@ struct Directory {
   uint64_t entries, offset;
 };
 
+// Offset of the end record. It is searched from the end, since a comment of any text may follow it.
 uint64_t find_end(const Archive& archive) {
   require(archive.size >= kEndSize, "{}: not a zip archive, or cut short", archive.place);
   const uint64_t last = archive.size - kEndSize;
@@ -49,23 +50,24 @@ uint64_t find_end(const Archive& archive) {
 Directory find_directory(const Archive& archive) {
   const uint64_t end = find_end(archive);
   ByteReader record = archive.at(end);
-  record.take(10);
+  record.take(10);  // signature, numbers of disks, entries on this disk
   const uint64_t entries = record.number<uint16_t>();
   record.take(4);
   const uint64_t offset = record.number<uint32_t>();
+  // The locator of a zip64 record, 20 bytes, stands right before the end record.
   if (end < 20 || archive.signature(end - 20) != kLocator64Signature) return {entries, offset};
   ByteReader locator = archive.at(end - 20);
-  locator.take(8);
+  locator.take(8);  // signature, number of a disk
   const auto end64 = locator.number<uint64_t>();
   require(archive.signature(end64) == kEnd64Signature, "{}: damaged archive", archive.place);
   ByteReader record64 = archive.at(end64);
-  record64.take(32);
+  record64.take(32);  // up to the number of entries
   const auto entries64 = record64.number<uint64_t>();
   record64.take(8);
   return {entries64, record64.number<uint64_t>()};
 }
 
-// Sizes and offset that did not fit into 32 bits follow in this order in extra field 1.
+// Sizes and offset that do not fit into 32 bits are in extra field 1, in this order.
 void read_zip64_extra(ByteReader extra, uint64_t& full, uint64_t& stored, uint64_t& local) {
   while (extra.left() >= 4) {
     const auto id = extra.number<uint16_t>();
@@ -79,11 +81,12 @@ void read_zip64_extra(ByteReader extra, uint64_t& full, uint64_t& stored, uint64
   }
 }
 
-// The bytes begin behind the local header, whose own name and extra field may differ in length.
+// The bytes begin behind the local header. Its name and extra field can differ in length from those
+// in the directory.
 uint64_t data_offset(const Archive& archive, uint64_t local) {
   ByteReader header = archive.at(local);
   require(header.number<uint32_t>() == kLocalSignature, "{}: damaged archive", archive.place);
-  header.take(22);
+  header.take(22);  // up to the length of the name
   const uint64_t name = header.number<uint16_t>();
   const uint64_t extra = header.number<uint16_t>();
   header.take(name + extra);
@@ -92,10 +95,10 @@ uint64_t data_offset(const Archive& archive, uint64_t local) {
 
 std::pair<std::string, ZipEntry> read_entry(const Archive& archive, ByteReader& directory) {
   require(directory.number<uint32_t>() == kCentralSignature, "{}: damaged archive", archive.place);
-  directory.take(4);
+  directory.take(4);  // versions
   const auto flags = directory.number<uint16_t>();
   const auto method = directory.number<uint16_t>();
-  directory.take(4);
+  directory.take(4);  // time and date
   ZipEntry entry;
   entry.crc32 = directory.number<uint32_t>();
   uint64_t stored = directory.number<uint32_t>();
@@ -103,7 +106,7 @@ std::pair<std::string, ZipEntry> read_entry(const Archive& archive, ByteReader& 
   const uint64_t name_size = directory.number<uint16_t>();
   const uint64_t extra_size = directory.number<uint16_t>();
   const uint64_t comment_size = directory.number<uint16_t>();
-  directory.take(8);
+  directory.take(8);  // number of a disk, attributes
   uint64_t local = directory.number<uint32_t>();
   const char* name = directory.take(name_size);
   read_zip64_extra(

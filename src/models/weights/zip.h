@@ -19,6 +19,7 @@ std::map<std::string, ZipEntry> read_zip_directory(const char* data,
                                                    uint64_t size,
                                                    const std::string& place);
 
+/// The checksum of zip archives (CRC-32).
 uint32_t crc32(const char* data, uint64_t size);
 
 }  // namespace previt

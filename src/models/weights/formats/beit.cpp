@@ -7,7 +7,7 @@ const RenameTable kBeitNames = {{"blocks.#.gamma_1", "blocks.#.ls1.gamma"},
                                 {"blocks.#.gamma_2", "blocks.#.ls2.gamma"}};
 
 // microsoft/unilm, beit and beit2, and microsoft/SimMIM (there under "encoder."): {"model": …} with
-// biases of queries and values, none of keys.
+// biases for queries and values, but not for keys.
 class BeitFormat final : public WeightFormat {
  public:
   std::string name() const override { return "beit"; }

@@ -4,7 +4,7 @@ namespace previt {
 namespace {
 
 // facebookresearch/deit, and classifiers of facebookresearch/mae: {"model": timm's names}, with
-// "model_ema" beside it. Unlike timm both resize positions without antialiasing.
+// "model_ema" beside it. Unlike timm, both resize positions without antialiasing.
 class DeitFormat final : public WeightFormat {
  public:
   std::string name() const override { return "deit"; }

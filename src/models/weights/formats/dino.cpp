@@ -4,7 +4,8 @@ namespace previt {
 namespace {
 
 // facebookresearch/dino and bytedance/ibot: {"student", "teacher"}, each a "backbone." under timm's
-// names with a "head." beside it. What they publish is the bare backbone, in no wrapper.
+// names with a "head." beside it. The weights that they publish are bare backbones, without a
+// wrapper.
 class DinoFormat final : public WeightFormat {
  public:
   std::string name() const override { return "dino"; }

@@ -5,8 +5,8 @@ namespace {
 
 const RenameTable kDinov2Names = {{"register_tokens", "reg_token"}};
 
-// facebookresearch/dinov2: bare backbones, with the mask token of pre-training in them. Weights
-// with registers resize positions with antialiasing, those before without.
+// facebookresearch/dinov2: bare backbones, with the mask token of pre-training in them. Models with
+// registers resize positions with antialiasing, the older ones without.
 class Dinov2Format final : public WeightFormat {
  public:
   std::string name() const override { return "dinov2"; }
@@ -14,7 +14,7 @@ class Dinov2Format final : public WeightFormat {
   bool recognises(const ForeignModel& model) const override {
     const bool tokens =
         model.network.contains("register_tokens") || model.network.contains("mask_token");
-    // BEiT's and SimMIM's have a mask token too, but no bias of the keys.
+    // BEiT and SimMIM have a mask token too, but no bias for the keys.
     return tokens && to_own(official_naming(), model).backbone.contains("blocks.0.attn.qkv.bias");
   }
 

@@ -17,7 +17,7 @@ FormatPtr mae_format();
 FormatPtr previt_format();
 FormatPtr timm_format();
 
-/// What official code calls differently than timm, of any of them; for reading.
+/// All names that official code writes and timm does not, whichever code base it is; for reading.
 Naming official_naming();
 
 /// A model under the names that `naming` makes: the backbone's after `prefix`, the rest without it,
@@ -27,7 +27,7 @@ ForeignModel official_file(const LoadedModel& model,
                            const std::string& key,
                            const std::string& prefix = "");
 
-/// Whether the file has a classifier of the backbone's width.
+/// Whether the file has a classifier that takes features of the backbone's width.
 bool has_classifier(const ForeignModel& model);
 
 }  // namespace previt

@@ -10,7 +10,7 @@
 namespace previt {
 namespace {
 
-// Names of transformers | ours. Within a block:
+// Names in transformers | ours. Within a block:
 // clang-format off
 const RenameTable kHfAttention = {
     {"attention.attention.query.*", "attn.query.*"},
@@ -76,7 +76,7 @@ const RenameTable kHfVit = hf_blocks(kHfVitBlock) + kHfOuter;
 const RenameTable kHfDinov2 = hf_blocks(kHfDinov2Block) + kHfOuter;
 const RenameTable kHfMae = hf_decoder_blocks() + kHfDecoder + kHfVit;
 
-// By model_type, stem, prefix, heads, names, options.
+// In the order of HfFamily's fields.
 const std::vector<HfFamily> kFamilies = {
     {"vit_mae",
      "ViTMAE",
@@ -139,7 +139,7 @@ class HuggingFaceFormat final : public WeightFormat {
     return model.network.contains(patch_embed());
   }
 
-  // All families' at once.
+  // The names of all families at once.
   Naming naming() const override {
     static const RenameTable kAll = hf_blocks(kHfVitBlock + kHfDinov2Block) + hf_decoder_blocks() +
                                     kHfDecoder + kHfOuter + kHfDistilledHeads;
@@ -157,7 +157,7 @@ class HuggingFaceFormat final : public WeightFormat {
     ForeignModel file;
     file.prefix = made.ends_with("Model") ? "" : family.prefix;
     for (auto& [name, tensor] : to_foreign(hf_naming(family.names), std::move(all))) {
-      // Beit's norm belongs to its head for masked image modeling.
+      // BEiT's norm belongs to its head for masked image modeling.
       const bool of_head = name.starts_with("layernorm.") && made == "BeitForMaskedImageModeling";
       (is_in_backbone(name) && !of_head ? file.network : file.beside)[name] = tensor;
     }

@@ -11,23 +11,24 @@ namespace previt {
 
 /// One of transformers' families of Vision Transformers.
 struct HfFamily {
-  std::string model_type;      ///< in config.json: "vit"
-  std::string stem;            ///< of its classes' names: "ViT"
-  std::string prefix;          ///< of the backbone inside a class with a head: "vit."
-  std::string classifier;      ///< ends the name of its class with a head
-  std::string other_task;      ///< ends that of its class for pre-training; "": none
-  RenameTable names;           ///< that are written
+  std::string model_type;      ///< in config.json, as "vit"
+  std::string stem;            ///< of its classes' names, as "ViT"
+  std::string prefix;          ///< of the backbone in a class with a head, as "vit."
+  std::string classifier;      ///< end of the name of its class with a head
+  std::string other_task;      ///< the same of its class for pre-training; "": none
+  RenameTable names;           ///< as they are written
   std::set<std::string> says;  ///< WeightFormat::says
 };
 
 /// The family that can hold the model: by the decoder, then by what its options ask for.
 const HfFamily& hf_family(const LoadedModel& model);
 
-/// The class of the family: "ViTForImageClassification" with a head, "ViTModel" without …
+/// The class of the family that fits the model, as "ViTForImageClassification" with a head and
+/// "ViTModel" without.
 std::string hf_class(const HfFamily& family, const LoadedModel& model);
 
-/// config.json. What a configuration of the same family that the model was read with says besides,
-/// stays.
+/// config.json. If the model was read with a configuration of the same family, its other keys stay.
+/// Throws Error for options that the family does not have.
 nlohmann::json hf_config(const HfFamily& family, const LoadedModel& model);
 
 /// preprocessor_config.json: size and normalisation of images.

@@ -7,7 +7,7 @@ namespace {
 
 using nlohmann::json;
 
-// The hidden width of a plain MLP, by its bias.
+// The hidden width of a plain MLP, which is the length of its first bias; 0 if there is none.
 int64_t hidden_width(const NamedTensors& weights, const std::string& block) {
   const auto it = weights.find(block + "mlp.fc1.bias");
   return it == weights.end() ? 0 : it->second.numel();
@@ -24,7 +24,7 @@ void set_beit(const LoadedModel& model, json& config) {
   config["use_absolute_position_embeddings"] = o.pos_embed != PosEmbed::none;
   config["use_relative_position_bias"] = both || o.rel_pos_bias == RelPosBias::per_block;
   config["use_shared_relative_position_bias"] = both || o.rel_pos_bias == RelPosBias::shared;
-  // Its class for masked image modeling has a norm of its own, and the backbone then none.
+  // In the class for masked image modeling the head has the norm, and the backbone none.
   config["use_mean_pooling"] = masked || o.pool == Pooling::avg;
   if (masked) config["vocab_size"] = model.extra.at("lm_head.weight").size(0);
 }
@@ -40,7 +40,8 @@ void set_dinov2(const LoadedModel& model, json& config) {
   if (o.register_tokens > 0) config["num_register_tokens"] = o.register_tokens;
 }
 
-// Shapes don't tell the decoder's heads and the loss: MAE's, unless the model came with others.
+// Shapes don't show the decoder's heads and the loss. They are MAE's, unless the model came with
+// others.
 void set_decoder(const LoadedModel& model, json& config) {
   int64_t depth = 0;
   while (hidden_width(model.extra, "decoder_blocks." + std::to_string(depth) + ".") > 0) ++depth;

@@ -4,7 +4,7 @@ namespace previt {
 namespace {
 
 // facebookresearch/mae, pre-training: {"model": encoder and decoder}, all under timm's names. Its
-// bare encoders are known by their sin-cos positions alone, whose layout is DeiT's.
+// bare encoders have DeiT's layout; only their sin-cos positions show what they are (read_network).
 class MaeFormat final : public WeightFormat {
  public:
   std::string name() const override { return "mae"; }

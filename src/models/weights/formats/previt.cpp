@@ -12,7 +12,7 @@ using nlohmann::json;
 
 constexpr int kFormatVersion = 1;
 
-// The values of a header, each JSON.
+// Reads the values of our header, each of which is JSON.
 class OwnHeader {
  public:
   explicit OwnHeader(const ForeignModel& model) : model_(model) {}
@@ -31,7 +31,7 @@ class OwnHeader {
   const ForeignModel& model_;
 };
 
-// Our own files of weights: timm's names, all else in the header of safetensors.
+// Our own files of weights: timm's names, and everything else in the header of safetensors.
 class PrevitFormat final : public WeightFormat {
  public:
   std::string name() const override { return "previt"; }
@@ -102,7 +102,7 @@ std::map<std::string, std::string> model_metadata(std::map<std::string, std::str
                                                   const std::vector<std::string>& class_names,
                                                   double crop_pct) {
   description.merge(std::map<std::string, std::string>{
-      {"format", "pt"},  // what Hugging Face's loader wants to see
+      {"format", "pt"},  // without it transformers refuses safetensors
       {kOwnHeader, std::to_string(kFormatVersion)},
       {"previt_version", PREVIT_VERSION},
       {"normalize", options_to_json(normalize).dump()},

@@ -21,7 +21,8 @@ std::string timm_architecture(const VitOptions& o) {
   return (named ? o.arch : "vit_base") + "_patch16_224";
 }
 
-// timm truncates ratio × width to the hidden width; both halves of SwiGLU are in it.
+// timm's hidden width is ratio × width, truncated, and holds both halves of SwiGLU. The ratio is
+// raised until truncation does not lose the last unit.
 double timm_mlp_ratio(const LoadedModel& model) {
   const VitOptions& o = model.options;
   if (o.mlp != MlpKind::swiglu) return o.mlp_ratio;
@@ -75,7 +76,7 @@ json timm_config(const LoadedModel& model) {
   return config;
 }
 
-// timm's own files, and whatever else has its names, which are ours.
+// timm's own files, and all others with its names, which are ours too.
 class TimmFormat final : public WeightFormat {
  public:
   std::string name() const override { return "timm"; }
