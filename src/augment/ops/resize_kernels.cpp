@@ -31,7 +31,7 @@ void portable_columns(const uint8_t* row,
   }
 }
 
-// Columns from `start` on.
+// Makes the columns from `start` on, one by one.
 void finish_rows(const uint8_t* const* rows,
                  const int16_t* weights,
                  int64_t taps,
