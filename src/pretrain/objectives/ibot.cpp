@@ -34,7 +34,8 @@ void check(const IbotMethodOptions& o, const MultiCropOptions& crops) {
           o.head.out_dim);
 }
 
-// What the last layer makes of the mean of its input: the mean of what it makes.
+// The last layer (weights v, norms g) on the mean of its input: as it is linear, the mean of its
+// output.
 at::Tensor prototypes_of(const at::Tensor& row, const at::Tensor& v, const at::Tensor& g) {
   return row.matmul((v * (g / v.norm(2, 1, /*keepdim=*/true))).t());
 }

@@ -118,7 +118,7 @@ std::vector<Picture> VqkdTraining::previews(const Batch& batch, const NormalizeO
 
 std::string VqkdTraining::diagnose(const std::map<std::string, double>& means,
                                    const StepInfo& info) const {
-  if (info.step <= 1) return "";  // there were no codes to use
+  if (info.step <= 1) return "";  // the first step had no codes to use
   return describe_codebook_collapse(means,
                                     "use fewer (vqkd.codebook.codes), a shallower decoder "
                                     "(vqkd.decoder_depth: 1) or restart unused ones "

@@ -23,15 +23,15 @@ void visit(FieldVisitor& v, VqkdMethodOptions& o);
 /// beit2:TOKENIZER.md's.
 struct VqkdOptions {
   VqkdMethodOptions vqkd;
-  /// 0: as model.image_size.
+  /// A size of 0: as model.image_size.
   ViewSpec augment{.height = 0, .width = 0, .scale = {0.08, 1}, .pixels = PixelScale::kPlain};
 
   static void set_defaults(RunOptions& run);
 };
 void visit(FieldVisitor& v, VqkdOptions& o);
 
-/// Trains BEiT v2's tokenizer (Peng et al. 2022; beit2:run_vqkd_training.py): what the decoder
-/// makes of the codes is to point the way of the teacher's feature of the same patch.
+/// Trains BEiT v2's tokenizer (Peng et al. 2022; beit2:run_vqkd_training.py): from the codes, the
+/// decoder learns to predict the direction of the teacher's feature of the same patch.
 ///
 /// Legend: B images, L patches, T width of the teacher's features.
 class VqkdTraining final : public Objective {
@@ -56,7 +56,7 @@ class VqkdTraining final : public Objective {
   VqkdNetworkOptions network_;
   ViewSpec view_;
   uint64_t seed_;
-  std::shared_ptr<FeatureTarget> teacher_;  // not registered: it isn't trained nor saved
+  std::shared_ptr<FeatureTarget> teacher_;  // not registered: it is neither trained nor saved
   std::shared_ptr<Vqkd> tokenizer_;
 };
 
