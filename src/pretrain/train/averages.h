@@ -27,7 +27,7 @@ class Averages {
   /// In order of name.
   Scalars means() const;
 
-  /// {name: [sum, weight]} and back, exactly.
+  /// The sums as JSON, {name: [sum, weight]}, and back, exactly.
   nlohmann::json save() const;
   void load(const nlohmann::json& saved);
 

@@ -27,8 +27,8 @@ void CheckpointKeeper::save_best(int64_t steps_done, Checkpoint checkpoint) cons
   prune_checkpoints(folder, 1, 0);
 }
 
-// The update just saved may have ruined the weights, which only a further step shows: until one was
-// good, the checkpoint before stays too.
+// The update just saved may have ruined the weights, which only a further step shows. Until one was
+// good, the checkpoint before it stays too.
 void CheckpointKeeper::prune() const {
   prune_checkpoints(
       folder_, options_.keep_last + (untried_ ? 1 : 0), options_.keep_every * steps_per_epoch_);

@@ -42,7 +42,7 @@ class Optimizer {
   void load_state(const NamedTensors& state);
 
  protected:
-  /// The slots of one parameter, zeros until its first step; each has the given shape.
+  /// A tensor of state that each parameter has, zeros until its first step.
   struct Slot {
     const char* name;
     bool scalar;  ///< one float32 number rather than the parameter's shape
@@ -56,7 +56,7 @@ class Optimizer {
   std::vector<std::vector<at::Tensor>> state_;
 };
 
-/// As options.name says.
+/// The optimizer that options.name asks for.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
                                           std::vector<TrainedParameter> parameters);
 

@@ -40,7 +40,7 @@ std::vector<std::string> missing_in(const std::vector<std::string>& names,
 
 bool holds_run(const std::string& run_folder) {
   std::error_code missing;
-  // A start that failed at once leaves an empty one, which is no run.
+  // A start that failed at once leaves an empty file, which makes no run.
   const auto size = std::filesystem::file_size(run_folder + "/metrics.jsonl", missing);
   return (!missing && size > 0) || !list_checkpoints(run_folder).empty();
 }
