@@ -17,9 +17,9 @@ struct DataOptions {
   std::string path = "synthetic:shapes";  ///< folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC
   int64_t workers = 0;                    ///< decoding threads; 0: one per core
   int64_t prefetch = 4;                   ///< batches made ahead
-  double max_bad_fraction = 0.1;          ///< share of unreadable images at which the run fails
+  double max_bad_fraction = 0.1;          ///< share of unreadable images above which the run fails
   bool device_augment = false;  ///< crop, flip, jitter, blur, solarize batch-wise on the device
-  int64_t canvas = 0;  ///< device_augment: pixels a side that images are squeezed to; 0: no
+  int64_t canvas = 0;  ///< device_augment: side in pixels that images are squeezed to; 0: off
 };
 void visit(FieldVisitor& v, DataOptions& o);
 
@@ -63,7 +63,7 @@ struct ScheduleOptions {
   double warmup_lr = 0;                   ///< lr at step 0
   double min_lr = 0;                      ///< absolute, not scaled by the batch
   std::vector<double> decay_epochs = {};  ///< steps: where the rate falls
-  double decay_rate = 0.1;                ///< steps: to this share of itself
+  double decay_rate = 0.1;                ///< steps: the factor by which it falls
 };
 void visit(FieldVisitor& v, ScheduleOptions& o);
 

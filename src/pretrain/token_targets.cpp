@@ -68,7 +68,7 @@ TokenCacheKey TokenTargets::cache_key() const {
   require_fixed_view(model_view_);
   const nlohmann::json views = {{"model", view_identity(model_view_)},
                                 {"tokenizer", view_identity(tokenizer_view_)}};
-  // Compared with the text in files: it stays as it was.
+  // Existing files hold this text, so its words must stay.
   return {fmt::format("{} of {} words", weights_checksum(*tokenizer_), tokenizer_->vocab_size()),
           views.dump()};
 }
