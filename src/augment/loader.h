@@ -10,6 +10,7 @@
 
 namespace previt {
 
+/// How a loader goes through a dataset and makes its batches.
 struct LoaderOptions {
   int64_t batch = 256;
   int64_t step = 0;       ///< images of an optimizer step, a multiple of `batch`; 0: one batch

@@ -173,6 +173,7 @@ FolderLayout splits_in(const std::string& where, const FolderContent& content) {
 /// The only subfolder with images; "" if there isn't exactly one, or images lie beside it.
 std::string only_folder(const std::string& where, const FolderContent& content) {
   if (!content.files.empty()) return "";
+  // Two are enough to know that there is more than one.
   const auto folders = image_folders(where, content, 2);
   return folders.size() == 1 ? folders.front() : "";
 }

@@ -7,6 +7,7 @@ namespace previt {
 
 enum class ImageFormat { kJpeg, kPng, kWebp, kBmp, kTiff };
 
+/// What the first bytes of an image file say.
 struct ImageHeader {
   ImageFormat format = ImageFormat::kJpeg;
   ImageSize stored{};   ///< before the orientation is applied; not read here for a JPEG

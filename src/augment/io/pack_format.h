@@ -26,6 +26,7 @@ namespace previt {
 constexpr int64_t kPackChunk = int64_t{4} << 20;  ///< bytes
 constexpr const char* kPackFormat = "previt-pack-1";
 
+/// What a pack is made of, and how.
 struct PackInfo {
   std::string store = "encoded";  ///< encoded | raw
   int64_t max_side = 0;           ///< pixels of the longer side at most; 0: any

@@ -16,6 +16,7 @@ struct PackOptions {
   int64_t workers = 0;   ///< threads; 0: one per core
 };
 
+/// How far packing has come.
 struct PackReport {
   int64_t images = 0, skipped = 0, inputs = 0;
   uint64_t bytes = 0;        ///< of pixels or files

@@ -30,12 +30,12 @@ class PackWriter {
   int64_t next_input() const;  ///< number of the input to continue with
   int64_t skipped() const;
   int64_t images() const;
-  uint64_t total_bytes() const;
+  uint64_t total_bytes() const;  ///< of pixels or files
 
   void add(const PackedImage& image);  ///< the next input
   void skip();                         ///< the next input can't be read
   void commit();                       ///< from here on, what was added survives a crash
-  void finish();
+  void finish();                       ///< commits, adds the trailer and renames
 
  private:
   struct Impl;

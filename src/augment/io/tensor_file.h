@@ -28,6 +28,7 @@ class TensorFileWriter {
   /// Stores a text that describes the file.
   void describe(const std::string& name, const std::string& text);
 
+  /// Closes the file and gives it its name.
   void finish();
 
  private:
