@@ -23,13 +23,16 @@ struct StepInfo {
   int64_t epochs = 0;
   int64_t micro_step = 0;    ///< 0 … accumulation - 1
   int64_t accumulation = 1;  ///< micro-batches per optimizer step
+  /// Epochs done before this step, with fractions.
   double epoch() const { return static_cast<double>(step) / static_cast<double>(steps_per_epoch); }
+  /// The epoch that this step is in, from 0.
   int64_t whole_epoch() const { return step / steps_per_epoch; }
 };
 
 /// Scalars by name, read once per metrics line.
 using Metrics = std::vector<std::pair<std::string, at::Tensor>>;
 
+/// What a micro-step gives the trainer.
 struct StepResult {
   at::Tensor loss;  ///< scalar with gradient, mean over the micro-batch
   Metrics metrics;

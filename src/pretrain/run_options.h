@@ -13,6 +13,7 @@
 
 namespace previt {
 
+/// The section `data:` of a recipe.
 struct DataOptions {
   std::string path = "synthetic:shapes";  ///< folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC
   int64_t workers = 0;                    ///< decoding threads; 0: one per core
@@ -56,6 +57,7 @@ constexpr auto enum_names(ScheduleKind) {
   return std::array{"mae", "table", "timm", "deit", "per_epoch", "steps", "constant"};
 }
 
+/// The section `schedule:` of a recipe.
 struct ScheduleOptions {
   ScheduleKind kind = ScheduleKind::mae;
   double warmup_epochs = 40;
@@ -72,6 +74,7 @@ enum class Precision { bf16, fp32 };
 constexpr auto enum_names(Precision) { return std::array{"bf16", "fp32"}; }
 at::ScalarType scalar_type(Precision precision);
 
+/// The section `train:` of a recipe.
 struct TrainOptions {
   int64_t epochs = 800;
   int64_t batch = 256;      ///< effective batch per optimizer step
@@ -88,6 +91,7 @@ struct TrainOptions {
 };
 void visit(FieldVisitor& v, TrainOptions& o);
 
+/// The section `output:` of a recipe.
 struct OutputOptions {
   double checkpoint_epochs = 20;  ///< save every so many epochs (and at the end)
   int64_t keep_last = 2;

@@ -65,7 +65,9 @@ class StudentTeacher : public Objective {
 
   virtual StudentTeacherNetwork& student() = 0;
   virtual StudentTeacherNetwork& teacher() = 0;
+  /// The temperature of the teacher's targets at this step.
   double teacher_temperature(const StepInfo& info) const;
+  /// The momentum of the teacher's moving average at this step.
   double teacher_momentum(const StepInfo& info) const;
 
  protected:

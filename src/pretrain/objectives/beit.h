@@ -26,6 +26,7 @@ struct BeitClsHeadOptions {
 };
 void visit(FieldVisitor& v, BeitClsHeadOptions& o);
 
+/// The section `beit:` of a recipe.
 struct BeitMethodOptions {
   std::string tokenizer;  ///< a run of train_tokenizer, or colors:N (color_tokenizer.h)
   Interpolation tokenizer_interpolation = Interpolation::lanczos;  ///< of the tokenizer's view

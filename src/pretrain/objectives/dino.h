@@ -14,6 +14,7 @@ namespace previt {
 enum class Centering { center, sinkhorn_knopp };
 constexpr auto enum_names(Centering) { return std::array{"center", "sinkhorn_knopp"}; }
 
+/// The section `dino:` of a recipe.
 struct DinoMethodOptions : StudentTeacherOptions {
   Centering centering = Centering::center;
   int64_t sinkhorn_iterations = 3;
@@ -48,6 +49,7 @@ class DinoNetwork final : public StudentTeacherNetwork {
 /// step use the same one.
 class Dino final : public StudentTeacher {
  public:
+  /// Throws UsageError for options that don't fit together.
   Dino(const DinoOptions& options, const RunOptions& run);
 
   StepResult step(const Batch& batch, const StepInfo& info) override;

@@ -52,6 +52,7 @@ class DvaeTraining final : public Objective {
                        const StepInfo& info) const override;
 
   Dvae& tokenizer() { return *tokenizer_; }
+  /// The temperature of the Gumbel-softmax.
   double temperature(const StepInfo& info) const;
   /// The weight of the KL divergence per cell, relative to the likelihood per pixel value.
   double kl_weight(const StepInfo& info) const;

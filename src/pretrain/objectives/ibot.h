@@ -12,6 +12,7 @@
 
 namespace previt {
 
+/// The section `ibot:` of a recipe.
 struct IbotMethodOptions : StudentTeacherOptions {
   int64_t patch_out_dim = 8192;  ///< prototypes for patches, where they aren't shared
   bool shared_head = true;       ///< the student's: one last layer for class tokens and patches
@@ -65,6 +66,7 @@ struct IbotRows {
 /// the mean of its input is kept instead of the logits of all patches.
 class Ibot final : public StudentTeacher {
  public:
+  /// Throws UsageError for options that don't fit together.
   Ibot(const IbotOptions& options, const RunOptions& run);
 
   StepResult step(const Batch& batch, const StepInfo& info) override;
@@ -72,6 +74,7 @@ class Ibot final : public StudentTeacher {
 
   IbotNetwork& student() override { return *student_; }
   IbotNetwork& teacher() override { return *teacher_; }
+  /// The temperature of the teacher's targets for patches.
   double patch_temperature(const StepInfo& info) const;
 
   /// The masks that seed, epoch and the images' indices give, bool [G·B, L] on the host, crop by

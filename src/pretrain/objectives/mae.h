@@ -34,6 +34,7 @@ struct MaeDecoderOptions {
 };
 void visit(FieldVisitor& v, MaeDecoderOptions& o);
 
+/// The section `mae:` of a recipe.
 struct MaeMethodOptions {
   double mask_ratio = 0.75;
   bool norm_pix_loss = true;
@@ -64,6 +65,7 @@ void visit(FieldVisitor& v, MaeOptions& o);
 /// width, P pixels of a patch.
 class Mae final : public Objective {
  public:
+  /// Throws UsageError for options that don't fit together.
   Mae(const MaeOptions& options, const RunOptions& run);
 
   std::vector<ViewSpec> views() const override { return {view_}; }

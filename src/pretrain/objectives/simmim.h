@@ -11,6 +11,7 @@ namespace previt {
 
 class Linear;
 
+/// The section `simmim:` of a recipe.
 struct SimMimMethodOptions {
   int64_t mask_unit = 32;  ///< pixels: side of the squares that are masked as one
   double mask_ratio = 0.6;
@@ -40,6 +41,7 @@ void visit(FieldVisitor& v, SimMimOptions& o);
 /// row, column), D width.
 class SimMim final : public Objective {
  public:
+  /// Throws UsageError for options that don't fit together.
   SimMim(const SimMimOptions& options, const RunOptions& run);
 
   std::vector<ViewSpec> views() const override { return {view_}; }

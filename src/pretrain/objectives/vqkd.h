@@ -11,6 +11,7 @@
 
 namespace previt {
 
+/// The section `vqkd:` of a recipe.
 struct VqkdMethodOptions {
   std::string teacher;        ///< any checkpoint of a Vision Transformer
   int64_t teacher_heads = 0;  ///< for checkpoints that do not say; 0: as they say
@@ -36,6 +37,7 @@ void visit(FieldVisitor& v, VqkdOptions& o);
 /// Legend: B images, L patches, T width of the teacher's features.
 class VqkdTraining final : public Objective {
  public:
+  /// Throws UsageError without a teacher, Error if the teacher can't be loaded.
   VqkdTraining(const VqkdOptions& options, const RunOptions& run);
 
   std::vector<ViewSpec> views() const override { return {view_}; }

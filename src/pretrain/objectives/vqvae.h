@@ -10,6 +10,7 @@
 
 namespace previt {
 
+/// The section `vqvae:` of a recipe.
 struct VqvaeMethodOptions {
   ConvOptions network{.width = 128, .blocks = 2};
   CodebookOptions codebook = VqvaeNetworkOptions().codebook;

@@ -20,6 +20,7 @@ std::string chart_svg(const Chart& chart);
 /// Round numbers that cover [low, high] with about `count` steps.
 std::vector<double> nice_ticks(double low, double high, int count);
 
+/// The text as HTML shows it; bytes that aren't UTF-8 are escaped.
 std::string escape_html(const std::string& text);
 
 }  // namespace previt

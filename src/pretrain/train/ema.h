@@ -14,6 +14,7 @@ class Ema {
  public:
   Ema(const torch::nn::Module& module, double decay);
 
+  /// Takes in the weights after a step.
   void update();
 
   /// The averages by the module's names, sharing memory with this.

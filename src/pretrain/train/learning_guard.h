@@ -16,6 +16,7 @@ class LostRun final : public Error {
  public:
   LostRun(const std::string& message, std::string problem)
       : Error(message), problem_(std::move(problem)) {}
+  /// The problem alone, which the report shows.
   const std::string& problem() const { return problem_; }
 
  private:

@@ -8,6 +8,7 @@
 
 namespace previt {
 
+/// One line of metrics.jsonl.
 struct MetricsLine {
   int64_t step = 0;  ///< optimizer steps done
   Scalars values;
@@ -22,6 +23,7 @@ class MetricsLog {
 
   /// Throws Error if it can't be written.
   void write(MetricsLine line);
+  /// All lines of the run, those of earlier parts too.
   const std::vector<MetricsLine>& lines() const { return lines_; }
 
  private:

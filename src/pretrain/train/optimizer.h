@@ -12,6 +12,7 @@
 
 namespace previt {
 
+/// A parameter that the optimizer updates, and how.
 struct TrainedParameter {
   std::string name;
   at::Tensor tensor;
@@ -31,6 +32,8 @@ class Optimizer {
       : parameters_(std::move(parameters)) {}
   virtual ~Optimizer() = default;
 
+  /// One update at the rate `lr`, scaled as each parameter's rule says. `weight_decay` counts for
+  /// those whose rule decays.
   virtual void step(double lr, double weight_decay) = 0;
   void zero_grad();
 

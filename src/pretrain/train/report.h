@@ -18,6 +18,7 @@ class Report {
   void add_figure(const std::string& name, const std::string& value);
 
   void add_charts(const std::string& title, const std::vector<Chart>& charts);
+  /// If `folded`, only the number of rows shows until a reader opens it.
   void add_table(const std::string& title,
                  const std::vector<std::string>& header,
                  const std::vector<std::vector<std::string>>& rows,

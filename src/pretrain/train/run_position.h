@@ -31,6 +31,7 @@ struct RunPosition {
   int64_t skipped_steps = 0;
   int64_t skipped_in_a_row = 0;  ///< up to now
 
+  /// Counts a step. A skipped one adds nothing to the averages.
   void add(const StepOutcome& step, const Speed& speed);
   /// Whether the metric `name` is larger than ever before; if so, it becomes the best. Never if one
   /// of the values is not finite.

@@ -18,6 +18,7 @@ const std::string kOptimizer = "optimizer.";
 std::map<std::string, std::string> backbone_names(Objective& objective) {
   std::map<const void*, std::string> by_tensor;
   for (const auto& [name, tensor] : named_tensors(*objective.kept_model().network)) {
+    // Tensors are matched by identity, since their names differ.
     by_tensor[tensor.unsafeGetTensorImpl()] = name;
   }
   std::map<std::string, std::string> names;
