@@ -46,7 +46,7 @@ std::vector<Point> cross() {
           {-a, -a}};
 }
 
-/// The unit circle less a smaller one that is shifted to the right and meets it at ±angle.
+/// The unit circle without a smaller one that is shifted to the right and meets it at ±angle.
 std::vector<Point> crescent() {
   const double angle = 0.9, shift = 0.45;
   const double inner = std::hypot(std::cos(angle) - shift, std::sin(angle));

@@ -11,7 +11,7 @@ namespace previt {
 /// "shapes,size=64,count=2000".
 struct SyntheticOptions {
   std::string kind = "shapes";  ///< shapes | species
-  int64_t size = 64;            ///< pixels a side
+  int64_t size = 64;            ///< pixels per side
   int64_t count = 2000;         ///< training samples
   int64_t val = 500;            ///< validation samples
   int64_t seed = 0;

@@ -34,7 +34,7 @@ bool is_image(std::string_view name) {
          is_one_of(name.substr(dot + 1), kExtensions);
 }
 
-/// Folders that macOS, Windows, Linux, Jupyter and network disks make by themselves.
+/// Folders that macOS, Windows, Linux, Jupyter and network disks create on their own.
 bool is_junk(std::string_view name) {
   static constexpr std::array<std::string_view, 11> kJunk = {"__macosx",
                                                              "@eadir",

@@ -23,7 +23,7 @@ struct FolderStamp {
 /// The stamp of the folder that `path` leads to, also through links; nothing if it is no folder.
 std::optional<FolderStamp> folder_stamp(const std::string& path);
 
-/// What one folder holds that counts as data.
+/// What one folder holds, as far as it counts as data.
 struct FolderContent {
   struct Inside {
     std::string name;

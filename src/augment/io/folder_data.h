@@ -19,7 +19,7 @@ struct FolderPart {
   std::string path(int64_t index) const { return root + "/" + listing.path(index); }
 };
 
-/// What a folder holds, and what a user should know of how it was read.
+/// What a folder holds, and what a user should know about how it was read.
 struct FolderData {
   std::vector<FolderPart> parts;
   std::vector<std::string> classes;

@@ -148,7 +148,7 @@ void JpegDecoder::decode(const Box& box, int64_t reduction, Region& region) {
   int64_t first_column = 0;
   if (left > 0 || right < full_width) {
     s.crop_columns(left, right);
-    first_column = right - s.codec.output_width;  // cut on the left at a block's edge
+    first_column = right - s.codec.output_width;  // the left edge moves to that of a block
   }
   if (top > 0) s.guarded([&] { jpeg_skip_scanlines(&s.codec, static_cast<JDIMENSION>(top)); });
 

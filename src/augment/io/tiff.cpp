@@ -15,7 +15,7 @@
 namespace previt {
 namespace {
 
-constexpr int kMostSamples = 32;  // a pixel
+constexpr int kMostSamples = 32;  // per pixel
 constexpr tmsize_t kMostBlockBytes = tmsize_t{2} << 30;
 
 // libtiff reports errors per process, not per file; each thread keeps its own last one.

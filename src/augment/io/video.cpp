@@ -67,7 +67,7 @@ void VideoWriter::add(const at::Tensor& pixels) {
 
 void VideoWriter::finish() {
   impl_->writer.release();
-  // OpenCV's writers don't tell that the disk is full: a video that is cut short has fewer frames.
+  // OpenCV's writers don't report a full disk, but a video that is cut short has fewer frames.
   cv::VideoCapture written(impl_->path);
   const int frames =
       written.isOpened() ? static_cast<int>(written.get(cv::CAP_PROP_FRAME_COUNT)) : 0;
