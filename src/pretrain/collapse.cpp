@@ -11,6 +11,7 @@
 namespace previt {
 namespace {
 
+// From where on each kind of collapse is reported.
 constexpr double kUniform = 0.99;     // of ln K
 constexpr double kTakesAll = 0.9;     // share of one prototype
 constexpr double kOneFeature = 0.01;  // spread

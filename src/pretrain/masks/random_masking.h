@@ -27,8 +27,7 @@ struct RandomMask {
 /// stream, named by seed, epoch and index, so that the masks stay the same however a batch is cut.
 at::Tensor mask_noise(const Batch& batch, int64_t patches, int64_t seed);
 
-/// Keeps the patches of the smallest noise. noise: float32 [B, L]; in a narrower type there would
-/// be ties, whose order is not defined.
+/// Keeps the patches of the smallest noise. noise: float32 [B, L]; a narrower type would make ties.
 RandomMask random_mask(const at::Tensor& noise, double mask_ratio);
 
 /// Rows `ids` [B, K] of `tokens` [B, N, D], differentiable: [B, K, D].

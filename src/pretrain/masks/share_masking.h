@@ -21,7 +21,7 @@ constexpr auto enum_names(MaskShape) { return std::array{"block", "random"}; }
 struct ShareMaskOptions {
   MaskShape shape = MaskShape::block;
   std::vector<double> ratio = {0.3};
-  std::vector<double> spread = {0};  ///< to both sides, uniform
+  std::vector<double> spread = {0};  ///< of each ratio to both sides, uniform
   double min_aspect = 0.3;           ///< of a block
 };
 void visit(FieldVisitor& v, ShareMaskOptions& o);

@@ -22,7 +22,7 @@ void CheckpointKeeper::step_was_good() {
 
 void CheckpointKeeper::save_best(int64_t steps_done, Checkpoint checkpoint) const {
   const std::string folder = folder_ + "/best";
-  checkpoint.meta[kSkippedInARow] = 0;  // its score is beyond doubt
+  checkpoint.meta[kSkippedInARow] = 0;  // it was scored, so it is beyond doubt
   save_checkpoint(folder, steps_done, checkpoint);
   prune_checkpoints(folder, 1, 0);
 }

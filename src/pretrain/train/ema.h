@@ -17,7 +17,7 @@ class Ema {
   /// Takes in the weights after a step.
   void update();
 
-  /// The averages by the module's names, sharing memory with this.
+  /// The averages by the module's names. They share memory with this object.
   NamedTensors tensors() const;
   /// Throws Error naming a tensor that is missing or has the wrong shape.
   void load(const NamedTensors& saved);

@@ -24,7 +24,7 @@ class Report {
                  const std::vector<std::vector<std::string>>& rows,
                  bool folded = false);
   void add_svg(const std::string& title, const std::string& svg, const std::string& caption = "");
-  /// Commands and other text in fixed pitch.
+  /// Commands and other text, in a font of fixed width.
   void add_text(const std::string& title, const std::string& text);
 
   struct PngPicture {

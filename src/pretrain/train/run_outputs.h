@@ -13,7 +13,7 @@
 
 namespace previt {
 
-/// What a run leaves in its folder beside the checkpoints: log.txt, recipe.yaml, metrics.jsonl,
+/// What a run leaves in its folder besides the checkpoints: log.txt, recipe.yaml, metrics.jsonl,
 /// TensorBoard events, previews/, report.html.
 class RunOutputs {
  public:

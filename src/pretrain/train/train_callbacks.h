@@ -11,8 +11,8 @@ namespace previt {
 
 class Report;
 
-/// What a caller does while a run trains. Pretraining needs none of it but the pictures;
-/// fine-tuning evaluates.
+/// What a caller does while a run trains. Pretraining needs only the pictures; fine-tuning
+/// evaluates.
 struct TrainCallbacks {
   /// Called every `evaluate_epochs` epochs and after the last one, with the model in eval mode and,
   /// if train.ema_decay is on, with averaged weights. What it returns joins the epoch's metrics
