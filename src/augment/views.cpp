@@ -93,6 +93,7 @@ void render_view(const Region& region, const ViewSpec& spec, const ViewPlan& pla
                       width / shrink_x};
 
   const Box& box = plan.crop.box;
+  // The decoded pixels that plan.crop.box touches, even in part.
   const auto first = [](int64_t edge, double shrink) {
     return std::max<int64_t>(0,
                              static_cast<int64_t>(std::floor(static_cast<double>(edge) / shrink)));

@@ -205,6 +205,7 @@ at::Tensor TensorFileReader::read(const std::string& name) const {
   const at::ScalarType stored = tensor_type(type, what);
   std::vector<hsize_t> shape(static_cast<size_t>(std::max(0, H5Sget_simple_extent_ndims(space))));
   H5Sget_simple_extent_dims(space, shape.data(), nullptr);
+  // Only for its Error: a damaged shape could ask for any amount of memory.
   h5_stored_count(dataset, c10::elementSize(stored), what);
   at::Tensor values = torch::empty(std::vector<int64_t>(shape.begin(), shape.end()), stored);
   require(values.numel() == 0 || H5Dread(dataset,

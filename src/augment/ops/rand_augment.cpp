@@ -11,6 +11,7 @@
 namespace previt {
 namespace {
 
+// Arguments at a level, as timm computes them.
 double nothing(double, bool) { return 0; }
 
 double blend_factor(double level, bool increasing) {
