@@ -56,6 +56,7 @@ at::Tensor TokenTargets::tokens_of(const Batch& batch) {
   if (cache_) {
     return cache_->tokens(batch.indices, [&] { return pictures_of(batch); }).to(view.device());
   }
+  // No objective registers it, so it doesn't move to the device with the rest.
   tokenizer_->to(view.device());
   return tokenizer_->tokens(batch.views.size() == 1 ? pictures_of(batch) : view);
 }

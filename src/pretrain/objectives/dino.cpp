@@ -94,6 +94,7 @@ StepResult Dino::step(const Batch& batch, const StepInfo& info) {
   StepResult result{
       loss, metrics(loss, answers, teacher_features, info, {{"center_norm", center_.norm()}})};
   if (options_.koleo_weight > 0) {
+    // The student's global crops come first, as many rows as the teacher has.
     const at::Tensor spread = koleo(features.narrow(0, 0, teacher_features.size(0)));
     result.loss = loss + spread;
     result.metrics.emplace_back("koleo", spread.detach());

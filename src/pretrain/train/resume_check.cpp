@@ -11,6 +11,7 @@ namespace previt {
 namespace {
 
 bool may_change(const std::string& key) {
+  // Exceptions to the keys that may change, which are given by their beginnings.
   static const std::vector<std::string> fixed = {"optimizer.name", "optimizer.decay_all"};
   static const std::vector<std::string> free = {"data.",
                                                 "knn.",
@@ -64,6 +65,7 @@ nlohmann::json settings_json(const Settings& settings) {
 
 void require_resumable(const nlohmann::json& saved, const Settings& now) {
   for (const auto& [key, value] : now) {
+    // A key that the checkpoint lacks is newer than it.
     if (!saved.contains(key) || saved[key] == value) continue;
     require(saved[key].is_string(), "checkpoint: {} of its settings is no text", key);
     const auto before = saved[key].get<std::string>();
