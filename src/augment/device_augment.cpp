@@ -84,7 +84,7 @@ class DeviceAugmentSource final : public BatchSource {
   }
 
  private:
-  // [view][image]
+  // One list of plans per view, with one plan per image.
   std::vector<std::vector<ViewPlan>> plan(const Batch& batch) const {
     const at::Tensor indices = batch.indices.to(torch::kCPU).contiguous();
     const at::Tensor& canvases = batch.views.front();

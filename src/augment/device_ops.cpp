@@ -15,6 +15,7 @@ at::Tensor column(const std::vector<double>& values, at::Device device) {
 
 at::Tensor per_image(const at::Tensor& factors) { return factors.view({-1, 1, 1, 1}); }
 
+// Keys' cubic convolution kernel with parameter a, for distances x of 0 and more.
 at::Tensor cubic(const at::Tensor& x, double a) {
   const at::Tensor near = ((a + 2) * x - (a + 3)) * x * x + 1;
   const at::Tensor far = (((x - 5) * x + 8) * x - 4) * a;
@@ -33,7 +34,8 @@ at::Tensor kernel(Filter filter, const at::Tensor& distance, bool antialias) {
   }
 }
 
-// Each pixel's weight, the mass beyond the first and last allowed pixel added to those.
+// The weight of each source pixel. What falls beyond the first and last allowed pixel is added to
+// these two.
 at::Tensor plain_weights(Filter filter,
                          const at::Tensor& centers,
                          const at::Tensor& low,
@@ -50,6 +52,7 @@ at::Tensor plain_weights(Filter filter,
   return weights;
 }
 
+// The weights of torchvision's rgb_to_grayscale.
 at::Tensor grey(const at::Tensor& images) {
   return 0.2989 * images.slice(1, 0, 1) + 0.587 * images.slice(1, 1, 2) +
          0.114 * images.slice(1, 2, 3);
@@ -68,7 +71,7 @@ at::Tensor box_matrices(const at::Tensor& radius, int64_t size) {
   const at::Tensor i = torch::arange(size, radius.options()).view({1, size, 1});
   const at::Tensor distance = (i - i.transpose(1, 2)).abs();
   at::Tensor matrix = inner * (distance <= whole) + outer * (distance == whole + 1);
-  // What reaches past the first and last pixel counts there.
+  // The parts of a box beyond the image count for its first and last pixel.
   const auto outside = [&](const at::Tensor& room) {
     return inner * (whole - room).clamp_min(0) + outer * (room <= whole);
   };
@@ -84,6 +87,7 @@ struct Hsv {
 Hsv to_hsv(const at::Tensor& images) {
   const at::Tensor r = images.select(1, 0), g = images.select(1, 1), b = images.select(1, 2);
   const at::Tensor high = images.amax(1), range = high - images.amin(1);
+  // Grey pixels have no hue. A divisor of 1 keeps them from 0 / 0.
   const at::Tensor even = range == 0;
   const at::Tensor divisor = range.masked_fill(even, 1);
   const at::Tensor rc = (high - r) / divisor, gc = (high - g) / divisor, bc = (high - b) / divisor;
@@ -93,7 +97,8 @@ Hsv to_hsv(const at::Tensor& images) {
   return {torch::remainder(sixth / 6, 1), range / high.masked_fill(even, 1), high};
 }
 
-// Channel n (5, 3, 1 for red, green, blue) loses chroma by where the hue stands on its own wheel.
+// The closed form of HSV to RGB. Channel n (5, 3, 1 for red, green, blue) is value - chroma ·
+// clamp(min(k, 4 - k), 0, 1), where k = (n + 6 · hue) mod 6.
 at::Tensor to_rgb(const Hsv& hsv) {
   std::vector<at::Tensor> channels;
   for (const int n : {5, 3, 1}) {

@@ -6,7 +6,7 @@
 
 namespace previt {
 
-/// 8-bit pixels that someone else owns, row by row, channels interleaved (RGB, or one of grey).
+/// 8-bit pixels that somebody else owns: row by row, channels interleaved, 3 for RGB or 1 for grey.
 struct Pixels {
   uint8_t* data = nullptr;
   int64_t height = 0, width = 0, channels = 3;
@@ -15,7 +15,7 @@ struct Pixels {
   int64_t size() const { return height * width * channels; }
 };
 
-/// 8-bit pixels, row by row, channels interleaved (RGB).
+/// 8-bit pixels of its own, in the layout of Pixels.
 struct Image {
   int64_t height = 0, width = 0, channels = 3;
   std::vector<uint8_t> pixels;
@@ -29,12 +29,13 @@ struct Image {
   Pixels view() { return {pixels.data(), height, width, channels}; }
 };
 
-/// Half-open region of an image in pixels.
+/// A region of an image in pixels: rows [top, top + height), columns [left, left + width).
 struct Box {
   int64_t top = 0, left = 0, height = 0, width = 0;
 };
 
-/// A region with fractional edges: what a resize maps onto its output.
+/// A region with fractional edges, in pixels: the part of an image that a resize maps onto its
+/// output.
 struct Window {
   double top = 0, left = 0, height = 0, width = 0;
 };

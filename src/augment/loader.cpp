@@ -28,8 +28,8 @@ struct BadSample {
   std::string reason;
 };
 
-/// A batch being made. Workers take its slots in chunks; the fields below `mutex` in Loader guard
-/// it.
+/// A batch being made. Workers fill its slots in chunks, each slot by one worker only. Loader's
+/// mutex_ guards the counts, `bad` and `error`.
 struct Job {
   Batch batch;
   std::shared_ptr<const Order> order;
@@ -83,7 +83,7 @@ class Loader final : public BatchSource {
   const std::function<void(const std::string&)> log_;
   int64_t chunk_ = 1;  // slots that a worker takes at once
 
-  // The consumer's thread only.
+  // Used only by the thread that calls next() and seek().
   int64_t epoch_ = 0, batch_ = 0;  // of the next job to start
   int64_t order_epoch_ = -1;
   std::shared_ptr<const Order> order_;
@@ -177,14 +177,15 @@ Batch Loader::next() {
     batch_done_.wait(lock, [&] { return job->done == job->count; });
     jobs_.pop_front();
   }
+  // The freed place is filled at once, so that workers don't wait for the caller.
   start_jobs();
   if (job->error) std::rethrow_exception(job->error);
   account(*job);
   return std::move(job->batch);
 }
 
-/// Counts and reports what was unreadable, in the order of the batches, so that it doesn't depend
-/// on which thread met it first.
+/// Counts and reports unreadable samples in the order of the batches, so that the result doesn't
+/// depend on which thread met them first.
 void Loader::account(const Job& job) {
   if (counted_epoch_ != job.batch.epoch) {
     counted_epoch_ = job.batch.epoch;
@@ -214,8 +215,8 @@ void Loader::account(const Job& job) {
 }
 
 void Loader::work() {
-  // LibTorch's own threads would fight with ours. Its thread count is the process's; this guard
-  // isn't.
+  // LibTorch's own threads would compete with ours. Their number belongs to the whole process; this
+  // guard holds for one thread.
   const c10::ParallelGuard serial(true);
   const torch::NoGradGuard no_grad;
   SampleRenderer renderer(*dataset_, specs_);
@@ -256,7 +257,7 @@ void Loader::fill_slot(Job& job, int64_t slot, SampleRenderer& renderer) {
   const auto& order = *job.order;
   const auto epoch = static_cast<uint64_t>(job.batch.epoch);
   std::string reason;
-  // So many bad ones in a row mean that there are hardly any good ones.
+  // After so many unreadable samples in a row there are hardly any readable ones.
   const int64_t attempts = std::min<int64_t>(static_cast<int64_t>(order.size()), 1000);
   for (int64_t attempt = 0; attempt < attempts; ++attempt) {
     const int64_t position = (job.start + slot + attempt) % static_cast<int64_t>(order.size());
@@ -268,6 +269,7 @@ void Loader::fill_slot(Job& job, int64_t slot, SampleRenderer& renderer) {
       job.batch.labels.data_ptr<int64_t>()[slot] = dataset_->label(index);
       return;
     }
+    // Only the slot's own sample: an unreadable substitute is counted in its own slot.
     if (attempt == 0) {
       const std::lock_guard lock(mutex_);
       job.bad.push_back({index, reason});

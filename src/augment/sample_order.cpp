@@ -7,6 +7,7 @@
 namespace previt {
 namespace {
 
+// As in deit:samplers.py.
 constexpr int64_t kRounding = 256;
 
 }  // namespace
@@ -26,6 +27,7 @@ std::vector<int64_t> SampleOrder::of_epoch(int64_t epoch) const {
   }
   if (copies == 1) return order;
   std::vector<int64_t> repeated(static_cast<size_t>(size()));
+  // Copy k of a sample is numbered k · all higher, which gives it a random stream of its own.
   for (int64_t i = 0; i < size(); ++i) {
     repeated[static_cast<size_t>(i)] = order[static_cast<size_t>(i / copies)] + i % copies * all;
   }

@@ -12,16 +12,16 @@
 
 namespace previt {
 
-/// From a sample's number to its views in a batch: plans the crops from the size in the header,
-/// decodes once what all of them need, and renders each straight into the batch. A thread has its
-/// own.
+/// Renders the views of a numbered sample into a batch. It plans the crops from the size in the
+/// header, decodes once what all of them need, and renders each straight into the batch. Every
+/// thread has its own.
 class SampleRenderer {
  public:
   SampleRenderer(const Dataset& dataset, const std::vector<ViewSpec>& specs)
       : reader_(dataset.reader()), specs_(specs) {}
 
-  /// Fills row `slot` of each view ([B, 3, H, W] uint8 over channels-last memory). False, with the
-  /// reason, if the sample can't be read.
+  /// Fills row `slot` of each view (uint8 [B, 3, H, W] in channels-last memory). Returns false and
+  /// sets `reason` if the sample can't be read.
   bool render(int64_t index,
               Draws& draws,
               const std::vector<at::Tensor>& views,
@@ -34,9 +34,9 @@ class SampleRenderer {
   Region region_;
 };
 
-/// How much smaller the image may be decoded (1, 2, 4 or 8) so that random crops still have at
-/// least their view's pixels. Crops with nothing random keep twice as many: scores are compared by
-/// them.
+/// The factor (1, 2, 4 or 8) by which the image may be decoded smaller. A random crop keeps at
+/// least as many pixels per side as its view has. A crop without randomness keeps twice as many,
+/// because scores are compared on it.
 int64_t allowed_reduction(const std::vector<ViewSpec>& specs, const std::vector<ViewPlan>& plans);
 
 }  // namespace previt

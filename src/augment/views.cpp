@@ -13,6 +13,7 @@ namespace {
 
 ViewPlan draw_plan(const ViewSpec& spec, int64_t image_height, int64_t image_width, Draws& draws) {
   ViewPlan plan;
+  // The order of these draws is part of what a seed means.
   plan.crop = plan_crop(spec, image_height, image_width, draws);
   plan.flip = spec.flip > 0 && draws.chance(spec.flip);
   for (const auto& operation : operations()) {
@@ -30,7 +31,7 @@ ViewPlan repeat(ViewPlan plan, const ViewSpec& spec) {
   return plan;
 }
 
-// Where the crops of an earlier spec begin among the plans.
+// Index of the first plan of the spec that `wanting` repeats.
 size_t first_plan_of(const std::vector<ViewSpec>& specs, const ViewSpec& wanting) {
   size_t first = 0;
   for (const auto& spec : specs) {
@@ -92,6 +93,7 @@ void render_view(const Region& region, const ViewSpec& spec, const ViewPlan& pla
                       width / shrink_x};
 
   const Box& box = plan.crop.box;
+  // The decoded pixels that plan.crop.box touches, even in part.
   const auto first = [](int64_t edge, double shrink) {
     return std::max<int64_t>(0,
                              static_cast<int64_t>(std::floor(static_cast<double>(edge) / shrink)));

@@ -5,7 +5,7 @@
 namespace previt {
 namespace {
 
-constexpr double kFew = 0.1;  // share of the codes
+constexpr double kFew = 0.1;  // share of used codes below which a codebook has collapsed
 
 }  // namespace
 

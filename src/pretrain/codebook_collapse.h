@@ -5,8 +5,8 @@
 
 namespace previt {
 
-/// Names a codebook collapse, from the metric code_usage, in words with the usual remedies
-/// (`remedy`); "" where most codes are used or the metric is missing.
+/// Says in words, with the usual remedies (`remedy`), that a codebook has collapsed, judged by the
+/// metric code_usage. "" if at least a tenth of the codes are used, or the metric is missing.
 std::string describe_codebook_collapse(const std::map<std::string, double>& metrics,
                                        const std::string& remedy);
 

@@ -11,6 +11,7 @@
 namespace previt {
 namespace {
 
+// From where on each kind of collapse is reported.
 constexpr double kUniform = 0.99;     // of ln K
 constexpr double kTakesAll = 0.9;     // share of one prototype
 constexpr double kOneFeature = 0.01;  // spread
@@ -24,12 +25,13 @@ Metrics CollapseMetrics::add(const at::Tensor& loss,
   const torch::NoGradGuard no_grad;
   if (info.micro_step == 0) reset();
   const at::Tensor entropy = target_entropy(targets);
-  // A cross-entropy is the targets' entropy and the divergence from them.
+  // A cross-entropy is the targets' entropy plus the student's divergence from them.
   Metrics metrics = {{"teacher_entropy", entropy}, {"student_kl", loss.detach() - entropy}};
   const at::Tensor rows = features.detach().to(torch::kFloat32);
   targets_.add(targets);
   unit_features_.add(unit_length(rows));
-  // A line is written after a multiple of log_steps within the epoch: this is the next one's first.
+  // A line is written after every multiple of log_steps in the epoch, so this step begins the next
+  // one.
   const bool ranked = info.step % info.steps_per_epoch % log_steps_ == 0;
   if (ranked) features_.push_back(rows);
   if (info.micro_step + 1 < info.accumulation) return metrics;

@@ -12,6 +12,7 @@ namespace previt {
 double TeacherTemperature::at(const StepInfo& info) const {
   const int64_t epoch = info.whole_epoch();
   if (epoch >= warmup_epochs) return value;
+  // As numpy's linspace, which includes both ends.
   const auto gaps = static_cast<double>(std::max<int64_t>(warmup_epochs - 1, 1));
   return warmup + static_cast<double>(epoch) / gaps * (value - warmup);
 }

@@ -8,8 +8,8 @@
 
 namespace previt {
 
-/// The temperature of a teacher's targets: linear over whole epochs, its first and last value
-/// included, then constant (dino:main_dino.py DINOLoss).
+/// The temperature of a teacher's targets: linear over the epochs of its warm-up, first and last
+/// value included, then constant (dino:main_dino.py DINOLoss).
 struct TeacherTemperature {
   double warmup = 0.04;  ///< in the first epoch
   double value = 0.04;   ///< from the last warm-up epoch on
@@ -18,8 +18,8 @@ struct TeacherTemperature {
   double at(const StepInfo& info) const;
 };
 
-/// The teacher of self-distillation: an exponential moving average (EMA) of the student. Parameters
-/// follow those of the same name in the student, frozen and started equal.
+/// The teacher of self-distillation: an exponential moving average (EMA) of the student. Its
+/// parameters are frozen, start equal to those of the same name in the student, and follow them.
 class EmaTeacher {
  public:
   EmaTeacher() = default;

@@ -33,6 +33,7 @@ FeatureTarget::FeatureTarget(const std::string& checkpoint, int64_t heads) {
   options.num_classes = 0;
   options.drop_path = 0;
   vit_ = register_module("vit", std::make_shared<Vit>(options));
+  // Only features are read, so classifiers are left out.
   std::erase_if(loaded.weights, [](const auto& item) {
     return item.first.starts_with("head.") || item.first.starts_with("head_dist.");
   });

@@ -15,7 +15,7 @@
 
 namespace previt {
 
-/// Where the run stands when a step is made. Everything scheduled is a function of it.
+/// Where the run stands when a step is made. Everything that is scheduled is a function of it.
 struct StepInfo {
   int64_t step = 0;  ///< optimizer steps made before this one
   int64_t total_steps = 0;
@@ -23,21 +23,26 @@ struct StepInfo {
   int64_t epochs = 0;
   int64_t micro_step = 0;    ///< 0 … accumulation - 1
   int64_t accumulation = 1;  ///< micro-batches per optimizer step
+  /// Epochs done before this step, with fractions.
   double epoch() const { return static_cast<double>(step) / static_cast<double>(steps_per_epoch); }
+  /// The epoch that this step is in, from 0.
   int64_t whole_epoch() const { return step / steps_per_epoch; }
 };
 
-using Metrics = std::vector<std::pair<std::string, at::Tensor>>;  // scalars, read once an interval
+/// Scalars by name, read once per metrics line.
+using Metrics = std::vector<std::pair<std::string, at::Tensor>>;
 
+/// What a micro-step gives the trainer.
 struct StepResult {
   at::Tensor loss;  ///< scalar with gradient, mean over the micro-batch
   Metrics metrics;
-  /// How many things the loss is a mean over, where that isn't the images (masked patches, whose
-  /// number varies): micro-batches then count by it, as in one large batch. 0: by images.
+  /// How many things the loss is a mean over, if these aren't the images: masked patches, for
+  /// example, whose number varies. Micro-batches are then weighted by it, which equals one large
+  /// batch. 0: weighted by images.
   double weight = 0;
 };
 
-/// Images that a micro-batch must have, and the recipe's key that asks for them.
+/// How many images a micro-batch must have, and the recipe's key that asks for them.
 struct BatchNeed {
   int64_t images = 1;
   std::string key = {};
@@ -50,34 +55,35 @@ struct Picture {
   at::Tensor pixels;
 };
 
-/// What a checkpoint keeps as its model, with what builds it again.
+/// The network that a checkpoint keeps, with the description that builds it again.
 struct KeptModel {
   std::shared_ptr<torch::nn::Module> network;      ///< saved under its own names
   std::map<std::string, std::string> description;  ///< describe_backbone or describe_tokenizer
 };
 
-/// A pretraining method. It is a module: all parameters and buffers registered in it, frozen ones
-/// too, are saved and restored (what a file gives again need not be registered, see frozen_parts);
-/// those that require a gradient are trained. One file under
-/// objectives/ holds options, heads, masks, teacher and loss; the loop, precision, accumulation,
-/// clipping, schedules and checkpoints belong to the trainer. Random numbers come from torch's
-/// default generator, which the trainer seeds before each micro-step.
+/// A pretraining method. It is a module: all parameters and buffers registered in it are saved and
+/// restored, frozen ones too; those that require a gradient are trained. What can be read from a
+/// file again need not be registered (see frozen_parts). One file under objectives/ holds options,
+/// heads, masks, teacher and loss. The loop, precision, accumulation, clipping, schedules and
+/// checkpoints belong to the trainer. Random numbers come from torch's default generator, which the
+/// trainer seeds before each micro-step.
 class Objective : public torch::nn::Module {
  public:
   /// The crops it needs; batch.views comes in this order.
   virtual std::vector<ViewSpec> views() const = 0;
 
-  /// Loss of a micro-batch: float32 views on the device, their pixels normalised or plain as
-  /// views() asks. The trainer calls backward on it.
+  /// The loss of a micro-batch. Its views are float32 [B, C, H, W] on the device, their pixels
+  /// normalised or plain as views() asks. The trainer calls backward on the loss.
   virtual StepResult step(const Batch& batch, const StepInfo& info) = 0;
 
-  /// What compares images with each other needs more than one.
+  /// How many images a micro-batch needs: more than one where the loss compares images.
   virtual BatchNeed batch_need() const { return {}; }
 
   /// Moves teachers and centers, once per optimizer step whatever the accumulation.
   virtual void after_optimizer_step(const StepInfo&) {}
 
-  /// Instead of the two above when loss or gradients were not finite: forget what step() collected.
+  /// Called instead of after_optimizer_step() when loss or gradients were not finite, or the step
+  /// was only tried: forgets what step() collected.
   virtual void skipped_optimizer_step(const StepInfo&) {}
 
   /// The Vision Transformer that is evaluated, exported and fine-tuned; null: the run makes
@@ -87,15 +93,15 @@ class Objective : public torch::nn::Module {
   /// What checkpoints keep: the backbone, unless the method says otherwise.
   virtual KeptModel kept_model();
 
-  /// What the loss depends on and checkpoints don't keep, as a name and its checksum: a run goes on
-  /// only with the same.
+  /// What the loss depends on but checkpoints don't keep, as names and checksums. A run can be
+  /// resumed only with the same.
   virtual Settings frozen_parts() const { return {}; }
 
   /// Weight decay and rate per parameter; the default is MAE's and DINO's.
   virtual ParamRules param_rules() const { return decay_matrices(); }
 
-  /// What is wrong with a run whose metrics have these means since the last line, in words and with
-  /// the usual remedy; "": nothing. `info` is that of the next step.
+  /// Says in words what is wrong with a run, with the usual remedy; "" if nothing is. The metrics
+  /// are means since the last line; `info` is that of the next step.
   virtual std::string diagnose(const std::map<std::string, double>&, const StepInfo&) const {
     return "";
   }
@@ -104,7 +110,7 @@ class Objective : public torch::nn::Module {
   /// "Compute per image"); 0: unknown.
   virtual double flops_per_image() const { return 0; }
 
-  /// Pictures of what it does with these images (as in step). Empty: none.
+  /// Pictures of what the method does with a batch as step() gets it. Empty: none.
   virtual std::vector<Picture> previews(const Batch&, const NormalizeOptions&) { return {}; }
 };
 

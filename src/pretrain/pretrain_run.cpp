@@ -40,6 +40,7 @@ PretrainRun PretrainRun::read(Recipe& recipe) {
   ObjectiveRegistry registry;
   register_all_objectives(registry);
   PretrainRun run;
+  // First without the list of methods, as `finetune` gets a message of its own.
   const std::string asked = objective_in(recipe, run.options.objective);
   if (asked == "finetune" || (!recipe.has("objective") && recipe.has("finetune"))) {
     recipe.fail_at("objective", "finetune is for fine-tuning; use finetune");

@@ -14,8 +14,8 @@
 
 namespace previt {
 
-/// One objective's options (already the method's official defaults) waiting to be read from a
-/// recipe.
+/// The options of one objective. They begin as the method's official defaults and are then read
+/// from a recipe.
 class ObjectiveRecipe {
  public:
   virtual ~ObjectiveRecipe() = default;
@@ -24,7 +24,8 @@ class ObjectiveRecipe {
   virtual void set_defaults(RunOptions& run) const = 0;
   /// The method's own sections at the recipe's root, for example `mae:` and `augment:`.
   virtual void visit_options(FieldVisitor& v) = 0;
-  /// `open` reads the tensor files that the recipe names; without, a method that needs one throws.
+  /// `open` reads the tensor files that the recipe names. Without it, a method that needs one
+  /// throws Error.
   virtual std::shared_ptr<Objective> build(const RunOptions& run,
                                            const TensorFileOpener& open) const = 0;
 };
@@ -33,9 +34,9 @@ class ObjectiveRecipe {
 /// each `foo.cpp` defines `void register_foo(ObjectiveRegistry&)`.
 class ObjectiveRegistry {
  public:
-  /// Options needs: `static void set_defaults(RunOptions&)`, `visit(FieldVisitor&, Options&)`;
-  /// Impl needs: a constructor (const Options&, const RunOptions&), with a TensorFileOpener behind
-  /// where it reads tensor files.
+  /// Adds an objective. Options needs `static void set_defaults(RunOptions&)` and
+  /// `visit(FieldVisitor&, Options&)`. Impl needs a constructor (const Options&, const
+  /// RunOptions&), with a TensorFileOpener as its last argument if it reads tensor files.
   template <class Impl, class Options>
   void add(const std::string& name) {
     makers_[name] = [] { return std::make_unique<Typed<Impl, Options>>(); };
@@ -47,7 +48,7 @@ class ObjectiveRegistry {
     return all;
   }
 
-  /// Throws UsageError naming the nearest valid word.
+  /// The options of the objective `name`. Throws UsageError, with the nearest name for a typo.
   std::unique_ptr<ObjectiveRecipe> make(const std::string& name) const {
     const auto it = makers_.find(name);
     if (it == makers_.end()) {

@@ -13,13 +13,14 @@
 
 namespace previt {
 
+/// The section `data:` of a recipe.
 struct DataOptions {
   std::string path = "synthetic:shapes";  ///< folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC
   int64_t workers = 0;                    ///< decoding threads; 0: one per core
   int64_t prefetch = 4;                   ///< batches made ahead
-  double max_bad_fraction = 0.1;          ///< share of unreadable images at which the run fails
+  double max_bad_fraction = 0.1;          ///< share of unreadable images above which the run fails
   bool device_augment = false;  ///< crop, flip, jitter, blur, solarize batch-wise on the device
-  int64_t canvas = 0;  ///< device_augment: pixels a side that images are squeezed to; 0: no
+  int64_t canvas = 0;  ///< device_augment: side in pixels that images are squeezed to; 0: off
 };
 void visit(FieldVisitor& v, DataOptions& o);
 
@@ -56,6 +57,7 @@ constexpr auto enum_names(ScheduleKind) {
   return std::array{"mae", "table", "timm", "deit", "per_epoch", "steps", "constant"};
 }
 
+/// The section `schedule:` of a recipe.
 struct ScheduleOptions {
   ScheduleKind kind = ScheduleKind::mae;
   double warmup_epochs = 40;
@@ -63,7 +65,7 @@ struct ScheduleOptions {
   double warmup_lr = 0;                   ///< lr at step 0
   double min_lr = 0;                      ///< absolute, not scaled by the batch
   std::vector<double> decay_epochs = {};  ///< steps: where the rate falls
-  double decay_rate = 0.1;                ///< steps: to this share of itself
+  double decay_rate = 0.1;                ///< steps: the factor by which it falls
 };
 void visit(FieldVisitor& v, ScheduleOptions& o);
 
@@ -72,6 +74,7 @@ enum class Precision { bf16, fp32 };
 constexpr auto enum_names(Precision) { return std::array{"bf16", "fp32"}; }
 at::ScalarType scalar_type(Precision precision);
 
+/// The section `train:` of a recipe.
 struct TrainOptions {
   int64_t epochs = 800;
   int64_t batch = 256;      ///< effective batch per optimizer step
@@ -88,13 +91,14 @@ struct TrainOptions {
 };
 void visit(FieldVisitor& v, TrainOptions& o);
 
+/// The section `output:` of a recipe.
 struct OutputOptions {
   double checkpoint_epochs = 20;  ///< save every so many epochs (and at the end)
   int64_t keep_last = 2;
   int64_t keep_every = 0;  ///< also keep each checkpoint at a multiple of this many epochs; 0: none
   double preview_epochs = 10;  ///< pictures every so many epochs; 0: only at the end
   int64_t preview_images = 8;
-  int64_t log_steps = 50;  ///< a metrics line at least this often
+  int64_t log_steps = 50;  ///< a metrics line at least every so many steps
 };
 void visit(FieldVisitor& v, OutputOptions& o);
 

@@ -154,6 +154,8 @@ std::vector<Picture> StudentTeacher::previews(const Batch& batch,
 
 std::string StudentTeacher::diagnose(const std::map<std::string, double>& means,
                                      const StepInfo& info) const {
+  // Judged after the warm-up, but no later than after a tenth of the run: a short run may be all
+  // warm-up.
   const double warmup = std::min(warmup_epochs_, 0.1 * static_cast<double>(info.epochs));
   if (info.epoch() < warmup) return "";
   return describe_collapse(means, options_.head.out_dim, remedies_);

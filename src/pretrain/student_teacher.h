@@ -15,13 +15,13 @@
 namespace previt {
 
 // Self-distillation over crops of several sizes (DINO, iBOT): what such methods have in common
-// beside their losses.
+// besides their losses.
 
 /// What their recipes have in common; the defaults are dino:main_dino.py's.
 struct StudentTeacherOptions {
   int64_t global_crops = 2, local_crops = 8;
   DinoHeadOptions head;
-  int64_t freeze_last_layer = 1;  ///< epochs
+  int64_t freeze_last_layer = 1;  ///< epochs without gradients for the prototypes
 
   double student_temp = 0.1;
   double teacher_temp = 0.04;         ///< after its warm-up
@@ -31,25 +31,25 @@ struct StudentTeacherOptions {
   double teacher_momentum_end = 1;  ///< reached by a cosine
   double center_momentum = 0.9;
 
-  /// The official defaults of the shared sections, but for epochs and batch.
+  /// The official defaults of the shared sections, except epochs and batch.
   static void set_defaults(RunOptions& run);
 };
 void visit(FieldVisitor& v, StudentTeacherOptions& o);
 
-/// A backbone, to which a method adds its heads; student and teacher are one each.
+/// A backbone to which a method adds its heads. Student and teacher are one such network each.
 class StudentTeacherNetwork : public torch::nn::Module {
  public:
   explicit StudentTeacherNetwork(const VitOptions& model);
 
-  /// DinoHead::freeze_prototypes of every head.
+  /// Calls DinoHead::freeze_prototypes for every head.
   virtual void freeze_prototypes(bool frozen) = 0;
 
   std::shared_ptr<Vit> backbone;
 };
 
-/// The student sees all crops and is to answer as the teacher does on the global crops; the teacher
-/// is the student's moving average and is what is kept. It moves once per optimizer step. Both are
-/// saved under the official names (`student.backbone.…`, `teacher.backbone.…`).
+/// The student sees all crops and learns to answer as the teacher does on the global crops. The
+/// teacher is the student's moving average, moves once per optimizer step, and is the network that
+/// is kept. Both are saved under the official names (`student.backbone.…`, `teacher.backbone.…`).
 ///
 /// A method derives from it: its constructor calls add_student and add_teacher, its step begins
 /// with begin_step and ends with metrics.
@@ -65,7 +65,9 @@ class StudentTeacher : public Objective {
 
   virtual StudentTeacherNetwork& student() = 0;
   virtual StudentTeacherNetwork& teacher() = 0;
+  /// The temperature of the teacher's targets at this step.
   double teacher_temperature(const StepInfo& info) const;
+  /// The momentum of the teacher's moving average at this step.
   double teacher_momentum(const StepInfo& info) const;
 
  protected:
@@ -75,12 +77,12 @@ class StudentTeacher : public Objective {
                  const MultiCropOptions& crops,
                  const RunOptions& run);
 
-  /// Makes and registers a Network(model, args …), which is a StudentTeacherNetwork.
+  /// Makes and registers a Network(model, args …), which must be a StudentTeacherNetwork.
   template <class Network, class... Args>
   std::shared_ptr<Network> add_student(const Args&... args) {
     return register_module("student", std::make_shared<Network>(model_, args...));
   }
-  /// The same, equal to the student from here on and without drop path.
+  /// The same for the teacher, which starts equal to the student and has no drop path.
   template <class Network, class... Args>
   std::shared_ptr<Network> add_teacher(const Args&... args) {
     VitOptions model = model_;
@@ -94,20 +96,23 @@ class StudentTeacher : public Objective {
   const MultiCropOptions& crops() const { return crops_; }
   /// Throws Error unless the batch has all crops.
   void require_all_crops(const Batch& batch) const;
-  /// The crops [B, C, H, W] that the teacher sees, of all of them.
+  /// The crops that the teacher sees, [B, C, H, W] each.
   std::vector<at::Tensor> global_crops(const std::vector<at::Tensor>& views) const;
 
+  /// Forgets the last step at the first micro-step, and freezes the prototypes in the first epochs.
   void begin_step(const StepInfo& info);
-  /// What shows a collapse (CollapseMetrics::add), the method's own, and what the teacher is at.
+  /// The metrics of a step: those that show a collapse (CollapseMetrics::add), the method's `own`,
+  /// and the teacher's temperature and momentum.
   Metrics metrics(const at::Tensor& loss,
                   const at::Tensor& targets,
                   const at::Tensor& features,
                   const StepInfo& info,
                   const Metrics& own);
 
-  /// Moves centers, while the teacher still is the one that gave the targets.
+  /// Moves centers. It is called before the teacher moves, which is then still the one that gave
+  /// the targets.
   virtual void move_centers() {}
-  /// Forgets what the micro-steps of a step collected. Overriders call it too.
+  /// Forgets what the micro-steps of a step collected. An override must call it too.
   virtual void forget() { collapse_.reset(); }
 
  private:

@@ -24,6 +24,7 @@ void require_fixed_view(const ViewSpec& view) {
 }
 
 at::Tensor pixel_sums(const at::Tensor& pictures) {
+  // Whole numbers, whose sum is exact in any order.
   return pictures.mul(255).round().to(torch::kInt64).sum({1, 2, 3}).cpu();
 }
 

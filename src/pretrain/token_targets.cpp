@@ -56,6 +56,7 @@ at::Tensor TokenTargets::tokens_of(const Batch& batch) {
   if (cache_) {
     return cache_->tokens(batch.indices, [&] { return pictures_of(batch); }).to(view.device());
   }
+  // No objective registers it, so it doesn't move to the device with the rest.
   tokenizer_->to(view.device());
   return tokenizer_->tokens(batch.views.size() == 1 ? pictures_of(batch) : view);
 }
@@ -68,7 +69,7 @@ TokenCacheKey TokenTargets::cache_key() const {
   require_fixed_view(model_view_);
   const nlohmann::json views = {{"model", view_identity(model_view_)},
                                 {"tokenizer", view_identity(tokenizer_view_)}};
-  // Compared with the text in files: it stays as it was.
+  // Existing files hold this text, so its words must stay.
   return {fmt::format("{} of {} words", weights_checksum(*tokenizer_), tokenizer_->vocab_size()),
           views.dump()};
 }

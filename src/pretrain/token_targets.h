@@ -17,24 +17,25 @@ namespace previt {
 /// Legend: B images of the batch, L tokens of each.
 class TokenTargets {
  public:
-  /// `interpolation` is of the tokenizer's view of the crop. The tokenizer isn't null.
+  /// `interpolation` is that of the tokenizer's view of the crop. The tokenizer must not be null.
   TokenTargets(std::shared_ptr<Tokenizer> tokenizer,
                const ViewSpec& model_view,
                Interpolation interpolation,
                const NormalizeOptions& normalize);
 
-  /// From now on tokens are read from the file. Throws UsageError led by beit.tokens where it is of
-  /// another tokenizer or other views, or where a view draws.
+  /// From now on tokens are read from the file. Throws UsageError led by beit.tokens if it was made
+  /// with another tokenizer or other views, UsageError if the model's view is random, and Error if
+  /// the file is damaged or doesn't fit the grid.
   void read_cache(const std::string& path, const TensorFileOpener& open);
 
-  /// The model's view, then the tokenizer's picture of the same crop unless it is the same picture
-  /// or its tokens are there already.
+  /// The model's view, then the tokenizer's view of the same crop. The second is left out if both
+  /// are the same picture, or the tokens come from a file.
   std::vector<ViewSpec> views() const;
   /// The visual tokens of a batch's images, int64 [B, L].
   at::Tensor tokens_of(const Batch& batch);
   /// What the model sees of a batch, [B, C, H, W] in [0, 1].
   at::Tensor pictures_of(const Batch& batch) const;
-  /// What the tokens of all images depend on. Throws UsageError where a view draws.
+  /// What the tokens of all images depend on. Throws UsageError if the model's view is random.
   TokenCacheKey cache_key() const;
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }

@@ -84,7 +84,7 @@ class Cifar10 final : public Dataset {
   std::vector<std::string> classes_;
 };
 
-/// From batches.meta.txt, or the published ones.
+/// The class names of batches.meta.txt, or the published ones if it doesn't list all ten.
 std::vector<std::string> read_classes(const std::string& folder) {
   std::vector<std::string> names;
   std::ifstream file(folder + "/batches.meta.txt");

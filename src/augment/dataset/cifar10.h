@@ -8,19 +8,21 @@
 
 namespace previt {
 
-/// The folder that holds data_batch_1.bin or test_batch.bin: this one, or cifar-10-batches-bin in
-/// it; "" where none does.
+/// The folder that holds data_batch_1.bin or test_batch.bin: `folder` itself or
+/// cifar-10-batches-bin inside it; "" if neither does.
 std::string cifar10_folder(const std::string& folder);
 
-/// The folder that holds CIFAR as Python pickles: this one, or one in it; "" where none does.
+/// The folder that holds CIFAR as Python pickles: `folder` itself or a folder inside it; "" if
+/// there is none.
 std::string cifar_pickles(const std::string& folder);
 
-/// Which of "train" and "val" it has files for.
+/// Which of "train" and "val" the folder has files for.
 std::vector<std::string> cifar10_splits(const std::string& folder);
 
-/// CIFAR-10's binary version (cs.toronto.edu/~kriz/cifar.html): data_batch_*.bin are "train" and
-/// test_batch.bin "val"; a record is a label, then 32 x 32 red, green and blue. Held in memory.
-/// Throws Error if a file is missing or isn't made of whole records.
+/// Opens CIFAR-10's binary version (cs.toronto.edu/~kriz/cifar.html) and holds it in memory.
+/// data_batch_*.bin are "train", test_batch.bin is "val". A record is one byte for the label, then
+/// 32 x 32 values each of red, green and blue. Throws Error if a file is missing, isn't made of
+/// whole records, or has a label above 9.
 std::shared_ptr<Dataset> open_cifar10(const std::string& folder, const std::string& split);
 
 }  // namespace previt

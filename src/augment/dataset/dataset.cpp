@@ -78,6 +78,7 @@ std::shared_ptr<Dataset> subset(std::shared_ptr<Dataset> dataset,
 
   std::vector<int64_t> chosen;
   for (const auto& [label, members] : of_class) {
+    // A stream per class, so that the choice doesn't depend on the other classes.
     Random random(seed, Stream::few_shot, {static_cast<uint64_t>(label)});
     const auto order = random_permutation(static_cast<int64_t>(members.size()), random);
     const auto count = std::min<size_t>(order.size(), static_cast<size_t>(per_class));

@@ -46,7 +46,7 @@ std::vector<Point> cross() {
           {-a, -a}};
 }
 
-/// The unit circle less a smaller one that is shifted to the right and meets it at ±angle.
+/// The unit circle without a smaller one that is shifted to the right and meets it at ±angle.
 std::vector<Point> crescent() {
   const double angle = 0.9, shift = 0.45;
   const double inner = std::hypot(std::cos(angle) - shift, std::sin(angle));
@@ -57,6 +57,7 @@ std::vector<Point> crescent() {
   return points;
 }
 
+/// The usual curve in sines and cosines, moved and scaled into the unit circle.
 std::vector<Point> heart() {
   std::vector<Point> points;
   for (int i = 0; i < 32; ++i) {
@@ -113,6 +114,7 @@ void crossings_at(const Outline& outline, double y, std::vector<double>& crossin
     for (size_t i = 0; i < points.size(); ++i) {
       const Point& a = points[i];
       const Point& b = points[i + 1 == points.size() ? 0 : i + 1];
+      // Half open, so that a corner on the line counts once.
       if ((a.y <= y) != (b.y <= y)) {
         crossings.push_back(a.x + (y - a.y) / (b.y - a.y) * (b.x - a.x));
       }

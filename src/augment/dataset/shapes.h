@@ -12,17 +12,18 @@ struct Point {
 /// Closed outlines, filled by the even-odd rule (a ring is two circles).
 using Outline = std::vector<std::vector<Point>>;
 
-/// circle, square, triangle, star, cross, ring, crescent, heart, hexagon, arrow.
+/// The names of the classes: circle, square, triangle, star, cross, ring, crescent, heart, hexagon,
+/// arrow.
 const std::vector<std::string>& shape_names();
 
-/// The class's outline around the origin, inside the unit circle.
+/// The outline of class `shape`, around the origin and inside the unit circle.
 const Outline& shape_outline(size_t shape);
 
-/// Turned by `angle`, scaled, then moved to (x, y).
+/// The outline turned by `angle` (radians), scaled, then moved to (x, y).
 Outline placed(const Outline& outline, double angle, double scale, double x, double y);
 
-/// Share of each pixel (row by row, width · height of them) that lies inside, added to `coverage`;
-/// returns the rows [first, last) that were touched.
+/// Adds to `coverage` (width · height values, row by row) the share of each pixel that lies inside.
+/// Returns the rows [first, last) that were touched.
 std::pair<int, int> add_coverage(const Outline& outline,
                                  int width,
                                  int height,

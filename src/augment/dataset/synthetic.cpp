@@ -15,14 +15,14 @@ namespace previt {
 namespace {
 
 constexpr double kTurn = 2 * std::numbers::pi;
-constexpr double kTilt = kTurn / 18;  // an object's, each way
-constexpr float kStandsOut = 110;     // colour distance of the object to its background
+constexpr double kTilt = kTurn / 18;  // radians; largest tilt of an object, to either side
+constexpr float kStandsOut = 110;     // least colour distance of an object from its background
 
 struct Scene {
   Image pixels, mask;
 };
 
-/// Paints a texture over a float picture through the coverage of an outline.
+/// A float RGB picture, and the painting of textures onto it through the coverage of an outline.
 class Painter {
  public:
   explicit Painter(int size) : size_(size), picture_(3 * size * size), row_(3 * size) {}
@@ -46,7 +46,7 @@ class Painter {
     }
   }
 
-  /// With sensor noise of this amplitude.
+  /// The picture in 8 bits, with sensor noise of amplitude `noise`.
   Image picture(uint32_t salt, float noise) const {
     Image image(size_, size_);
     for (int y = 0; y < size_; ++y) {
@@ -70,7 +70,7 @@ class Painter {
   std::vector<float> picture_, row_, coverage_;
 };
 
-/// A sliver, bar or lump that is none of the classes.
+/// A sliver, bar or lump that belongs to no class.
 Outline fragment(Draws& draws, double size) {
   std::vector<Point> points;
   const int64_t corners = draws.integer(3, 6);
@@ -87,11 +87,11 @@ Outline fragment(Draws& draws, double size) {
                 draws.uniform(0, size));
 }
 
-/// The pattern and the hue of a class; how light or strong the colour is differs from one to
-/// another.
+/// The pattern and hue of a species. How light and how strong the colour is varies between its
+/// members.
 TextureChoice coat_of_species(size_t shape) {
   constexpr double kHueSpread = 0.03;
-  constexpr size_t kPatterns = 5;  // each one fine and coarse
+  constexpr size_t kPatterns = 5;  // each comes fine and coarse, which makes ten
   const double hue = static_cast<double>(shape) / static_cast<double>(shape_names().size());
   return {.pattern = static_cast<int64_t>(shape % kPatterns),
           .wavelength = shape < kPatterns ? Span{0.08, 0.14} : Span{0.2, 0.3},
@@ -108,6 +108,7 @@ Scene draw_scene(size_t shape, const SyntheticOptions& options, Random draws) {
   painter.background(ground);
   const int64_t fragments = draws.integer(3, 8);
   for (int64_t i = 0; i < fragments; ++i) {
+    // Drawn in a statement of its own: C++ doesn't fix the order of a call's arguments.
     const Outline outline = fragment(draws, unit);
     painter.paint(outline, Texture(draws, unit));
   }
@@ -123,7 +124,8 @@ Scene draw_scene(size_t shape, const SyntheticOptions& options, Random draws) {
 
 class Synthetic final : public Dataset {
  public:
-  /// Numbers from `first` on are generated; validation numbers start where training can't reach.
+  /// `ranges` holds the first number and the count of scenes, range after range. The numbers for
+  /// validation start where those for training can't reach.
   Synthetic(const SyntheticOptions& options, std::vector<std::pair<int64_t, int64_t>> ranges)
       : options_(options), ranges_(std::move(ranges)) {}
 

@@ -7,24 +7,25 @@
 
 namespace previt {
 
-/// `synthetic:` followed by key=value pairs, for example "shapes,size=64,count=2000".
+/// What follows `synthetic:` in a data path: the kind, then key=value pairs, for example
+/// "shapes,size=64,count=2000".
 struct SyntheticOptions {
   std::string kind = "shapes";  ///< shapes | species
-  int64_t size = 64;            ///< pixels a side
+  int64_t size = 64;            ///< pixels per side
   int64_t count = 2000;         ///< training samples
   int64_t val = 500;            ///< validation samples
   int64_t seed = 0;
-  int64_t labels = 0;  ///< keep only so many training samples a class; 0: all
+  int64_t labels = 0;  ///< training samples kept of each class; 0: all
 };
 
-/// Throws UsageError naming the nearest valid key.
+/// Reads such a text. Throws UsageError, with the nearest valid key for a typo.
 SyntheticOptions parse_synthetic(const std::string& spec);
 
-/// Generated scenes: one textured object of ten shape classes, a little tilted, of any size and
-/// place, on a textured background with fragments lying about. Of `shapes` only the outline tells
-/// the class; `species` have a pattern and a hue of their own too, as animals do. Sample i of class
-/// i % 10 is the same for the same seed, whatever `count` is; "train" and "val" share none, "all"
-/// is one after the other.
+/// Generated scenes: an object of one of ten shapes, textured and slightly tilted, at a random
+/// place and size on a textured background with fragments lying about. In `shapes` only the outline
+/// tells the class. In `species` each class also has its own pattern and hue, as animals do. Sample
+/// i has class i % 10 and is the same for the same seed, whatever `count` is. "train" and "val"
+/// share no scene; "all" is one after the other. Throws Error for "val" if options.val is 0.
 std::shared_ptr<Dataset> make_synthetic(const SyntheticOptions& options, const std::string& split);
 
 }  // namespace previt

@@ -7,12 +7,13 @@
 namespace previt {
 namespace {
 
-constexpr double kContrast = 80;  // of a pattern's two colours: less than an object's to its ground
+// Between a pattern's two colours, per channel: an object stands out from its ground by more.
+constexpr double kContrast = 80;
 
 float fraction(float x) { return x - std::floor(x); }
 float triangle_wave(float x) { return std::abs(2 * fraction(x) - 1); }
 
-/// Smooth noise in [0, 1]: values on a lattice, interpolated.
+/// Smooth noise in [0, 1]: random values on a lattice, interpolated in between.
 float clouds(float u, float v, uint32_t salt) {
   const float fu = std::floor(u), fv = std::floor(v);
   const int x = static_cast<int>(fu), y = static_cast<int>(fv);
@@ -63,6 +64,7 @@ void Texture::draw_colours(Draws& draws, const TextureChoice& choice) {
   const float value = 255 * from(choice.value);
   const auto lighter = static_cast<float>(draws.uniform(-kContrast, kContrast));
   for (int c = 0; c < 3; ++c) {
+    // As HSV to RGB: a channel loses a clipped triangle wave of the hue.
     const float wave = 3 * triangle_wave(hue + static_cast<float>(c) / 3) - 1;
     base_[c] = value * (1 - saturation * std::clamp(wave, 0.0f, 1.0f));
     difference_[c] = lighter;

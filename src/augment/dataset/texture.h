@@ -8,7 +8,7 @@
 
 namespace previt {
 
-/// A span that a texture draws a number from.
+/// The range [low, high) from which a texture draws a number.
 struct Span {
   double low, high;
 };
@@ -16,9 +16,9 @@ struct Span {
 /// What a texture may look like; by default anything.
 struct TextureChoice {
   std::optional<int64_t> pattern{};          ///< none: any
-  Span wavelength = {0.06, 0.3};             ///< of the picture's side
+  Span wavelength = {0.06, 0.3};             ///< share of the picture's side
   std::optional<Span> hue{};                 ///< turns; none: any colour at all
-  Span saturation = {0, 1}, value = {0, 1};  ///< where there is a hue
+  Span saturation = {0, 1}, value = {0, 1};  ///< used where a hue is given
 };
 
 /// A pattern of two colours: speckle, stripes, checks, dots, clouds or a gradient.
@@ -27,10 +27,10 @@ class Texture {
   /// Draws pattern, colours, angle and wavelength; `unit` is the picture's side.
   Texture(Draws& draws, double unit, const TextureChoice& choice = {});
 
-  /// Of the mean colours, in RGB.
+  /// Distance of the mean colours, in RGB of 0 … 255.
   float colour_distance(const Texture& other) const;
 
-  /// RGB, about [0, 255], at these pixels: x = 0 … width-1 of row y.
+  /// Writes the pixels x = 0 … width - 1 of row y as RGB, values about in [0, 255].
   void fill_row(int y, int width, float* rgb) const;
 
  private:
@@ -45,7 +45,7 @@ class Texture {
   uint32_t salt_;
 };
 
-/// Pseudo-random in [0, 1) from two integers and a salt.
+/// A pseudo-random number in [0, 1) made of two integers and a salt.
 float hash01(int x, int y, uint32_t salt);
 
 }  // namespace previt

@@ -22,9 +22,10 @@ uint32_t number(Bytes bytes, size_t at, int length) {
   return value;
 }
 
-/// One colour in the bits of a pixel; Pillow's scaling to 0 … 255.
+/// The bits of one colour in a pixel, scaled to 0 … 255 as Pillow does.
 struct Mask {
   uint8_t of(uint32_t pixel) const {
+    // The added bit keeps the shift below 32 where the mask is empty.
     const uint32_t most = mask >> std::countr_zero(mask | 0x80000000);
     if (most == 0) return 0;
     const uint32_t value = (pixel & mask) >> std::countr_zero(mask);
@@ -60,6 +61,7 @@ class Bmp {
 
 Bmp::Bmp(Bytes file) : file_(file) {
   const uint32_t header = number(file, 14, 4);
+  // The oldest header has 12 bytes, sides of 16 bits and palette entries of 3 bytes.
   const bool core = header == 12;
   if (core) {
     width_ = number(file, 18, 2);
@@ -68,6 +70,7 @@ Bmp::Bmp(Bytes file) : file_(file) {
   } else {
     width_ = static_cast<int32_t>(number(file, 18, 4));
     const int64_t height = static_cast<int32_t>(number(file, 22, 4));
+    // A negative height says that the first row is the top one.
     top_down_ = height < 0;
     height_ = std::abs(height);
     bits_ = number(file, 28, 2);
@@ -88,6 +91,7 @@ Bmp::Bmp(Bytes file) : file_(file) {
 }
 
 void Bmp::read_colors(uint32_t header, uint32_t entry) {
+  // For a file without masks: 5 bits a colour in pixels of 16 bits, 8 in those of 32.
   if (bits_ == 16) masks_ = {{{0x7C00}, {0x3E0}, {0x1F}}};
   if (bits_ == 32) masks_ = {{{0xFF0000}, {0xFF00}, {0xFF}}};
   if (compression_ == kMasks || compression_ == kMasksWithAlpha) {
@@ -142,14 +146,14 @@ void Bmp::read_row(int64_t y, Bytes from) {
   }
 }
 
-/// The `i`th colour at `at`; runs of 4 bits have two a byte.
+/// Colour number `i` of those stored at `at`. With 4 bits, a byte holds two.
 uint32_t Bmp::run_color(Bytes at, int64_t i) const {
   if (bits_ == 8) return number(at, static_cast<size_t>(i), 1);
   const uint32_t both = number(at, static_cast<size_t>(i / 2), 1);
   return i % 2 == 0 ? both >> 4 : both & 15;
 }
 
-/// Colours one by one; returns how many bytes they take, to an even number.
+/// Reads `count` single colours. Returns how many bytes they take, padded to an even number.
 size_t Bmp::read_literal(Bytes at, int64_t& x, int64_t y, int64_t count) {
   for (int64_t i = 0; i < count; ++i, ++x) {
     const uint32_t color = run_color(at, i);
@@ -160,11 +164,13 @@ size_t Bmp::read_literal(Bytes at, int64_t& x, int64_t y, int64_t count) {
 }
 
 void Bmp::read_runs() {
-  for (int64_t y = 0; y < height_; ++y) {  // what no run reaches
+  for (int64_t y = 0; y < height_; ++y) {  // pixels that no run reaches
     for (int64_t x = 0; x < width_; ++x) put(row(y) + 3 * x, 0);
   }
   int64_t x = 0, y = 0;
   for (Bytes at = file_.from(number(file_, 10, 4)); y < height_;) {
+    // After a count of 0, the code means: 0 end of row, 1 end of picture, 2 move on; any other is
+    // the number of single colours that follow.
     const uint32_t count = number(at, 0, 1), code = number(at, 1, 1);
     const Bytes colors = at.from(1);
     at = at.from(2);

@@ -5,7 +5,8 @@
 
 namespace previt {
 
-/// CMYK as Adobe stores it (255 - ink) to RGB, with Pillow's rounding of c * k / 255.
+/// Converts `count` pixels from CMYK as Adobe stores it (255 - ink) to RGB, with Pillow's rounding
+/// of c * k / 255.
 inline void rgb_of_cmyk(const uint8_t* cmyk, uint8_t* rgb, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     for (int c = 0; c < 3; ++c) {

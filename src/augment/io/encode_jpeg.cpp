@@ -22,7 +22,7 @@ std::string encode_jpeg(const Image& image, int quality) {
   try {
     done = cv::imencode(".jpg", bgr, bytes, {cv::IMWRITE_JPEG_QUALITY, quality});
   } catch (const cv::Exception&) {
-    // too large for the format
+    // OpenCV throws for an image that is too large for the format.
   }
   require(done, "a picture of {} x {} can't be written as JPEG", image.width, image.height);
   return {bytes.begin(), bytes.end()};

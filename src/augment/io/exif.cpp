@@ -32,7 +32,7 @@ std::optional<uint32_t> tiff_tag(Bytes tiff, uint16_t tag) {
   const bool classic = tiff.starts_with("MM\0*", 4) || tiff.starts_with("II*\0", 4);
   if ((!classic && !is_big_tiff(tiff)) || tiff.size < 16) return std::nullopt;
   const bool big_endian = tiff.data[0] == 'M';
-  // BigTIFF: places and counts of 8 bytes.
+  // In a BigTIFF, offsets and counts have 8 bytes.
   const Bytes directory =
       tiff.from(classic ? number(tiff, 4, 4, big_endian) : number(tiff, 8, 8, big_endian));
   const size_t head = classic ? 2 : 8, entry_size = classic ? 12 : 20;
@@ -43,6 +43,7 @@ std::optional<uint32_t> tiff_tag(Bytes tiff, uint16_t tag) {
     if (entry.size < entry_size) return std::nullopt;
     if (number(entry, 0, 2, big_endian) != tag) continue;
     const uint64_t type = number(entry, 2, 2, big_endian);
+    // TIFF's types 3 and 4 are whole numbers of 2 and 4 bytes.
     if (type != 3 && type != 4) return std::nullopt;
     const int length = type == 3 ? 2 : 4;
     return static_cast<uint32_t>(number(entry, entry_size - (classic ? 4 : 8), length, big_endian));
@@ -67,6 +68,7 @@ int jpeg_orientation(Bytes file) {
     const size_t length = number(file, at + 2, 2, true);
     const Bytes segment = file.from(at + 4);
     if (marker == 0xE1 && segment.starts_with("Exif\0\0", 6)) {
+      // The segment's length includes its own 2 bytes and the mark's 6.
       Bytes tiff = segment.from(6);
       tiff.size = std::min(tiff.size, length > 8 ? length - 8 : 0);
       return tiff_orientation(tiff);

@@ -8,12 +8,12 @@
 
 namespace previt {
 
-/// Bytes that someone else owns.
+/// Bytes that somebody else owns.
 struct Bytes {
   const uint8_t* data = nullptr;
   size_t size = 0;
 
-  /// From `offset` on; empty past the end.
+  /// The bytes from `offset` on; none past the end.
   Bytes from(size_t offset) const {
     return offset < size ? Bytes{data + offset, size - offset} : Bytes{};
   }
@@ -23,13 +23,13 @@ struct Bytes {
 bool is_big_tiff(Bytes file);
 
 /// The value of a short or long tag in the first directory of a TIFF structure (EXIF is one) or a
-/// BigTIFF.
+/// BigTIFF; nothing if it isn't there or the structure is damaged.
 std::optional<uint32_t> tiff_tag(Bytes tiff, uint16_t tag);
 
-/// EXIF orientation 1 … 8 of a TIFF structure; 1 if it says none or nonsense.
+/// EXIF orientation 1 … 8 of a TIFF structure; 1 if it is missing or invalid.
 int tiff_orientation(Bytes tiff);
 
-/// EXIF orientation of a JPEG file.
+/// EXIF orientation 1 … 8 of a JPEG file; 1 if it is missing or invalid.
 int jpeg_orientation(Bytes file);
 
 /// How stored pixels become an upright picture: mirrored along stored rows or columns, then

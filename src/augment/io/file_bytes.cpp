@@ -34,12 +34,14 @@ Bytes FileBytes::read(const std::string& path) {
   require(S_ISREG(status.st_mode), "not a file");
   require(status.st_size <= kMostBytes, "{} bytes are too many for a picture", status.st_size);
   const auto size = static_cast<size_t>(status.st_size);
+  // With room to spare, so that the buffer rarely has to grow.
   if (buffer_.size() < size) buffer_.resize(size + size / 2);
   size_t done = 0;
   while (done < size) {
     const ssize_t got = ::read(file.value, buffer_.data() + done, size - done);
     if (got < 0 && errno == EINTR) continue;
     require(got >= 0, "can't be read: {}", std::strerror(errno));
+    // The file became shorter since its size was asked for.
     if (got == 0) break;
     done += static_cast<size_t>(got);
   }

@@ -7,10 +7,11 @@
 
 namespace previt {
 
-/// A file's content, in a buffer that is reused for the next file.
+/// Reads files whole, into a buffer that is reused for the next file.
 class FileBytes {
  public:
-  /// Valid until the next call. Throws Error, without the path in the message.
+  /// The file's bytes, valid until the next call. Throws Error, without the path in the message, if
+  /// it can't be read, is not a regular file or has more than 1 GiB.
   Bytes read(const std::string& path);
 
  private:

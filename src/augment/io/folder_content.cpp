@@ -34,7 +34,7 @@ bool is_image(std::string_view name) {
          is_one_of(name.substr(dot + 1), kExtensions);
 }
 
-/// Folders that macOS, Windows, Linux, Jupyter and network disks make by themselves.
+/// Folders that macOS, Windows, Linux, Jupyter and network disks create on their own.
 bool is_junk(std::string_view name) {
   static constexpr std::array<std::string_view, 11> kJunk = {"__macosx",
                                                              "@eadir",
@@ -62,13 +62,13 @@ FolderStamp stamp_of(const struct stat& status) {
           .links = static_cast<int64_t>(status.st_nlink)};
 }
 
-// Some file systems number no files.
+// 0 on file systems that don't number their files: these give 0 or all ones.
 uint64_t file_key(uint64_t device, uint64_t inode) {
   const bool known = inode != 0 && inode != UINT32_MAX && inode != UINT64_MAX;
   return known ? inode ^ (device * 0x9E3779B97F4A7C15) : 0;
 }
 
-/// What tells a folder that PreViT wrote.
+/// Names that tell that PreViT wrote a folder.
 struct Traces {
   bool metrics = false, recipe = false, attention = false, listing = false, lock = false;
 
@@ -102,7 +102,8 @@ void drop_file(FolderContent& content, std::string_view name) {
   }
 }
 
-// What embed --patch-pca leaves: a contact sheet and nothing but 000000_a.png, 000001_b.png … .
+// Whether the folder is what embed --patch-pca writes: a contact sheet, and otherwise only
+// 000000_a.png, 000001_b.png and so on.
 bool only_patch_pictures(const FolderContent& content) {
   constexpr size_t kDigits = 6;
   if (content.files.size() < 2 || content.file(content.files.size() - 1) != kSheet) return false;
@@ -122,10 +123,10 @@ bool only_patch_pictures(const FolderContent& content) {
   return true;
 }
 
-// No more than what PreViT wrote itself: a user's images beside it stay.
+// Leaves out only what PreViT wrote itself; a user's images beside it stay.
 void leave_out_own(FolderContent& content, const Traces& traces) {
   const bool only_lock = traces.lock && content.files.empty() && content.folders.empty();
-  content.own = traces.listing || only_lock;  // a run that has only begun
+  content.own = traces.listing || only_lock;  // only a lock: a run that has just begun
   if (traces.metrics && (traces.recipe || has_folder(content, "checkpoints"))) {
     drop_folders(content, "previews", "checkpoints");
   }
@@ -178,6 +179,7 @@ FolderContent read_folder(const std::string& path) {
     int type = entry->d_type;
     uint64_t device = content.stamp.device, inode = entry->d_ino;
     bool link = type == DT_LNK;
+    // Only links, and file systems that give no types, cost a stat call.
     if (type == DT_LNK || type == DT_UNKNOWN) {
       const int at = ::dirfd(folder.get());
       link = link || (::fstatat(at, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&

@@ -9,8 +9,8 @@
 
 namespace previt {
 
-/// Which folder it is, and what changes with its entries. Archives bring old modification times
-/// with them; the time of the change itself can't be set.
+/// Which folder it is, and what changes when its entries do. Unpacking an archive sets old
+/// modification times, but the time of the change itself can't be set.
 struct FolderStamp {
   uint64_t device = 0, inode = 0;
   int64_t modified = 0, changed = 0;  ///< nanoseconds
@@ -20,10 +20,10 @@ struct FolderStamp {
   bool operator==(const FolderStamp&) const = default;
 };
 
-/// Of what `path` leads to; nothing where that is no folder.
+/// The stamp of the folder that `path` leads to, also through links; nothing if it is no folder.
 std::optional<FolderStamp> folder_stamp(const std::string& path);
 
-/// What one folder holds that counts as data.
+/// What one folder holds, as far as it counts as data.
 struct FolderContent {
   struct Inside {
     std::string name;
@@ -31,19 +31,19 @@ struct FolderContent {
   };
 
   FolderStamp stamp;
-  std::string names;            ///< images, each ended by a zero
-  std::vector<uint32_t> files;  ///< where each begins, in the order of the names
-  std::vector<uint64_t> keys;   ///< for each, the same for what is the same file; 0: not known
+  std::string names;            ///< of the images, each ended by a zero byte
+  std::vector<uint32_t> files;  ///< offset of each name, sorted by name
+  std::vector<uint64_t> keys;   ///< one per image, equal for links to the same file; 0: not known
   std::vector<Inside> folders;  ///< sorted
   bool own = false;             ///< PreViT wrote here; its pictures are left out
 
   const char* file(size_t i) const { return names.data() + files[i]; }
 };
 
-/// Reads a folder, without a stat per file where the file system tells their types. Left out are
-/// what is hidden, what archives and systems leave behind (__MACOSX, @eaDir …), and pictures that
-/// PreViT made (previews of a run, attention maps, patch colours). Throws Error where it can't be
-/// read.
+/// Reads a folder, without a stat call per file if the file system tells the types. It leaves out
+/// hidden entries, what archives and systems leave behind (__MACOSX, @eaDir …), and pictures that
+/// PreViT made (previews of a run, attention maps, patch colours). Throws Error if the folder can't
+/// be read.
 FolderContent read_folder(const std::string& path);
 
 }  // namespace previt

@@ -15,12 +15,12 @@ using Names = std::set<std::string>;
 
 std::string top_folder(const std::string& path) { return path.substr(0, path.find('/')); }
 
-/// The path as seen from `below`; "" where it isn't inside.
+/// `path` relative to `below`; "" if it isn't inside.
 std::string seen_from(const std::string& below, const std::string& path) {
   return path.starts_with(below) ? path.substr(below.size()) : "";
 }
 
-/// The folders of a listing with images in them, as paths below `below`; "" for that itself.
+/// The folders of a listing that hold images, as paths relative to `below`; "" is `below` itself.
 std::vector<std::string> image_folders(const FolderListing& listing, const std::string& below) {
   std::vector<std::string> paths;
   for (size_t i = 0; i < listing.folders().size(); ++i) {
@@ -29,7 +29,7 @@ std::vector<std::string> image_folders(const FolderListing& listing, const std::
   return paths;
 }
 
-/// "animals/" where all images lie below a single folder of folders.
+/// The folder that all images lie below, in subfolders ("animals/"); "" if there is none.
 std::string wrapper_of(const FolderListing& listing) {
   std::string below;
   while (true) {
@@ -44,7 +44,7 @@ std::string wrapper_of(const FolderListing& listing) {
   }
 }
 
-/// Whether every image lies in a folder below.
+/// Whether every image lies in a class folder.
 bool has_classes(const FolderPart& part) {
   const auto paths = image_folders(part.listing, part.classes_below);
   return std::find(paths.begin(), paths.end(), "") == paths.end();
@@ -84,12 +84,12 @@ FolderPart list_part(const std::string& root,
   return part;
 }
 
-/// A folder that is a class of the other split is one here too, though it be alone.
+/// A folder that is a class in the other split is a class here too, even if it is the only one.
 void keep_classes_of_other(FolderPart& part, const FolderPart& other) {
   if (classes_of(other).contains(top_folder(part.classes_below))) part.classes_below.clear();
 }
 
-/// How many images of `val` are files of `train`.
+/// How many images of `val` are the same files as images of `train`.
 int64_t shared_images(const FolderPart& train, const FolderPart& val) {
   std::vector<std::pair<uint64_t, int64_t>> keys;
   for (int64_t i = 0; i < train.listing.size(); ++i) keys.emplace_back(train.listing.key(i), i);
@@ -99,6 +99,7 @@ int64_t shared_images(const FolderPart& train, const FolderPart& val) {
     const uint64_t key = val.listing.key(i);
     auto at = std::lower_bound(keys.begin(), keys.end(), std::pair(key, int64_t{0}));
     if (key == 0 || at == keys.end() || at->first != key) continue;
+    // Different files may have the same key by chance.
     std::error_code error;
     shared += std::filesystem::equivalent(train.path(at->second), val.path(i), error) ? 1 : 0;
   }
@@ -112,7 +113,7 @@ FolderListing without_folders_of(const FolderListing& listing, const FolderListi
       [&](const auto& folder) { return there.contains(folder.stamp.identity()); });
 }
 
-/// Class folders without images. What holds PreViT's own outputs isn't meant as one.
+/// Class folders without images, except those that hold PreViT's own outputs.
 std::vector<std::string> empty_folders(const FolderPart& part) {
   const Names classes = classes_of(part);
   Names empty, own;
@@ -138,7 +139,7 @@ std::string split_line(const std::string& root, const FolderLayout& layout) {
   return fmt::format("{}: {}", root, fmt::join(parts, "; "));
 }
 
-/// Images that are files of others before them, by links of any kind.
+/// How many images repeat the file of another one, through links of any kind.
 int64_t repeated_images(const FolderListing& listing) {
   std::vector<uint64_t> keys;
   for (int64_t i = 0; i < listing.size(); ++i) {
@@ -192,7 +193,7 @@ void tell_of_classes(FolderData& data, const FolderPart& part, bool trains) {
   }
 }
 
-/// Both splits are looked at, whichever is asked for: they share their classes.
+/// Lists both splits, whichever is asked for, because they share their classes.
 FolderData read_splits(const std::string& root,
                        const FolderLayout& layout,
                        const std::string& split,

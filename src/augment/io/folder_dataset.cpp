@@ -18,7 +18,7 @@ class FolderDataset final : public Dataset {
  public:
   FolderDataset(std::vector<FolderPart> parts, std::vector<std::string> classes)
       : parts_(std::move(parts)), classes_(std::move(classes)) {
-    for (auto& name : classes_) name = utf8_or_escaped(name);  // as every file will have them
+    for (auto& name : classes_) name = utf8_or_escaped(name);  // as all outputs will write them
     for (auto& part : parts_) {
       part.first = size_;
       size_ += part.listing.size();
@@ -56,7 +56,7 @@ std::unique_ptr<SampleReader> FolderDataset::reader() const {
   return image_file_reader([this](int64_t index) { return path(index); });
 }
 
-// The words a user reads once, although each split of a folder is opened for itself.
+// Each split of a folder is opened separately, but a user should read a line only once.
 bool said_before(const std::string& line) {
   static std::mutex mutex;
   static std::set<std::string> said;

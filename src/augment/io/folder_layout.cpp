@@ -16,7 +16,7 @@ struct Candidate {
   std::string folder;
   SplitName name;
 
-  /// The best first.
+  /// Candidates are sorted by this, the best first.
   auto order() const { return std::tuple(name.rank, !name.usual, folder); }
 };
 
@@ -48,14 +48,15 @@ std::string best_of(const std::vector<Candidate>& candidates, const std::string&
   return candidates.front().folder;
 }
 
-/// The folders inside with images below them, or `at_most` of these. Each counts once, and what
-/// holds the folder itself not at all.
+/// The subfolders with images below them, at most `at_most`. Each counts once, and folders that
+/// contain `where` itself don't count.
 std::vector<std::string> image_folders(const std::string& where,
                                        const FolderContent& content,
                                        size_t at_most = SIZE_MAX) {
   auto seen = holders_of(where);
   seen.insert(content.stamp.identity());
   std::vector<std::string> found;
+  // Real folders come first, so that one met twice keeps its own name, not a link's.
   for (const bool link : {false, true}) {
     for (const auto& folder : content.folders) {
       const std::string path = where + "/" + folder.name;
@@ -67,8 +68,8 @@ std::vector<std::string> image_folders(const std::string& where,
   return found;
 }
 
-/// Whether folders that only one kind of split is named after, in no usual way ("Training" without
-/// "Test"), are splits: beside other folders of images they may as well be classes.
+/// Whether folders named after only one kind of split, in an unusual way ("Training" without
+/// "Test"), are splits. Beside other folders of images they may as well be classes.
 bool are_lone_splits(const std::string& where,
                      const std::vector<Candidate>& candidates,
                      const FolderContent& content) {
@@ -87,12 +88,12 @@ bool are_lone_splits(const std::string& where,
          });
 }
 
-/// What splits look like and classes hardly: folders that all hold the same folders, and no images.
+/// Folders that all hold the same folders, and no images: likely splits, hardly classes.
 struct Alike {
   std::vector<std::string> folders, inside;
 
-  /// Two or three, as training and test in another language, whose folders are no splits
-  /// themselves.
+  /// Two or three of them, as with training and test in another language, and no names of splits
+  /// inside.
   bool are_splits() const {
     return !folders.empty() && folders.size() <= 3 &&
            std::none_of(inside.begin(), inside.end(), [](const std::string& name) {
@@ -115,7 +116,7 @@ Alike alike_folders(const std::string& where, const FolderContent& content) {
   return alike.folders.size() > 1 ? alike : Alike();
 }
 
-/// Folders like cats_train/ and cats_test/ are no classes, and what they are nobody said.
+/// Folders like cats_train/ and cats_test/ aren't classes, but it isn't clear what they are.
 void refuse_unclear_splits(const std::string& where, const FolderContent& content) {
   const auto hints = [](const std::string& folder, bool train) {
     const SplitName name = split_name(folder);
@@ -146,7 +147,7 @@ void note_unused(FolderLayout& layout, const FolderContent& content) {
   layout.unused_images = static_cast<int64_t>(content.files.size());
 }
 
-/// Without splits where the folder is none that is divided.
+/// The splits of a folder; none if it isn't divided.
 FolderLayout splits_in(const std::string& where, const FolderContent& content) {
   const auto trains = candidates_of(SplitName::Kind::train, content.folders);
   const auto vals = candidates_of(SplitName::Kind::val, content.folders);
@@ -169,9 +170,10 @@ FolderLayout splits_in(const std::string& where, const FolderContent& content) {
   return layout;
 }
 
-/// The folder that alone has images, "" where it isn't one.
+/// The only subfolder with images; "" if there isn't exactly one, or images lie beside it.
 std::string only_folder(const std::string& where, const FolderContent& content) {
   if (!content.files.empty()) return "";
+  // Two are enough to know that there is more than one.
   const auto folders = image_folders(where, content, 2);
   return folders.size() == 1 ? folders.front() : "";
 }

@@ -12,14 +12,14 @@ struct FolderLayout {
   std::vector<std::string> unused;  ///< folders beside the splits
   int64_t unused_images = 0;        ///< images beside them
 
-  bool unclear = false;            ///< folders that are splits, but which is which nobody said
-  std::vector<std::string> alike;  ///< where nothing is divided: folders of the same folders
+  bool unclear = false;            ///< the folders look like splits, but not which is which
+  std::vector<std::string> alike;  ///< if it is undivided: subfolders that hold the same folders
 
   bool divided() const { return !train.empty() || !val.empty(); }
 };
 
-/// Looks for splits in the folder, or where all images lie below a single folder of folders, in
-/// that. Throws Error where it can't tell which folders are the splits.
+/// Looks for splits in the folder or, if all images lie below a single subfolder, in that one.
+/// Throws Error if it can't tell which folders are the splits.
 FolderLayout find_layout(const std::string& root);
 
 }  // namespace previt

@@ -18,8 +18,8 @@ std::string inside(const std::string& root, const std::string& path) {
   return path.empty() ? root : root + "/" + path;
 }
 
-/// All folders of a level at once, by several threads: network file systems answer slowly. Nothing
-/// for one that is gone since its name was read.
+/// Reads all folders of a level by several threads, since network file systems answer slowly. Gives
+/// nothing for a folder that has gone since its name was read.
 std::vector<std::optional<FolderContent>> read_folders(const std::string& root,
                                                        const std::vector<std::string>& paths) {
   std::vector<std::optional<FolderContent>> contents(paths.size());
@@ -45,7 +45,7 @@ std::vector<std::optional<FolderContent>> read_folders(const std::string& root,
   return contents;
 }
 
-/// Takes the links to folders that were met already out of `links`, unread.
+/// Removes from `links` those that lead to folders already met, without reading these.
 void drop_seen(const std::string& root,
                std::vector<std::string>& links,
                const FolderIdentities& seen,
@@ -63,7 +63,7 @@ void drop_seen(const std::string& root,
   links = std::move(unknown);
 }
 
-/// First the folders at their real paths, then level by level what links lead to.
+/// Lists the folders at their real paths first, then, level by level, those that links lead to.
 FolderListing scan(const std::string& root) {
   FolderListing listing;
   std::map<std::string, FolderContent> all;
@@ -94,6 +94,7 @@ FolderListing scan(const std::string& root) {
     for (size_t i = 0; i < content.files.size(); ++i) {
       listing.add_file(content.file(i), content.keys[i]);
     }
+    // Freed at once, so that the names of millions of files are in memory only once.
     content = {};
   }
   return listing;
@@ -105,8 +106,8 @@ int64_t now() {
       .count();
 }
 
-/// Whether a change since `listed` would show: not within one tick of the last change, which takes
-/// seconds where times are whole seconds.
+/// Whether a change after `listed` would show in the stamps. One within the same tick of the clock
+/// would not, and a tick takes two seconds on some file systems with whole seconds.
 bool would_show_changes(const FolderListing& listing, int64_t listed) {
   const auto shows = [&](const FolderListing::Folder& folder) {
     const int64_t changed = folder.stamp.changed;

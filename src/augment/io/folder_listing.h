@@ -12,8 +12,8 @@
 
 namespace previt {
 
-/// The image files under a folder, sorted: folders by path, files by name within each. Made for
-/// millions: one block of text, no allocation per file.
+/// The image files under a folder, sorted by folder path, then by name. It is made for millions of
+/// files: all names lie in one block of text, without an allocation per file.
 class FolderListing {
  public:
   /// A folder with its images.
@@ -21,31 +21,32 @@ class FolderListing {
     std::string path;  ///< relative to the root, "" for the root itself
     FolderStamp stamp{};
     int64_t first = 0;  ///< number of its first file
-    bool own = false;   ///< as FolderContent's
+    bool own = false;   ///< as in FolderContent
   };
 
   int64_t size() const { return static_cast<int64_t>(offsets_.size()); }
   const std::vector<Folder>& folders() const { return folders_; }
-  /// How many images are in a folder itself.
+  /// How many images lie directly in a folder.
   int64_t files_in(size_t folder) const;
-  /// Folders that were met again through a link. What they hold is listed at its first place.
+  /// Folders met again through a link. What they hold is listed only at its first place.
   const std::vector<Folder>& met_again() const { return met_again_; }
-  /// Relative to the root.
+  /// The path of a file, relative to the root.
   std::string path(int64_t index) const;
-  /// Which of folders() a file is in.
+  /// Index in folders() of the folder that a file is in.
   size_t folder_of(int64_t index) const;
-  /// As FolderContent's.
+  /// The key of a file, as in FolderContent.
   uint64_t key(int64_t index) const { return keys_[static_cast<size_t>(index)]; }
 
-  /// Folders must come in order, each before its files.
+  /// Folders must be added in order, each before its files.
   void add_folder(std::string path, const FolderStamp& stamp, bool own);
   void add_file(std::string_view name, uint64_t key);
   void add_met_again(std::string path, const FolderStamp& stamp);
-  /// The same without the folders for which `left_out` says so.
+  /// The same listing without the folders for which `left_out` returns true.
   FolderListing without(const std::function<bool(const Folder&)>& left_out) const;
 
+  /// Writes the listing to a file. A failure is ignored: the file is only a cache.
   void save(const std::string& file) const;
-  /// False if there is none, it is damaged, or a folder was changed since.
+  /// Reads it back. False if there is none, it is damaged, or a folder has changed since.
   bool load(const std::string& file, const std::string& root);
 
  private:
@@ -58,17 +59,19 @@ class FolderListing {
 };
 
 /// Lists the images (by extension) under `root`, without what read_folder leaves out. Links are
-/// followed, but a folder counts once whatever leads to it (a real path before a link, else the
-/// first in order), and one that holds the root not at all. With a `cache_folder` the result is
-/// kept there and taken while no folder's stamp differs. Throws Error if a folder can't be read.
+/// followed. A folder counts once, whatever leads to it: a real path goes before a link, otherwise
+/// the first in order counts. Folders that contain the root don't count. With a `cache_folder` the
+/// result is kept there, and reused until the stamp of a folder changes. Throws Error if a folder
+/// can't be read.
 FolderListing list_images(const std::string& root, const std::string& cache_folder = "");
 
 using FolderIdentities = std::set<std::pair<uint64_t, uint64_t>>;
 
-/// The folders that hold a folder: what leads back to them would go round in circles.
+/// The folders that contain `root`. A link that leads back to one of them would go round in
+/// circles.
 FolderIdentities holders_of(const std::string& root);
 
-/// Whether list_images would find one.
+/// Whether list_images would find an image.
 bool holds_images(const std::string& root);
 
 }  // namespace previt

@@ -7,7 +7,7 @@
 #include "augment/io/folder_listing.h"
 #include "error.h"
 
-// A listing as a file: two counts, a line per folder, then all names and keys as they are in
+// The file of a listing: two counts, a line per folder, then all names and keys as they are in
 // memory.
 
 namespace previt {
@@ -31,7 +31,7 @@ std::string line_of(const FolderListing::Folder& folder, int64_t files) {
   return line;
 }
 
-/// Takes such a file apart; past its end, or where something else stands, `good` becomes false.
+/// Reads such a file piece by piece. `good` becomes false past its end, or at anything unexpected.
 struct Parser {
   std::string_view rest;
   bool good = true;
@@ -89,7 +89,7 @@ void FolderListing::save(const std::string& file) const {
   out.write(reinterpret_cast<const char*>(keys_.data()),
             static_cast<std::streamsize>(keys_.size() * sizeof(uint64_t)));
   out.close();
-  std::error_code ignored;  // no cache is no failure
+  std::error_code ignored;  // a missing cache is no failure
   if (out) {
     std::filesystem::rename(temporary, file, ignored);
   } else {

@@ -29,8 +29,8 @@ void write_attribute(hid_t object,
   require(H5Awrite(attribute, type, data) >= 0, "{}: HDF5 error", what);
 }
 
-/// How many values of `value_bytes` bytes an object has; an Error where that is more than what is
-/// `stored` of it, or than its whole file could hold.
+/// How many values of `value_bytes` bytes an object has. Throws Error if that is more than the
+/// `stored` bytes of it, or than its whole file could hold.
 size_t checked_count(
     hid_t object, hid_t space, hsize_t stored, size_t value_bytes, const std::string& what) {
   const H5Handle file(H5Iget_file_id(object), H5Fclose, what);

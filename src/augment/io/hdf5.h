@@ -10,7 +10,7 @@
 
 namespace previt {
 
-/// A handle of the HDF5 library, closed at the end of its life.
+/// Owns a handle of the HDF5 library and closes it. Throws Error led by `what` for an invalid one.
 class H5Handle {
  public:
   H5Handle() = default;
@@ -25,6 +25,7 @@ class H5Handle {
   }
   ~H5Handle() { close(); }
 
+  /// False if the library could not close it.
   bool close() {
     const hid_t id = std::exchange(id_, -1);
     return id < 0 || close_(id) >= 0;
@@ -36,7 +37,7 @@ class H5Handle {
   herr_t (*close_)(hid_t) = nullptr;
 };
 
-/// HDF5 types of ours; stored little-endian.
+/// The HDF5 type of T, which files store little-endian.
 template <class T>
 hid_t h5_type();
 template <>
@@ -56,13 +57,15 @@ inline hid_t h5_type<uint64_t>() {
   return H5T_NATIVE_UINT64;
 }
 
+/// Keeps the library from printing its errors: ours are one line.
 inline void h5_quiet() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
 
-/// How many values of `value_bytes` bytes a dataset has. Throws Error led by `what` where its
-/// header claims more than is stored of them: damage, which the library would follow past its
-/// buffers.
+/// How many values of `value_bytes` bytes a dataset has. Throws Error led by `what` if its header
+/// claims more values than are stored: the library would follow such damage past its buffers.
 size_t h5_stored_count(hid_t dataset, size_t value_bytes, const std::string& what);
 
+/// Read and write an attribute of an object: a whole number, or text as UTF-8. Throw Error led by
+/// `place`.
 int64_t h5_read_number(hid_t object, const char* name, const std::string& place);
 void h5_write_number(hid_t object, const char* name, int64_t value, const std::string& place);
 std::string h5_read_text(hid_t object, const char* name, const std::string& place);
@@ -71,7 +74,7 @@ void h5_write_text(hid_t object,
                    const std::string& text,
                    const std::string& place);
 
-/// A whole one-dimensional dataset. Throws Error led by `place`.
+/// All values of a one-dimensional dataset. Throws Error led by `place`.
 template <class T>
 std::vector<T> h5_read_all(hid_t file, const char* name, const std::string& place) {
   const std::string what = place + ": " + name;

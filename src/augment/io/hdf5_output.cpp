@@ -40,7 +40,8 @@ H5FD_t* open(const char* name, unsigned flags, hid_t access, haddr_t most) {
   return file;
 }
 
-/// `work` unless something failed before; what fails is kept.
+/// Runs `work`, unless something has failed before, and keeps the reason if it fails. The library
+/// always hears of success.
 template <class Work>
 herr_t attempt(int descriptor, const Work& work) {
   if (failure_of(descriptor) != 0) return 0;

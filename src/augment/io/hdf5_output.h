@@ -7,15 +7,15 @@
 namespace previt {
 
 /// NOTE [Full disks]
-/// HDF5 can't live with a file that can't be written: a close that fails leaves it half open, and
-/// the library closes it again when the program ends, and crashes. So its files are written through
-/// a driver that keeps a failed write, and those after it, to itself. Whoever writes asks check(),
-/// after each piece and at the end: what wasn't asked about may not be in the file.
+/// HDF5 can't cope with a file that can't be written. A failed close leaves the file half open, and
+/// at the end of the program the library closes it again and crashes. So files are written through
+/// a driver that hides a failed write, and all writes after it, from the library. Callers must ask
+/// check() after each piece and at the end: what wasn't checked may be missing from the file.
 class H5Output {
  public:
   H5Output() = default;
-  /// Creates the file (H5F_ACC_TRUNC, H5F_ACC_EXCL) or opens it (H5F_ACC_RDWR). Errors are led by
-  /// `place`. `access`: further properties, or H5P_DEFAULT.
+  /// Creates the file (H5F_ACC_TRUNC, H5F_ACC_EXCL) or opens it (H5F_ACC_RDWR). `access` holds
+  /// further properties, or is H5P_DEFAULT. Throws Error led by `place`.
   H5Output(const std::string& path,
            unsigned flags,
            const std::string& place,
@@ -24,7 +24,7 @@ class H5Output {
   operator hid_t() const { return file_; }
   /// Throws Error with the reason if something could not be written.
   void check() const;
-  /// Everything is on the disk, or Error.
+  /// Brings everything to the disk and closes the file. Throws Error if that fails.
   void close();
 
  private:

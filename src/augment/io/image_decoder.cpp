@@ -24,7 +24,7 @@ Image decode_stored(ImageFormat format, Bytes file) {
     case ImageFormat::kBmp:
       return decode_bmp(file);
     case ImageFormat::kJpeg:
-      break;  // read by boxes
+      break;  // decoded box by box
   }
   fail("a format that is not decoded whole");
 }

@@ -8,12 +8,13 @@
 
 namespace previt {
 
-/// Pictures of any supported format as upright RGB: grey is repeated, transparency dropped, 16 bits
-/// cut to the upper 8, EXIF orientation applied. Buffers are kept between pictures; a thread has
-/// its own.
+/// Decodes pictures of any supported format to upright RGB. Grey is repeated, transparency dropped,
+/// 16 bits are cut to the upper 8, and EXIF's orientation is applied. Buffers are kept between
+/// pictures. Every thread has its own.
 class ImageDecoder {
  public:
-  /// Reads the header; `file` has to stay until the last decode(). Throws Error.
+  /// Reads the header and returns the upright size. `file` must stay valid until the last decode().
+  /// Throws Error.
   ImageSize open(Bytes file);
   /// As SampleReader::decode. Formats other than JPEG are decoded whole, once.
   void decode(const Box& box, int64_t reduction, Region& region);
@@ -31,7 +32,7 @@ class ImageDecoder {
   bool whole_ready_ = false;
 };
 
-/// Copies a box out of RGB pixels whose rows are `stride` bytes apart.
+/// Copies a box of RGB pixels, whose rows are `stride` bytes apart, into `region`.
 void copy_box(const uint8_t* rgb, int64_t stride, const Box& box, Region& region);
 
 }  // namespace previt

@@ -57,7 +57,7 @@ bool is_image_file(const std::string& path) {
   std::string start(signature.size(), '\0');
   std::ifstream(path, std::ios::binary)
       .read(start.data(), static_cast<std::streamsize>(start.size()));
-  return start != signature && !path.ends_with(".h5");  // a damaged pack is told as one
+  return start != signature && !path.ends_with(".h5");  // a damaged pack is reported as a pack
 }
 
 std::shared_ptr<Dataset> open_image_file(const std::string& path) {

@@ -9,13 +9,13 @@
 
 namespace previt {
 
-/// Whether `path` is a file other than a pack, by its first bytes.
+/// Whether `path` is a file other than a pack, judged by its first bytes and its ending.
 bool is_image_file(const std::string& path);
 
-/// Reads the image files at `path(index)`.
+/// A reader of image files: sample `index` is the file `path(index)`.
 std::unique_ptr<SampleReader> image_file_reader(std::function<std::string(int64_t)> path);
 
-/// One image by its path; the folder it lies in is not looked at. Its name is the file's.
+/// A dataset of one image. The folder that it lies in is not read. The sample's name is the file's.
 std::shared_ptr<Dataset> open_image_file(const std::string& path);
 
 }  // namespace previt

@@ -65,9 +65,11 @@ ImageHeader webp_header(Bytes file) {
     const size_t length = little(file, at + 4, 4);
     if (file.from(at).starts_with("EXIF", 4)) {
       Bytes exif = file.from(at + 8);
+      // Some files repeat JPEG's mark here.
       if (exif.starts_with("Exif\0\0", 6)) exif = exif.from(6);
       header.orientation = tiff_orientation(exif);
     }
+    // Chunks are padded to an even length.
     at += 8 + length + length % 2;
   }
   return header;
@@ -75,6 +77,7 @@ ImageHeader webp_header(Bytes file) {
 
 ImageHeader tiff_header(Bytes file) {
   ImageHeader header{.format = ImageFormat::kTiff};
+  // Tags 257 and 256 are the image's height and width.
   header.stored = {tiff_tag(file, 257).value_or(0), tiff_tag(file, 256).value_or(0)};
   header.orientation = tiff_orientation(file);
   return header;
@@ -82,7 +85,7 @@ ImageHeader tiff_header(Bytes file) {
 
 struct OtherFormat {
   const char* name;
-  size_t at;               // where its mark stands
+  size_t at;               // offset of its mark
   std::string_view marks;  // any of these, separated by spaces
   const char* advice = "";
 };
@@ -112,7 +115,7 @@ constexpr OtherFormat kOtherFormats[] = {
     {"a pointer of Git LFS", 8, "https://git-lfs", "; git lfs pull fetches the picture"},
 };
 
-/// Says what a file that is no picture of ours is; "" where that isn't known.
+/// Says what a file of another format is; "" if that isn't known.
 std::string other_format(Bytes file) {
   for (const OtherFormat& format : kOtherFormats) {
     const Bytes at = file.from(format.at);

@@ -14,7 +14,7 @@ namespace previt {
 namespace {
 
 constexpr int kMostScans =
-    200;  // a progressive file of some hundred bytes can ask for hours of work
+    200;  // a progressive file of a few hundred bytes can ask for hours of work
 
 }  // namespace
 
@@ -35,7 +35,7 @@ struct JpegDecoder::State {
   static void warn(j_common_ptr codec, int level);
   static void limit_scans(j_common_ptr codec);
 
-  /// Runs calls of libjpeg, whose way out of an error is a jump: `calls` may own nothing.
+  /// Runs calls of libjpeg, which leaves by longjmp when an error occurs: `calls` must own nothing.
   template <class Calls>
   void guarded(const Calls& calls) {
     if (setjmp(on_error) != 0) {
@@ -88,7 +88,8 @@ void JpegDecoder::State::start(int64_t reduction) {
   guarded([&] { jpeg_start_decompress(&codec); });
 }
 
-/// Narrows the rows to at least [left, right); `codec.output_width` says to how much.
+/// Narrows the rows to at least columns [left, right). The codec widens that to whole blocks and
+/// says in output_width what it made of it.
 void JpegDecoder::State::crop_columns(int64_t left, int64_t right) {
   JDIMENSION offset = static_cast<JDIMENSION>(left);
   JDIMENSION width = static_cast<JDIMENSION>(right - left);
@@ -139,7 +140,7 @@ void JpegDecoder::decode(const Box& box, int64_t reduction, Region& region) {
   const int64_t full_width = s.codec.output_width, full_height = s.codec.output_height;
   const int64_t top = box.top / reduction;
   const int64_t bottom = std::min(up(box.top + box.height), full_height);
-  // Smooth upsampling looks at the neighbouring chroma, which the cut-off columns no longer have.
+  // Smooth upsampling reads the neighbouring chroma, which columns that are cut off no longer have.
   constexpr int64_t kMargin = 8;
   const int64_t left = std::max<int64_t>(0, box.left / reduction - kMargin);
   const int64_t right = std::min(up(box.left + box.width) + kMargin, full_width);
@@ -147,7 +148,7 @@ void JpegDecoder::decode(const Box& box, int64_t reduction, Region& region) {
   int64_t first_column = 0;
   if (left > 0 || right < full_width) {
     s.crop_columns(left, right);
-    first_column = right - s.codec.output_width;  // cut on the left at a block's edge
+    first_column = right - s.codec.output_width;  // the left edge moves to that of a block
   }
   if (top > 0) s.guarded([&] { jpeg_skip_scanlines(&s.codec, static_cast<JDIMENSION>(top)); });
 

@@ -5,8 +5,8 @@
 
 namespace previt {
 
-/// One thread, since the loader has its own, and no messages, since errors are one line of ours.
-/// To be called before the first use of OpenCV.
+/// Sets OpenCV to one thread, since the loader has its own, and to no messages, since errors are
+/// one line of ours. Must be called before the first use of OpenCV.
 inline void settle_opencv() {
   static const bool settled = [] {
     cv::setNumThreads(1);

@@ -13,9 +13,9 @@
 namespace previt {
 namespace {
 
-std::mutex hdf5_mutex;  // the library's usual build is not for several threads
+std::mutex hdf5_mutex;  // the library's usual build isn't safe with several threads
 
-/// Everything but the images.
+/// All of a pack but its images.
 struct PackIndex {
   std::string store;
   std::vector<uint64_t> ends, name_ends;
@@ -63,7 +63,7 @@ PackIndex read_index(const std::string& path) {
   return index;
 }
 
-/// What the checksum can't promise: that whoever wrote it wrote sense.
+/// Checks what no checksum can promise: that the index makes sense.
 void check(const PackIndex& index, size_t chunks, const std::string& path) {
   const size_t n = index.count();
   bool good = index.sizes.size() == 2 * n && index.labels.size() == n && index.splits.size() == n &&
@@ -108,8 +108,8 @@ class PackDataset final : public Dataset {
     return {index_.sizes[2 * i], index_.sizes[2 * i + 1]};
   }
 
-  /// The sample's bytes [from, from + size): in the mapped file, or where they cross from one chunk
-  /// into the next, in `buffer`.
+  /// The sample's bytes [from, from + size). They lie in the mapped file or, if they cross from one
+  /// chunk into the next, in `buffer`.
   Bytes bytes(int64_t index, uint64_t from, uint64_t size, std::vector<uint8_t>& buffer) const {
     uint64_t at = index_.begin(chosen_[index]) + from;
     const uint64_t chunk = kPackChunk;

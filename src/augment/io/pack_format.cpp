@@ -20,7 +20,7 @@ struct Trailer {
   uint64_t magic = kPackMagic;
 };
 
-/// Of all but the chunks, which lie inside the file and apart.
+/// The checksum of all but the chunks, which must be plausible().
 uint64_t checksum_around(Bytes file, ChunkTable chunks) {
   std::sort(chunks.begin(), chunks.end());
   Checksum checksum;
@@ -34,7 +34,7 @@ uint64_t checksum_around(Bytes file, ChunkTable chunks) {
   return checksum.value();
 }
 
-/// Chunks must not overlap or leave the file.
+/// Whether no chunk overlaps another or leaves the file.
 bool plausible(ChunkTable chunks, size_t file_size) {
   std::sort(chunks.begin(), chunks.end());
   uint64_t end = 0;

@@ -20,18 +20,18 @@ namespace previt {
 ///   class_names   uint8, zero-ended
 /// and attributes `format`, `store` ("encoded": image files; "raw": height x width x 3 pixels),
 /// `max_side`, `source`, `inputs`, `next_input`, `skipped`.
-/// While it is written it is called <name>.partial; what it was committed with last is then enough
-/// to go on. A finished pack ends in a trailer behind HDF5's own end: where the chunks of `bytes`
-/// lie, and a checksum of everything else. Readers map the chunks into memory and need HDF5 only to
-/// open.
-constexpr int64_t kPackChunk = int64_t{4} << 20;
+/// While it is written it is called <name>.partial, and its last commit is enough to go on from. A
+/// finished pack ends in a trailer behind HDF5's own end: where the chunks of `bytes` lie, and a
+/// checksum of everything else. Readers map the chunks into memory and need HDF5 only to open it.
+constexpr int64_t kPackChunk = int64_t{4} << 20;  ///< bytes
 constexpr const char* kPackFormat = "previt-pack-1";
 
+/// What a pack is made of, and how.
 struct PackInfo {
   std::string store = "encoded";  ///< encoded | raw
-  int64_t max_side = 0;           ///< images were made this small; 0: as they are
+  int64_t max_side = 0;           ///< pixels of the longer side at most; 0: any
   std::string source;             ///< what was packed
-  int64_t inputs = 0;             ///< how many images it has
+  int64_t inputs = 0;             ///< how many images the source has
   std::vector<std::string> class_names{};
 };
 
@@ -45,7 +45,8 @@ using ChunkTable = std::vector<uint64_t>;
 /// Appends the trailer to a closed file. Throws Error.
 void append_trailer(const std::string& path, const ChunkTable& chunks);
 
-/// Checks the trailer of a mapped file. Throws Error led by `path`: not a pack, or damaged.
+/// Checks the trailer of a mapped file and returns the chunks. Throws Error led by `path` if it
+/// isn't a pack, is cut short or damaged.
 ChunkTable read_trailer(Bytes file, const std::string& path);
 
 }  // namespace previt

@@ -23,7 +23,7 @@ namespace {
 constexpr int kQuality = 95;
 constexpr auto kCommitEvery = std::chrono::seconds(5);
 
-/// The size that an image is to have: its longer side at most `max_side`.
+/// The size that an image is to have: its longer side has at most `max_side` pixels.
 ImageSize shrunk(const ImageSize& size, int64_t max_side) {
   const int64_t longer = std::max(size.height, size.width);
   if (max_side == 0 || longer <= max_side) return size;
@@ -33,7 +33,8 @@ ImageSize shrunk(const ImageSize& size, int64_t max_side) {
   return {scaled(size.height), scaled(size.width)};
 }
 
-/// Decoded no finer than twice what is wanted, then resized (bicubic, antialiased).
+/// Decodes at the smallest scale that still has twice the wanted size, then resizes (bicubic,
+/// antialiased).
 Image read_at(SampleReader& reader, const ImageSize& size, const ImageSize& wanted) {
   int64_t reduction = 8;
   while (reduction > 1 && (size.height < 2 * reduction * wanted.height ||
@@ -66,7 +67,7 @@ std::vector<uint8_t> to_file(Image& image, bool shrunk) {
   return {file.begin(), file.end()};
 }
 
-/// Both splits in a row, and what makes an input a packed image.
+/// The splits one after another, and how an input becomes a packed image.
 class Source {
  public:
   explicit Source(const PackOptions& options) : options_(options) {
@@ -132,7 +133,7 @@ class Source {
   int64_t inputs_ = 0;
 };
 
-/// Makes a few inputs at once, in threads, and hands them over in order.
+/// Makes several inputs at once, in threads, and returns them in order.
 class Block {
  public:
   Block(const Source& source, int64_t workers) : source_(source) {

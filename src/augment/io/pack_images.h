@@ -6,25 +6,28 @@
 
 namespace previt {
 
+/// What to pack, and how.
 struct PackOptions {
   std::string data{};             ///< anything that open_dataset takes
   std::string out{};              ///< the pack; exists only once it is complete
   std::string split = "all";      ///< train | val | all
   std::string store = "encoded";  ///< encoded: image files; raw: pixels
-  int64_t max_side = 0;           ///< shrink what is larger; 0: nothing
-  int64_t workers = 0;            ///< threads; 0: one per core
+  int64_t max_side = 0;  ///< pixels of the longer side, to which larger images shrink; 0: none
+  int64_t workers = 0;   ///< threads; 0: one per core
 };
 
+/// How far packing has come.
 struct PackReport {
   int64_t images = 0, skipped = 0, inputs = 0;
   uint64_t bytes = 0;        ///< of pixels or files
-  bool interrupted = false;  ///< the same call goes on from here
+  bool interrupted = false;  ///< the same call continues from here
 };
 
-/// Packs a dataset, or goes on packing. Image files are taken over as they are unless they have to
-/// shrink (then JPEG, quality 95; what comes from no file becomes PNG). Unreadable images are left
-/// out and named to `log`. `stop` is asked now and then, `progress` told; memory holds a few images
-/// a thread.
+/// Packs a dataset, or continues an interrupted packing. Image files are copied as they are unless
+/// they have to shrink, which makes them JPEGs of quality 95. Images that come from no file become
+/// PNGs. Unreadable images are left out and reported to `log`. After each block of a few images per
+/// thread, `progress` is told and `stop` asked; memory holds no more than such a block. Throws
+/// Error if no image can be read.
 PackReport pack_images(const PackOptions& options,
                        const std::function<bool()>& stop,
                        const std::function<void(const PackReport&)>& progress,

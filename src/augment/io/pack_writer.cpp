@@ -13,8 +13,8 @@ namespace {
 
 constexpr hsize_t kIndexChunk = 16384;
 
-/// Between two commits nothing but new chunks of pixels goes to the file, so that a kill leaves the
-/// index as it was: the library may not write index pages when it likes.
+/// Between two commits only new chunks of pixels go to the file, so that a kill leaves the index as
+/// it was. So the library must not write pages of the index when it likes.
 H5Handle access_properties(const std::string& path) {
   H5Handle properties(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, path);
   H5AC_cache_config_t cache;
@@ -39,7 +39,7 @@ struct PackWriter::Impl {
   void commit();
   void finish();
 
-  /// The file while it is written. Removed at the end unless what it holds is enough to go on.
+  /// The file while it is written. Removed at the end unless it is good enough to go on from.
   struct Partial {
     explicit Partial(const std::string& pack) : path(pack + ".partial") {}
     ~Partial() {
@@ -69,7 +69,7 @@ struct PackWriter::Impl {
   ChunkTable chunk_table() const;
 
   const std::string path;
-  Partial file_itself;  // outlives what is open of it
+  Partial file_itself;  // first, as it outlives the handles open in it
   const std::string& partial = file_itself.path;
   H5Output file;
   std::map<std::string, Column> columns;  // all but the pixels
@@ -126,7 +126,7 @@ void PackWriter::Impl::resume(const PackInfo& info) {
     require(n <= ends.size() && n <= name_ends.size(), "{}: damaged", partial);
     total = n == 0 ? 0 : ends[n - 1];
     name_total = n == 0 ? 0 : name_ends[n - 1];
-    // A failed commit may have left more in some columns; that is written over.
+    // A failed commit may have left more in some columns, which is then overwritten.
     open_column("offsets", h5_type<uint64_t>(), n);
     open_column("name_ends", h5_type<uint64_t>(), n);
     open_column("sizes", h5_type<int32_t>(), 2 * n);
@@ -139,7 +139,7 @@ void PackWriter::Impl::resume(const PackInfo& info) {
   } catch (const Error& e) {
     fail("{}; delete it to begin anew", e.what());
   }
-  // The chunk that was being filled.
+  // The chunk that was being filled goes back into memory.
   const hsize_t rest = total % kPackChunk;
   bytes.written = total - rest;
   bytes.pending.resize(rest);
@@ -236,12 +236,12 @@ void PackWriter::Impl::flush(Column& column) {
 }
 
 void PackWriter::Impl::commit() {
-  // Written, and kept to be filled up.
+  // The unfinished chunk is written, but also kept, to be filled up.
   write(bytes, bytes.written, bytes.pending.data(), bytes.pending.size());
   for (auto& [name, column] : columns) flush(column);
   h5_write_number(file, "next_input", next_input, partial);
   h5_write_number(file, "skipped", skipped, partial);
-  // Here the index is written over, and half of it is none.
+  // Until this is done, the file may hold half an index: not enough to go on from.
   file_itself.kept = false;
   require(H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0, "{}: HDF5 error", partial);
   file.check();

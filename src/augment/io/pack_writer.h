@@ -18,23 +18,24 @@ struct PackedImage {
   std::string name{};
 };
 
-/// Writes <path>.partial and renames it to <path> at the end; continues one that was interrupted,
-/// from its last commit(). Holds no more than a chunk of pixels. Throws Error led by the path.
+/// Writes <path>.partial and renames it to <path> at the end. It continues an interrupted one from
+/// its last commit(). It holds no more than a chunk of pixels in memory. Throws Error led by the
+/// path.
 class PackWriter {
  public:
-  /// Throws Error if there is a .partial that was begun for another source or in another way.
+  /// Throws Error if there is a .partial that was begun for another source or with other options.
   PackWriter(const std::string& path, const PackInfo& info);
   ~PackWriter();
 
   int64_t next_input() const;  ///< number of the input to continue with
   int64_t skipped() const;
   int64_t images() const;
-  uint64_t total_bytes() const;
+  uint64_t total_bytes() const;  ///< of pixels or files
 
   void add(const PackedImage& image);  ///< the next input
   void skip();                         ///< the next input can't be read
-  void commit();                       ///< makes what was added last through a crash
-  void finish();
+  void commit();                       ///< from here on, what was added survives a crash
+  void finish();                       ///< commits, adds the trailer and renames
 
  private:
   struct Impl;

@@ -14,8 +14,8 @@
 namespace previt {
 namespace {
 
-/// What libpng is given: where it is in the file, and where its errors go. Without functions of
-/// ours it prints them.
+/// What libpng's callbacks work on: the rest of the file, and the message of an error. Without
+/// callbacks of ours libpng prints its errors.
 struct Reading {
   Bytes left;
   char message[128] = "damaged";
@@ -36,7 +36,7 @@ void read_bytes(png_structp png, png_bytep to, size_t size) {
   left = left.from(size);
 }
 
-/// A chunk may claim 2 GB, which libpng would ask for before it reads on.
+/// A damaged chunk may claim 2 GB, which libpng would allocate before it reads on.
 png_voidp allocate(png_structp, png_alloc_size_t size) {
   constexpr png_alloc_size_t kMost = 256 << 20;  // bytes; a row of the widest image is shorter
   return size > kMost ? nullptr : std::malloc(size);
@@ -55,7 +55,7 @@ struct Decoder {
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
-  /// Runs calls of libpng, whose way out of an error is a jump: `calls` may own nothing.
+  /// Runs calls of libpng, which leaves by longjmp when an error occurs: `calls` must own nothing.
   template <class Calls>
   void guarded(const Calls& calls) {
     if (setjmp(png_jmpbuf(png)) != 0) fail("damaged PNG ({})", reading.message);

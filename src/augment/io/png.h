@@ -4,9 +4,9 @@
 
 namespace previt {
 
-/// A PNG's pixels as RGB, as stored: palettes looked up, grey repeated, transparency dropped, 16
-/// bits cut to the upper 8. Of an animated one the picture that everybody shows. Throws Error on
-/// damage and on a file that is cut short.
+/// Decodes a PNG to RGB as it is stored, without its orientation. Palettes are looked up, grey is
+/// repeated, transparency dropped, and 16 bits are cut to the upper 8. An animated PNG gives its
+/// default image. Throws Error on damage and on a file that is cut short.
 Image decode_png(Bytes file);
 
 }  // namespace previt

@@ -8,6 +8,7 @@
 namespace previt {
 namespace {
 
+// A word's place in its list is its rank.
 constexpr std::array<std::string_view, 4> kTrain = {"train", "training", "trn", "trainval"};
 constexpr std::array<std::string_view, 13> kVal = {"val",
                                                    "valid",
@@ -46,6 +47,7 @@ std::vector<std::string> words_of(const std::string& name) {
       inside = false;
       continue;
     }
+    // A capital behind a small letter begins a new word.
     const bool hump =
         i > 0 && is_upper(name[i]) && is_letter(name[i - 1]) && !is_upper(name[i - 1]);
     if (!inside || hump) words.emplace_back();

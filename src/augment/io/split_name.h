@@ -5,19 +5,19 @@
 
 namespace previt {
 
-/// What a folder's name says of a split.
+/// What a folder's name says about splits.
 struct SplitName {
   enum class Kind { none, train, val };
 
   Kind kind = Kind::none;
-  int rank = 0;              ///< among names of the kind the lowest is preferred: val before test
-  bool usual = false;        ///< train, val, validation or test as they are
-  bool hints = false;        ///< it speaks of a split, maybe among other words
-  bool hints_train = false;  ///< and of training
+  int rank = 0;              ///< among names of one kind the lowest wins: val before test
+  bool usual = false;        ///< exactly train, val, validation or test
+  bool hints = false;        ///< it names a split, perhaps among other words
+  bool hints_train = false;  ///< and that split is training
 };
 
-/// "train", "Training", "train_set", "TestImages", "val2017" … in any case. Words for images and
-/// sets, and numbers, don't count.
+/// Understands "train", "Training", "train_set", "TestImages", "val2017" and the like, in any case.
+/// Numbers, and words for images and sets, don't count.
 SplitName split_name(const std::string& folder);
 
 }  // namespace previt

@@ -46,7 +46,7 @@ H5Handle text_type(const std::string& what) {
   return type;
 }
 
-// Folders of the name are made as needed.
+// Creates the folders in a name as needed.
 H5Handle link_list(const std::string& what) {
   H5Handle list(H5Pcreate(H5P_LINK_CREATE), H5Pclose, what);
   H5Pset_create_intermediate_group(list, 1);
@@ -72,7 +72,7 @@ struct TensorFileWriter::Impl {
       : path(to), unfinished(to), file(unfinished.path(), H5F_ACC_TRUNC, to) {}
 
   std::string path;
-  UnfinishedFile unfinished;  // outlives what is open of it
+  UnfinishedFile unfinished;  // first, as it outlives the file open in it
   H5Output file;
   std::map<std::string, H5Handle> growing;
 
@@ -205,6 +205,7 @@ at::Tensor TensorFileReader::read(const std::string& name) const {
   const at::ScalarType stored = tensor_type(type, what);
   std::vector<hsize_t> shape(static_cast<size_t>(std::max(0, H5Sget_simple_extent_ndims(space))));
   H5Sget_simple_extent_dims(space, shape.data(), nullptr);
+  // Only for its Error: a damaged shape could ask for any amount of memory.
   h5_stored_count(dataset, c10::elementSize(stored), what);
   at::Tensor values = torch::empty(std::vector<int64_t>(shape.begin(), shape.end()), stored);
   require(values.numel() == 0 || H5Dread(dataset,

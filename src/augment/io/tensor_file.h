@@ -10,24 +10,25 @@
 
 namespace previt {
 
-/// Writes named tensors and lists of texts into one HDF5 file, which h5py and other tools read:
-/// features, attention maps. It is <path>.partial until finish(). float32, int64 and uint8 tensors
-/// of any device. Throws Error led by the path.
+/// Writes named tensors and lists of texts into one HDF5 file that h5py and other tools can read:
+/// features, for example, or attention maps. The file is called <path>.partial until finish().
+/// Tensors are float32, int64 or uint8, on any device. Throws Error led by the path.
 class TensorFileWriter {
  public:
   explicit TensorFileWriter(const std::string& path);
   ~TensorFileWriter();  ///< removes what was not finished
 
-  /// A whole dataset; a name may hold folders ("maps/000001").
+  /// Writes a whole dataset. Its name may contain folders ("maps/000001").
   void write(const std::string& name, const at::Tensor& tensor);
-  /// Rows at the end of a dataset that begins with the first call: all but the first dimension
-  /// stay.
+  /// Appends rows [n, …] to a dataset, which the first call creates. All dimensions but the first
+  /// must stay the same.
   void append(const std::string& name, const at::Tensor& rows);
-  /// UTF-8 strings of any length, [texts.size()].
+  /// Writes UTF-8 strings of any length as a dataset [texts.size()].
   void write_texts(const std::string& name, const std::vector<std::string>& texts);
-  /// A text that describes the file.
+  /// Stores a text that describes the file.
   void describe(const std::string& name, const std::string& text);
 
+  /// Closes the file and gives it its name.
   void finish();
 
  private:

@@ -15,10 +15,10 @@
 namespace previt {
 namespace {
 
-constexpr int kMostSamples = 32;  // a pixel
+constexpr int kMostSamples = 32;  // per pixel
 constexpr tmsize_t kMostBlockBytes = tmsize_t{2} << 30;
 
-// libtiff's errors are the process's, not a file's; each thread keeps its own last one.
+// libtiff reports errors per process, not per file; each thread keeps its own last one.
 thread_local char last_error[160];
 
 void keep_error(const char*, const char* format, va_list arguments) {
@@ -35,7 +35,7 @@ void take_errors() {
   std::snprintf(last_error, sizeof last_error, "cut short or not a TIFF");
 }
 
-/// The file in memory, as libtiff reads files.
+/// Lets libtiff read a file from memory.
 struct FileInMemory {
   Bytes file;
   uint64_t at = 0;
@@ -74,7 +74,7 @@ uint16_t tag(TIFF* tiff, uint32_t name) {
 /// How a picture's samples are stored and what they mean.
 struct Layout {
   explicit Layout(TIFF* tiff);
-  /// Colours that are not computed from samples here: libtiff's own conversion takes them.
+  /// Colours that libtiff converts, not the code here.
   bool foreign() const {
     return photometric != PHOTOMETRIC_MINISWHITE && photometric != PHOTOMETRIC_MINISBLACK &&
            photometric != PHOTOMETRIC_RGB && photometric != PHOTOMETRIC_PALETTE &&
@@ -111,7 +111,7 @@ Layout::Layout(TIFF* tiff)
         TIFFGetField(tiff, TIFFTAG_COLORMAP, &palette[0], &palette[1], &palette[2]) == 1;
     require(there, "damaged TIFF (it has no palette)");
   }
-  // A JPEG inside gives its own conversion.
+  // A JPEG inside does its own conversion.
   if (photometric == PHOTOMETRIC_YCBCR && !planes &&
       tag(tiff, TIFFTAG_COMPRESSION) == COMPRESSION_JPEG) {
     TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
@@ -137,7 +137,7 @@ void Layout::check() const {
 
 /// A strip or tile, its rows one after the other.
 struct Block {
-  /// `row` and `all` bytes, as libtiff counts them: not above 0 where it can't.
+  /// `row` and `all` are libtiff's numbers of bytes, 0 or less if it can't tell.
   void allocate(tmsize_t row, tmsize_t all) {
     require(row > 0 && all > 0 && all <= kMostBlockBytes, "damaged TIFF (strips of {} bytes)", all);
     row_bytes = static_cast<size_t>(row);
@@ -149,7 +149,7 @@ struct Block {
   std::vector<uint8_t> bytes{};
 };
 
-/// Upper 8 bits of sample `at` of a row.
+/// The upper 8 bits of sample `at` of a row.
 uint8_t sample(const uint8_t* row, size_t at, const Layout& layout) {
   if (layout.bits == 8) return row[at];
   if (layout.bits == 16) {  // libtiff has put them into the machine's order
@@ -196,7 +196,7 @@ void Picture::read_tiles(int plane) {
   TIFFGetField(tiff_, TIFFTAG_TILEWIDTH, &block.width);
   TIFFGetField(tiff_, TIFFTAG_TILELENGTH, &block.height);
   check_size({block.height, block.width});
-  // Small pictures come in tiles of a fixed size, but not in giant ones.
+  // A small picture may come in larger tiles, but not in giant ones.
   require(int64_t{block.height} * block.width <=
               std::max<int64_t>(4 * int64_t{layout_.height} * layout_.width, 1 << 24),
           "damaged TIFF (tiles of {} x {})",
@@ -252,7 +252,7 @@ void Picture::place(const Block& block, int plane) {
   }
 }
 
-/// What was multiplied by its opacity, divided again as Pillow does.
+/// Undoes a multiplication by the opacity as Pillow does.
 uint8_t divided(int color, int opacity) {
   return static_cast<uint8_t>(opacity == 0 ? 0 : std::min(255, color * 255 / opacity));
 }
@@ -285,7 +285,7 @@ Image decode_foreign(TIFF* tiff, const Layout& layout) {
   char reason[1024] = "";
   require(TIFFRGBAImageOK(tiff, reason) == 1, "a TIFF that is not read ({})", reason);
   std::vector<uint32_t> pixels(size_t{layout.height} * layout.width);
-  const int stored = tag(tiff, TIFFTAG_ORIENTATION);  // asked for as it is: nothing is turned
+  const int stored = tag(tiff, TIFFTAG_ORIENTATION);  // as stored: nothing is turned
   require(TIFFReadRGBAImageOriented(
               tiff, layout.width, layout.height, pixels.data(), stored, /*stop=*/1) == 1,
           "damaged TIFF ({})",

@@ -53,7 +53,7 @@ void VideoWriter::add(const at::Tensor& pixels) {
       static_cast<int>(rgb.size(0)), static_cast<int>(rgb.size(1)), CV_8UC3, rgb.data_ptr());
   if (!impl_->writer.isOpened()) {
     impl_->size = {image.cols - image.cols % 2,
-                   image.rows - image.rows % 2};  // codecs halve colours
+                   image.rows - image.rows % 2};  // codecs store colours at half the size
     require(impl_->writer.open(impl_->path, impl_->codec, impl_->rate, impl_->size),
             "{}: can't be written (no such folder, or OpenCV lacks the codec)",
             impl_->path);
@@ -67,7 +67,7 @@ void VideoWriter::add(const at::Tensor& pixels) {
 
 void VideoWriter::finish() {
   impl_->writer.release();
-  // OpenCV's writers don't tell that the disk is full: a video that is cut short has fewer frames.
+  // OpenCV's writers don't report a full disk, but a video that is cut short has fewer frames.
   cv::VideoCapture written(impl_->path);
   const int frames =
       written.isOpened() ? static_cast<int>(written.get(cv::CAP_PROP_FRAME_COUNT)) : 0;
@@ -76,7 +76,7 @@ void VideoWriter::finish() {
           impl_->path,
           frames,
           impl_->frames);
-  impl_->frames = 0;  // it stays
+  impl_->frames = 0;  // so that the destructor keeps the file
 }
 
 }  // namespace previt

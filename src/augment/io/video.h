@@ -7,8 +7,8 @@
 
 namespace previt {
 
-/// Writes frames as a video: Motion JPEG in .avi, MPEG-4 in .mp4. Throws Error led by the path,
-/// UsageError for another ending.
+/// Writes frames as a video: Motion JPEG in .avi, MPEG-4 in .mp4. A video that isn't finished is
+/// removed. Throws Error led by the path, UsageError for another ending.
 class VideoWriter {
  public:
   VideoWriter(const std::string& path, double frames_per_second);
@@ -16,6 +16,7 @@ class VideoWriter {
 
   /// uint8 [H, W, 3], RGB; frames of another size than the first are resized to it.
   void add(const at::Tensor& pixels);
+  /// Throws Error if the file has fewer frames than were added.
   void finish();
 
  private:

@@ -4,7 +4,7 @@
 
 namespace previt {
 
-/// A WebP's pixels as RGB, transparency dropped. Throws Error.
+/// Decodes a WebP to RGB; transparency is dropped. Throws Error on damage.
 Image decode_webp(Bytes file);
 
 }  // namespace previt

@@ -61,7 +61,8 @@ PREVIT_VECTORIZED void blur_lines(const uint8_t* __restrict in,
   }
 }
 
-// Two images with a margin that repeats the edges on all sides; passes go from one to the other.
+// Two buffers with a margin that repeats the edges on all sides. A pass reads one and writes the
+// other.
 class Padded {
  public:
   Padded(const Pixels& image, int64_t margin)

@@ -4,13 +4,14 @@
 
 namespace previt {
 
-/// The radius of the box that, applied `passes` times, has the variance of a Gaussian. Its fraction
-/// is the weight of the outermost pixels ("extended box", Gwosdek and others 2011), as in Pillow,
-/// in single precision as there: its rounding decides ties of the 8-bit results.
+/// The radius, in pixels, of the box blur that has the variance of a Gaussian after `passes`
+/// passes. Its fraction is the weight of the outermost pixels ("extended box", Gwosdek et al.
+/// 2011). It is computed in single precision as in Pillow, because its rounding decides ties of the
+/// 8-bit results.
 float box_radius(float sigma, int passes = 3);
 
-/// Pillow's GaussianBlur: three extended box blurs along rows, then three along columns, each
-/// rounded to 8 bits, edges repeated. In place.
+/// Pillow's GaussianBlur, in place: three extended box blurs along rows, then three along columns,
+/// each rounded to 8 bits, with edges repeated. `sigma` is in pixels.
 void gaussian_blur(Pixels image, double sigma);
 
 }  // namespace previt

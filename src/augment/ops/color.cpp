@@ -35,7 +35,7 @@ Table blend_from(int from, double factor) {
 
 PREVIT_VECTORIZED int64_t sum_of_grey(const uint8_t* rgb, int64_t count) {
   int64_t sum = 0;
-  constexpr int64_t block = 1 << 16;  // a block's sum fits 32 bits
+  constexpr int64_t block = 1 << 16;  // the sum of so many pixels fits into 32 bits
   for (int64_t start = 0; start < count; start += block) {
     uint32_t partial = 0;
     for (int64_t i = start; i < std::min(count, start + block); ++i)

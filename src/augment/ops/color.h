@@ -4,13 +4,12 @@
 
 namespace previt {
 
-// Pillow's 8-bit colour operations, in place. One-channel images are their own grey: saturation and
-// hue leave them as they are.
+// Pillow's 8-bit colour operations, in place. A factor of 1 changes nothing. One-channel images are
+// their own grey, so saturation and hue leave them as they are.
 
 void to_greyscale(Pixels image);                      ///< all three channels become the grey
 void adjust_brightness(Pixels image, double factor);  ///< blends with black
-void adjust_contrast(Pixels image,
-                     double factor);  ///< blends with the mean grey, as a whole number
+void adjust_contrast(Pixels image, double factor);    ///< blends with the mean grey, rounded
 void adjust_saturation(Pixels image, double factor);  ///< blends with the grey
 void adjust_sharpness(Pixels image, double factor);   ///< blends with a 3×3 smoothing
 void adjust_hue(Pixels image, double shift);          ///< shift in turns, through 8-bit HSV
@@ -26,7 +25,7 @@ inline uint8_t grey_of(const uint8_t* rgb) {
   return static_cast<uint8_t>((19595 * rgb[0] + 38470 * rgb[1] + 7471 * rgb[2] + 32768) >> 16);
 }
 
-/// 8-bit RGB ↔ HSV as Pillow converts, in place.
+/// Convert 8-bit RGB to HSV and back as Pillow does, in place.
 void rgb_to_hsv(Pixels image);
 void hsv_to_rgb(Pixels image);
 

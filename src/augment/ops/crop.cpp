@@ -12,8 +12,8 @@ struct Size {
   int64_t height, width;
 };
 
-// One attempt at a size; the logs of the ratio's bounds are taken in single precision, as
-// torchvision does.
+// One attempt at a size. As in torchvision, the logs of the ratio's bounds are taken in single
+// precision, and sides are rounded half to even.
 Size draw_size(double area,
                const std::vector<double>& scale,
                const std::vector<double>& ratio,
@@ -111,6 +111,7 @@ Crop center_crop(int64_t image_height,
                  Interpolation interpolation) {
   // The side that needs the larger factor gets its exact size; the other follows, truncated.
   const auto grown = [&](int64_t side) {
+    // The small term keeps a quotient such as 224 / 0.875 from ending just below 256.
     return static_cast<int64_t>(static_cast<double>(side) / crop_pct + 1e-6);
   };
   Size resized{grown(view_height), grown(view_width)};

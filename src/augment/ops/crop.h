@@ -7,10 +7,9 @@
 
 namespace previt {
 
-/// Where a view lies in its image. A resize maps `window` onto the view; the pixels of `box` are
-/// all that it may read. Random crops are cut out before they are resized, so both are the same; a
-/// centre crop is cut after, so its window has fractional edges and its box a margin for the
-/// filter.
+/// Where a view lies in its image. A resize maps `window` onto the view and reads only the pixels
+/// of `box`. Random crops are cut out before they are resized, so both are the same. A centre crop
+/// is cut out afterwards, so its window has fractional edges and its box a margin for the filter.
 struct Crop {
   Box box;
   Window window;
@@ -20,8 +19,9 @@ struct Crop {
 /// The crop that is cut out as `box`, then resized to the size of `spec`.
 Crop crop_of_box(const Box& box, const ViewSpec& spec);
 
-/// torchvision's RandomResizedCrop: area share uniform in `scale`, log of width / height uniform in
-/// that of `ratio`, up to ten attempts, then the largest central box within `ratio`.
+/// torchvision's RandomResizedCrop. The share of the area is uniform in `scale`; the log of width /
+/// height is uniform between the logs of `ratio`. After ten attempts that don't fit, it is the
+/// largest central box within `ratio`.
 /// Draws per attempt: area share, log ratio; once the size fits: top, left.
 Box random_resized_crop(int64_t image_height,
                         int64_t image_width,
@@ -29,15 +29,16 @@ Box random_resized_crop(int64_t image_height,
                         const std::vector<double>& ratio,
                         Draws& draws);
 
-/// MAE's linear probe (mae:util/crop.py): one draw, its sides clamped to the image.
+/// The crop of MAE's linear probe (mae:util/crop.py): the size is drawn once and clamped to the
+/// image.
 Box single_draw_crop(int64_t image_height,
                      int64_t image_width,
                      const std::vector<double>& scale,
                      const std::vector<double>& ratio,
                      Draws& draws);
 
-/// Resize the short side to view / crop_pct (the long side truncated), cut the centre out (offsets
-/// rounded half to even); as one window of the original image.
+/// Resizes the short side to view / crop_pct (the long side is truncated) and cuts out the centre
+/// (offsets are rounded half to even). The result is one window of the original image.
 Crop center_crop(int64_t image_height,
                  int64_t image_width,
                  int64_t view_height,

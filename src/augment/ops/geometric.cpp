@@ -9,13 +9,13 @@
 namespace previt {
 namespace {
 
-// Four neighbours along an axis (clamped to the image) and their weights.
+// Four neighbours along an axis (clamped to the image), and their weights.
 struct Taps {
   std::array<int64_t, 4> at;
   std::array<float, 4> weight;
 };
 
-// The cubic has a = -1 here: Pillow's transforms don't share the kernel of its resize (a = -0.5).
+// The cubic has a = -1: Pillow's transforms don't share the kernel of its resize (a = -0.5).
 Taps taps_at(double position, int64_t size, Filter filter) {
   const double shifted = position - 0.5;
   const double base = std::floor(shifted);

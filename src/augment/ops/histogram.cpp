@@ -9,7 +9,7 @@ namespace {
 using Histogram = std::array<int64_t, 256>;
 using Table = std::array<uint8_t, 256>;
 
-// Replaces every channel's values by the table made from the channel's histogram.
+// Maps the values of each channel through the table made from the channel's histogram.
 template <class MakeTable>
 void remap_channels(Pixels image, MakeTable make_table) {
   for (int64_t c = 0; c < image.channels; ++c) {
@@ -46,6 +46,7 @@ Table flattened(const Histogram& histogram) {
     if (count > 0) last = count;
   }
   Table table = identity();
+  // As in Pillow's ImageOps.equalize, the last count that isn't 0 is left out.
   const int64_t step = (pixels - last) / 255;
   if (step == 0) return table;
   int64_t below = step / 2;

@@ -8,8 +8,8 @@
 namespace previt {
 namespace {
 
-// Written without branches, on planes of a few pixels, so that the compiler vectorises them:
-// nothing is computed in the arm of a conditional. Values are whole numbers 0 … 255.
+// The conversions work without branches on planes of a few pixels, so that the compiler vectorises
+// them: nothing is computed in the arm of a conditional. Values are whole numbers 0 … 255.
 constexpr int kBlock = 64;
 struct Planes {
   alignas(64) int32_t a[kBlock], b[kBlock], c[kBlock];
@@ -38,13 +38,15 @@ PREVIT_INLINE inline Triple hsv_of(Triple rgb) {
   const float hue = turned / 6.0f + 1.0f;
   const float wrap = hue >= 1.0f ? 1.0f : 0.0f;
   const float saturation = static_cast<float>(range) * 255.0f / static_cast<float>(larger(high, 1));
+  // All bits are set where the pixel has a colour, none for grey: a mask instead of a branch.
   const int coloured = -(range > 0);
   return {static_cast<int>((hue - wrap) * 255.0f) & coloured,
           static_cast<int>(saturation) & coloured,
           high};
 }
 
-// Channel n (5, 3, 1 for red, green, blue): how far the value falls where the hue stands.
+// Channel n (5, 3, 1 for red, green, blue): the value, less the share of chroma that the hue takes
+// off.
 PREVIT_INLINE inline int channel_of(float n, float position, float value, float chroma) {
   const float along = n + position;
   const float k = along - (along >= 6.0f ? 6.0f : 0.0f);
@@ -113,7 +115,7 @@ void hsv_to_rgb(Pixels image) {
 }
 
 void adjust_hue(Pixels image, double shift) {
-  // As torchvision: the shift is truncated to whole steps of 255 a turn, added modulo 256.
+  // As in torchvision, the shift is truncated to whole steps, 255 to a turn, and added modulo 256.
   const int steps = static_cast<int>(shift * 255) & 0xFF;
   if (image.channels == 3 && shift != 0) turn_hue(image.data, image.height * image.width, steps);
 }

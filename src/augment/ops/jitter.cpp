@@ -16,7 +16,7 @@ struct JitterStep {
   at::Tensor (*apply_batch)(const at::Tensor& images, const at::Tensor& amounts);
 };
 
-// By the numbers of Jitter::order.
+// In the order in which Jitter::order numbers them.
 constexpr std::array<JitterStep, 4> kJitterSteps = {{
     {&Jitter::brightness, adjust_brightness, adjust_brightness},
     {&Jitter::contrast, adjust_contrast, adjust_contrast},
@@ -37,7 +37,8 @@ Jitter draw_jitter(const ViewSpec& view, Draws& draws) {
   return jitter;
 }
 
-// Every image has its own order; at each place in it, images with the same step go together.
+// Every image has its own order. At each place in the order, images with the same step are changed
+// together.
 at::Tensor jitter_batch(const std::vector<Jitter>& drawn, const at::Tensor& images) {
   at::Tensor changed = images.clone();
   for (size_t place = 0; place < kJitterSteps.size(); ++place) {

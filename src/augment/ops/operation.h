@@ -21,26 +21,28 @@ namespace previt {
 template <class Drawn>
 struct OperationOf {
   const char* key;  ///< that of the row
-  /// Nothing where it does not happen to this view. Called only where the view has it on.
+  /// Draws what is random, or nothing where the operation does not happen to this view. Called only
+  /// where the view has it on.
   std::optional<Drawn> (*draw)(const ViewSpec& view, Draws& draws);
   /// Changes 8-bit pixels of one or three channels in place. Called by any number of threads.
   void (*apply)(const ViewSpec& view, const Drawn& drawn, Pixels pixels);
-  /// The same for images float [B, 3, H, W] in [0, 1] on any device, `drawn` [B] → the same shape.
-  /// Null where there is no such code: a view that has it on is then refused on a device.
+  /// The same for float images [B, 3, H, W] in [0, 1] on any device, with `drawn` [B]; returns the
+  /// same shape. Null if there is no such code: a view that has the operation on is then refused on
+  /// a device.
   at::Tensor (*apply_batch)(const ViewSpec& view,
                             const std::vector<Drawn>& drawn,
                             const at::Tensor& images);
 };
 
-/// An OperationOf whose type of what is drawn is known to nobody else.
+/// An OperationOf whose `Drawn` is hidden, so that all operations fit into one list.
 struct Operation {
   std::string key;
   std::function<std::any(const ViewSpec&, Draws&)> draw;  ///< empty: it does not happen
   std::function<void(const ViewSpec&, const std::any&, Pixels)> apply;
-  /// Null on the host only.
+  /// Null if the operation works on the host only.
   std::function<at::Tensor(const ViewSpec&, const std::vector<std::any>&, const at::Tensor&)>
       apply_batch;
-  const ViewOperation* row = nullptr;  ///< given by matched_rows()
+  const ViewOperation* row = nullptr;  ///< set by matched_rows()
 
   template <class Drawn>
   Operation(OperationOf<Drawn> typed)  // NOLINT: an operation is written as an OperationOf
@@ -63,14 +65,14 @@ struct Operation {
   }
 };
 
-/// What an operation draws that has nothing but a probability.
+/// What an operation draws if it has nothing but a probability.
 struct Happens {};
 inline std::optional<Happens> happens(double probability, Draws& draws) {
   if (!draws.chance(probability)) return std::nullopt;
   return Happens{};
 }
 
-// One file each in this folder.
+// Each is defined in a file of its own in this folder.
 Operation rand_augment_operation();  ///< draws std::vector<AugmentStep>
 Operation jitter_operation();        ///< draws Jitter
 Operation greyscale_operation();     ///< draws Happens
@@ -81,11 +83,12 @@ Operation sharpness_operation();     ///< draws double, the factor
 /// All of them, in the order of view_operations().
 const std::vector<Operation>& operations();
 
-/// Puts operations into the order of view_operations(). Throws Error where a row has no pixel code,
-/// or pixel code no row.
+/// Puts operations into the order of view_operations(). Throws Error if a row has no pixel code, or
+/// pixel code has no row.
 std::vector<Operation> matched_rows(const std::vector<Operation>& made);
 
-/// The table for a reader: each operation's recipe keys with default and help, and where it works.
+/// The table as text for readers: each operation's recipe keys with default and help, and where it
+/// works.
 std::string operations_text();
 
 }  // namespace previt

@@ -11,6 +11,7 @@
 namespace previt {
 namespace {
 
+// Arguments at a level, as timm computes them.
 double nothing(double, bool) { return 0; }
 
 double blend_factor(double level, bool increasing) {
@@ -95,6 +96,7 @@ constexpr auto kRandOperations = std::to_array<RandOperation>({
 });
 
 double drawn_magnitude(const RandAugment& policy, Draws& draws) {
+  // timm's convention: a deviation above 100 asks for a uniform magnitude.
   constexpr double kUniformAbove = 100;
   if (policy.deviation > kUniformAbove) return draws.uniform(0, policy.magnitude);
   if (policy.deviation > 0) return draws.normal(policy.magnitude, policy.deviation);

@@ -46,13 +46,15 @@ FixedWeights fixed_weights(const Axis& axis, Filter filter, bool mirrored) {
   return fixed;
 }
 
-// Rows of interleaved pixels, `stride` bytes apart; `left` bytes may be read from the first one on.
+// Rows of interleaved pixels, `stride` bytes apart. `left` bytes may be read from the start of the
+// first row on.
 struct Rows {
   const uint8_t* data;
   int64_t stride, count, left;
 };
 
-// One row of pixels per row of `from`. A row whose end the kernel would read past is copied first.
+// Resizes each row of `from`. A row is copied first if the kernel would read past the end of the
+// memory.
 void resize_columns(const Rows& from,
                     const FixedWeights& weights,
                     int64_t channels,
@@ -74,7 +76,8 @@ void resize_columns(const Rows& from,
   }
 }
 
-// weights.size() rows of `bytes` each; taps past the last row have no weight.
+// Makes weights.size() rows of `bytes` bytes each. Taps past the last row have no weight, so that
+// row stands in for them.
 void resize_rows(const Rows& from,
                  const FixedWeights& weights,
                  int64_t bytes,

@@ -31,7 +31,7 @@ void portable_columns(const uint8_t* row,
   }
 }
 
-// Columns from `start` on.
+// Makes the columns from `start` on, one by one.
 void finish_rows(const uint8_t* const* rows,
                  const int16_t* weights,
                  int64_t taps,
@@ -52,8 +52,8 @@ void portable_rows(
 
 #if defined(__x86_64__)
 
-// Four pixels a step: their bytes are spread to 16-bit r r r r g g g g | b b b b 0 0 0 0, so that
-// one multiply-add with the four weights, repeated, sums pairs.
+// Four pixels at a time: their bytes are spread to 16 bits, r r r r g g g g | b b b b 0 0 0 0, so
+// that one multiply-add with the four weights, repeated, sums pairs.
 __attribute__((target("avx2"))) void avx2_columns(const uint8_t* row,
                                                   const FixedWeights& weights,
                                                   int64_t channels,
@@ -94,7 +94,7 @@ __attribute__((target("avx2"))) inline __m256i widen(const uint8_t* from) {
   return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
 
-// Two rows a step: 16 columns of each, interleaved, so that a multiply-add sums the pair.
+// Two rows at a time: 16 columns of each, interleaved, so that a multiply-add sums the pair.
 __attribute__((target("avx2"))) void avx2_rows(
     const uint8_t* const* rows, const int16_t* weights, int64_t taps, int64_t count, uint8_t* out) {
   const __m256i half = _mm256_set1_epi32(kHalf);

@@ -5,11 +5,11 @@
 
 namespace previt {
 
-/// Weights in 14-bit fixed point for the inner loops. `taps` is a multiple of 4, the last ones 0.
+/// Weights in 14-bit fixed point for the inner loops. `taps` is a multiple of 4; added ones are 0.
 struct FixedWeights {
   static constexpr int kBits = 14;
   int64_t taps = 0;
-  std::vector<int32_t> first;
+  std::vector<int32_t> first;   ///< [size], the first source pixel of each output
   std::vector<int16_t> values;  ///< [size, taps]
 
   int64_t size() const { return static_cast<int64_t>(first.size()); }

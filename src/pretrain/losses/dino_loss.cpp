@@ -29,8 +29,8 @@ struct CrossViews : torch::autograd::Function<CrossViews> {
     return (of_same - of_all) / terms;
   }
 
-  // The gradient of view v is (n p - t) times the scale, where t sums the n targets it is paired
-  // with.
+  // The gradient of view v is (n p - t) times the scale, where t sums the n targets that the view
+  // is paired with.
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
     const at::Tensor &log_p = saved[0], &targets = saved[1], &total = saved[2];
@@ -38,6 +38,7 @@ struct CrossViews : torch::autograd::Function<CrossViews> {
     at::Tensor gradient = log_p.exp();
     at::Tensor seen = gradient.narrow(0, 0, teacher_views);
     at::Tensor others = gradient.narrow(0, teacher_views, gradient.size(0) - teacher_views);
+    // A factor of 1 is left out, as each product is a pass over all logits of these views.
     if (teacher_views > 2) seen.mul_(teacher_views - 1);
     if (teacher_views == 1) seen.zero_();
     if (teacher_views > 1) others.mul_(teacher_views);

@@ -12,13 +12,14 @@ namespace previt {
 // Legend: B images, V views of each that the student sees, the first G of which the teacher sees
 // too, K prototypes. Rows are view-major: all images of view 0, then all of view 1, …
 
-/// The teacher's targets: softmax((logits - center) / temperature). logits [G·B, K], center [1, K].
+/// The teacher's targets: softmax((logits - center) / temperature). logits [G·B, K], center [1, K]
+/// → float32 [G·B, K].
 at::Tensor centered_softmax(const at::Tensor& logits, const at::Tensor& center, double temperature);
 
 /// Cross-entropy of the student's softmax(logits / temperature) with the targets, averaged over the
 /// images and over all G (V - 1) pairs of different views. logits [V·B, K], targets [G·B, K] with
-/// rows that sum to 1 and no gradient. No product over pairs is made: targets are summed over the
-/// teacher's views first.
+/// rows that sum to 1 and no gradient → scalar. Targets are summed over the teacher's views first,
+/// so that no product is made for each pair. Throws Error if the shapes don't fit together.
 at::Tensor cross_view_loss(const at::Tensor& logits,
                            const at::Tensor& targets,
                            int64_t teacher_views,

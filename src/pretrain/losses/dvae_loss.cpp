@@ -12,6 +12,7 @@ constexpr double kMargin = 0.1;
 }  // namespace
 
 at::Tensor gumbel_softmax(const at::Tensor& logits, double temperature) {
+  // The negative logarithm of an exponential variable is Gumbel noise.
   const at::Tensor noise = -torch::empty_like(logits).exponential_().log();
   return ((logits + noise) / temperature).softmax(1);
 }

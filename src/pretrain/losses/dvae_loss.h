@@ -9,9 +9,9 @@ namespace previt {
 //
 // Legend: B images, C channels, K codes, gh · gw cells.
 
-/// softmax((logits + Gumbel noise) / temperature) over the codes: a sample of one code that becomes
-/// exact as the temperature falls (Jang et al. 2017). logits [B, K, gh, gw]; noise from torch's
-/// default generator.
+/// softmax((logits + Gumbel noise) / temperature) over the codes: a relaxed sample of one code,
+/// which becomes exact as the temperature falls (Jang et al. 2017). logits [B, K, gh, gw] → the
+/// same shape. The noise comes from torch's default generator.
 at::Tensor gumbel_softmax(const at::Tensor& logits, double temperature);
 
 /// KL divergence of softmax(logits) from the uniform distribution, Σ q ln (q K) in nats, mean over

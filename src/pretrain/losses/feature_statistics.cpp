@@ -9,7 +9,7 @@ namespace previt {
 namespace {
 
 constexpr double kShareEps = 1e-7;  // added to each share, as in the paper
-constexpr double kSumEps = 1e-12;
+constexpr double kSumEps = 1e-12;   // against 0 / 0 where all features are 0
 
 }  // namespace
 
@@ -20,6 +20,7 @@ at::Tensor spread_around(const at::Tensor& mean) {
 
 double effective_rank(const at::Tensor& features) {
   const torch::NoGradGuard no_grad;
+  // float64, because small singular values lose half of their digits when they are squared.
   const at::Tensor x = features.detach().to(torch::kCPU, torch::kFloat64);
   // The singular values' squares are the eigenvalues of the smaller product, which is cheaper.
   const at::Tensor gram = x.size(0) < x.size(1) ? x.mm(x.t()) : x.t().mm(x);

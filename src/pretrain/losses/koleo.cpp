@@ -20,6 +20,7 @@ NearestRows nearest_rows(const at::Tensor& features) {
   const at::Tensor rows = x / x.norm(2, -1, /*keepdim=*/true).clamp_min(kKoleoEps);
   const torch::NoGradGuard no_grad;
   const at::Tensor similarities = torch::mm(rows, rows.t());
+  // No row is its own neighbour.
   similarities.fill_diagonal_(-1);
   return {rows, similarities.argmax(1)};
 }

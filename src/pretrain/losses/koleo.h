@@ -9,6 +9,7 @@ struct NearestRows {
   at::Tensor rows;     ///< [R, D]
   at::Tensor nearest;  ///< [R] int64
 };
+/// features [R, D] of any float type. Throws Error for fewer than two rows.
 NearestRows nearest_rows(const at::Tensor& features);
 
 /// KoLeo regulariser (Sablayrolles et al. 2019; dinov2/loss/koleo_loss.py): -mean log of the

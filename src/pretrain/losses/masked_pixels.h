@@ -32,12 +32,13 @@ PatchStatistics patch_statistics(const at::Tensor& patches);
 /// (patch - mean) / deviation: the target of `norm_pix_loss`.
 at::Tensor normalize_patches(const at::Tensor& patches);
 
-/// Mean squared error in float32 whatever the prediction's type. With only masked patches given,
-/// and equally many of each image, this is MAE's sum over masked patches divided by their number.
+/// Mean squared error of two tensors of the same shape, a float32 scalar whatever the prediction's
+/// type. With only masked patches given, and equally many of each image, this is MAE's sum over
+/// masked patches divided by their number.
 at::Tensor pixel_loss(const at::Tensor& prediction, const at::Tensor& target);
 
-/// SimMIM's: absolute errors of masked patches [R, P], summed, divided by their number of pixels +
-/// 1e-5 and by the channels (SimMIM:models/simmim.py).
+/// SimMIM's loss, a scalar: the absolute errors of masked patches [R, P], summed, divided by their
+/// number of pixels + 1e-5 and by the channels (SimMIM:models/simmim.py).
 at::Tensor absolute_pixel_loss(const at::Tensor& prediction,
                                const at::Tensor& target,
                                int64_t channels);

@@ -10,7 +10,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// One array of the logits' size is kept, and one made for the gradient.
+// Written by hand so that only one array of the logits' size is kept, and one made for the
+// gradient.
 struct WeightedRows : torch::autograd::Function<WeightedRows> {
   static at::Tensor forward(AutogradContext* ctx,
                             const at::Tensor& logits,

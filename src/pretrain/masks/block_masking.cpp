@@ -12,15 +12,15 @@ namespace {
 
 constexpr int kBlockAttempts = 10;  // to place one block
 
-// Halves go to the even neighbour, as in the authors' language.
+// Halves go to the even neighbour, as with the round() of Python that the authors use.
 int64_t rounded(double value) { return static_cast<int64_t>(std::nearbyint(value)); }
 
-// A grid of patches, row by row. Plain memory: a mask is made of hundreds of tiny steps.
+// A grid of patches, row by row, in plain memory: a mask takes hundreds of tiny steps.
 struct PatchCells {
   int64_t height, width;
   bool* cells;
 
-  // Cells of a block that aren't masked yet; with `mask`, masks them.
+  // Counts the cells of a block that aren't masked yet; with `mask`, also masks them.
   int64_t open_cells(int64_t top, int64_t left, int64_t rows, int64_t columns, bool mask) {
     int64_t open = 0;
     for (int64_t y = top; y < top + rows; ++y) {
@@ -34,7 +34,8 @@ struct PatchCells {
   }
 };
 
-// Masks the first block that adds between 1 and `most` patches; how many it added, 0 for none.
+// Masks the first block that adds between 1 and `most` patches. Returns how many it added, 0 if
+// none fits.
 int64_t add_block(PatchCells& grid, double most, const BlockMaskOptions& o, Draws& draws) {
   const double log_aspect = std::log(o.min_aspect);
   for (int attempt = 0; attempt < kBlockAttempts; ++attempt) {
@@ -42,6 +43,7 @@ int64_t add_block(PatchCells& grid, double most, const BlockMaskOptions& o, Draw
     const double aspect = std::exp(draws.uniform(log_aspect, -log_aspect));
     const int64_t rows = rounded(std::sqrt(area * aspect));
     const int64_t columns = rounded(std::sqrt(area / aspect));
+    // As in the official code, a block is smaller than the grid in both directions.
     if (rows >= grid.height || columns >= grid.width) continue;
     const int64_t top = draws.integer(0, grid.height - rows + 1);
     const int64_t left = draws.integer(0, grid.width - columns + 1);

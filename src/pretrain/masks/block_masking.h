@@ -18,8 +18,9 @@ struct BlockMaskOptions {
 };
 void visit(FieldVisitor& v, BlockMaskOptions& o);
 
-/// Adds blocks until `target` patches of the grid are masked or no block of ten fits any more:
-/// never more than `target`, sometimes fewer. Returns bool [height, width].
+/// Adds blocks until `target` patches of the grid are masked, or ten attempts in a row find no
+/// block that fits: never more than `target`, sometimes fewer. Returns bool [height, width] on the
+/// host.
 at::Tensor block_mask(
     int64_t height, int64_t width, double target, const BlockMaskOptions& options, Draws& draws);
 

@@ -4,11 +4,13 @@
 
 namespace previt {
 
-// The numbers are found on the host: on another device their count would have to be waited for.
+// The indices are found on the host: on another device, the host would have to wait for their
+// number.
 PatchMask::PatchMask(const at::Tensor& mask, at::Device device)
     : masked(mask.to(device)), patches(mask.flatten().nonzero().flatten().to(device)) {}
 
 at::Tensor PatchMask::token_rows(int64_t prefix) const {
+  // Before a patch of image i stand the prefix tokens of i + 1 images.
   return patches + (patches.div(masked.size(1), "floor") + 1) * prefix;
 }
 

@@ -6,16 +6,16 @@
 
 namespace previt {
 
-/// Which patches of a batch are masked, as many of each image as its mask says. B images, L patches
+/// Which patches of a batch are masked; their number may differ between images. B images, L patches
 /// of each, R masked ones in all.
 struct PatchMask {
   PatchMask(const at::Tensor& mask, at::Device device);  ///< mask: bool [B, L] on the host
 
   at::Tensor masked;   ///< [B, L] bool
-  at::Tensor patches;  ///< [R] int64: their numbers through the batch, of B·L
+  at::Tensor patches;  ///< [R] int64: their indices among the batch's B·L
 
   int64_t count() const { return patches.size(0); }
-  /// [R]: the same among B·(prefix + L) tokens.
+  /// [R]: their indices among the batch's B·(prefix + L) tokens.
   at::Tensor token_rows(int64_t prefix) const;
   /// [R]: 1 / (B · masked patches of the same image), so that every image counts alike in a sum.
   at::Tensor weights() const;

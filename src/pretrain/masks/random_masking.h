@@ -8,8 +8,8 @@
 
 namespace previt {
 
-/// How many of `patches` stay visible: truncated in double precision, so that 100 patches at ratio
-/// 0.9 keep 9 (mae:models_mae.py random_masking).
+/// How many of `patches` stay visible. The product is truncated in double precision, so that 100
+/// patches at ratio 0.9 keep 9 (mae:models_mae.py random_masking).
 int64_t kept_patches(int64_t patches, double mask_ratio);
 
 /// One random choice of visible patches per image. B images, L patches, K kept.
@@ -24,11 +24,10 @@ struct RandomMask {
 };
 
 /// Uniform noise for random_mask, float32 [B, patches] on the views' device. Each image has its own
-/// stream, named by seed, epoch and index: the masks stay the same however a batch is cut.
+/// stream, named by seed, epoch and index, so that the masks stay the same however a batch is cut.
 at::Tensor mask_noise(const Batch& batch, int64_t patches, int64_t seed);
 
-/// Keeps the patches of the smallest noise. noise: float32 [B, L]; in a narrower type there would
-/// be ties, whose order is not defined.
+/// Keeps the patches of the smallest noise. noise: float32 [B, L]; a narrower type would make ties.
 RandomMask random_mask(const at::Tensor& noise, double mask_ratio);
 
 /// Rows `ids` [B, K] of `tokens` [B, N, D], differentiable: [B, K, D].

@@ -20,7 +20,8 @@
 namespace previt {
 namespace {
 
-constexpr double kOneToken = 0.8;  // of the masked patches: a tokenizer that says nothing
+// Share of the masked patches with one token from which on a tokenizer says nothing.
+constexpr double kOneToken = 0.8;
 
 void check(const BeitMethodOptions& o, const VitOptions& model, const Tokenizer& tokenizer) {
   if (tokenizer.grid_height() != model.grid_height() ||
@@ -96,7 +97,7 @@ void BeitOptions::set_defaults(RunOptions& run) {
   run.model.layer_scale = 0.1;
   run.model.drop_path = 0.1;
   run.optimizer.base_lr = 1.5e-3;
-  run.optimizer.base_batch = 0;  // absolute
+  run.optimizer.base_batch = 0;  // the official rate is absolute
   run.optimizer.betas = {0.9, 0.999};
   run.optimizer.clip_grad = 3;
   run.schedule.kind = ScheduleKind::table;
@@ -159,7 +160,7 @@ void Beit::init_weights() {
   trunc_normal_(mask_token_, kBeitInitStd, kBeitInitStd);
   init_linears_trunc_normal(*lm_head_, kBeitInitStd, kBeitInitStd);
   if (cls_lm_head_) init_linears_trunc_normal(*cls_lm_head_, kBeitInitStd, kBeitInitStd);
-  // The authors make these blocks after their initialisation: they start as the framework's do.
+  // The authors make these blocks after their initialisation, so they start with PyTorch's weights.
   int64_t layer = options_.cls_head.early_layers;
   for (const auto& block : cls_layers_) {
     init_linears_framework(*block);
@@ -211,6 +212,7 @@ Beit::Prediction Beit::predict(const at::Tensor& images, const PatchMask& mask) 
   const int64_t batch = tokens.size(0), masked = mask.count();
   at::Tensor rows = mask.token_rows(model_.num_prefix_tokens());
   if (!cls_layers_.empty()) {
+    // The class tokens' rows come last, after those of the masked patches.
     const at::Tensor cls_rows = torch::arange(batch, rows.options()).mul_(tokens.size(1));
     rows = torch::cat({rows, cls_rows});
   }

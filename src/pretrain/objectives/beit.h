@@ -17,18 +17,20 @@ class LayerNorm;
 class Linear;
 
 /// BEiT v2's class token head: extra blocks that see the patches of an early block and the class
-/// token of the last one, so that this must sum up the picture. They are dropped afterwards.
+/// token of the last one, so that the class token must sum up the picture. They are dropped after
+/// pretraining.
 struct BeitClsHeadOptions {
-  int64_t layers = 0;  ///< 0: none (BEiT v1); 2 in v2
-  int64_t early_layers = 9;
+  int64_t layers = 0;          ///< 0: none (BEiT v1); 2 in v2
+  int64_t early_layers = 9;    ///< blocks before the patches that the extra ones see
   bool shared_lm_head = true;  ///< norm and lm_head serve both predictions
 };
 void visit(FieldVisitor& v, BeitClsHeadOptions& o);
 
+/// The section `beit:` of a recipe.
 struct BeitMethodOptions {
   std::string tokenizer;  ///< a run of train_tokenizer, or colors:N (color_tokenizer.h)
   Interpolation tokenizer_interpolation = Interpolation::lanczos;  ///< of the tokenizer's view
-  std::string tokens;           ///< of cache_tokens: those of all images
+  std::string tokens;           ///< file of cache_tokens with the tokens of all images; "": none
   int64_t masked_patches = 75;  ///< at most, of each image
   BlockMaskOptions block;
   BeitClsHeadOptions cls_head;
@@ -52,15 +54,16 @@ void visit(FieldVisitor& v, BeitOptions& o);
 /// encoder's under `encoder.`, `mask_token`, `lm_head`, `cls_pt_layers`, `cls_pt_norm`,
 /// `cls_pt_lm_head`.
 ///
-/// The number of masked patches differs between images: losses are means over all of the batch, and
-/// micro-batches count by theirs. The last block's projection and MLP, the norm and the head are
-/// computed for these patches only; predict_all() is the plain computation.
+/// The number of masked patches differs between images. So losses are means over those of the whole
+/// batch, and micro-batches are weighted by theirs. The last block's projection and MLP, the norm
+/// and the head are computed for these patches only; predict_all() is the plain computation.
 ///
 /// Legend: B images, L patches, N = prefix + L tokens of the encoder, R masked patches of the
 /// batch, V visual tokens of the vocabulary, D width.
 class Beit : public Objective {
  public:
-  /// Without a tokenizer, the one that options.beit.tokenizer names. `open` is for beit.tokens.
+  /// If `tokenizer` is null, it is the one that options.beit.tokenizer names. `open` reads
+  /// beit.tokens. Throws UsageError for options that don't fit together.
   Beit(const BeitOptions& options,
        const RunOptions& run,
        std::shared_ptr<Tokenizer> tokenizer = nullptr,
@@ -73,13 +76,13 @@ class Beit : public Objective {
   std::shared_ptr<Vit> backbone() override { return encoder_; }
   ParamRules param_rules() const override;
   Settings frozen_parts() const override;
-  /// Without the tokenizer's.
+  /// FLOPs to train on one image, without the tokenizer's.
   double flops_per_image() const override;
   std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
   std::string diagnose(const std::map<std::string, double>& means,
                        const StepInfo& info) const override;
 
-  /// The masks that the images' indices give, bool [B, L] on the host.
+  /// The masks that seed, epoch and the images' indices give, bool [B, L] on the host.
   at::Tensor mask_of(const Batch& batch) const;
   TokenTargets& targets() { return targets_; }
 
@@ -89,11 +92,12 @@ class Beit : public Objective {
     at::Tensor main, cls;
   };
   Prediction predict(const at::Tensor& images, const PatchMask& mask);
-  /// Normed tokens, [B, N, D], and the logits of all patches from them, [B, L, V].
+  /// The plain computation: normed tokens [B, N, D], and from them the logits of all patches
+  /// [B, L, V].
   at::Tensor encode(const at::Tensor& images, const PatchMask& mask);
   at::Tensor predict_all(const at::Tensor& normed_tokens);
 
-  /// tokens: int64 [B, L].
+  /// Loss and metrics for the visual tokens int64 [B, L]. Throws Error if no patch is masked.
   StepResult loss(const at::Tensor& images, const PatchMask& mask, const at::Tensor& tokens);
 
  private:

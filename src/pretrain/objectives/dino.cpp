@@ -11,7 +11,7 @@
 namespace previt {
 namespace {
 
-// What compares the images of a whole batch can't be done a part at a time.
+// What compares all images of a batch can't be computed part by part.
 void check(const DinoMethodOptions& o, const TrainOptions& train) {
   if (train.micro() == train.batch) return;
   if (o.centering == Centering::sinkhorn_knopp) {
@@ -94,6 +94,7 @@ StepResult Dino::step(const Batch& batch, const StepInfo& info) {
   StepResult result{
       loss, metrics(loss, answers, teacher_features, info, {{"center_norm", center_.norm()}})};
   if (options_.koleo_weight > 0) {
+    // The student's global crops come first, as many rows as the teacher has.
     const at::Tensor spread = koleo(features.narrow(0, 0, teacher_features.size(0)));
     result.loss = loss + spread;
     result.metrics.emplace_back("koleo", spread.detach());
@@ -103,7 +104,7 @@ StepResult Dino::step(const Batch& batch, const StepInfo& info) {
 
 BatchNeed Dino::batch_need() const {
   if (options_.koleo_weight > 0) return {2, "dino.koleo_weight"};
-  if (options_.global_crops > 1) return {};  // two rows of the teacher's from one image
+  if (options_.global_crops > 1) return {};  // one image gives the teacher two rows
   if (options_.head.use_bn) return {2, "dino.head.use_bn"};
   if (options_.centering == Centering::sinkhorn_knopp) return {2, "dino.centering"};
   return {};
@@ -127,6 +128,7 @@ double Dino::flops_per_image() const {
     of_student += macs;
     if (view.name != crops().local.name) of_teacher += macs;
   }
+  // Per multiply-add, two FLOPs forward and four backward, which the teacher doesn't have.
   return 6 * of_student + 2 * of_teacher;
 }
 

@@ -9,15 +9,16 @@
 
 namespace previt {
 
-/// How the teacher's targets are kept from all being the same: a moving mean is taken off, or
+/// What keeps the teacher's targets from all being the same: a moving mean is subtracted, or
 /// Sinkhorn-Knopp makes a batch use all prototypes alike (DINOv2).
 enum class Centering { center, sinkhorn_knopp };
 constexpr auto enum_names(Centering) { return std::array{"center", "sinkhorn_knopp"}; }
 
+/// The section `dino:` of a recipe.
 struct DinoMethodOptions : StudentTeacherOptions {
   Centering centering = Centering::center;
   int64_t sinkhorn_iterations = 3;
-  double koleo_weight = 0;  ///< per global crop
+  double koleo_weight = 0;  ///< of KoLeo (koleo_loss), per global crop; 0: off
 };
 void visit(FieldVisitor& v, DinoMethodOptions& o);
 
@@ -40,14 +41,15 @@ class DinoNetwork final : public StudentTeacherNetwork {
 };
 
 /// Self-distillation without labels (Caron et al. 2021; facebookresearch/dino main_dino.py): the
-/// cross-entropy of the student's answer to each crop with the teacher's to each other global crop,
-/// which a center or Sinkhorn-Knopp keeps from collapsing. Parameters have the official names
-/// (`student.head.…`, `teacher.head.…`, `center`).
+/// cross-entropy of the student's answer to each crop with the teacher's answer to each other
+/// global crop. A center or Sinkhorn-Knopp keeps it from collapsing. Parameters have the official
+/// names (`student.head.…`, `teacher.head.…`, `center`).
 ///
-/// The center moves once per optimizer step: that used by all micro-steps of a step is the same,
-/// and sees the whole batch.
+/// The center moves once per optimizer step, by the mean of the whole batch. All micro-steps of a
+/// step use the same one.
 class Dino final : public StudentTeacher {
  public:
+  /// Throws UsageError for options that don't fit together.
   Dino(const DinoOptions& options, const RunOptions& run);
 
   StepResult step(const Batch& batch, const StepInfo& info) override;
@@ -65,7 +67,7 @@ class Dino final : public StudentTeacher {
 
   DinoMethodOptions options_;
   std::shared_ptr<DinoNetwork> student_, teacher_;
-  at::Tensor center_;
+  at::Tensor center_;  // [1, K]
   RowMean logit_mean_;
 };
 

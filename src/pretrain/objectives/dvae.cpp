@@ -60,7 +60,7 @@ DvaeTraining::DvaeTraining(const DvaeOptions& options, const RunOptions& run)
                .vocabulary = options_.vocabulary},
       view_(model_view(options.augment, run.model)),
       tokenizer_(register_module("tokenizer", std::make_shared<Dvae>(network_))),
-      // Checkpoints have them under this name.
+      // Checkpoints hold them under this name.
       token_counts_(register_buffer("word_counts", torch::zeros({options_.vocabulary}))) {}
 
 double DvaeTraining::temperature(const StepInfo& info) const {

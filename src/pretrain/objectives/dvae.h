@@ -10,14 +10,15 @@
 
 namespace previt {
 
-/// The numbers are DALL-E's, its updates as epochs of ImageNet-1k at batch 512.
+/// The defaults are DALL-E's (Ramesh et al. 2021, appendix A.2). Its numbers of updates are given
+/// as epochs of ImageNet-1k at batch 512.
 struct DvaeMethodOptions {
   int64_t vocabulary = 8192;
   ConvOptions network;
   double temperature = 1;             ///< of the Gumbel-softmax, at the first step
   double temperature_end = 1.0 / 16;  ///< reached by a cosine
   double temperature_epochs = 60;     ///< 150,000 updates
-  double kl_weight = 6.6;     ///< of an image's KL divergence against its pixels' likelihood
+  double kl_weight = 6.6;     ///< of an image's KL divergence, relative to its pixels' likelihood
   double kl_epochs = 2;       ///< over which the weight rises from 0: 5,000 updates
   double usage_decay = 0.99;  ///< of the averaged token counts in the metrics
 };
@@ -27,7 +28,7 @@ void visit(FieldVisitor& v, DvaeMethodOptions& o);
 /// power of two) and in_channels.
 struct DvaeOptions {
   DvaeMethodOptions dvae;
-  /// 0: as model.image_size.
+  /// A size of 0: as model.image_size.
   ViewSpec augment{.height = 0, .width = 0, .pixels = PixelScale::kPlain};
 
   static void set_defaults(RunOptions& run);
@@ -51,8 +52,9 @@ class DvaeTraining final : public Objective {
                        const StepInfo& info) const override;
 
   Dvae& tokenizer() { return *tokenizer_; }
+  /// The temperature of the Gumbel-softmax.
   double temperature(const StepInfo& info) const;
-  /// Of the KL divergence per cell against the likelihood per pixel value.
+  /// The weight of the KL divergence per cell, relative to the likelihood per pixel value.
   double kl_weight(const StepInfo& info) const;
 
  private:

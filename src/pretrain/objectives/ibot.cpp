@@ -34,7 +34,8 @@ void check(const IbotMethodOptions& o, const MultiCropOptions& crops) {
           o.head.out_dim);
 }
 
-// What the last layer makes of the mean of its input: the mean of what it makes.
+// The last layer (weights v, norms g) on the mean of its input: as it is linear, the mean of its
+// output.
 at::Tensor prototypes_of(const at::Tensor& row, const at::Tensor& v, const at::Tensor& g) {
   return row.matmul((v * (g / v.norm(2, 1, /*keepdim=*/true))).t());
 }
@@ -106,6 +107,7 @@ Ibot::Ibot(const IbotOptions& options, const RunOptions& run)
 double Ibot::patch_temperature(const StepInfo& info) const {
   const int64_t start = options_.mask_start_epoch;
   if (info.whole_epoch() < start) return options_.warmup_patch_teacher_temp;
+  // The warm-up of the patches' temperature begins with the masks.
   StepInfo since = info;
   since.step -= start * info.steps_per_epoch;
   return TeacherTemperature{options_.warmup_patch_teacher_temp,
@@ -126,6 +128,7 @@ at::Tensor Ibot::masks_of(const Batch& batch) const {
     }
     of_images.push_back(torch::stack(of_crops));
   }
+  // [G, B, L] first, so that rows go crop by crop as those of the views do.
   return torch::stack(of_images, 1).flatten(0, 1);
 }
 
@@ -161,6 +164,7 @@ IbotRows Ibot::student_rows(const std::vector<at::Tensor>& views, const PatchMas
   }
   IbotHead& head = *student_->head;
   const at::Tensor bottleneck = head.bottleneck(torch::cat(rows));
+  // Rows: class tokens of the global crops, masked patches, class tokens of the local crops.
   const int64_t masked = mask.count(), global_rows = cls.size(0) + masked;
   const at::Tensor of_cls =
       torch::cat({bottleneck.slice(0, 0, cls.size(0)), bottleneck.slice(0, global_rows)});

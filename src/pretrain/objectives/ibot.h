@@ -12,6 +12,7 @@
 
 namespace previt {
 
+/// The section `ibot:` of a recipe.
 struct IbotMethodOptions : StudentTeacherOptions {
   int64_t patch_out_dim = 8192;  ///< prototypes for patches, where they aren't shared
   bool shared_head = true;       ///< the student's: one last layer for class tokens and patches
@@ -37,7 +38,8 @@ struct IbotOptions {
 };
 void visit(FieldVisitor& v, IbotOptions& o);
 
-/// Backbone and head, of the student (which has the mask embedding, [1, D]) or the teacher.
+/// Backbone and head of the student or the teacher. Only the student has the mask embedding,
+/// [1, D].
 class IbotNetwork final : public StudentTeacherNetwork {
  public:
   IbotNetwork(const VitOptions& model, const IbotMethodOptions& options, bool student);
@@ -47,23 +49,24 @@ class IbotNetwork final : public StudentTeacherNetwork {
   at::Tensor masked_embed;
 };
 
-/// What both losses are made of. G global crops and V crops in all of B images, R masked patches of
-/// the global crops.
+/// The logits that both losses are made of. G global crops and V crops in all of B images, R masked
+/// patches of the global crops, K prototypes.
 struct IbotRows {
   at::Tensor cls;      ///< [V·B, K] of the student, [G·B, K] of the teacher
   at::Tensor patches;  ///< [R, K]
 };
 
 /// Self-distillation with an online tokenizer (Zhou et al. 2022; bytedance/ibot main_ibot.py):
-/// DINO, and for the masked patches of the student's global crops the teacher's answer to the same
-/// patch of the same crop. Parameters have DINO's names and `student.masked_embed`,
-/// `head.last_layer2.…`, `center2`.
+/// DINO's loss, and one over the masked patches of the student's global crops, whose targets are
+/// the teacher's answers to the same patches of the same crops. Parameters have DINO's names and
+/// `student.masked_embed`, `head.last_layer2.…`, `center2`.
 ///
-/// Of the last block, the norm and the heads only what the losses read is computed: class tokens
-/// and masked patches. The patch center is the mean over all patches; as the last layer is linear,
-/// the mean before it is kept instead of all their logits.
+/// The last block, the norm and the heads are computed only for what the losses read: class tokens
+/// and masked patches. The patch center is the mean over all patches. As the last layer is linear,
+/// the mean of its input is kept instead of the logits of all patches.
 class Ibot final : public StudentTeacher {
  public:
+  /// Throws UsageError for options that don't fit together.
   Ibot(const IbotOptions& options, const RunOptions& run);
 
   StepResult step(const Batch& batch, const StepInfo& info) override;
@@ -71,15 +74,16 @@ class Ibot final : public StudentTeacher {
 
   IbotNetwork& student() override { return *student_; }
   IbotNetwork& teacher() override { return *teacher_; }
+  /// The temperature of the teacher's targets for patches.
   double patch_temperature(const StepInfo& info) const;
 
-  /// The masks that the images' indices give, bool [G·B, L] on the host, crop by crop, as from
-  /// mask_start_epoch on.
+  /// The masks that seed, epoch and the images' indices give, bool [G·B, L] on the host, crop by
+  /// crop. They are those from mask_start_epoch on, whatever the epoch.
   at::Tensor masks_of(const Batch& batch) const;
   /// The step with given masks.
   StepResult step(const Batch& batch, const PatchMask& mask, const StepInfo& info);
 
-  /// Logits of the student for all crops.
+  /// The student's logits for all crops.
   IbotRows student_rows(const std::vector<at::Tensor>& views, const PatchMask& mask);
 
  private:
@@ -95,9 +99,9 @@ class Ibot final : public StudentTeacher {
   IbotMethodOptions options_;
   int64_t seed_;
   std::shared_ptr<IbotNetwork> student_, teacher_;
-  at::Tensor center_, patch_center_;
-  RowMean cls_mean_;         // of logits
-  RowMean bottleneck_mean_;  // of all patches' rows before the last layer
+  at::Tensor center_, patch_center_;  // [1, K], [1, 1, K]
+  RowMean cls_mean_;                  // of logits
+  RowMean bottleneck_mean_;           // of all patches' rows before the last layer
 };
 
 }  // namespace previt

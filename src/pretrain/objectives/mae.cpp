@@ -132,6 +132,7 @@ void Mae::init_weights() {
                                 model_.grid_width(),
                                 /*cls_row=*/false));
   }
+  // Last, since it draws every linear layer anew, the encoder's too.
   if (options_.init == MaeInit::framework) init_linears_framework(*this);
 }
 

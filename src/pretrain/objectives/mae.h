@@ -19,7 +19,7 @@ class Linear;
 enum class DecoderPositions { sincos, learned };
 constexpr auto enum_names(DecoderPositions) { return std::array{"sincos", "learned"}; }
 
-/// How linear layers start: Xavier, or as PyTorch itself does for its layers.
+/// How linear layers start: Xavier, or PyTorch's own default.
 enum class MaeInit { mae, framework };
 constexpr auto enum_names(MaeInit) { return std::array{"mae", "framework"}; }
 
@@ -29,11 +29,12 @@ struct MaeDecoderOptions {
   int64_t embed_dim = 512, depth = 8, num_heads = 16;
   double mlp_ratio = 4;
   DecoderPositions pos_embed = DecoderPositions::sincos;
-  bool project = true;  ///< decoder_embed; false feeds it the encoder's tokens as they are
+  bool project = true;  ///< decoder_embed; false: the decoder gets the encoder's tokens as they are
   bool norm = true;     ///< decoder_norm before the prediction
 };
 void visit(FieldVisitor& v, MaeDecoderOptions& o);
 
+/// The section `mae:` of a recipe.
 struct MaeMethodOptions {
   double mask_ratio = 0.75;
   bool norm_pix_loss = true;
@@ -46,7 +47,7 @@ void visit(FieldVisitor& v, MaeMethodOptions& o);
 /// The sections `mae:` and `augment:` of a recipe; the defaults are mae:PRETRAIN.md's.
 struct MaeOptions {
   MaeMethodOptions mae;
-  ViewSpec augment{.height = 0, .width = 0};  ///< 0: as model.image_size
+  ViewSpec augment{.height = 0, .width = 0};  ///< sizes of 0: as model.image_size
 
   static void set_defaults(RunOptions& run);
 };
@@ -64,17 +65,18 @@ void visit(FieldVisitor& v, MaeOptions& o);
 /// width, P pixels of a patch.
 class Mae final : public Objective {
  public:
+  /// Throws UsageError for options that don't fit together.
   Mae(const MaeOptions& options, const RunOptions& run);
 
   std::vector<ViewSpec> views() const override { return {view_}; }
   StepResult step(const Batch& batch, const StepInfo& info) override;
   std::shared_ptr<Vit> backbone() override { return encoder_; }
-  /// Of what is computed, a third forward: less than the plain method's in
+  /// FLOPs of what is computed, a third of them forward. They are fewer than the plain method's in
   /// docs/official_settings.md, "Compute per image".
   double flops_per_image() const override;
   std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
 
-  /// A mask for noise [B, L] (float32, uniform) at the options' ratio.
+  /// The mask that noise [B, L] (float32, uniform) gives at the options' ratio.
   RandomMask mask_of(const at::Tensor& noise) const;
 
   /// images [B, C, H, W] → normed tokens of prefix and visible patches [B, N + K, D].
@@ -86,6 +88,7 @@ class Mae final : public Objective {
 
   /// What predict_all should give, [B, L, P]: pixels, normalised by patch with norm_pix_loss.
   at::Tensor target(const at::Tensor& images) const;
+  /// The loss of a batch with this mask, a float32 scalar.
   at::Tensor loss(const at::Tensor& images, const RandomMask& mask);
 
  private:

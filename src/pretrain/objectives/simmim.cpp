@@ -16,7 +16,7 @@
 namespace previt {
 namespace {
 
-// Of all units, rounded up.
+// How many of all units are masked: rounded up.
 int64_t masked_units(int64_t units, double ratio) {
   return static_cast<int64_t>(std::ceil(static_cast<double>(units) * ratio));
 }
@@ -82,6 +82,7 @@ SimMim::SimMim(const SimMimOptions& options, const RunOptions& run)
   trunc_normal_(mask_token_, kBeitInitStd, kBeitInitStd);
   const int64_t pixels = model_.patch_size * model_.patch_size * model_.in_channels;
   decoder_ = register_module("decoder", std::make_shared<Linear>(model_.embed_dim, pixels));
+  // Officially the decoder is a 1 × 1 convolution, and starts as PyTorch's do.
   conv_default_(decoder_->weight, decoder_->bias);
 }
 

@@ -11,6 +11,7 @@ namespace previt {
 
 class Linear;
 
+/// The section `simmim:` of a recipe.
 struct SimMimMethodOptions {
   int64_t mask_unit = 32;  ///< pixels: side of the squares that are masked as one
   double mask_ratio = 0.6;
@@ -28,10 +29,10 @@ struct SimMimOptions {
 };
 void visit(FieldVisitor& v, SimMimOptions& o);
 
-/// SimMIM (Xie et al. 2022; microsoft/SimMIM models/simmim.py): mask tokens in place of the masked
-/// patches' embeddings, one linear layer from each masked token to its pixels, and their mean
-/// absolute error. Parameters: the encoder's under `encoder.`, `mask_token`, `decoder` [P, D],
-/// whose rows are those of the official 1 × 1 convolution.
+/// SimMIM (Xie et al. 2022; microsoft/SimMIM models/simmim.py). Mask tokens stand in place of the
+/// masked patches' embeddings, one linear layer predicts the pixels of each masked token, and the
+/// loss is their mean absolute error. Parameters: the encoder's under `encoder.`, `mask_token`,
+/// `decoder` [P, D], whose rows are those of the official 1 × 1 convolution.
 ///
 /// Training computes the last block's projection and MLP, the final norm and the decoder for masked
 /// patches only; predict_all() is the plain computation.
@@ -40,6 +41,7 @@ void visit(FieldVisitor& v, SimMimOptions& o);
 /// row, column), D width.
 class SimMim final : public Objective {
  public:
+  /// Throws UsageError for options that don't fit together.
   SimMim(const SimMimOptions& options, const RunOptions& run);
 
   std::vector<ViewSpec> views() const override { return {view_}; }
@@ -49,12 +51,14 @@ class SimMim final : public Objective {
   double flops_per_image() const override;
   std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
 
-  /// The mask that the images' indices give, bool [B, L] on the host: equally many units of each.
+  /// The mask that seed, epoch and the images' indices give, bool [B, L] on the host, with equally
+  /// many units of each image.
   at::Tensor mask_of(const Batch& batch) const;
   /// Normed tokens of all patches, [B, L, D].
   at::Tensor encode(const at::Tensor& images, const PatchMask& mask);
   /// Pixels of all patches, [B, L, P].
   at::Tensor predict_all(const at::Tensor& images, const PatchMask& mask);
+  /// The loss of a batch with this mask, a float32 scalar.
   at::Tensor loss(const at::Tensor& images, const PatchMask& mask);
 
  private:

@@ -67,6 +67,7 @@ StepResult VqkdTraining::step(const Batch& batch, const StepInfo& info) {
   const at::Tensor& pixels = only_view(batch, view_, "vqkd");
   VectorQuantizer& quantizer = tokenizer_->quantizer();
   if (info.micro_step == 0) quantizer.forget();
+  // It isn't registered, so it doesn't move to the device with the rest.
   teacher_->to(pixels.device());
   const at::Tensor wanted =
       teacher_->features(pixels, tokenizer_->grid_height(), tokenizer_->grid_width());
@@ -118,7 +119,7 @@ std::vector<Picture> VqkdTraining::previews(const Batch& batch, const NormalizeO
 
 std::string VqkdTraining::diagnose(const std::map<std::string, double>& means,
                                    const StepInfo& info) const {
-  if (info.step <= 1) return "";  // there were no codes to use
+  if (info.step <= 1) return "";  // the first step had no codes to use
   return describe_codebook_collapse(means,
                                     "use fewer (vqkd.codebook.codes), a shallower decoder "
                                     "(vqkd.decoder_depth: 1) or restart unused ones "

@@ -11,6 +11,7 @@
 
 namespace previt {
 
+/// The section `vqkd:` of a recipe.
 struct VqkdMethodOptions {
   std::string teacher;        ///< any checkpoint of a Vision Transformer
   int64_t teacher_heads = 0;  ///< for checkpoints that do not say; 0: as they say
@@ -23,19 +24,20 @@ void visit(FieldVisitor& v, VqkdMethodOptions& o);
 /// beit2:TOKENIZER.md's.
 struct VqkdOptions {
   VqkdMethodOptions vqkd;
-  /// 0: as model.image_size.
+  /// A size of 0: as model.image_size.
   ViewSpec augment{.height = 0, .width = 0, .scale = {0.08, 1}, .pixels = PixelScale::kPlain};
 
   static void set_defaults(RunOptions& run);
 };
 void visit(FieldVisitor& v, VqkdOptions& o);
 
-/// Trains BEiT v2's tokenizer (Peng et al. 2022; beit2:run_vqkd_training.py): what the decoder
-/// makes of the codes is to point the way of the teacher's feature of the same patch.
+/// Trains BEiT v2's tokenizer (Peng et al. 2022; beit2:run_vqkd_training.py): from the codes, the
+/// decoder learns to predict the direction of the teacher's feature of the same patch.
 ///
 /// Legend: B images, L patches, T width of the teacher's features.
 class VqkdTraining final : public Objective {
  public:
+  /// Throws UsageError without a teacher, Error if the teacher can't be loaded.
   VqkdTraining(const VqkdOptions& options, const RunOptions& run);
 
   std::vector<ViewSpec> views() const override { return {view_}; }
@@ -56,7 +58,7 @@ class VqkdTraining final : public Objective {
   VqkdNetworkOptions network_;
   ViewSpec view_;
   uint64_t seed_;
-  std::shared_ptr<FeatureTarget> teacher_;  // not registered: it isn't trained nor saved
+  std::shared_ptr<FeatureTarget> teacher_;  // not registered: it is neither trained nor saved
   std::shared_ptr<Vqkd> tokenizer_;
 };
 

@@ -42,7 +42,7 @@ StepResult VqvaeTraining::step(const Batch& batch, const StepInfo& info) {
   quantizer.collect(quantized);
   const at::Tensor error = torch::mse_loss(tokenizer_->decode(quantized.values), pixels);
   const double decay = network_.codebook.decay;
-  return {4 * error + quantized.commitment,  // twice the range
+  return {4 * error + quantized.commitment,  // pixels in [-1, 1] have twice the range
           {{"reconstruction_error", error.detach()},
            {"commitment", quantized.commitment.detach()},
            {"code_usage", code_usage(quantizer.cluster_size, decay)},
@@ -64,7 +64,7 @@ std::vector<Picture> VqvaeTraining::previews(const Batch& batch, const Normalize
 
 std::string VqvaeTraining::diagnose(const std::map<std::string, double>& means,
                                     const StepInfo& info) const {
-  if (info.step <= 1) return "";  // there were no codes to use
+  if (info.step <= 1) return "";  // the first step had no codes to use
   return describe_codebook_collapse(
       means,
       "use fewer (vqvae.codebook.codes), restart unused ones "

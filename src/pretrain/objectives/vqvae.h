@@ -10,6 +10,7 @@
 
 namespace previt {
 
+/// The section `vqvae:` of a recipe.
 struct VqvaeMethodOptions {
   ConvOptions network{.width = 128, .blocks = 2};
   CodebookOptions codebook = VqvaeNetworkOptions().codebook;
@@ -20,15 +21,15 @@ void visit(FieldVisitor& v, VqvaeMethodOptions& o);
 /// power of two) and in_channels.
 struct VqvaeOptions {
   VqvaeMethodOptions vqvae;
-  /// 0: as model.image_size.
+  /// A size of 0: as model.image_size.
   ViewSpec augment{.height = 0, .width = 0, .pixels = PixelScale::kPlain};
 
   static void set_defaults(RunOptions& run);
 };
 void visit(FieldVisitor& v, VqvaeOptions& o);
 
-/// Trains an image tokenizer from pixels: squared error of pixels scaled to [-1, 1], and the
-/// commitment of latents to their codes (van den Oord et al. 2017).
+/// Trains an image tokenizer from pixels (van den Oord et al. 2017). The loss is the squared error
+/// of pixels scaled to [-1, 1], and the commitment of latents to their codes.
 class VqvaeTraining final : public Objective {
  public:
   VqvaeTraining(const VqvaeOptions& options, const RunOptions& run);

@@ -11,7 +11,7 @@ namespace previt {
 struct ContactSheet {
   struct Column {
     std::string title;
-    at::Tensor images;  ///< [B, 1 or 3, H, W], pixels in [0, 1], a row each
+    at::Tensor images;  ///< [B, 1 or 3, H, W] in [0, 1], one row of the sheet each
   };
   std::vector<Column> columns;  ///< all of one size
   std::string note{};           ///< broken into lines as needed; "" for none
@@ -21,7 +21,8 @@ struct ContactSheet {
 };
 
 /// Writes `text` on uint8 [H, W, 3] with its upper left corner at (top, left), in letters 5 pixels
-/// wide and 8 high, 6 pixels apart. Letters are small ones; what has no glyph stays blank.
+/// wide and 8 high, 6 pixels apart. Capitals are written as small letters; what has no glyph stays
+/// blank.
 void draw_text(at::Tensor& canvas, const std::string& text, int64_t top, int64_t left);
 
 }  // namespace previt

@@ -13,7 +13,7 @@ namespace previt {
 namespace {
 
 constexpr double kGoldenRatio = 0.6180339887498949;  // its multiples spread evenly over a circle
-constexpr double kPale = 0.75;                       // white in the colours of visible patches
+constexpr double kPale = 0.75;  // share of white in the colours of visible patches
 constexpr double kGrey = 0.5;
 
 // A channel of the colour with this hue in [0, 1): a triangle wave, 1 at hue `peak`.

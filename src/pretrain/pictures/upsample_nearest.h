@@ -6,8 +6,8 @@
 
 namespace previt {
 
-/// Nearest-neighbour upsampling, of any type: [B, C, rows, columns] → [B, C, height, width],
-/// multiples of rows and columns.
+/// Nearest-neighbour upsampling, of any type: [B, C, rows, columns] → [B, C, height, width], where
+/// height and width must be multiples of rows and columns.
 at::Tensor upsample_nearest(const at::Tensor& grid, int64_t height, int64_t width);
 
 }  // namespace previt

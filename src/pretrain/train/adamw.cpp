@@ -13,7 +13,7 @@
 namespace previt {
 namespace {
 
-/// Tensors that share one rate and one decay, in the order that the fused kernel takes them.
+/// Tensors that share one rate and one decay, in the order in which the fused kernel takes them.
 struct Group {
   std::vector<at::Tensor> weights, gradients, means, squares, steps;
 };
@@ -60,7 +60,8 @@ void AdamW::step(double lr, double weight_decay) {
                       eps_,
                       /*amsgrad=*/false,
                       /*maximize=*/false);
-    for (const auto& weight : group.weights) WeightCopy::changed(weight);  // it counts no version
+    // The fused kernel doesn't count its change as a new version of the weight.
+    for (const auto& weight : group.weights) WeightCopy::changed(weight);
   }
 }
 

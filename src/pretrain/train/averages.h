@@ -17,6 +17,7 @@ using Scalars = std::vector<std::pair<std::string, double>>;
 /// Weighted means of metrics since the last reset. Values stay on their device until they are read.
 class Averages {
  public:
+  /// Adds a scalar that is a mean over `weight` images.
   void add(const std::string& name, const at::Tensor& value, double weight);
   void add(const std::string& name, double value, double weight);
   void add(const Metrics& metrics, double weight);
@@ -27,7 +28,7 @@ class Averages {
   /// In order of name.
   Scalars means() const;
 
-  /// {name: [sum, weight]} and back, exactly.
+  /// The sums as JSON, {name: [sum, weight]}, and back, exactly.
   nlohmann::json save() const;
   void load(const nlohmann::json& saved);
 

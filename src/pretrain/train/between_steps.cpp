@@ -4,6 +4,7 @@
 
 namespace previt {
 
+/// While it lives, the objective is in eval mode, without gradients and with averaged weights.
 class BetweenSteps::Looking {
  public:
   Looking(Objective& objective, Stepper& stepper)

@@ -12,8 +12,8 @@
 
 namespace previt {
 
-/// What looks at the model between steps: the caller's evaluation and the objective's pictures, in
-/// eval mode, with averaged weights where there are any, without gradients.
+/// What looks at the model between steps: the caller's evaluation and the objective's pictures.
+/// Both run in eval mode, without gradients, and with averaged weights if there are any.
 class BetweenSteps {
  public:
   BetweenSteps(Objective& objective,
@@ -25,8 +25,9 @@ class BetweenSteps {
   /// Takes the images for the pictures; moves the source.
   void take_preview_images(BatchSource& source);
 
+  /// What the caller's evaluation gives after so many epochs; empty if it has none.
   Scalars evaluate(int64_t epochs_done);
-  /// Always of the same images, with the same random masks; none where nobody encodes them.
+  /// Pictures, always of the same images with the same random masks; none if nobody encodes them.
   std::vector<Picture> previews();
 
  private:

@@ -17,7 +17,7 @@ constexpr double kWidth = 640, kHeight = 260;
 constexpr double kLeft = 62, kRight = 14, kTop = 12, kBottom = 36;
 constexpr size_t kMostPoints = 300;
 
-/// Data to picture coordinates.
+/// Maps data to coordinates of the picture.
 struct Frame {
   double x_low, x_high, y_low, y_high;
   double x(double value) const {
@@ -28,7 +28,7 @@ struct Frame {
   }
 };
 
-/// Means of equal runs of points, where there are more than a picture shows.
+/// Replaces equal runs of points by their means if there are more points than a picture shows.
 Points thinned(const Points& points) {
   const size_t run = (points.size() + kMostPoints - 1) / kMostPoints;
   if (run <= 1) return points;

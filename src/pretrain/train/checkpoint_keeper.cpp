@@ -22,13 +22,13 @@ void CheckpointKeeper::step_was_good() {
 
 void CheckpointKeeper::save_best(int64_t steps_done, Checkpoint checkpoint) const {
   const std::string folder = folder_ + "/best";
-  checkpoint.meta[kSkippedInARow] = 0;  // its score is beyond doubt
+  checkpoint.meta[kSkippedInARow] = 0;  // it was scored, so it is beyond doubt
   save_checkpoint(folder, steps_done, checkpoint);
   prune_checkpoints(folder, 1, 0);
 }
 
-// The update just saved may have ruined the weights, which only a further step shows: until one was
-// good, the checkpoint before stays too.
+// The update just saved may have ruined the weights, which only a further step shows. Until one was
+// good, the checkpoint before it stays too.
 void CheckpointKeeper::prune() const {
   prune_checkpoints(
       folder_, options_.keep_last + (untried_ ? 1 : 0), options_.keep_every * steps_per_epoch_);

@@ -8,19 +8,19 @@
 
 namespace previt {
 
-/// Saves the checkpoints of a run, and removes those that are not to stay.
+/// Saves the checkpoints of a run, and removes those that need not stay.
 class CheckpointKeeper {
  public:
   CheckpointKeeper(std::string run_folder, const OutputOptions& options, int64_t steps_per_epoch);
 
-  /// The checkpoint after this step is there already.
+  /// Tells that the checkpoint after this step exists already.
   void resumed(int64_t steps_done) { newest_ = steps_done; }
   bool has(int64_t steps_done) const { return newest_ == steps_done; }
   /// `last`: no step follows.
   void save(int64_t steps_done, const Checkpoint& checkpoint, bool last);
   /// Tells that a step from the newest checkpoint's weights was good.
   void step_was_good();
-  /// Into best/, in place of what is there.
+  /// Saves into best/, in place of what is there.
   void save_best(int64_t steps_done, Checkpoint checkpoint) const;
 
  private:

@@ -14,9 +14,10 @@ class Ema {
  public:
   Ema(const torch::nn::Module& module, double decay);
 
+  /// Takes in the weights after a step.
   void update();
 
-  /// The averages by the module's names, sharing memory with this.
+  /// The averages by the module's names. They share memory with this object.
   NamedTensors tensors() const;
   /// Throws Error naming a tensor that is missing or has the wrong shape.
   void load(const NamedTensors& saved);

@@ -26,7 +26,7 @@ std::string varint(uint64_t value) {
   return bytes + static_cast<char>(value);
 }
 
-/// Numbers as they lie in memory: protobuf and TFRecord are little-endian, as all our targets.
+/// Numbers as they lie in memory: protobuf and TFRecord are little-endian, like all our targets.
 template <class T>
 std::string raw(T value) {
   std::string bytes(sizeof(T), '\0');
@@ -40,7 +40,7 @@ std::string bytes_field(uint32_t field, const std::string& bytes) {
   return tag(field, kBytes) + varint(bytes.size()) + bytes;
 }
 
-constexpr int64_t kLatest = 9'999'999'999;  // seconds; ten digits sort as numbers
+constexpr int64_t kLatest = 9'999'999'999;  // seconds; with ten digits, names sort as numbers
 
 double now() {
   const auto time = std::chrono::system_clock::now().time_since_epoch();
@@ -49,6 +49,7 @@ double now() {
 
 // --- tensorflow.Event ----------------------------------------------------------------------------
 
+// Fields: 1 time, 2 step, 3 version of the file, 5 summary, 7 log of the session.
 std::string event(double time, int64_t step, const std::string& content) {
   return tag(1, kFixed64) + raw(time) + tag(2, kVarint) + varint(static_cast<uint64_t>(step)) +
          content;
@@ -90,8 +91,8 @@ std::string host_name() {
 
 const std::string kPrefix = "events.out.tfevents.";
 
-/// The second that a new file is named after: TensorBoard reads a run's files in their names'
-/// order, so it comes after those of all earlier parts, whatever the clock says.
+/// The second that a new file is named after. TensorBoard reads a run's files in the order of their
+/// names, so it comes after those of all earlier parts, whatever the clock says.
 int64_t new_second(const std::string& folder) {
   auto second = static_cast<int64_t>(now());
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

@@ -20,7 +20,7 @@ class EventFile {
 
  private:
   void append(const std::string& record);
-  double time();  // never before the last one's, though the clock be set back
+  double time();  // seconds; never before the last one, even if the clock is set back
 
   std::string path_;
   double time_ = 0;

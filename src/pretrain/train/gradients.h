@@ -12,6 +12,7 @@ namespace previt {
 /// factor max_norm / (norm + 1e-6), applied only below 1.
 class Gradients {
  public:
+  /// Takes the gradients of those parameters that have one.
   explicit Gradients(const std::vector<TrainedParameter>& parameters);
 
   /// L2 norm over all gradients, a scalar on their device.
@@ -19,6 +20,7 @@ class Gradients {
 
   /// `norm` is the value of norm(), which the caller has read already.
   void clip_global(double norm, double max_norm);
+  /// Clips each gradient by its own norm, as DINO does (dino:utils.py). Waits for the device.
   void clip_per_parameter(double max_norm);
 
  private:

@@ -43,7 +43,7 @@ void LearningGuard::give_up(const std::string& problem, const RunPosition& at) c
   const std::string where =
       good.empty() ? "there is no checkpoint from before: start again"
                    : fmt::format("the last good checkpoint is {}: go on from it, --resume,", good);
-  // Its weights may be as bad as those now: nothing was learned since.
+  // Nothing was learned since that checkpoint, so its weights may be as bad as the present ones.
   const bool none_since =
       good.ends_with(fmt::format("step_{:08}", at.steps_done - at.skipped_in_a_row));
   throw LostRun(

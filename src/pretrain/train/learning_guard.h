@@ -16,6 +16,7 @@ class LostRun final : public Error {
  public:
   LostRun(const std::string& message, std::string problem)
       : Error(message), problem_(std::move(problem)) {}
+  /// The problem alone, which the report shows.
   const std::string& problem() const { return problem_; }
 
  private:
@@ -27,12 +28,12 @@ class LearningGuard {
  public:
   LearningGuard(std::string run_folder, const TrainOptions& options);
 
-  /// Where a tensor holds NaN or infinity.
+  /// Ends it if a tensor holds NaN or infinity.
   void require_finite(const Checkpoint& weights, const RunPosition& at) const;
-  /// Where more than train.max_bad_steps were left out in a row.
+  /// Ends it once train.max_bad_steps steps in a row were left out.
   void require_few_skipped(const RunPosition& at) const;
-  /// At the end of a run, where no step was good or the last ones were not: they may have met a few
-  /// bad batches, or the run is lost. Whether another step would be good tells.
+  /// At the end of a run: ends it with a LostRun if no step was good. If only the last ones were
+  /// not, they may have met a few bad batches, or the run is lost: `another_is_good` tells which.
   void require_learned(const RunPosition& at, const std::function<bool()>& another_is_good) const;
 
  private:

@@ -8,6 +8,7 @@
 
 namespace previt {
 
+/// One line of metrics.jsonl.
 struct MetricsLine {
   int64_t step = 0;  ///< optimizer steps done
   Scalars values;
@@ -16,13 +17,13 @@ struct MetricsLine {
 /// metrics.jsonl: one JSON object a line, "step" first. A value that is not finite is null.
 class MetricsLog {
  public:
-  /// Keeps the lines of an earlier part of the run up to `last_step` and drops the rest, a torn
-  /// last line included: what was made after the checkpoint that the run goes on from is made
-  /// again.
+  /// Keeps the lines of an earlier part of the run up to `last_step`, and drops the rest with a
+  /// torn last line: steps after the resumed checkpoint are made again.
   MetricsLog(std::string path, int64_t last_step);
 
   /// Throws Error if it can't be written.
   void write(MetricsLine line);
+  /// All lines of the run, those of earlier parts too.
   const std::vector<MetricsLine>& lines() const { return lines_; }
 
  private:

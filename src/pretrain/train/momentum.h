@@ -4,8 +4,8 @@
 
 namespace previt {
 
-/// p ← p - lr · m with m ← momentum · m + (g + wd · p), m starting at the first gradient, as in
-/// PyTorch.
+/// SGD with momentum: p ← p - lr · m with m ← momentum · m + (g + wd · p), m starting at the first
+/// gradient, as in PyTorch.
 class Sgd : public Optimizer {
  public:
   Sgd(const OptimizerOptions& options, std::vector<TrainedParameter> parameters);
@@ -20,8 +20,9 @@ class Sgd : public Optimizer {
   double momentum_;
 };
 
-/// LARS as MAE's and DINO's linear probes use it: parameters of more than one dimension get
-/// g + wd · p scaled by trust · ‖p‖ / ‖g + wd · p‖ (1 if either norm is 0); the others get g.
+/// LARS (You et al. 2017) as MAE's and DINO's linear probes use it: parameters of more than one
+/// dimension get g + wd · p, scaled by trust · ‖p‖ / ‖g + wd · p‖ (1 if either norm is 0); the
+/// others get g.
 class Lars final : public Sgd {
  public:
   Lars(const OptimizerOptions& options, std::vector<TrainedParameter> parameters);

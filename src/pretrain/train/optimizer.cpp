@@ -18,6 +18,7 @@ std::vector<TrainedParameter> trained_parameters(const torch::nn::Module& module
   return trained;
 }
 
+// Gradients are removed rather than zeroed, so that a parameter that gets none is left alone.
 void Optimizer::zero_grad() {
   for (auto& parameter : parameters_) parameter.tensor.mutable_grad().reset();
 }

@@ -12,6 +12,7 @@
 
 namespace previt {
 
+/// A parameter that the optimizer updates, and how.
 struct TrainedParameter {
   std::string name;
   at::Tensor tensor;
@@ -31,6 +32,8 @@ class Optimizer {
       : parameters_(std::move(parameters)) {}
   virtual ~Optimizer() = default;
 
+  /// One update at the rate `lr`, scaled as each parameter's rule says. `weight_decay` counts for
+  /// those whose rule decays.
   virtual void step(double lr, double weight_decay) = 0;
   void zero_grad();
 
@@ -42,7 +45,7 @@ class Optimizer {
   void load_state(const NamedTensors& state);
 
  protected:
-  /// The slots of one parameter, zeros until its first step; each has the given shape.
+  /// A tensor of state that each parameter has, zeros until its first step.
   struct Slot {
     const char* name;
     bool scalar;  ///< one float32 number rather than the parameter's shape
@@ -56,7 +59,7 @@ class Optimizer {
   std::vector<std::vector<at::Tensor>> state_;
 };
 
-/// As options.name says.
+/// The optimizer that options.name asks for.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
                                           std::vector<TrainedParameter> parameters);
 

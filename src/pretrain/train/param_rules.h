@@ -29,8 +29,9 @@ ParamRules decay_matrices();
 /// cls_token, distillation dist_token too.
 ParamRules decay_matrices_except(std::vector<std::string> names);
 
-/// 0: tokens, positions and patch embedding; i + 1: block i; depth + 1: everything after the blocks
-/// and what all blocks share (mae:util/lr_decay.py, beit:optim_factory.py).
+/// The layer that a parameter counts to for layer decay. 0: tokens, positions and patch embedding;
+/// i + 1: block i; depth + 1: everything after the blocks and what all blocks share
+/// (mae:util/lr_decay.py, beit:optim_factory.py).
 int64_t vit_layer_id(const std::string& name, int64_t depth);
 
 /// `rules` with the rate scaled by decay ^ (depth + 1 - layer id).

@@ -18,12 +18,13 @@ class Report {
   void add_figure(const std::string& name, const std::string& value);
 
   void add_charts(const std::string& title, const std::vector<Chart>& charts);
+  /// If `folded`, only the number of rows shows until a reader opens it.
   void add_table(const std::string& title,
                  const std::vector<std::string>& header,
                  const std::vector<std::vector<std::string>>& rows,
                  bool folded = false);
   void add_svg(const std::string& title, const std::string& svg, const std::string& caption = "");
-  /// Commands and other text in fixed pitch.
+  /// Commands and other text, in a font of fixed width.
   void add_text(const std::string& title, const std::string& text);
 
   struct PngPicture {

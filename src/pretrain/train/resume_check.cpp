@@ -11,6 +11,7 @@ namespace previt {
 namespace {
 
 bool may_change(const std::string& key) {
+  // Exceptions to the keys that may change, which are given by their beginnings.
   static const std::vector<std::string> fixed = {"optimizer.name", "optimizer.decay_all"};
   static const std::vector<std::string> free = {"data.",
                                                 "knn.",
@@ -40,7 +41,7 @@ std::vector<std::string> missing_in(const std::vector<std::string>& names,
 
 bool holds_run(const std::string& run_folder) {
   std::error_code missing;
-  // A start that failed at once leaves an empty one, which is no run.
+  // A start that failed at once leaves an empty file, which makes no run.
   const auto size = std::filesystem::file_size(run_folder + "/metrics.jsonl", missing);
   return (!missing && size > 0) || !list_checkpoints(run_folder).empty();
 }
@@ -64,6 +65,7 @@ nlohmann::json settings_json(const Settings& settings) {
 
 void require_resumable(const nlohmann::json& saved, const Settings& now) {
   for (const auto& [key, value] : now) {
+    // A key that the checkpoint lacks is newer than it.
     if (!saved.contains(key) || saved[key] == value) continue;
     require(saved[key].is_string(), "checkpoint: {} of its settings is no text", key);
     const auto before = saved[key].get<std::string>();

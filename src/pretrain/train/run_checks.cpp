@@ -10,6 +10,7 @@
 namespace previt {
 
 void require_possible(const Objective& objective, const RunOptions& options, const RunPlan& plan) {
+  // Only for its UsageError; warn_of_odd_plan() tells the rest.
   lr_warning(options, plan.info(0));
   const BatchNeed need = objective.batch_need();
   if (plan.smallest_batch() >= need.images) return;

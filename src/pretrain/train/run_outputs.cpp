@@ -20,7 +20,7 @@ std::string made(const std::string& folder) {
 // Names and captions of the newest pictures, in previews/.
 constexpr const char* kNewest = "newest.json";
 
-// Those of an earlier part of the run, for its reports until there are new ones.
+// The newest pictures of an earlier part of the run, for reports until there are new ones.
 std::vector<Report::PngPicture> newest_previews(const std::string& folder) {
   std::vector<Report::PngPicture> pictures;
   if (!std::filesystem::exists(folder + kNewest)) return pictures;

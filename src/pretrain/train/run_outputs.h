@@ -13,7 +13,7 @@
 
 namespace previt {
 
-/// What a run leaves in its folder beside the checkpoints: log.txt, recipe.yaml, metrics.jsonl,
+/// What a run leaves in its folder besides the checkpoints: log.txt, recipe.yaml, metrics.jsonl,
 /// TensorBoard events, previews/, report.html.
 class RunOutputs {
  public:
@@ -24,8 +24,8 @@ class RunOutputs {
              int64_t first_step);
 
   void write(const MetricsLine& line);
-  /// Pictures after so many epochs, into previews/ and the reports until the next ones, a resumed
-  /// run's too. Needs TrainCallbacks::encode_png.
+  /// Writes pictures made after so many epochs into previews/ and shows them in all reports until
+  /// there are new ones, after a resume too. Needs TrainCallbacks::encode_png.
   void add_previews(const std::vector<Picture>& pictures, double epochs_done);
   void write_report(const RunSummary& summary) const;
 

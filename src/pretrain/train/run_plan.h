@@ -14,8 +14,8 @@ struct RunPlan {
   EpochPlan epoch;
   int64_t epochs = 0;
 
-  /// Throws UsageError when the data gives no step, Error where the source cuts its epochs
-  /// otherwise than `options` say.
+  /// Throws UsageError if the data gives no step, Error if the source cuts its epochs otherwise
+  /// than `options` say.
   static RunPlan make(const TrainOptions& options, const BatchSource& source);
 
   int64_t steps_per_epoch() const { return epoch.steps(); }
@@ -27,7 +27,7 @@ struct RunPlan {
   /// Whether something done every `epochs` (fractions count; 0: never) is due after so many steps.
   bool due(double every_epochs, int64_t steps_done) const;
   StepInfo info(int64_t step) const;
-  /// Puts the source before a step.
+  /// Moves the source to where a step begins.
   void seek(BatchSource& source, int64_t step) const;
 };
 

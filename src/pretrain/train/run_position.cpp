@@ -71,6 +71,7 @@ nlohmann::json RunPosition::save() const {
                          {"seconds", seconds},
                          {"skipped_steps", skipped_steps},
                          {kSkippedInARow, skipped_in_a_row}};
+  // JSON has no infinity.
   if (std::isfinite(best)) meta["best"] = best;
   return meta;
 }

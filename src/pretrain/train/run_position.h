@@ -10,7 +10,7 @@
 
 namespace previt {
 
-/// Images, time in steps and time waiting for data within them.
+/// Images, seconds spent in steps, and how many of these were spent waiting for data.
 struct Speed {
   int64_t images = 0;
   double seconds = 0;
@@ -21,7 +21,7 @@ struct Speed {
   double wait_share() const;
 };
 
-/// Where a run stands, beside its tensors: what a checkpoint's meta.json keeps.
+/// Where a run stands, besides its tensors: what a checkpoint's meta.json keeps.
 struct RunPosition {
   int64_t steps_done = 0;
   Averages averages;   ///< since the last metrics line
@@ -31,17 +31,18 @@ struct RunPosition {
   int64_t skipped_steps = 0;
   int64_t skipped_in_a_row = 0;  ///< up to now
 
+  /// Counts a step. A skipped one adds nothing to the averages.
   void add(const StepOutcome& step, const Speed& speed);
-  /// Whether the metric `name` is larger than ever, which it then counts as. Never where one of the
-  /// values is not finite.
+  /// Whether the metric `name` is larger than ever before; if so, it becomes the best. Never if one
+  /// of the values is not finite.
   bool take_if_best(const Scalars& evaluated, const std::string& name);
 
   /// The values of a metrics line for the time since the last one; `lr` is that of the last step.
   Scalars interval_values(double lr, int64_t bad_samples) const;
   void start_interval();
 
-  nlohmann::json save() const;  ///< without the step, which the checkpoint has
-  void load(const nlohmann::json& meta);
+  nlohmann::json save() const;            ///< without the step, which the checkpoint has
+  void load(const nlohmann::json& meta);  ///< throws Error on damage
 };
 
 }  // namespace previt

@@ -11,7 +11,7 @@
 
 namespace previt {
 
-/// How a run went, beside its metrics.
+/// How a run went, besides its metrics.
 struct RunSummary {
   std::string title;
   std::string diagnosis = {};  ///< what is wrong with the run, in words; "": nothing

@@ -14,10 +14,11 @@ const std::string kObjective = "objective.";
 const std::string kAverage = "average.";
 const std::string kOptimizer = "optimizer.";
 
-/// The objective's names → the kept model's, for the tensors that are both's.
+/// The objective's names → the kept model's, for the tensors that both have.
 std::map<std::string, std::string> backbone_names(Objective& objective) {
   std::map<const void*, std::string> by_tensor;
   for (const auto& [name, tensor] : named_tensors(*objective.kept_model().network)) {
+    // Tensors are matched by identity, since their names differ.
     by_tensor[tensor.unsafeGetTensorImpl()] = name;
   }
   std::map<std::string, std::string> names;
@@ -40,7 +41,7 @@ NamedTensors with_prefix(const NamedTensors& tensors, const std::string& prefix)
   return found;
 }
 
-/// Moves what the backbone has too out of `tensors`, under the backbone's names.
+/// Moves the backbone's tensors out of `tensors`, under the backbone's names.
 NamedTensors take_backbone(NamedTensors& tensors, const std::map<std::string, std::string>& names) {
   NamedTensors backbone;
   for (const auto& [own, exported] : names) {

@@ -9,17 +9,17 @@
 
 namespace previt {
 
-/// All tensors that training changes. The backbone goes under timm's names to where it is exported
-/// from (its average, when there is one); nothing is stored twice:
+/// All tensors that training changes. The backbone (its average, if there is one) is stored apart
+/// under timm's names, ready for export. Nothing is stored twice:
 ///
-///     objective.<name>         parameters and buffers, but those of the backbone that is exported
+///     objective.<name>         parameters and buffers, except those of the exported backbone
 ///     average.<name>           moving average of what is not the backbone's
 ///     optimizer.<slot>.<name>  optimizer state
 ///
 /// The tensors share memory with the run.
 Checkpoint collect(Objective& objective, Stepper& stepper);
 
-/// Puts them back. Throws Error naming a tensor that is missing or has another shape.
+/// Puts the tensors back. Throws Error naming a tensor that is missing or has another shape.
 void restore(const Checkpoint& checkpoint, Objective& objective, Stepper& stepper);
 
 }  // namespace previt

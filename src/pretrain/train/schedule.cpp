@@ -43,6 +43,7 @@ Schedule mae_schedule(double base, double end, double warmup_epochs) {
 
 double CosineTable::at(int64_t step, int64_t total_steps) const {
   if (step < warmup_steps) {
+    // As numpy's linspace, which includes both ends.
     const auto gaps = static_cast<double>(std::max<int64_t>(warmup_steps - 1, 1));
     return start + (base - start) * static_cast<double>(step) / gaps;
   }

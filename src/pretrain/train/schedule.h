@@ -19,9 +19,9 @@ Schedule constant_schedule(double value);
 /// end + (base - end) · ½ (1 + cos(π (e - warmup) / (epochs - warmup))).
 Schedule mae_schedule(double base, double end, double warmup_epochs);
 
-/// cosine_scheduler of DINO, iBOT and BEiT: over the first `warmup_steps` steps from start to base,
-/// both included, then end + ½ (base - end) (1 + cos(π i / n)) for i = 0 … n - 1, so `end` is never
-/// reached.
+/// cosine_scheduler of DINO, iBOT and BEiT (dino:utils.py): over the first `warmup_steps` steps
+/// from start to base, both included, then end + ½ (base - end) (1 + cos(π i / n)) for each
+/// `i < n`. So `end` is never reached.
 struct CosineTable {
   double base = 0, end = 0, start = 0;
   int64_t warmup_steps = 0;
@@ -36,8 +36,8 @@ Schedule timm_schedule(
     double base, double end, double start, double warmup_epochs, int64_t warmup_steps = 0);
 
 /// timm's CosineLRScheduler as DeiT steps it: after epoch e, with e. So epoch e trains at the rate
-/// of e - 1, and the first two at `start` (deit:main.py). A warm-up longer than the run, which
-/// would leave a short one at `start`, rises step by step.
+/// of e - 1, and the first two at `start` (deit:main.py). If the warm-up is longer than the run, it
+/// rises step by step: a short run would stay at `start`.
 Schedule deit_schedule(double base, double end, double start, double warmup_epochs);
 
 /// Linear from start over the warm-up, then base · decay ^ (how many of `epochs` are past), as
@@ -54,8 +54,8 @@ Schedule per_epoch_schedule(double base, double warmup_epochs);
 
 /// The rate that a run's options describe.
 Schedule lr_schedule(const RunOptions& options);
-/// What is odd about it over so many steps, in words: a warm-up that the run doesn't reach the end
-/// of; "": nothing. Throws UsageError where the rate is 0 throughout, though base_lr isn't.
+/// Says in words what is odd about the rate in a run: a warm-up that is longer than the run; "" if
+/// nothing is. Throws UsageError if the rate is 0 throughout although base_lr isn't.
 std::string lr_warning(const RunOptions& options, const StepInfo& run);
 /// The weight decay that a run's options describe.
 Schedule weight_decay_schedule(const OptimizerOptions& options);

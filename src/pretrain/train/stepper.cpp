@@ -55,7 +55,8 @@ StepOutcome Stepper::step(StepInfo info,
   const at::Tensor loss = accumulate(info, images, next, outcome);
 
   Gradients gradients(optimizer_->parameters());
-  // One wait for the device for both numbers; clipping by parameter waits for the single norms too.
+  // Both numbers take one wait for the device. Clipping by parameter waits for the single norms
+  // too.
   const at::Tensor numbers = torch::stack({loss, gradients.norm().to(loss)}).cpu();
   outcome.loss = numbers[0].item<double>();
   outcome.gradient_norm = numbers[1].item<double>();
@@ -75,7 +76,8 @@ at::Tensor Stepper::accumulate(StepInfo& info,
   const int64_t micro = options_.train.micro();
   info.accumulation = (images + micro - 1) / micro;
   at::Tensor total;
-  // The sum of all weights is known only at the end: until then as if all were like the first.
+  // The sum of all weights is known only at the end. Until then, every image is taken to weigh as
+  // much as those of the first micro-batch.
   double expected = 0, weights = 0;
   for (info.micro_step = 0; outcome.images < images; ++info.micro_step) {
     const Batch batch = on_device(next());

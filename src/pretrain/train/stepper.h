@@ -23,8 +23,8 @@ struct StepOutcome {
   Averages averages;     ///< the objective's metrics, weighted by images
 };
 
-/// Makes optimizer steps of an objective: micro-batches, precision, clipping, guard, average. Knows
-/// nothing of files, epochs or data beyond the next micro-batch.
+/// Makes optimizer steps of an objective: micro-batches, precision, clipping, guard, average. It
+/// knows nothing of files, epochs or data beyond the next micro-batch.
 class Stepper {
  public:
   Stepper(Objective& objective, const RunOptions& options);
@@ -36,7 +36,7 @@ class Stepper {
   StepOutcome step(StepInfo info, int64_t images, const std::function<Batch()>& next) {
     return step(info, images, next, /*update=*/true);
   }
-  /// The same without the update: what the weights make of these images.
+  /// The same without the update, which shows what the weights make of these images.
   StepOutcome try_step(StepInfo info, int64_t images, const std::function<Batch()>& next) {
     return step(info, images, next, /*update=*/false);
   }

@@ -2,9 +2,10 @@
 
 namespace previt {
 
-/// While it lives, SIGINT, SIGTERM and SIGHUP (the terminal goes away; not where it is ignored, as
-/// under nohup) are noted instead of ending the program. A second SIGINT or SIGTERM ends it at
-/// once; with a terminal several signals come at a time, so SIGHUP doesn't count.
+/// While it lives, SIGINT, SIGTERM and SIGHUP (the terminal goes away) are noted instead of ending
+/// the program. Where SIGHUP was ignored, as under nohup, it stays ignored. A second SIGINT or
+/// SIGTERM ends the program at once. A terminal that goes away sends several signals at a time, so
+/// SIGHUP counts neither as the first nor as the second.
 class StopSignal {
  public:
   StopSignal();
@@ -19,8 +20,8 @@ class StopSignal {
   void (*hangup_before_)(int) = nullptr;
 };
 
-/// From here on a pipe that nobody reads any more is a failed write, which a log takes no notice
-/// of, instead of the end of the program.
+/// From here on, writing into a pipe that nobody reads any more fails instead of ending the
+/// program. A log takes no notice of the failure.
 void ignore_broken_pipes();
 
 }  // namespace previt

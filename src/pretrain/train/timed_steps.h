@@ -7,13 +7,14 @@
 
 namespace previt {
 
-/// Makes the steps of a run out of the source's batches, and takes the time.
+/// Makes the steps of a run from the source's batches, and takes their time.
 class TimedSteps {
  public:
   TimedSteps(Stepper& stepper, BatchSource& source, const RunPlan& plan)
       : stepper_(stepper), source_(source), plan_(plan) {}
 
-  /// The step before which the source stands, which is `step` of the run. `speed` becomes its own.
+  /// Makes step `step` of the run, before which the source must stand. `speed` becomes that of this
+  /// step.
   StepOutcome make(int64_t step, Speed& speed);
 
   /// Whether loss and gradients of this step are finite; nothing is updated. Moves the source.

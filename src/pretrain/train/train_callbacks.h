@@ -11,12 +11,12 @@ namespace previt {
 
 class Report;
 
-/// What a caller does while a run trains. Pretraining needs none of it but the pictures;
-/// fine-tuning evaluates.
+/// What a caller does while a run trains. Pretraining needs only the pictures; fine-tuning
+/// evaluates.
 struct TrainCallbacks {
-  /// Called after an epoch every `evaluate_epochs` and after the last one, with the model in eval
-  /// mode, with the averaged weights if train.ema_decay is on. What it returns joins the epoch's
-  /// metrics line.
+  /// Called every `evaluate_epochs` epochs and after the last one, with the model in eval mode and,
+  /// if train.ema_decay is on, with averaged weights. What it returns joins the epoch's metrics
+  /// line.
   std::function<std::map<std::string, double>(int64_t epochs_done)> evaluate;
   int64_t evaluate_epochs = 1;
 

@@ -230,7 +230,7 @@ Scalars Trainer::evaluate() {
   const auto every = static_cast<double>(callbacks_.evaluate_epochs);
   const bool due = plan_.due(every, at_.steps_done) || done();
   if (!callbacks_.evaluate || !plan_.ends_epoch(at_.steps_done) || !due) return {};
-  // Weights that aren't finite would get a score, like any.
+  // Weights that aren't finite would get a score like any others.
   guard_.require_finite(collect(objective_, stepper_), at_);
   return between_steps_.evaluate(at_.steps_done / plan_.steps_per_epoch());
 }

@@ -28,6 +28,7 @@ void fill_size(ViewSpec& view, const VitOptions& model, double share) {
 
 }  // namespace
 
+// As dino:main_dino.py DataAugmentationDINO: the crops differ in scale, blur and solarizing.
 MultiCropOptions::MultiCropOptions() {
   global_1.name = "global_1";
   global_1.height = global_1.width = 0;

@@ -8,19 +8,19 @@
 
 namespace previt {
 
-/// Crops of DINO and iBOT: the first global one, the other global ones, and the local ones. Sizes
-/// of 0: global crops as model.image_size, local ones 3/7 of it (96 of 224) to whole patches. The
-/// defaults are dino:main_dino.py's.
+/// Crops of DINO and iBOT: the first global one, the other global ones, and the local ones. A size
+/// of 0 is model.image_size for global crops, and 3/7 of it (96 of 224), rounded to whole patches,
+/// for local ones. The defaults are dino:main_dino.py's.
 struct MultiCropOptions {
   ViewSpec global_1, global_2, local;
   MultiCropOptions();
 
-  std::vector<ViewSpec> views() const;  ///< those with crops
+  std::vector<ViewSpec> views() const;  ///< those that have crops
 };
 void visit(FieldVisitor& v, MultiCropOptions& o);
 
-/// The options with numbers and sizes filled in. Throws UsageError for a size that isn't a whole
-/// number of patches.
+/// The options with the numbers of crops and the sizes filled in. Throws UsageError for a size that
+/// isn't a whole number of patches.
 MultiCropOptions resolve(MultiCropOptions crops,
                          int64_t global_crops,
                          int64_t local_crops,
