@@ -16,10 +16,10 @@ struct Attended {
   at::Tensor truth;    ///< bool [H, W], undefined without an object mask
 };
 
-/// OUT/overlays/NAME_head0.png … and NAME_mean.png, OUT/masks/NAME_head0.png …
+/// Writes OUT/overlays/NAME_head0.png … and NAME_mean.png, and OUT/masks/NAME_head0.png …
 void write_pictures(const std::string& out, const Attended& image);
 
-/// The picture beside the heat of the heads' mean, uint8 [H, 2 W, 3]: a frame of a video.
+/// The picture beside the heat of the heads' mean, a frame of a video: uint8 [H, 2 W, 3].
 at::Tensor side_by_side(const Attended& image);
 
 /// The first images in rows: picture, mean, each head, and the object where it is known.
