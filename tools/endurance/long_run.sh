@@ -10,7 +10,7 @@ export OMP_NUM_THREADS=1 LC_ALL=C
 bin=${BIN:-build/release} steps=${1:-10000} bound=${BOUND:-16} work=${WORK:-$(mktemp -d)}
 mkdir -p "$work"
 
-# 20 steps an epoch; lines, checkpoints, reports and evaluations come a hundred times in 10,000 steps.
+# 20 steps an epoch; lines, checkpoints, reports and evaluations come 100 times in 10,000 steps.
 epochs=$(((steps + 19) / 20))
 common=(--device cpu --data synthetic:species,size=16,count=160,val=40 --set model.image_size=[16]
         --set model.patch_size=4 --set model.embed_dim=24 --set model.depth=2 --set model.num_heads=2
