@@ -147,6 +147,7 @@ ClassMatch match_classes(const ClassList& model, const ClassList& data, const st
       continue;
     }
     any_known = true;
+    // Classes of one name are told apart only where both sides list the same.
     require(known->second >= 0 || same,
             "{}: several of its classes are called {}, which {} has too",
             model.place,

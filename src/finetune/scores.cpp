@@ -38,6 +38,7 @@ void Scores::add(const at::Tensor& logits, const at::Tensor& labels) {
   const at::Tensor cells = label * classes + best.select(1, 0);
   confusion_ += torch::bincount(cells.cpu(), {}, classes * classes).view({classes, classes});
   top5_right_ += (best == label.unsqueeze(1)).sum().item<int64_t>();
+  // In float64, so that the mean depends little on how the images are batched.
   loss_sum_ -= log_p.gather(1, label.unsqueeze(1)).to(torch::kFloat64).sum().item<double>();
 }
 

@@ -56,6 +56,7 @@ at::Tensor attention_rollout(Vit& vit, const at::Tensor& images) {
   at::Tensor rolled;
   vit.each_attention(images, [&](const at::Tensor& weights) {
     const at::Tensor mean = weights.mean(1);
+    // The identity stands for the residual path.
     const at::Tensor mixed = 0.5 * (mean + torch::eye(mean.size(1), mean.options()));
     rolled = rolled.defined() ? torch::bmm(mixed, rolled) : mixed;
   });
