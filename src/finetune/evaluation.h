@@ -19,7 +19,7 @@ struct Example {
 
 struct Evaluation {
   Scores scores;
-  std::vector<Example> right;  ///< the surest right answer of each class, at most 12
+  std::vector<Example> right;  ///< the surest right answer of each of at most 12 classes
   std::vector<Example> wrong;  ///< the surest wrong answers, surest first, at most 12
   int64_t unreadable = 0;      ///< images that the scores leave out
 

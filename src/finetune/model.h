@@ -23,6 +23,7 @@ struct HeadChoice {
   bool keep = false;      ///< the checkpoint's own, which must have options.num_classes rows
   double new_std = 2e-5;  ///< of a new head's weights (truncated normal) otherwise
 };
+
 /// A Vit of `options` with the checkpoint's weights, its positions resampled to the model's image
 /// size. A norm or a distillation token that the checkpoint lacks starts anew. Throws Error where
 /// other weights are missing, or where some have no place in the model. Options that a user may

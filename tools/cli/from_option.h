@@ -23,6 +23,7 @@ LoadedModel load_from(const po::variables_map& args);
 
 /// What keys of --set are that aren't about the model: an error, or the tool's own business.
 enum class OtherKeys { wrong, own };
+
 /// As load_from, for weights that are used as they are. The model's keys of --set may add what the
 /// weights don't say. Throws UsageError where they contradict the weights.
 LoadedModel load_frozen(const po::variables_map& args, OtherKeys others = OtherKeys::wrong);
