@@ -40,7 +40,7 @@ std::map<std::string, int64_t> numbers_of(const Names& names) {
 }
 
 // Names can't be compared where one side has only numbers or ids, and the other has words. Numbers
-// on both sides are compared as names: a folder 7 need not be the seventh of the model's classes.
+// on both sides are names too, and not taken for positions.
 bool has_nothing_to_compare(const ClassList& model, const ClassList& data) {
   if (only_numbered(model.names, model.count)) {
     const bool unnamed = static_cast<int64_t>(model.names.size()) != model.count ||

@@ -25,7 +25,7 @@ void add_backbone_options(po::options_description& options);
 /// --data: images with labels, to train on and to test on.
 void add_labelled_data_option(po::options_description& options);
 
-/// The keys of a recipe's `data:` that all tools take which read images.
+/// The keys of a recipe's `data:` that every image-reading tool takes.
 struct ReadingOptions {
   double max_bad_fraction = 0.1;  ///< share of unreadable images that is an error
 };
@@ -34,7 +34,7 @@ void visit(FieldVisitor& v, ReadingOptions& o);
 /// Adds --set for tools without other settings: the model's keys (add_model_option) and
 /// data.max_bad_fraction, as training takes it.
 void add_reading_option(po::options_description& options);
-/// Reads the data.… keys of --set and passes over the model's. Throws UsageError for other keys.
+/// Reads the data.… keys of --set and ignores the model's. Throws UsageError for other keys.
 ReadingOptions read_reading_option(const po::variables_map& args);
 
 /// A network to be judged, in eval mode on its device.
@@ -66,7 +66,8 @@ LabelledFeatures labelled_features(const Backbone& backbone,
 /// option or file.
 Backbone load_backbone(const po::variables_map& args, OtherKeys others = OtherKeys::wrong);
 
-/// Prints `result` as one line; with --out also writes OUT/result.json.
+/// Prints `result` as one line; with --out also writes OUT/result.json. Throws Error where either
+/// can't be written.
 void write_result(const po::variables_map& args, const nlohmann::ordered_json& result);
 
 }  // namespace previt::cli

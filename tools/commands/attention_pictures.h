@@ -7,12 +7,12 @@
 
 namespace previt::cli {
 
-/// One image with its maps, for pictures.
+/// One image with its maps, for pictures. K heads, h × w patches.
 struct Attended {
   std::string name;    ///< file name without ending
   at::Tensor picture;  ///< float32 [3, H, W] in [0, 1]
-  at::Tensor maps;     ///< float32 [H, h, w], a map for each head
-  at::Tensor masks;    ///< bool [H, h, w], thresholded
+  at::Tensor maps;     ///< float32 [K, h, w], a map for each head
+  at::Tensor masks;    ///< bool [K, h, w], the maps thresholded
   at::Tensor truth;    ///< bool [H, W], undefined without an object mask
 };
 
