@@ -1,4 +1,4 @@
-// cache_tokens: the tokens of all images once, for BEiT on pictures that are always the same.
+// cache_tokens: makes the tokens of all images once, for BEiT with views that are always the same.
 #include "commands/cache_tokens.h"
 
 #include "cli/main.h"

@@ -1,4 +1,4 @@
-// embed: features of images in an HDF5 file, and pictures of them.
+// embed: writes features of images to an HDF5 file, and pictures of them.
 #include "commands/embed.h"
 
 #include "cli/main.h"

@@ -1,3 +1,4 @@
+// pack_dataset: images, labels and names in one HDF5 file.
 #include <chrono>
 #include <filesystem>
 
@@ -13,7 +14,7 @@ using namespace previt;
 
 namespace {
 
-/// Shows how far it is: on a terminal live, else a line now and then.
+/// Shows the progress: live on a terminal, else a line every ten seconds.
 class Counter {
  public:
   void show(const PackReport& report) {
@@ -36,6 +37,7 @@ class Counter {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point started_ = Clock::now();
   Clock::time_point shown_ = started_;
+  // What an earlier, stopped run had packed; it would flatter the rate.
   int64_t first_ = -1;
 };
 

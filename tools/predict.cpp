@@ -1,4 +1,4 @@
-// predict: class and probability of each image, as CSV.
+// predict: the class of each image and its probability, as CSV.
 #include "commands/predict.h"
 
 #include <iostream>

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# From a fresh machine to a fine-tuned classifier on the embedded data: builds PreViT, pretrains a small MAE,
-# fine-tunes it on a few labels, trains the same network from scratch on the same labels, and shows both.
+# From a fresh machine to a fine-tuned classifier, on generated scenes: builds PreViT, pretrains a
+# small MAE, fine-tunes it on a few labels, trains the same network from scratch on the same
+# labels, and shows both.
 #   quickstart.sh [OUT]      results go to OUT (default runs/quickstart)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,7 +15,7 @@ cmake --preset release ${PREVIT_TORCH:+-DPREVIT_TORCH="$PREVIT_TORCH"} \
 cmake --build --preset release --target tools
 bin=build/release
 
-# Goes on with a run that was stopped; without one, --resume would only say that there is none.
+# Goes on with a run that was stopped. Without one, --resume would only say that there is none.
 run() { # OUT COMMAND…
   local resume=()
   if [ -e "$1" ]; then resume=(--resume); fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Shows that a change of the code changed no number: two builds train MAE, DINO, iBOT, BEiT and a classifier from one
-# seed, in fp32 and bf16, and must log the same losses, bit for bit, and keep the same weights. The new build also goes on
-# with a run that the old one was killed in.
+# Shows that a change of the code changed no number. Two builds train MAE, DINO, iBOT, BEiT and a
+# classifier from one seed, in fp32 and bf16. They must log the same losses and keep the same
+# weights, bit for bit. The new build also goes on with a run in which the old one was killed.
 #   same_losses.sh OLD NEW     two folders of programs, for example of a worktree's build/release
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -25,7 +25,7 @@ declare -A method=(
           --set beit.masked_patches=24 --set beit.block.min_patches=4"
   [finetune]="finetune --from none --recipe recipes/quickstart/finetune.yaml")
 
-# run BIN NAME PRECISION OUT: all that it says goes to OUT.log.
+# run BIN NAME PRECISION OUT: what it prints goes to OUT.log.
 run() { "$1"/${method[$2]} "${short[@]}" --set train.precision="$3" --out "$4" --resume >>"$4.log" 2>&1; }
 same() { same_run "$1" "$2" >&2 || { echo "see $1, $2" >&2; exit 1; }; }
 
@@ -40,7 +40,7 @@ for name in mae dino ibot beit finetune; do
     run "$old" $name $precision "$a" || { tail -n 1 "$a.log" >&2; exit 1; }
     run "$new" $name $precision "$b" || { tail -n 1 "$b.log" >&2; exit 1; }
     same "$a" "$b"
-    { run "$old" $name $precision "$c" & } 2>/dev/null  # nothing said of the kill
+    { run "$old" $name $precision "$c" & } 2>/dev/null  # so that the shell reports no kill
     pid=$!
     until compgen -G "$c/checkpoints/step_*" >/dev/null || ! kill -0 $pid 2>/dev/null; do sleep 0.02; done
     pkill -KILL -P $pid 2>/dev/null || true

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what PreViT's build needs and is missing, and nothing else. Run it again whenever you like.
-# Debian 12 and Ubuntu 24.04. Other systems: install the packages listed here by hand; nothing else is special.
+# Installs what PreViT's build needs and is missing, and nothing else. Run it as often as you like.
+# For Debian 12 and Ubuntu 24.04. On other systems install the packages listed here by hand; nothing
+# else is special.
 #
 #   PREVIT_TORCH=DIR   your own LibTorch (or the torch folder of a Python); it is only read
 #   PREVIT_PYTHON=EXE  the Python whose pip fetches LibTorch when there is none (default python3)
@@ -31,7 +32,7 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# Whether the folder holds LibTorch 2.7 or later, from its headers: nothing of it is run.
+# Whether the folder holds LibTorch 2.7 or later, judged by its headers; nothing of it is run.
 has_torch() {
   [ -f "$1/lib/libtorch_cpu.so" ] || return 1
   cat "$1"/include/torch/headeronly/version.h "$1"/include/torch/csrc/api/include/torch/version.h 2>/dev/null |
@@ -52,7 +53,8 @@ find_torch() {
   "$python" -m pip --version >/dev/null 2>&1 || die "setup.sh: $python has no pip; install it (apt-get install python3-pip) or set PREVIT_TORCH"
   say "Fetching LibTorch into .deps/ (once)"
   rm -rf .deps/partial
-  # The CPU build where the package index has it (a twentieth of the size), else the default one with its CUDA libraries.
+  # The CPU build where the package index has it (a twentieth of the size), else the default build
+  # with its CUDA libraries.
   "$python" -m pip install --quiet --disable-pip-version-check --no-deps --target .deps/partial 'torch==2.13.0+cpu' 2>/dev/null ||
     "$python" -m pip install --quiet --disable-pip-version-check --target .deps/partial 'torch==2.13.0'
   rm -rf .deps/python

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds PreViT and runs all its tests: parsers under the sanitizers first, then the engine alone, then everything.
+# Builds PreViT and runs all its tests: parsers under the sanitizers first, then the engine alone,
+# then everything.
 # Environment: PREVIT_WERROR=ON makes a warning an error.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,7 +10,7 @@ options=(-DPREVIT_WERROR="${PREVIT_WERROR:-OFF}"
          ${PREVIT_PYTHON:+-DPREVIT_PYTHON="$(command -v "$PREVIT_PYTHON")"})
 part() { printf '\n== %s (after %d s)\n' "$1" $SECONDS; }
 
-# For tests/gates/format.sh, which is skipped where this can't be had.
+# For tests/gates/format.sh, which is skipped where clang-format can't be installed.
 [[ -d .deps/clang-format ]] || "${PREVIT_PYTHON:-python3}" -m pip install --quiet --disable-pip-version-check --no-deps \
   --target .deps/clang-format clang-format==18.1.8 || rm -rf .deps/clang-format
 

@@ -13,7 +13,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-const std::string kLabel = "LABEL_";  // Hugging Face's numbers, where nobody gave names
+const std::string kLabel = "LABEL_";  // what Hugging Face calls classes that nobody named
 
 bool only_digits(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
@@ -29,7 +29,7 @@ bool is_wordnet_id(const std::string& name) {
 
 bool only_ids(const Names& names) { return std::all_of(names.begin(), names.end(), is_wordnet_id); }
 
-// Numbers of the classes by name, -1 where several have it.
+// The number of each class by its name; -1 where several classes share the name.
 std::map<std::string, int64_t> numbers_of(const Names& names) {
   std::map<std::string, int64_t> numbers;
   for (size_t i = 0; i < names.size(); ++i) {
@@ -39,21 +39,21 @@ std::map<std::string, int64_t> numbers_of(const Names& names) {
   return numbers;
 }
 
-// Names mean nothing to each other where one side has only numbers or ids, the other words. The
-// numbers of the data's folders are names too: which class of the model a 7 is, nobody knows.
+// Names can't be compared where one side has only numbers or ids, and the other has words. Numbers
+// on both sides are names too, and not taken for positions.
 bool has_nothing_to_compare(const ClassList& model, const ClassList& data) {
   if (only_numbered(model.names, model.count)) {
     const bool unnamed = static_cast<int64_t>(model.names.size()) != model.count ||
                          model.names.empty() || model.names.front().starts_with(kLabel);
     return unnamed || !std::all_of(data.names.begin(), data.names.end(), is_number);
   }
-  // Words in the order of the alphabet were folders, and stand in no order of ids.
+  // Names in alphabetical order came from folders. Their order says nothing about ids.
   const bool were_folders = std::is_sorted(model.names.begin(), model.names.end());
   return only_ids(data.names) ? !only_ids(model.names) && !were_folders : only_ids(model.names);
 }
 
-// Of each name its place: the order of the list, but of numbers that of their values, as in folders
-// 0, 1, 10, 11, 2 …, whose names are the places that whoever wrote them meant.
+// The place of each name in the list. Numbers are placed by value: in folders 0, 1, 10, 11, 2 …
+// the number is the place that was meant.
 std::vector<int64_t> places_of(const Names& names) {
   std::vector<size_t> order(names.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -147,6 +147,7 @@ ClassMatch match_classes(const ClassList& model, const ClassList& data, const st
       continue;
     }
     any_known = true;
+    // Classes of one name are told apart only where both sides list the same.
     require(known->second >= 0 || same,
             "{}: several of its classes are called {}, which {} has too",
             model.place,

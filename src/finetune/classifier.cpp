@@ -14,7 +14,8 @@ namespace {
 
 constexpr char kVit[] = "vit";
 
-// The trainer seeds torch's generator before each step; ours follows from it.
+// The trainer seeds torch's generator before each micro-step, so a seed drawn from it repeats on
+// resume.
 uint64_t seed_of_step() {
   return static_cast<uint64_t>(
       torch::randint(std::numeric_limits<int64_t>::max(), {1}, torch::kInt64).item<int64_t>());
@@ -67,6 +68,7 @@ StepResult Classifier::label_loss(const at::Tensor& logits,
   }
   const at::Tensor targets =
       mix_targets(smoothed_targets(labels, logits.size(1), smoothing), mixes);
+  // A mixed image has no single right answer, so there is no train_top1.
   return {.loss = soft_target_cross_entropy(logits, targets), .metrics = {}};
 }
 
@@ -75,6 +77,7 @@ ParamRules Classifier::param_rules() const {
       with_layer_decay(decay_matrices_except({"pos_embed", "cls_token", "dist_token"}),
                        run_.options.optimizer.layer_decay,
                        vit_->options().depth);
+  // The rules know the Vit's own names, without this objective's prefix.
   const size_t prefix = std::string(kVit).size() + 1;
   return [rules, prefix](const std::string& name, const at::Tensor& parameter) {
     return rules(name.substr(prefix), parameter);

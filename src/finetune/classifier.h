@@ -11,14 +11,15 @@
 namespace previt {
 
 /// Supervised training of a whole Vit with its head, as an objective of the shared trainer
-/// (mae:engine_finetune.py, deit:engine.py): random erasing, then mixup or CutMix, then soft-target
-/// cross-entropy; without mixing, cross-entropy with label smoothing. With distillation the class
-/// token's head learns from the labels and the distillation token's from the teacher; without, two
-/// heads are trained as the mean that they are evaluated as.
+/// (mae:engine_finetune.py, deit:engine.py). The steps are random erasing, then mixup or CutMix,
+/// then soft-target cross-entropy; without mixing, cross-entropy with label smoothing. With
+/// distillation, the class token's head learns from the labels and the distillation token's head
+/// from the teacher. Without it, a model with two heads trains their mean, which is also what is
+/// evaluated.
 class Classifier : public Objective {
  public:
-  /// vit has its head already (Vit::set_num_classes). `distillation` may be null; its teacher is on
-  /// the vit's device.
+  /// The vit already has its head (Vit::set_num_classes). `distillation` may be null; its teacher
+  /// is on the vit's device.
   Classifier(std::shared_ptr<Vit> vit,
              FinetuneRun run,
              std::shared_ptr<const Distillation> distillation = nullptr);
@@ -27,12 +28,12 @@ class Classifier : public Objective {
   StepResult step(const Batch& batch, const StepInfo& info) override;
   std::shared_ptr<Vit> backbone() override { return vit_; }
 
-  /// No decay on 1-D parameters, positions, class and distillation token; rates fall layer by layer
-  /// from the head.
+  /// No weight decay on 1-D parameters, positions, class token and distillation token. The
+  /// learning rate falls from layer to layer, from the head to the embeddings.
   ParamRules param_rules() const override;
 
-  /// step with the mixing given: images [B, C, H, W] float, labels [B], mixes of size 1 or B, or
-  /// none.
+  /// A step whose mixing is given: images [B, C, H, W] float, labels [B] int64, mixes of size 1 or
+  /// B, or empty.
   StepResult loss(const at::Tensor& images,
                   const at::Tensor& labels,
                   const std::vector<Mix>& mixes);

@@ -9,7 +9,7 @@
 
 namespace previt {
 
-/// What of the teacher is learned: nothing, its best class, or its probabilities.
+/// What the student learns from the teacher: nothing, its best class, or its probabilities.
 enum class DistillationKind { none, hard, soft };
 constexpr auto enum_names(DistillationKind) { return std::array{"none", "hard", "soft"}; }
 
@@ -23,14 +23,14 @@ struct DistillationOptions {
 };
 void visit(FieldVisitor& v, DistillationOptions& o);
 
-/// What a student's distillation head learns from a teacher (arXiv:2012.12877, deit:losses.py). The
+/// How a student's distillation head learns from a teacher (arXiv:2012.12877, deit:losses.py). The
 /// teacher sees the same images as the student, mixed ones too.
 class Distillation {
  public:
   /// options.kind is hard or soft.
   Distillation(const DistillationOptions& options, DistillationTeacher teacher);
 
-  /// How far `logits` [B, C] of the distillation head are from the teacher's for these images;
+  /// The loss of the distillation head: its `logits` [B, C] against the teacher's for `images`; a
   /// scalar.
   at::Tensor distance(const at::Tensor& logits, const at::Tensor& images) const;
 

@@ -8,13 +8,14 @@
 
 namespace previt {
 
-/// A classifier that a student learns from (DeiT's distillation). It is frozen and in eval mode,
-/// belongs to no module (so no checkpoint of the student holds it), and sees the student's images
+/// A classifier that a student learns from (DeiT's distillation). It is frozen and in eval mode.
+/// It belongs to no module, so no checkpoint of the student holds it. It sees the student's images
 /// in its own normalisation and at its own size.
 class DistillationTeacher {
  public:
-  /// Throws Error led by the checkpoint when it holds no classifier, or one of other classes or
-  /// other images than the student's.
+  /// Throws Error that begins with the checkpoint where that has no classifier, does not say how
+  /// many heads it has, or differs from the student in its number of classes, its channels or its
+  /// aspect ratio.
   DistillationTeacher(const LoadedModel& loaded, const RunOptions& student);
 
   void to(at::Device device) { vit_->to(device); }

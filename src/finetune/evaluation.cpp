@@ -26,6 +26,7 @@ at::Tensor first_seen(const at::Tensor& indices, std::unordered_set<int64_t>& se
 
 bool surer(const Example& a, const Example& b) { return a.confidence > b.confidence; }
 
+// The examples that the report shows. Only these stay in memory, whatever the number of images.
 class Gallery {
  public:
   // pixels uint8 [B, 3, H, W], probabilities [B, C], labels [B], all on the CPU.

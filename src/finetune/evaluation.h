@@ -19,17 +19,17 @@ struct Example {
 
 struct Evaluation {
   Scores scores;
-  std::vector<Example> right;  ///< the surest right answer of each class
-  std::vector<Example> wrong;  ///< the surest wrong answers, worst first
+  std::vector<Example> right;  ///< the surest right answer of each of at most 12 classes
+  std::vector<Example> wrong;  ///< the surest wrong answers, surest first, at most 12
   int64_t unreadable = 0;      ///< images that the scores leave out
 
-  /// Those of the scores, and "unreadable" where there are such.
+  /// The fields of the scores, and "unreadable" where there are such images.
   nlohmann::ordered_json json() const;
 };
 
-/// What `vit` answers on one pass over `source`, computed in `type`. Each sample counts once, also
-/// where a loader put it in the place of an unreadable one. The model is left in the mode it was
-/// in.
+/// Runs `vit` once over `source`, computing in `type`. Each sample counts once, even where the
+/// loader puts it in the place of an unreadable one as well. Afterwards the model is in the mode
+/// (training or eval) that it was in before.
 Evaluation evaluate(Vit& vit,
                     BatchSource& source,
                     const NormalizeOptions& normalize_options,

@@ -16,7 +16,7 @@ struct ModelSection {
 };
 void visit(FieldVisitor& v, ModelSection& o) { v.section("model", o.model); }
 
-// Said before its keys are read, none of which would be known.
+// Checked before any key is read: those of another objective would all be unknown.
 void require_finetuning(Recipe& recipe) {
   ObjectiveRegistry registry;
   register_all_objectives(registry);
@@ -106,11 +106,12 @@ FinetuneRun finetune_defaults(const VitOptions& model, bool pretrained) {
 
   run.objective = "finetune";
   run.model = model;
-  // A classifier keeps its own; a distillation token goes with a class token.
+  // A checkpoint with classes keeps its pooling, and a distillation token needs a class token.
   if (run.model.num_classes == 0 && !run.model.dist_token) run.model.pool = Pooling::avg;
+  // In MAE's fine-tuning the sin-cos table is a parameter like any other.
   if (pretrained && run.model.pos_embed == PosEmbed::sincos)
     run.model.pos_embed = PosEmbed::learned;
-  // BEiT and SimMIM pretrain with one table, and give each block its own copy of it.
+  // BEiT and SimMIM pretrain with one table and fine-tune with a copy of it in each block.
   const bool one_table = run.model.rel_pos_bias == RelPosBias::shared && run.model.num_classes == 0;
   if (pretrained && one_table) run.model.rel_pos_bias = RelPosBias::per_block;
   run.model.drop_path = huge ? 0.3 : large ? 0.2 : 0.1;

@@ -13,8 +13,8 @@
 
 namespace previt {
 
-/// Weights that come from no checkpoint: Xavier, truncated normal (DeiT), or as PyTorch itself
-/// starts its layers.
+/// How weights that come from no checkpoint are drawn: Xavier uniform, truncated normal (DeiT), or
+/// PyTorch's own defaults.
 enum class FinetuneInit { mae, timm, framework };
 constexpr auto enum_names(FinetuneInit) { return std::array{"mae", "timm", "framework"}; }
 
@@ -24,17 +24,18 @@ struct FinetuneOptions {
   double smoothing = 0.1;
   MixOptions mix;
   double erasing = 0.25;                  ///< share of images with an erased box
-  FinetuneInit init = FinetuneInit::mae;  ///< of --from none
+  FinetuneInit init = FinetuneInit::mae;  ///< used with --from none
   double head_std = 2e-5;                 ///< of the new head's weights; its bias is 0
-  bool keep_head = false;                 ///< go on with the checkpoint's head, of the same classes
+  bool keep_head = false;                 ///< keep the checkpoint's head, of the same classes
   int64_t repeated_augmentation = 1;      ///< copies of an image in a row (SampleOrder); 1: off
   int64_t per_class = 0;                  ///< training images per class, for few-label runs; 0: all
-  int64_t subset_seed = 0;                ///< which ones
+  int64_t subset_seed = 0;                ///< seed that draws these images
   double holdout = 0.1;                   ///< share held out of data that has no validation split
-  double eval_crop_pct =
-      0;  ///< short side is resized to size / this; 0: 224/256 up to 224 px, else 1
+  /// The short side is resized to size / this; 0: 224/256 up to 224 px, else 1.
+  double eval_crop_pct = 0;
   int64_t eval_epochs = 1;  ///< evaluates every so many epochs, and at the end
 
+  /// eval_crop_pct, or its default for images of `image_size` pixels a side.
   double crop_pct(int64_t image_size) const;
 };
 void visit(FieldVisitor& v, FinetuneOptions& o);
@@ -46,11 +47,11 @@ struct FinetuneRun {
   FinetuneOptions finetune;
   DistillationOptions distillation;
   ViewSpec augment;       ///< the training view; its size is model.image_size
-  KeyPlaces places = {};  ///< of the recipe's keys, for what only a later check finds wrong
+  KeyPlaces places = {};  ///< where the recipe's keys stand, for errors found later
 
-  /// Defaults for the model that is fine-tuned (the checkpoint's options) or trained from random
-  /// weights (none: as `model:` in the recipe says), then the recipe's keys. UsageError led by its
-  /// place.
+  /// Reads the recipe over the defaults for the model: the checkpoint's options where `pretrained`
+  /// is given, else those of the recipe's `model:`. Throws UsageError that begins with the wrong
+  /// key's place.
   static FinetuneRun read(Recipe& recipe, const LoadedModel* pretrained);
 
   /// Every option with its value, as YAML that reads back to the same run.
@@ -60,9 +61,9 @@ struct FinetuneRun {
 };
 void visit(FieldVisitor& v, FinetuneRun& o);
 
-/// MAE's official settings for a model of this depth and width: rates, layer decay and drop path of
-/// ViT-B, L and H (narrower models as ViT-B, with iBOT's layer decay for ViT-S), at a batch of 256.
-/// Training from random weights has no layer decay.
+/// MAE's official settings for a model of this depth and width: rates per 256 images, layer decay
+/// and drop path of ViT-B, L and H. Narrower models get those of ViT-B, with iBOT's layer decay
+/// for ViT-S. Training from random weights has no layer decay.
 FinetuneRun finetune_defaults(const VitOptions& model, bool pretrained);
 
 }  // namespace previt

@@ -16,8 +16,8 @@ namespace previt {
 enum class MixMode { batch, image };
 constexpr auto enum_names(MixMode) { return std::array{"batch", "image"}; }
 
-/// CutMix boxes of odd size: as today's timm has them, or one pixel smaller, as the version that
-/// MAE pins.
+/// CutMix boxes of odd size: as today's timm has them, or one pixel smaller, as in timm 0.3.2,
+/// which MAE pins.
 enum class BoxRounding { timm, timm_0_3_2 };
 constexpr auto enum_names(BoxRounding) { return std::array{"timm", "timm_0.3.2"}; }
 
@@ -41,16 +41,17 @@ struct CutBox {
   int64_t area() const { return (bottom - top) * (right - left); }
 };
 
-/// The square-ish CutMix box about (y, x): sides √(1 - λ) of the image's, cut off at its borders.
+/// The CutMix box centred at (y, x), in pixels. Its sides are √(1 - λ) of the image's, cut off at
+/// the image's borders.
 CutBox cutmix_box(
     int64_t height, int64_t width, double lambda, int64_t y, int64_t x, BoxRounding rounding);
 
-/// How one image (or batch) is mixed: share `lambda` of its own label is kept.
+/// How one image, or a whole batch, is mixed. `lambda` is the share that is kept of its own label.
 struct Mix {
   double lambda = 1;
   std::optional<CutBox> box;  ///< pasted from the partner; absent: blended
 
-  /// A CutMix whose λ is the share of pixels that the box leaves.
+  /// A CutMix whose λ is the share of the image's pixels outside the box.
   static Mix cut(CutBox box, int64_t height, int64_t width);
 };
 
@@ -58,8 +59,8 @@ struct Mix {
 std::vector<Mix> draw_mixes(
     const MixOptions& options, int64_t batch, int64_t height, int64_t width, Draws& draws);
 
-/// images float [B, C, H, W], mixes of size 1 or B → the mixed images, on the same device; the
-/// images are left as they are.
+/// images float [B, C, H, W], mixes of size 1 or B → the mixed images, on the same device. The
+/// images given stay unchanged.
 at::Tensor mix_images(const at::Tensor& images, const std::vector<Mix>& mixes);
 
 /// λ y + (1 - λ) y[partner] for targets y [B, C] and mixes of size 1 or B.

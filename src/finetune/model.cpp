@@ -12,7 +12,7 @@
 namespace previt {
 namespace {
 
-// What may differ between the weights and the model that they start.
+// Options that may differ between the weights and the model that starts from them.
 const std::set<std::string> kFree = {"arch",
                                      "image_size",
                                      "pos_embed",
@@ -31,12 +31,13 @@ bool starts_with_any(const std::string& name, std::initializer_list<const char*>
   });
 }
 
-// LayerScale's option is the value that its vectors start from, which no file of weights tells.
+// layer_scale is the value that its vectors start from, which no weights file tells. So only
+// whether there are any is compared.
 bool same_start(const std::string& key, const nlohmann::json& want, const nlohmann::json& have) {
   return key == "layer_scale" && (want.get<double>() > 0) == (have.get<double>() > 0);
 }
 
-// Tensors that a model with another pooling or a new head does not take over.
+// The weights without those that another pooling or a new head has no use for.
 NamedTensors without_unused(NamedTensors weights, const VitOptions& options, bool keep_head) {
   std::erase_if(weights, [&](const auto& entry) {
     const std::string& name = entry.first;
@@ -48,8 +49,8 @@ NamedTensors without_unused(NamedTensors weights, const VitOptions& options, boo
   return weights;
 }
 
-// A distillation token brings its own position where the checkpoint has none, and takes it away
-// where the model has none.
+// Adds the position of a distillation token that the checkpoint lacks, and drops that of one that
+// the model lacks.
 void fit_dist_position(NamedTensors& weights, const VitOptions& old, const Vit& vit) {
   const auto table = weights.find("pos_embed");
   const bool has = vit.options().dist_token;
@@ -60,7 +61,7 @@ void fit_dist_position(NamedTensors& weights, const VitOptions& old, const Vit& 
           : torch::cat({cls, rows.slice(1, 2)}, 1);
 }
 
-// What may start afresh: a norm that the checkpoint's pooling did without, a new head, a
+// Weights that may start anew: a norm that the checkpoint's pooling did without, a new head, a
 // distillation token that the checkpoint lacks.
 bool may_be_new(const std::string& name, bool keep_head) {
   return starts_with_any(name, {"norm.", "fc_norm.", "dist_token"}) ||

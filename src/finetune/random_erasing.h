@@ -17,10 +17,10 @@ struct RandomErasingOptions {
   ErasedPixels pixels = ErasedPixels::noise;
 };
 
-/// Erases boxes of normalised images [B, C, H, W] in place, each image with this probability;
-/// returns them. A box that does not fit is tried again, ten times in all. Draws per image:
-/// whether; per attempt: area, log of the aspect; once it fits: top, left, and the seed of the
-/// noise, if any.
+/// Erases boxes in normalised images [B, C, H, W] in place, in each image with this probability,
+/// and returns them. A box that doesn't fit is drawn anew, ten times at most. The draws of an
+/// image are, in this order: whether it is erased; for each attempt, area and log of the aspect;
+/// once a box fits, its top, its left, and the seed of its noise, if any.
 at::Tensor random_erasing(at::Tensor images,
                           double probability,
                           Draws& draws,

@@ -34,9 +34,11 @@ void Scores::add(const at::Tensor& logits, const at::Tensor& labels) {
           classes);
   const at::Tensor log_p = logits.index_select(0, kept).to(torch::kFloat32).log_softmax(1);
   const at::Tensor best = std::get<1>(log_p.topk(std::min<int64_t>(5, classes), 1));
+  // One bincount fills the whole matrix: its cells are numbered row by row.
   const at::Tensor cells = label * classes + best.select(1, 0);
   confusion_ += torch::bincount(cells.cpu(), {}, classes * classes).view({classes, classes});
   top5_right_ += (best == label.unsqueeze(1)).sum().item<int64_t>();
+  // In float64, so that the mean depends little on how the images are batched.
   loss_sum_ -= log_p.gather(1, label.unsqueeze(1)).to(torch::kFloat64).sum().item<double>();
 }
 

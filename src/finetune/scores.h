@@ -9,7 +9,7 @@
 
 namespace previt {
 
-/// Counts of a classifier's answers, exact whatever the batches were. C classes.
+/// Counts a classifier's answers, exactly, however they come in batches. C classes.
 class Scores {
  public:
   explicit Scores(int64_t num_classes);
@@ -18,7 +18,7 @@ class Scores {
   void add(const at::Tensor& logits, const at::Tensor& labels);
 
   int64_t images() const;
-  double top1() const;  ///< percent of images; 0 of none
+  double top1() const;  ///< percent of images; 0 without images
   double top5() const;  ///< percent with the label among the five (or C) best
   double loss() const;  ///< mean cross-entropy
 
@@ -37,17 +37,17 @@ class Scores {
   double loss_sum_ = 0;
 };
 
-/// One pair of classes that is mistaken.
+/// How often images of one class were taken for another.
 struct Mistake {
   int64_t label = 0, answer = 0, count = 0;
 };
 
-/// The most frequent mistakes, worst first.
+/// The most frequent mistakes, worst first, at most `limit`. confusion: as Scores::confusion.
 std::vector<Mistake> worst_mistakes(const at::Tensor& confusion, int64_t limit);
 
-/// The confusion matrix as an SVG picture: a row for each true class, shares of the row as shades,
-/// counts in the cells while they are legible, and names along both sides while there are at
-/// most 40.
+/// The confusion matrix (int64 [C, C]) as an SVG picture: a row for each true class, with shares
+/// of the row as shades. Counts stand in the cells while they are legible, and names along both
+/// sides while there are at most 40.
 std::string confusion_svg(const at::Tensor& confusion, const std::vector<std::string>& names);
 
 }  // namespace previt

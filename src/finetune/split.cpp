@@ -19,6 +19,7 @@ Split stratified_split(const std::vector<int64_t>& labels, double share, uint64_
         size == 1
             ? 0
             : std::clamp<int64_t>(std::llround(share * static_cast<double>(size)), 1, size - 1);
+    // A stream for each class: new images of one class don't change what another holds out.
     Random random(seed, Stream::held_out, {static_cast<uint64_t>(label)});
     const std::vector<int64_t> order = random_permutation(size, random);
     for (int64_t i = 0; i < size; ++i) {

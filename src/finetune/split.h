@@ -10,8 +10,8 @@ struct Split {
   std::vector<int64_t> train, held_out;
 };
 
-/// Holds out `share` of each class, drawn by `seed`: rounded, but at least one sample of a class of
-/// two or more and never all of them. labels: a class for each sample.
+/// Holds out `share` of each class, rounded, drawn with `seed`. A class of two samples or more
+/// gives at least one and never all; a class of one gives none. labels: the class of each sample.
 Split stratified_split(const std::vector<int64_t>& labels, double share, uint64_t seed);
 
 }  // namespace previt

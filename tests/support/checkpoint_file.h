@@ -10,7 +10,7 @@ namespace previt::test {
 /// A ViT of two blocks, width 24, three heads, for images of 16 pixels in patches of 8.
 VitOptions small_vit();
 
-/// Random weights of such a model as FOLDER/tiny.safetensors; returns the path.
+/// Writes random weights of a model as FOLDER/tiny.safetensors and returns the path.
 std::string tiny_checkpoint(const std::string& folder, const VitOptions& options = small_vit());
 
 }  // namespace previt::test

@@ -11,7 +11,7 @@
 
 namespace previt::test {
 
-/// A class of pictures of one colour with some noise.
+/// A class of pictures of one colour with some noise. Colours are from 0 to 255.
 struct ColorClass {
   std::string name;
   int64_t red = 0, green = 0, blue = 0;
@@ -20,7 +20,8 @@ struct ColorClass {
 inline const std::vector<ColorClass> kColors = {
     {"blue", 20, 20, 220}, {"green", 20, 220, 20}, {"red", 220, 20, 20}, {"white", 220, 220, 220}};
 
-/// Writes `count` PNGs [16, 16] of each class below `folder`; `seed` makes others.
+/// Writes `count` PNGs of 16 x 16 pixels for each class into its folder below `folder`. Another
+/// `seed` makes others.
 inline void write_classes(const std::string& folder,
                           const std::vector<ColorClass>& classes,
                           int64_t count,
@@ -37,7 +38,7 @@ inline void write_classes(const std::string& folder,
   }
 }
 
-/// Writes a model as one weights file of ours, which it returns.
+/// Writes a model as a weights file of PreViT's and returns the path.
 inline std::string write_model(const std::string& path, const LoadedModel& model) {
   write_safetensors(
       path,

@@ -16,6 +16,7 @@ inline Words operator+(Words a, const Words& b) {
   return a;
 }
 
+/// The options that these words of a command line give, without the program's name.
 inline cli::po::variables_map parse(const cli::po::options_description& options,
                                     const Words& words) {
   cli::po::variables_map args;
@@ -24,13 +25,14 @@ inline cli::po::variables_map parse(const cli::po::options_description& options,
   return args;
 }
 
-/// A tool with this command line; its exit code.
+/// Runs a tool with this command line and returns its exit code.
 inline int call(const cli::po::options_description& options,
                 int (*tool)(const cli::po::variables_map&),
                 const Words& words) {
   return tool(parse(options, words));
 }
 
+/// What a tool wrote into FOLDER/result.json.
 inline nlohmann::json result_in(const std::string& folder) {
   return nlohmann::json::parse(read_whole_file(folder + "/result.json"));
 }

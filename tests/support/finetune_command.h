@@ -9,7 +9,7 @@
 
 namespace previt::test {
 
-/// A ViT of two blocks that learns in a second, without RandAugment.
+/// Settings of a ViT of two blocks that learns in a second, without RandAugment.
 inline const Words kTiny = {"--set", "model.embed_dim=24",    "--set", "model.depth=2",
                             "--set", "model.num_heads=3",     "--set", "model.image_size=[16]",
                             "--set", "model.patch_size=8",    "--set", "train.batch=16",
@@ -21,7 +21,7 @@ inline cli::po::variables_map parse(const Words& words) {
   return parse(cli::finetune_options(), words);
 }
 
-/// The whole command; its exit code.
+/// Runs the whole command and returns its exit code.
 inline int finetune(const Words& words) { return cli::finetune(parse(words), "finetune"); }
 
 /// Trains from random weights on kData into `out`, which it returns.

@@ -10,7 +10,7 @@
 
 namespace previt::test {
 
-/// A temporary folder with these files in it, each empty, and these links {path, target}.
+/// A temporary folder with these empty files and these symbolic links {path, target}.
 class FolderTree {
  public:
   explicit FolderTree(const std::vector<std::string>& files,

@@ -7,7 +7,8 @@
 
 namespace previt::test {
 
-/// While it lives no file of this process grows beyond so many bytes, as on a full disk.
+/// While it lives, no file of this process grows beyond so many bytes, as on a full disk. SIGXFSZ
+/// is ignored, so that a write fails instead of ending the process.
 class FullDisk {
  public:
   explicit FullDisk(int64_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {

@@ -4,8 +4,8 @@
 
 namespace previt::test {
 
-/// A tokenizer for tests: a cell's token is the value of its upper left red pixel in 255ths, modulo
-/// the vocabulary. Of square pictures and grids.
+/// A tokenizer for tests, of square pictures and grids. A cell's token is the value of its upper
+/// left red pixel in 255ths, modulo the vocabulary.
 class RedTokenizer final : public Tokenizer {
  public:
   RedTokenizer(int64_t side, int64_t grid, int64_t vocab_size)

@@ -7,7 +7,7 @@
 
 namespace previt {
 
-/// A list of texts of an HDF5 file. Nothing that users run reads one back.
+/// Reads a list of texts from an HDF5 file. It is here because no program reads one back.
 inline std::vector<std::string> hdf5_texts(const std::string& path, const std::string& name) {
   const H5Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose, path);
   const H5Handle dataset(H5Dopen2(file, name.c_str(), H5P_DEFAULT), H5Dclose, path);

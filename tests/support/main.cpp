@@ -3,8 +3,8 @@
 
 #include "support/catch.h"
 
-// One thread: tests are too small for more to pay, and several teams on a busy machine wait for
-// each other.
+// One thread: the tests are too small to gain from more, and on a busy machine the threads of
+// several test programs would wait for each other.
 int main(int argc, char** argv) {
   torch::set_num_threads(1);
   return Catch::Session().run(argc, argv);

@@ -17,7 +17,7 @@ inline constexpr int64_t kCropBatch = 8;
 /// rate in float32, batches of kCropBatch.
 RunOptions small_crop_run();
 
-/// Five crops, 40 prototypes that are trained from the first step on.
+/// Five crops, 40 prototypes, which are trained from the first step on.
 DinoOptions small_dino();
 IbotOptions small_ibot(bool shared_head = true);
 
@@ -32,20 +32,21 @@ struct CropMethod {
   std::shared_ptr<StudentTeacher> build(const RunOptions& run) const;
 };
 
-/// Each of them in turn, as GENERATE does.
+/// Each of the methods in turn, as GENERATE does.
 CropMethod any_method();
 
-/// A step of a run of four epochs of two.
+/// A step of a run of four epochs of two steps.
 StepInfo info_of(int64_t step);
 
-/// Random crops of the images of a step, rows [first … first + count) of each.
+/// Random crops of the images of a step, rows [first, first + count) of each: uint8.
 Batch crops(const Objective& objective, int64_t step, int64_t first, int64_t count);
 
-/// Steps [from … to) in micro-batches of `micro`.
+/// Makes steps [from, to) in micro-batches of `micro`; requires that none is skipped.
 void make_steps(
     Objective& objective, Stepper& stepper, int64_t from, int64_t to, int64_t micro = kCropBatch);
 
-/// Of all numbers of the tensors in `a` from those of the same name in `b`.
+/// The largest difference between the numbers in `a` and those in the tensors of `b` with the same
+/// names.
 double largest_difference(const NamedTensors& a, const NamedTensors& b);
 
 }  // namespace previt::test

@@ -14,7 +14,8 @@ namespace previt {
 
 using Operation = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
 
-/// Output and gradients of all inputs for one fixed gradient of the output.
+/// The output and the gradients of all inputs, for one fixed gradient of the output. plain: by
+/// LibTorch's operators instead of our kernels.
 inline std::vector<at::Tensor> results(const Operation& operation,
                                        const std::vector<at::Tensor>& inputs,
                                        at::ScalarType type,
@@ -33,14 +34,14 @@ inline std::vector<at::Tensor> results(const Operation& operation,
   return all;
 }
 
-/// Relative to the norm of b.
+/// The norm of a - b, relative to that of b.
 inline double distance(const at::Tensor& a, const at::Tensor& b) {
   return ((a.to(torch::kDouble) - b.to(torch::kDouble)).norm() / b.to(torch::kDouble).norm())
       .item<double>();
 }
 
-/// Ours in float32 and bfloat16, and LibTorch's operators in bfloat16, against LibTorch's in
-/// float32: the output and all gradients.
+/// Checks our kernels in float32 and bfloat16, and LibTorch's operators in bfloat16, against
+/// LibTorch's operators in float32: the output and all gradients.
 inline void check_against_plain(const Operation& operation, const std::vector<at::Tensor>& inputs) {
   const auto expected = results(operation, inputs, torch::kFloat, true);
   const auto same = results(operation, inputs, torch::kFloat, false);

@@ -7,7 +7,7 @@
 
 namespace previt::test {
 
-/// The quickstart's MAE as a ViT of two blocks for images of 16 pixels, fp32 on one thread: an
+/// The quickstart's MAE as a ViT of two blocks for images of 16 pixels, in fp32 on one thread. An
 /// epoch of kScenes (16 steps) takes a moment.
 inline const Words kTinyMae = {
     "--recipe", std::string(PREVIT_SOURCE_DIR) + "/recipes/quickstart/mae.yaml",
@@ -28,7 +28,7 @@ inline const Words kTinyMae = {
     "--set",    "knn.epochs=0"};
 inline const std::string kScenes = "synthetic:shapes,size=16,count=128,val=20";
 
-/// The whole command; its exit code.
+/// Runs the whole command and returns its exit code.
 inline int pretrain(const Words& words) {
   return cli::pretrain(parse(cli::pretrain_options(), words), "pretrain", cli::Product::backbone);
 }

@@ -9,12 +9,12 @@
 
 namespace previt::test {
 
-/// The file of a program of PreViT's.
+/// The path of one of PreViT's programs.
 inline std::string program(const std::string& name) {
   return fmt::format("{}/{}", PREVIT_PROGRAMS, name);
 }
 
-/// Waits until `there`; a run that ends before is a failed test.
+/// Waits until `there()`; the test fails where the run ends before that.
 template <class Condition>
 void wait_until(Program& run, Condition there) {
   while (!there()) {

@@ -50,7 +50,7 @@ int open_for_writing(const std::string& path) {
   return file;
 }
 
-// In the child: between fork and exec only what is safe in a process that had threads.
+// Runs in the child: between fork and exec only calls that are safe in a process that had threads.
 [[noreturn]] void become(const std::vector<char*>& words,
                          const std::vector<char*>& environment,
                          int output,
@@ -126,7 +126,7 @@ bool Program::runs() {
 
 Outcome Program::wait() {
   Outcome outcome;
-  if (terminal_ >= 0) outcome.errors = read_terminal(terminal_);  // or it would wait for a reader
+  if (terminal_ >= 0) outcome.errors = read_terminal(terminal_);  // or a full one would block it
   if (!ended_) ::waitpid(process_, &status_, 0);
   ended_ = true;
   outcome.code = WIFSIGNALED(status_) ? 128 + WTERMSIG(status_) : WEXITSTATUS(status_);

@@ -11,12 +11,12 @@
 
 namespace previt::test {
 
-/// What a program meets when it is started.
+/// The surroundings in which a program is started.
 struct Surroundings {
   std::vector<std::pair<std::string, std::string>> environment = {};  ///< on top of the test's own
   int64_t largest_file = 0;  ///< bytes that a file may have, as on a full disk; 0: any number
-  std::string output = "";   ///< where stdout goes; "": is collected
-  bool terminal = false;     ///< stderr is one
+  std::string output = "";   ///< file for stdout; "": it is collected
+  bool terminal = false;     ///< whether stderr is a terminal
 };
 
 struct Outcome {
@@ -27,7 +27,8 @@ struct Outcome {
   std::vector<std::string> error_lines() const;
 };
 
-/// A program of its own: what happens at its end, signals and limits can't be tested in this one.
+/// A program in a process of its own: its end, signals and limits can't be tested in that of the
+/// tests.
 class Program {
  public:
   Program(const std::string& file,
@@ -49,7 +50,7 @@ class Program {
   bool ended_ = false;
 };
 
-/// Starts it and waits for its end.
+/// Starts a program and waits for its end.
 Outcome run_program(const std::string& file,
                     const std::vector<std::string>& words,
                     const Surroundings& surroundings = {});

@@ -8,16 +8,16 @@
 
 namespace previt::test {
 
-/// recipes/ of the project, with a slash at the end.
+/// The path of the project's recipes/, with a slash at the end.
 std::string recipe_folder();
 
-/// Paths of all its recipes, sorted.
+/// The paths of all recipes in it, sorted.
 std::vector<std::string> all_recipes();
 
-/// A recipe with assignments as of --set.
+/// The pretraining run of a recipe, with `changes` as in --set.
 PretrainRun pretraining(const std::string& path, const std::vector<std::string>& changes = {});
 
-/// The same for fine-tuning, trained from random weights, as no checkpoint is at hand.
+/// The same for fine-tuning, from random weights and with a new head, as no checkpoint is at hand.
 FinetuneRun finetuning(const std::string& path, std::vector<std::string> changes = {});
 
 }  // namespace previt::test

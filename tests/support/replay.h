@@ -9,8 +9,8 @@
 
 namespace previt {
 
-/// Answers with recorded draws, in order, and fails where another kind or range is asked for.
-/// Rows: kind (0 real, 1 whole), low, high, value.
+/// Answers with recorded draws, in order. Throws Error where another kind or range is asked for.
+/// Rows, float64 [N, 4]: kind (0 real, 1 whole), low, high, value.
 class ReplayedDraws final : public Draws {
  public:
   explicit ReplayedDraws(const at::Tensor& rows) : rows_(rows.contiguous()) {}

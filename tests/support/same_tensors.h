@@ -5,7 +5,7 @@
 
 namespace previt {
 
-/// The same names with the same shapes, types and values.
+/// Checks that both have the same names with the same shapes, types and values.
 inline void check_same_tensors(const NamedTensors& got, const NamedTensors& want) {
   for (const auto& [name, tensor] : got) {
     INFO(name);

@@ -10,7 +10,7 @@ namespace previt::test {
 
 constexpr int64_t kBatch = 8, kSide = 24, kPatch = 4, kGrid = 6, kVocabSize = 16;
 
-/// 6 x 6 patches of 4 pixels.
+/// The shared sections of a run on 6 x 6 patches of 4 pixels.
 inline RunOptions small_run() {
   RunOptions run;
   BeitOptions::set_defaults(run);
@@ -36,7 +36,7 @@ inline BeitOptions small_beit(int64_t cls_layers = 0) {
   return options;
 }
 
-/// On a RedTokenizer of two pixels a cell.
+/// A BEiT in training mode, on a RedTokenizer of two pixels a cell.
 inline std::shared_ptr<Beit> build(const BeitOptions& options, const RunOptions& run) {
   torch::manual_seed(5);
   auto beit = std::make_shared<Beit>(
@@ -49,7 +49,7 @@ inline StepInfo info_of(int64_t step) {
   return {.step = step, .total_steps = 8, .steps_per_epoch = 2, .epochs = 4};
 }
 
-/// Rows [first, first + count) of the images of a step.
+/// Random pictures of a step, rows [first, first + count): uint8.
 inline Batch pictures(const Beit& beit, int64_t step, int64_t first, int64_t count) {
   torch::manual_seed(100 + step);
   Batch batch;

@@ -29,8 +29,9 @@ class MemorySource final : public BatchSource {
   int64_t epoch_ = 0, batch_ = 0;
 };
 
-/// The smallest thing that can be trained: a ViT of one block whose pooled features are to be a
-/// fixed target; with `noise`, after adding what torch's generator draws.
+/// The smallest thing that can be trained: a ViT of one block and a linear layer on its pooled
+/// features, whose outputs are to be 1. With `noise` the features get random numbers from torch's
+/// generator on top.
 class TinyObjective : public Objective {
  public:
   explicit TinyObjective(bool noise = false);
@@ -43,7 +44,7 @@ class TinyObjective : public Objective {
 
   std::shared_ptr<Vit> vit;
   at::Tensor weight;  ///< not the backbone's
-  at::Tensor moves;   ///< a buffer that counts optimizer steps
+  at::Tensor moves;   ///< buffer that counts optimizer steps
   int64_t skipped = 0;
   std::function<at::Tensor(const at::Tensor& loss, const StepInfo&)> change_loss;
 
@@ -51,7 +52,7 @@ class TinyObjective : public Objective {
   bool noise_;
 };
 
-/// Options that suit both: fp32, batches of 8, constant rate, 3 epochs.
+/// Options that suit both classes: fp32, batches of 8, constant rate, 3 epochs.
 RunOptions tiny_options();
 
 /// Copies of all parameters and buffers.

@@ -9,7 +9,7 @@
 
 namespace previt::test {
 
-/// Pickles of a text and a whole number.
+/// Pickles of a text, of a whole number, and of a tuple of whole numbers.
 inline std::string pickled(const std::string& text) {
   return std::string("X").append(little_endian(text.size(), 4)).append(text);
 }
@@ -22,8 +22,8 @@ inline std::string pickled(at::IntArrayRef values) {
   return items + "t";
 }
 
-/// The bytes of torch.save for float tensors: a dict of state_dicts, or the one under "" itself.
-/// `more` is the pickle of further keys and values.
+/// The bytes that torch.save writes for float tensors: a dict of state_dicts, or the one under ""
+/// alone. `more` is the pickle of further keys and values.
 inline std::string torch_save(const std::map<std::string, NamedTensors>& dicts,
                               const std::string& more = "") {
   std::vector<std::pair<std::string, std::string>> files = {{"archive/data.pkl", ""}};

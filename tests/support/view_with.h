@@ -5,7 +5,7 @@
 
 namespace previt {
 
-/// A view of whole images of one size, in which one operation always happens and nothing else.
+/// A view of whole images of one size, in which the operation `key` always happens and no other.
 inline ViewSpec view_with(const std::string& key, int64_t height, int64_t width) {
   const nlohmann::json on =
       key == "rand_augment" ? nlohmann::json("rand-m9-p1-inc1") : nlohmann::json(1);

@@ -8,6 +8,7 @@
 
 namespace previt {
 
+/// The lowest `bytes` bytes of a value, the lowest first.
 inline std::string little_endian(uint64_t value, int bytes) {
   std::string text;
   for (int i = 0; i < bytes; ++i) text.push_back(i < 8 ? static_cast<char>(value >> (8 * i)) : 0);

@@ -34,6 +34,7 @@ std::shared_ptr<Vit> build(const po::variables_map& args, LoadedModel& loaded) {
     require_same_architecture(options, loaded);
     return vit_from_checkpoint(loaded, options, {.keep = true});
   }
+  // The same random weights each time, so that comparisons repeat.
   torch::manual_seed(0);
   options.num_classes = 0;
   return std::make_shared<Vit>(options);
@@ -118,6 +119,7 @@ ViewSpec Backbone::view() const {
     fail_usage("--image-size: {} is no multiple of the patch, {}", height, patch);
   }
   FinetuneOptions evaluation;
+  // The checkpoint's crop belongs to its own image size.
   if (height == vit->options().image_height()) evaluation.eval_crop_pct = loaded.crop_pct;
   return evaluation_view(height, width, evaluation.crop_pct(height));
 }
@@ -156,7 +158,7 @@ void write_result(const po::variables_map& args, const nlohmann::ordered_json& r
     try {
       write_whole_file(out + "/result.json", line + "\n");
     } catch (const Error&) {
-      print(line + "\n");  // the work is done: a full disk must not lose it
+      print(line + "\n");  // the work is done; a full disk must not lose it
       throw;
     }
   }

@@ -19,50 +19,55 @@ namespace previt::cli {
 
 namespace po = boost::program_options;
 
-/// Adds what every tool takes that looks at a frozen backbone: --from and how it is run.
+/// Adds the options of every tool that looks at a frozen backbone: --from, and how it is run.
 void add_backbone_options(po::options_description& options);
 
 /// --data: images with labels, to train on and to test on.
 void add_labelled_data_option(po::options_description& options);
 
-/// Of a recipe's `data:`, what all take that read images.
+/// The keys of a recipe's `data:` that every image-reading tool takes.
 struct ReadingOptions {
   double max_bad_fraction = 0.1;  ///< share of unreadable images that is an error
 };
 void visit(FieldVisitor& v, ReadingOptions& o);
 
-/// --set for tools without other settings: the model's keys (add_model_option) and
+/// Adds --set for tools without other settings: the model's keys (add_model_option) and
 /// data.max_bad_fraction, as training takes it.
 void add_reading_option(po::options_description& options);
+/// Reads the data.… keys of --set and ignores the model's. Throws UsageError for other keys.
 ReadingOptions read_reading_option(const po::variables_map& args);
 
 /// A network to be judged, in eval mode on its device.
 struct Backbone {
   LoadedModel loaded;
   std::shared_ptr<Vit> vit;
-  at::ScalarType type = at::kFloat;  ///< that it computes in
-  int64_t height = 0, width = 0;     ///< of the images it is given
+  at::ScalarType type = at::kFloat;  ///< in which it computes
+  int64_t height = 0, width = 0;     ///< of the images that it is given, in pixels
   int64_t batch = 32, workers = 0;
   ReadingOptions data = {};
 
   at::Device device() const;
-  /// Resize of the short side and centre crop, as evaluations do.
+  /// Resize of the short side and centre crop, as in evaluations. Throws UsageError where the
+  /// height is no multiple of the patch.
   ViewSpec view() const;
   /// All images of `dataset` once, in order, as view(); too many unreadable ones are an error.
   std::unique_ptr<BatchSource> source(std::shared_ptr<Dataset> dataset) const;
   FeatureReading reading(const std::string& task) const;
 };
 
-/// What `backbone` makes of all images of `dataset`, with their classes. `task`: shown meanwhile.
+/// The features that `backbone` gives to all images of `dataset`, with their classes. `task` is
+/// what the progress bar shows. Throws Error where a feature is not finite.
 LabelledFeatures labelled_features(const Backbone& backbone,
                                    const FeatureOptions& options,
                                    const std::shared_ptr<Dataset>& dataset,
                                    const std::string& task);
 
-/// Throws Error or UsageError led by what is wrong.
+/// Loads the network that the options name. Throws Error or UsageError that begins with the wrong
+/// option or file.
 Backbone load_backbone(const po::variables_map& args, OtherKeys others = OtherKeys::wrong);
 
-/// Prints `result` as one line; with --out also writes OUT/result.json.
+/// Prints `result` as one line; with --out also writes OUT/result.json. Throws Error where either
+/// can't be written.
 void write_result(const po::variables_map& args, const nlohmann::ordered_json& result);
 
 }  // namespace previt::cli

@@ -6,8 +6,8 @@
 
 namespace previt::cli {
 
-/// The device named on the command line: cpu, cuda, cuda:N, or auto (cuda where there is one).
-/// Throws UsageError when it is not one of these or not there.
+/// The device named on the command line: cpu, cuda, cuda:N, or auto (cuda where there is one, else
+/// cpu). Throws UsageError where the name is none of these or the device is not there.
 at::Device choose_device(const std::string& name);
 
 }  // namespace previt::cli

@@ -11,7 +11,7 @@ std::string failure_of(const std::function<void()>& work) {
   try {
     work();
     return "";
-  } catch (const c10::Error& error) {  // too little memory on the device
+  } catch (const c10::Error& error) {  // such as too little memory on the device
     why = error.what_without_backtrace();
   } catch (const std::exception& error) {
     why = error.what();

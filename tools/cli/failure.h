@@ -5,9 +5,8 @@
 
 namespace previt::cli {
 
-/// Does what a run can go on without, as a score of its weights. Returns why it failed, in one
-/// line;
-/// "" where it didn't.
+/// Does `work` that a run can go on without, for example scoring its weights. Returns the reason
+/// in one line where it failed, else "".
 std::string failure_of(const std::function<void()>& work);
 
 }  // namespace previt::cli

@@ -34,7 +34,7 @@ FrameSize frame_size(int64_t height, int64_t width, int64_t side, int64_t patch)
   return size;
 }
 
-// 0 … size - 1 mapped onto the nearest of `source` cells.
+// For each of `size` positions the nearest of `source` cells.
 at::Tensor nearest_cells(int64_t size, int64_t source) {
   const at::Tensor centres = torch::arange(size, torch::kFloat64) + 0.5;
   return (centres * static_cast<double>(source) / static_cast<double>(size))
@@ -51,7 +51,7 @@ std::string without_ending(const std::string& name) {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// Takes the number at the start of `text`, without leading zeros.
+// Takes the number off the start of `text`, without its leading zeros.
 std::string_view take_number(std::string_view& text) {
   size_t end = 0;
   while (end < text.size() && is_digit(text[end])) ++end;
@@ -61,7 +61,7 @@ std::string_view take_number(std::string_view& text) {
   return number;
 }
 
-// Numbers in names by their value, everything else by its letters.
+// Compares numbers in names by value, and all else letter by letter.
 bool natural_less(const std::string& a, const std::string& b) {
   std::string_view left = a, right = b;
   while (!left.empty() && !right.empty()) {
@@ -103,6 +103,7 @@ at::Tensor FrameReader::read(int64_t index) {
 
 at::Tensor FrameReader::mask_of(const Image& image) const {
   const FrameSize size = frame_size(image.height, image.width, side_, patch_);
+  // from_blob takes no pointer to const; nothing is written here.
   const at::Tensor pixels = torch::from_blob(const_cast<uint8_t*>(image.pixels.data()),
                                              {image.height, image.width, image.channels},
                                              torch::kUInt8);

@@ -13,8 +13,8 @@
 
 namespace previt::cli {
 
-/// Images at their own shape, for a network that takes any size: the short side is resized and the
-/// right and lower edges are cut to whole patches, as dino:visualize_attention.py cuts.
+/// Images in their own aspect ratio, for a network that takes any size. The short side is resized,
+/// and the right and lower edges are cut to whole patches, as in dino:visualize_attention.py.
 class FrameReader {
  public:
   /// side: pixels of the short side.
@@ -23,10 +23,11 @@ class FrameReader {
   /// Float32 [3, H, W] in [0, 1]. Throws Error that says why the image can't be read.
   at::Tensor read(int64_t index);
 
-  /// Bool [H, W]: the object mask that the dataset itself has for the image, cut in the same way.
+  /// The object mask that the dataset has for the image, cut in the same way: bool [H, W]. Nothing
+  /// where it has none.
   std::optional<at::Tensor> mask(int64_t index) const;
 
-  /// The same of a mask given as an image: what is not black is the object.
+  /// The same for a mask that is given as an image: what is not black is the object.
   at::Tensor mask_of(const Image& image) const;
 
  private:
@@ -35,22 +36,23 @@ class FrameReader {
   int64_t side_, patch_;
 };
 
-/// Images to look at: as open_dataset, or one image file, whatever it is called and lies beside.
+/// Opens images to look at: what open_dataset takes, or one image file, whatever its name and
+/// whatever lies beside it. Throws Error where there are none.
 std::shared_ptr<Dataset> open_pictures(const std::string& path, const std::string& split);
 
-/// The same images as people count them: frame_2 before frame_10.
+/// The same images in the order in which people count: frame_2 before frame_10.
 std::shared_ptr<Dataset> in_natural_order(std::shared_ptr<Dataset> images);
 
-/// "train/dog/a b.jpg" as picture 12 → "000012_train_dog_a_b": a file name without ending.
+/// A file name without ending: "train/dog/a b.jpg" as picture 12 gives "000012_train_dog_a_b".
 std::string picture_name(int64_t number, const std::string& name);
 
-/// The masks of a folder. An image's is the one of the same path inside its folder, else the only
-/// one of the same file name, endings left out. Throws UsageError where several have that name.
+/// The masks of a folder. An image's mask has the image's path inside the folder, or else is the
+/// only one with its file name; endings don't count. Throws UsageError where several fit.
 class MaskFolder {
  public:
   explicit MaskFolder(const std::string& path);
   bool has(const std::string& image_name) const { return find(image_name) >= 0; }
-  /// Nothing where the folder has none for this image. Throws Error where it can't be read.
+  /// The mask of an image; nothing where the folder has none. Throws Error where it can't be read.
   std::optional<Image> read(const std::string& image_name) const;
 
  private:

@@ -15,7 +15,7 @@ struct ModelSection {
 };
 void visit(FieldVisitor& v, ModelSection& o) { v.section("model", o.model); }
 
-// `model` as those assignments of --set that `take` likes describe it.
+// `model` as the assignments of --set that `take` accepts change it.
 VitOptions described(const po::variables_map& args,
                      const VitOptions& model,
                      const std::function<bool(const std::string&)>& take) {
@@ -38,7 +38,7 @@ LoadHints hints_in(const po::variables_map& args) {
   return hints;
 }
 
-// Weights don't tell these; the rest they do.
+// Throws UsageError where --set contradicts the weights, which tell all but what is `untold`.
 void require_no_contradiction(const VitOptions& wanted, const LoadedModel& loaded) {
   std::set<std::string> untold = {"arch", "norm_eps", "pos_resize"};
   if (!loaded.heads_told) untold.insert("num_heads");

@@ -11,24 +11,27 @@ namespace previt::cli {
 
 namespace po = boost::program_options;
 
-/// --from with its `help`, and --weights.
+/// Adds --from with its `help`, and --weights.
 void add_from_option(po::options_description& options, const char* help);
 
-/// --set for tools without a recipe: what the weights don't tell of their model.
+/// Adds --set for tools without a recipe: what the weights don't say about their model.
 void add_model_option(po::options_description& options);
 
-/// What --from names. Says which of several networks it is, and what was wrong on the way to it.
+/// Loads what --from names. Logs which of several networks it is, and what was found wrong. Throws
+/// Error where it can't be read.
 LoadedModel load_from(const po::variables_map& args);
 
-/// The same to be used as it is: with --set's model.… keys, which may tell what the weights don't
-/// and not contradict them. Of other keys of --set they are a tool's own or wrong.
+/// What keys of --set are that aren't about the model: an error, or the tool's own business.
 enum class OtherKeys { wrong, own };
+
+/// As load_from, for weights that are used as they are. The model's keys of --set may add what the
+/// weights don't say. Throws UsageError where they contradict the weights.
 LoadedModel load_frozen(const po::variables_map& args, OtherKeys others = OtherKeys::wrong);
 
 /// Whether an assignment of --set is about the model.
 bool is_model_key(const std::string& assignment);
 
-/// Applies to `recipe` those assignments of --set that `take` likes, all where there is none.
+/// Applies to `recipe` the assignments of --set that `take` accepts, or all without `take`.
 void apply_settings(Recipe& recipe,
                     const po::variables_map& args,
                     const std::function<bool(const std::string&)>& take = {});

@@ -12,8 +12,8 @@
 namespace previt::cli {
 namespace {
 
-// The validation split, or nothing where the data isn't divided. One that is there and can't be
-// read is an error: results on images held out instead would be taken for results on it.
+// The validation split, or nothing where the data isn't divided. A split that can't be read is an
+// error: results on held-out images would be taken for results on it.
 std::shared_ptr<Dataset> open_validation(const std::string& path, const std::string& cache_folder) {
   const auto splits = dataset_splits(path);
   const bool divided = std::find(splits.begin(), splits.end(), "val") != splits.end();
@@ -32,7 +32,7 @@ void hold_out(LabelledData& data, const std::string& path, const SplitOptions& o
 
 using Classes = std::vector<bool>;  // whether each has images
 
-// Those of `wanted` that `there` lacks.
+// The classes of `wanted` that `there` lacks.
 std::vector<int64_t> missing(const Classes& wanted, const Classes& there) {
   std::vector<int64_t> found;
   for (size_t i = 0; i < wanted.size(); ++i) {
@@ -55,7 +55,7 @@ std::string names_text(const Dataset& dataset, const std::vector<int64_t>& label
   return first_few(names_of(dataset, labels));
 }
 
-// "churchs (church?), gulf": the classes and what in training may be meant.
+// "churchs (church?), gulf": unknown classes, with the training classes that may be meant.
 std::string names_and_guesses(const LabelledData& data,
                               const std::vector<int64_t>& unknown,
                               const std::vector<int64_t>& learned) {
@@ -79,7 +79,7 @@ void require_several(const Dataset& dataset,
       names_text(dataset, there));
 }
 
-// What training lacks can't be scored: a classifier would be wrong on it whatever it says.
+// A class that training lacks can't be scored: whatever a classifier answers is wrong.
 void require_learnable(const LabelledData& data,
                        const Classes& train,
                        const Classes& val,

@@ -19,14 +19,15 @@ struct LabelledData {
 };
 
 struct SplitOptions {
-  double holdout = 0.1;      ///< of each class, where there is no validation split
-  uint64_t seed = 0;         ///< of the holdout
+  double holdout = 0.1;      ///< share of each class, where there is no validation split
+  uint64_t seed = 0;         ///< that draws the held-out images
   int64_t per_class = 0;     ///< training images per class; 0: all
-  uint64_t subset_seed = 0;  ///< which ones
+  uint64_t subset_seed = 0;  ///< that draws the images per class
 };
 
-/// Opens the data (open_dataset says what `path` may be). Throws Error where it has no labels,
-/// where validation has a class that training lacks, or where there is one class only.
+/// Opens labelled data (open_dataset says what `path` may be). Folder listings are cached in
+/// `cache_folder`; "": nowhere. Throws Error where an image has no label, where validation has a
+/// class that training lacks, and where there is only one class.
 LabelledData open_labelled(const std::string& path,
                            const SplitOptions& options,
                            const std::string& cache_folder);
@@ -36,20 +37,20 @@ LabelledData with_validation(std::shared_ptr<Dataset> training,
                              const SplitOptions& options,
                              const std::string& cache_folder);
 
-/// The labelled images on which a classifier is evaluated where nothing trains: the validation
-/// split, or all images where the data isn't divided; one line says which.
+/// Opens the labelled images to evaluate on where nothing is trained: the validation split, or all
+/// images where the data isn't divided. The log says which. Throws Error as labels_of does.
 std::shared_ptr<Dataset> open_evaluated(const std::string& path, const std::string& cache_folder);
 
-/// The images of these names (as utf8_or_escaped), which were held out of the training images.
-/// Throws Error where none is there; warns of those that aren't.
+/// Opens the training images with these names (as utf8_or_escaped gives them), which were held
+/// out. Throws Error where none of them is there; warns where some are missing.
 std::shared_ptr<Dataset> open_held_out(const std::string& path,
                                        const std::set<std::string>& names,
                                        const std::string& cache_folder);
 
-/// Whether each class has images. Throws Error as labels_of.
+/// Whether each class has images. Throws Error as labels_of does.
 std::vector<bool> classes_in(const Dataset& dataset, const std::string& path);
 
-/// The class of each sample. Throws Error, led by the path, where one has none.
+/// The class of each sample. Throws Error that begins with the path where a sample has none.
 std::vector<int64_t> labels_of(const Dataset& dataset, const std::string& path);
 
 /// Throws Error where all images are of one class: every answer would be right.

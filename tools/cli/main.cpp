@@ -42,7 +42,7 @@ std::vector<std::string> names(const po::options_description& options) {
   return all;
 }
 
-// What to do about too little memory, with the tool's own options.
+// What to do about too little memory, in terms of the tool's own options.
 std::string memory_advice(const po::options_description& options) {
   const auto has = [&](const char* name) { return options.find_nothrow(name, false) != nullptr; };
   if (has("recipe") && !has("batch")) return "a smaller train.micro_batch or model needs less";
@@ -59,8 +59,9 @@ int out_of_memory(const std::string& message, const po::options_description& opt
   return report(fmt::format("{}; {}", one_line(message), memory_advice(options)), 1);
 }
 
-// Where a standard stream is closed, the next file opened would get its number, and with it what is
-// meant for the terminal. Writing to these fails, as it should.
+// Where a standard stream is closed, the next file opened would get its number, and with it all
+// that is meant for the terminal. So /dev/null takes its place, opened the wrong way round:
+// reading or writing there fails, as it should.
 void occupy_standard_streams() {
   for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
     if (::fcntl(stream, F_GETFD) >= 0) continue;

@@ -11,9 +11,9 @@ namespace po = boost::program_options;
 /// Writes to stdout at once. Throws Error where it can't, as on a full disk.
 void print(const std::string& text);
 
-/// Parses the command line with `options` (a --help is added), calls `body`, and turns what it
-/// throws into one line on stderr and an exit code: 2 for usage, 1 for failure. With PREVIT_DEBUG=1
-/// the message comes with its backtrace.
+/// Parses the command line with `options` (--help and --version are added) and calls `body`. What
+/// that throws becomes one line on stderr and an exit code: 2 for usage, 1 for failure. With
+/// PREVIT_DEBUG=1 the message comes with its backtrace.
 int run(int argc,
         char** argv,
         const std::string& summary,

@@ -55,7 +55,7 @@ struct MapsJob {
     if (job.limit < 0) fail_usage("--limit: {} is not in [0, inf)", job.limit);
     if (job.pictures < 0) fail_usage("--pictures: {} is not in [0, inf)", job.pictures);
     if (!(job.rate > 0)) fail_usage("--fps: {} is not in (0, inf)", job.rate);
-    // The pictures of a clip's frames are for a clip too.
+    // A video is of all images, so pictures are too, unless --pictures is given.
     if (!job.video.empty() && args["pictures"].defaulted()) {
       job.pictures = std::numeric_limits<int64_t>::max();
     }
@@ -97,7 +97,7 @@ void make_folders(const std::string& out) {
   for (const char* folder : {"/overlays", "/masks"}) make_folder(out + folder);
 }
 
-// Goes through the images and feeds everything that is written about them.
+// Goes through the images and writes everything about them.
 class Tour {
  public:
   Tour(const MapsJob& job, const Backbone& backbone)
@@ -167,7 +167,7 @@ class Tour {
     return job_.limit > 0 ? std::min(job_.limit, dataset_->size()) : dataset_->size();
   }
 
-  // Wrong names are found before anything is computed.
+  // Opened first, so that wrong names are found before anything is computed.
   void open_masks() {
     masks_.emplace(job_.masks);
     int64_t found = 0;
@@ -199,7 +199,7 @@ class Tour {
     if (video_) video_->add(side_by_side(image));
   }
 
-  // Whether the image could be read and looked at; says why not.
+  // Returns whether the image could be read and looked at; warns why not.
   bool attend(Attended& image, int64_t index) {
     std::string reason =
         "left out: takes more memory than there is; a smaller --image-size needs less";
@@ -217,7 +217,7 @@ class Tour {
     return false;
   }
 
-  // Where the system promises more memory than it has, it is too late to ask it afterwards.
+  // The system may promise more memory than it has; afterwards it is too late to ask.
   bool fits(const at::Tensor& picture) const {
     const auto& model = backbone_.vit->options();
     const double tokens = static_cast<double>(picture.size(1) / model.patch_size *
@@ -228,7 +228,7 @@ class Tour {
            maps * tokens * tokens * sizeof(float) < static_cast<double>(most);
   }
 
-  // An image is looked at whatever its mask is.
+  // A mask that doesn't fit is left out of the scores; the maps of its image stay.
   void score(Attended& image, int64_t index) {
     try {
       const auto truth = truth_of(index);
@@ -270,7 +270,7 @@ class Tour {
   std::optional<VideoWriter> video_;
   AttentionSheet sheet_;
   Scores scores_;
-  std::vector<std::string> names_;  // of what has maps; pictures and maps are numbered so
+  std::vector<std::string> names_;  // of the images with maps, which are numbered like this
   int64_t heads_ = 0, skipped_images_ = 0, skipped_masks_ = 0;
 };
 

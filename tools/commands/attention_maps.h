@@ -10,7 +10,7 @@ namespace po = boost::program_options;
 po::options_description attention_maps_options();
 
 /// Writes where a network looks: pictures, an HDF5 file of all maps, and scores against object
-/// masks. Returns the exit code.
+/// masks. Returns the exit code; throws Error or UsageError.
 int attention_maps(const po::variables_map& args);
 
 }  // namespace previt::cli

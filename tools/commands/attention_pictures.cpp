@@ -57,7 +57,7 @@ void AttentionSheet::add(const Attended& image) {
     row.push_back(whitened(image.truth));
   }
   if (titles_.empty()) titles_ = titles;
-  if (row.size() != titles_.size()) return;  // an image without an object mask among others
+  if (row.size() != titles_.size()) return;  // one image has an object mask and another has not
   for (at::Tensor& picture : row) picture = thumbnail(picture, kThumbnail);
   rows_.push_back(std::move(row));
 }

@@ -7,19 +7,19 @@
 
 namespace previt::cli {
 
-/// One image with its maps, for pictures.
+/// One image with its maps, for pictures. K heads, h × w patches.
 struct Attended {
   std::string name;    ///< file name without ending
   at::Tensor picture;  ///< float32 [3, H, W] in [0, 1]
-  at::Tensor maps;     ///< float32 [H, h, w], a map for each head
-  at::Tensor masks;    ///< bool [H, h, w], thresholded
+  at::Tensor maps;     ///< float32 [K, h, w], a map for each head
+  at::Tensor masks;    ///< bool [K, h, w], the maps thresholded
   at::Tensor truth;    ///< bool [H, W], undefined without an object mask
 };
 
-/// OUT/overlays/NAME_head0.png … and NAME_mean.png, OUT/masks/NAME_head0.png …
+/// Writes OUT/overlays/NAME_head0.png … and NAME_mean.png, and OUT/masks/NAME_head0.png …
 void write_pictures(const std::string& out, const Attended& image);
 
-/// The picture beside the heat of the heads' mean, uint8 [H, 2 W, 3]: a frame of a video.
+/// The picture beside the heat of the heads' mean, a frame of a video: uint8 [H, 2 W, 3].
 at::Tensor side_by_side(const Attended& image);
 
 /// The first images in rows: picture, mean, each head, and the object where it is known.

@@ -24,7 +24,7 @@ double milliseconds(const std::function<void()>& work) {
       .count();
 }
 
-// What anyone would write: the similarities of a block of queries to all features, then top-k.
+// The obvious way: the similarities of a block of queries to all features, then top-k.
 at::Tensor plain_search(const at::Tensor& train, const at::Tensor& queries, int64_t k) {
   at::Tensor ids = torch::empty({queries.size(0), k}, torch::kLong);
   for (int64_t first = 0; first < queries.size(0); first += kPlainBlock) {
@@ -51,7 +51,7 @@ int measure_knn(const po::variables_map& args) {
   const at::Tensor queries = unit_length(torch::randn({number("queries"), width}));
   std::vector<double> own, plain;
   at::Tensor found, wanted;
-  for (int64_t i = 0; i < repeats; ++i) {  // in turn, so that other load on the machine meets both
+  for (int64_t i = 0; i < repeats; ++i) {  // in turn, so that other load on the machine slows both
     plain.push_back(milliseconds([&] { wanted = plain_search(train, queries, k); }));
     own.push_back(milliseconds([&] { found = nearest(train, queries, k).ids; }));
   }

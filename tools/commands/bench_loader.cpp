@@ -20,7 +20,7 @@ namespace {
 
 constexpr int64_t kWarmupBatches = 2;  // batches before the clock
 
-/// Processor time of all threads, which other programs on the machine don't lengthen.
+/// Processor time of all threads in seconds; other programs on the machine don't lengthen it.
 double processor_seconds() {
   timespec time{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
@@ -46,7 +46,8 @@ Rates loader_rates(BatchSource& loader, int64_t batches) {
   return {count / (seconds() - wall), count / (processor_seconds() - processor)};
 }
 
-/// Share of a sample's time that goes into reading and decoding; the rest is resizing and colours.
+/// The share of a sample's time that goes into reading and decoding. The rest is resizing and
+/// colours.
 double decode_share(const Dataset& dataset, const std::vector<ViewSpec>& specs, int64_t images) {
   const c10::ParallelGuard serial(true);
   const auto reader = dataset.reader();

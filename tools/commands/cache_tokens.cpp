@@ -35,7 +35,8 @@ std::shared_ptr<Beit> build(const PretrainRun& run) {
   return beit;
 }
 
-// By sample; -1 where an image can't be read, which no batch then has.
+// By sample: tokens int64 [N, L], pixel_sums int64 [N]; -1 where the image can't be read, so that
+// it is in no batch.
 struct CachedTokens {
   at::Tensor tokens, pixel_sums;
   int64_t images = 0;

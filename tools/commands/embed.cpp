@@ -54,7 +54,7 @@ struct EmbedJob {
   }
 };
 
-// What is written into the file, batch by batch; for a plot the features stay in memory too.
+// What was written to the file, batch by batch. Only for a plot do the features stay in memory.
 struct Written {
   int64_t images = 0, width = 0;
   std::vector<at::Tensor> values, labels;
@@ -121,7 +121,7 @@ void write_plot(const EmbedJob& job, const Written& written, const Dataset& data
       scatter_svg(pca.project(values), torch::cat(written.labels), dataset.class_names(), title));
 }
 
-// Pictures [3, S, S] of the first images and their patches' colours, at one size for one PCA.
+// Writes pictures of the first images beside their patches' colours, all of one PCA and size.
 void write_patch_pca(const EmbedJob& job,
                      const Backbone& backbone,
                      const std::shared_ptr<Dataset>& dataset) {

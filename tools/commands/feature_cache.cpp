@@ -66,7 +66,7 @@ void add_text(Checksum& checksum, const std::string& text) {
   checksum.update(text.c_str(), text.size() + 1);  // with its end, so that texts don't run together
 }
 
-// Size and time of a file; nothing where there is none.
+// Adds size and time of a file; nothing where there is none.
 void add_file(Checksum& checksum, const fs::path& file) {
   std::error_code none;
   if (!fs::is_regular_file(file, none)) return;

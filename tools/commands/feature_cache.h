@@ -15,17 +15,19 @@ struct ProbeFeatures {
   LabelledFeatures test;
 };
 
-/// What features depend on, as text: weights, views, data, options. Another text, other features.
+/// All that features depend on, as a text: weights, views, data, options. Another text means other
+/// features.
 std::string feature_identity(const Backbone& backbone,
                              const FeatureOptions& options,
                              const std::string& data);
 
-/// Which images of `path` these are, in which order: names and classes, and of files sizes and
-/// times, so that images put in the place of others are noticed.
+/// Which images of `path` these are, and in which order, as a text: names, classes, and sizes and
+/// times of files, so that exchanged images are noticed.
 std::string images_identity(const std::string& path, const Dataset& images);
 
-/// The features kept in the HDF5 file `cache` where `identity` is that of the file; else those that
-/// `make` gives, which are then kept there. cache "": nothing is kept.
+/// The features from the HDF5 file `cache`, if they were written for the same `identity`; else
+/// those from `make`, which are then written there. With an empty `cache` nothing is kept. Throws
+/// Error where the file can't be read or written.
 ProbeFeatures cached_features(const std::string& cache,
                               const std::string& identity,
                               const std::function<ProbeFeatures()>& make);

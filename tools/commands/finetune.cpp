@@ -62,7 +62,7 @@ int train_and_evaluate(const FinetuneJob& job,
                        const std::string& command) {
   const auto training = job.training_source(), validation = job.validation_source();
   std::optional<Evaluation> latest;
-  std::string why_none;  // of the latest evaluation
+  std::string why_none;  // why there is no latest evaluation
   const RunRecord record = record_of(job, command);
   TrainCallbacks callbacks;
 #ifdef PREVIT_WITH_IMAGE_IO

@@ -78,7 +78,7 @@ ClassMatch match_and_tell(const LoadedModel& model,
   return match;
 }
 
-// Few labels make less than a batch.
+// Few labelled images may not fill a batch.
 void fit_batch(FinetuneRun& run, int64_t images) {
   TrainOptions& train = run.options.train;
   const SampleOrder order{.images = images, .copies = run.finetune.repeated_augmentation};
@@ -140,7 +140,8 @@ void FinetuneJob::open_data() {
   if (!eval_only) fit_batch(run, data.train->size());
 }
 
-// Of data on which the run itself trained only what it held out: the rest it has seen.
+// Where the run trained on this very data, it is evaluated on what it held out, for it has seen
+// the rest.
 void FinetuneJob::open_evaluation_data() {
   const std::string& path = run.options.data.path;
   const auto holdout = own_holdout(from, path);
@@ -173,8 +174,8 @@ void FinetuneJob::open_training_data() {
   }
 }
 
-// The classes that a kept head has, in its order, become the data's: of the report too, and of what
-// is saved.
+// The data takes over the classes of a kept head, in its order. The report and what is saved
+// follow.
 void FinetuneJob::match_head() {
   const ClassMatch match = match_and_tell(
       *loaded, from, *this, eval_only ? "" : "; finetune.keep_head: false starts a new head");

@@ -25,14 +25,14 @@ struct FinetuneJob {
   bool eval_only = false, resume = false;
   std::optional<LoadedModel> loaded;  ///< nothing for --from none
   FinetuneRun run;
-  LabelledData data;  ///< its classes are the head's where that is kept; no train with --eval-only
+  LabelledData data;  ///< with the classes of a kept head; --eval-only: no train
 
-  /// Loads the checkpoint and reads the recipe. A run that is evaluated brings its own recipe: the
-  /// same data, size and crop.
+  /// Loads the checkpoint and reads the recipe. A run that is evaluated brings its own recipe, for
+  /// the same data, size and crop. Throws Error or UsageError.
   static FinetuneJob read(const po::variables_map& args);
 
-  /// Opens the images and fits them and the run to each other: the classes by name, and a batch
-  /// that few labels fill.
+  /// Opens the images and fits them and the run to each other: classes are matched by name, and a
+  /// batch is no larger than the training images. Throws Error where that can't be done.
   void open_data();
 
   std::vector<std::string> class_names() const { return data.val->class_names(); }
@@ -40,7 +40,8 @@ struct FinetuneJob {
   /// The model to train or evaluate, on the CPU.
   std::shared_ptr<Vit> build_model() const;
 
-  /// The teacher on its device, after open_data; null without distillation.
+  /// What is learned from the teacher, which is put on `device`; after open_data. Null without
+  /// distillation.
   std::shared_ptr<const Distillation> load_distillation(at::Device device) const;
 
   /// Whether the checkpoint's own head is used.

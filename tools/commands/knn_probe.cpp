@@ -24,13 +24,13 @@ KnnOptions read_options(const po::variables_map& args) {
   return options;
 }
 
-// The first score of the best k and temperature.
+// The highest top-1, the first of equal ones.
 const KnnScore& best_of(const std::vector<KnnScore>& scores) {
   return *std::max_element(
       scores.begin(), scores.end(), [](const auto& a, const auto& b) { return a.top1 < b.top1; });
 }
 
-// More neighbours than images are all images, which the user should know.
+// Tells the user where a k is larger than the number of images, so that all of them vote.
 void note_large_k(const KnnOptions& options, int64_t images) {
   for (const int64_t k : options.ks) {
     if (k > images) info("k {}: there are {} images to compare with, which all vote", k, images);
@@ -44,8 +44,8 @@ nlohmann::ordered_json json_of(const KnnScore& score) {
           {"temperature", score.temperature}};
 }
 
-// The result is of the first k and temperature given: the best of several, chosen on the very
-// images that it is tested on, would flatter.
+// The result is that of the first k and temperature. The best of several would flatter, being
+// chosen on the test images themselves.
 nlohmann::ordered_json result_of(const std::vector<KnnScore>& scores,
                                  int64_t train,
                                  int64_t test,

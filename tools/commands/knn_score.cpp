@@ -15,7 +15,7 @@ namespace {
 
 using Values = std::map<std::string, double>;
 
-// `count` of the samples, evenly from all of them, so that no class of a sorted folder is left out.
+// `count` of the samples, spread evenly, so that no class of a sorted folder is left out.
 std::shared_ptr<Dataset> evenly(std::shared_ptr<Dataset> images, int64_t count) {
   const int64_t all = images->size();
   if (count >= all) return images;
@@ -50,6 +50,8 @@ LabelledData labelled(const PretrainRun& run,
   }
 }
 
+// The objective's network as a Backbone. It shares the weights, so each score is of their present
+// state.
 Backbone view_of(Objective& objective, const RunOptions& run) {
   Backbone backbone;
   backbone.vit = objective.backbone();
@@ -87,7 +89,7 @@ std::function<Values(int64_t)> knn_score(const PretrainRun& run,
     Values values;
     const std::string why = failure_of([&] { values = score(knn, data, backbone); });
     if (!why.empty()) warn("no kNN score after epoch {}: {}", epochs_done, why);
-    return values;  // without it too: the run is worth more than its score
+    return values;  // empty after a failure: the run is worth more than its score
   };
 }
 

@@ -13,9 +13,9 @@
 namespace previt::cli {
 
 /// For TrainCallbacks::evaluate: the kNN top-1 of the objective's backbone in percent, as
-/// `knn_top1`, on labelled images of the run's own data, of which `images` is the training split.
-/// Empty where run.knn.epochs is 0, and, with a line in the log, where the data has no labels.
-/// `cache_folder`: where folder listings are kept.
+/// `knn_top1`. It is taken on labelled images of the run's own data, of which `images` is the
+/// training split. Empty where run.knn.epochs is 0, and, with a line in the log, where the data
+/// has no labels. `cache_folder`: where folder listings are kept.
 std::function<std::map<std::string, double>(int64_t epochs_done)> knn_score(
     const PretrainRun& run,
     Objective& objective,

@@ -110,7 +110,8 @@ Trained train_and_judge(LinearProbe& probe,
   return trained;
 }
 
-// Which block of the model a candidate looks at, from 0; none where it sees several side by side.
+// The block of the model that a candidate looks at, from 0; null where it sees several side by
+// side.
 ordered_json block_of(const LinearProbe::Candidate& candidate,
                       const LinearProbeOptions& options,
                       int64_t depth) {
@@ -152,7 +153,7 @@ LinearProbeOptions read_options(const po::variables_map& args,
   return LinearProbeOptions::read(recipe, model);
 }
 
-// Images that have no features because they can't be read.
+// The number of images without features, because they can't be read.
 int64_t unreadable(const ProbeData& data, const ProbeFeatures& features) {
   const auto without = [](const Dataset& images, const LabelledFeatures& made) {
     return made.labels.defined() ? images.size() - made.labels.size(0) : 0;
@@ -161,7 +162,7 @@ int64_t unreadable(const ProbeData& data, const ProbeFeatures& features) {
          without(*data.test, features.test);
 }
 
-// What else the features depend on than the network: which images.
+// What the features depend on besides the network: which images.
 std::string data_identity(const std::string& path,
                           const LinearProbeOptions& options,
                           const ProbeData& data) {

@@ -10,7 +10,7 @@ namespace po = boost::program_options;
 po::options_description linear_probe_options();
 
 /// Trains linear classifiers on a frozen network's features and tests the best. Returns the exit
-/// code.
+/// code; throws Error or UsageError.
 int linear_probe(const po::variables_map& args);
 
 }  // namespace previt::cli

@@ -22,12 +22,12 @@ bool lies_in_run(const std::string& name) {
 }
 
 bool same_place(const std::string& a, const std::string& b) {
-  std::error_code none;  // synthetic: is no file
+  std::error_code none;  // synthetic: names no file
   return a == b || fs::equivalent(a, b, none);
 }
 
-// `saved` is as the run's recipe has it: bytes that are no UTF-8 are escaped, and a relative path
-// counts from where the run was started, which as a rule is above its folder.
+// `saved` is a path as the run's recipe has it. Bytes that are not UTF-8 are escaped. A relative
+// path starts where the run was started, which as a rule is above its folder.
 bool same_data(const std::string& saved, const std::string& path, const std::string& recipe) {
   const std::string bytes = unescaped(saved);
   if (same_place(saved, path) || same_place(bytes, path)) return true;

@@ -47,7 +47,7 @@ Classified load_classifier(const po::variables_map& args, at::Device device) {
   return {std::move(loaded), std::move(vit)};
 }
 
-// A batch of views, and for each image that can't be read the reason.
+// A batch of views, and for each image the reason why it can't be read; "" where it can.
 struct Views {
   at::Tensor pixels;  ///< uint8 [B, 3, H, W]
   std::vector<std::string> errors;
@@ -112,6 +112,7 @@ int64_t classify(const Classified& model,
             .softmax(1)
             .cpu();
     require_finite({{"a probability", probabilities}}, model.loaded.source);
+    // A write that fails leaves its reason in errno.
     errno = 0;
     for (int64_t i = 0; i < count; ++i) {
       const std::string path = dataset.name(first + i);

@@ -12,20 +12,20 @@ namespace po = boost::program_options;
 /// The command line of `pretrain` and `train_tokenizer`, frozen by a test.
 po::options_description pretrain_options();
 
-/// --recipe with --set and --data on top. Throws UsageError.
+/// Reads --recipe, with --set and --data on top. Throws UsageError.
 PretrainRun read_pretrain_run(const po::variables_map& args);
 
 /// --out, or runs/<name of the recipe>.
 std::string run_folder(const po::variables_map& args);
 
-/// What a command trains; it refuses recipes of the other's methods.
+/// What a command trains. It refuses the recipes of the other product.
 enum class Product { backbone, tokenizer };
 
-/// The whole of `pretrain` and `train_tokenizer`; returns the exit code. `command`: how it was
-/// called, for the report.
+/// The whole of `pretrain` and `train_tokenizer`; returns the exit code. `command` is how it was
+/// called, for the report. Throws Error or UsageError.
 int pretrain(const po::variables_map& args, const std::string& command, Product product);
 
-/// The command as one would type it again.
+/// The command as one would type it again, quoted for a shell.
 std::string command_line(int argc, char** argv);
 
 }  // namespace previt::cli

@@ -13,7 +13,7 @@
 namespace previt::cli {
 namespace {
 
-// The size that the images have; looks at so many, evenly from all.
+// The one size of all images, judged by 100 of them, spread evenly.
 ImageSize common_size(const Dataset& images, const std::string& path) {
   constexpr int64_t kLookedAt = 100;
   const int64_t count = std::min(images.size(), kLookedAt);
@@ -39,7 +39,7 @@ ImageSize common_size(const Dataset& images, const std::string& path) {
   return *common;
 }
 
-// Whole images, all of one size.
+// The view from which the device makes all others: whole images of one size.
 ViewSpec canvas_of(const Dataset& images, const DataOptions& data) {
   ViewSpec canvas{.name = "data.canvas", .crop = CropKind::resize, .flip = 0};
   if (data.canvas > 0) {

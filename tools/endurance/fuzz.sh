@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Gives every parser so many damaged inputs under the address and undefined-behaviour sanitizers, and prints a
-# table. libFuzzer looks for inputs that reach new code; what it finds is kept in build/fuzz/corpus.
+# Gives every parser INPUTS damaged inputs under the address and undefined-behaviour sanitizers,
+# and prints a table. libFuzzer looks for inputs that reach new code; these are kept in
+# build/fuzz/corpus.
 #   fuzz.sh [INPUTS] [PARSER...]     default 100000, of all parsers (tests/fuzz/targets)
-# Environment: JOBS (parsers at a time; default 2), SEED (default 1), CLANG (default: the newest clang++).
-# An input may have 4 MiB (libFuzzer's own limit, 1 MiB, would cut seeds) and take 10 seconds, an allocation 1 GiB and
-# the process 4 GiB. One that does harm is kept in build/fuzz/found: mend the parser and put the input into
-# tests/fuzz/found/PARSER/.
+# Environment: JOBS (parsers at a time; default 2), SEED (default 1), CLANG (default: the newest
+# clang++).
+# Limits: 4 MiB (libFuzzer's own limit, 1 MiB, would cut seeds) and 10 seconds for an input, 1 GiB
+# for an allocation, 4 GiB for the process. An input that does harm is kept in build/fuzz/found:
+# mend the parser, and put the input into tests/fuzz/found/PARSER/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 build=build/fuzz
@@ -24,7 +26,7 @@ one() {
     -print_final_stats=0 -artifact_prefix="$build/found/$parser-" "$corpus" "$build/seeds/$parser" $known >"$log" 2>&1 || code=$?
   result=$(sed -nE 's/^RESULT inputs=([0-9]+) refused=([0-9]+)$/\1 \2/p' "$log")
   ((code == 0)) || crash="YES: $log"
-  # Seeds are good ones.
+  # Seeds are valid inputs: a parser that refuses them all is broken.
   [[ -z $result || ${result% *} != "${result#* }" ]] || { crash="no, but all were refused, seeds too"; code=1; }
   printf '%-26s %9s %9s %8d  %s\n' "$parser" ${result:-- -} $((SECONDS - begun)) "$crash"
   return "$code"

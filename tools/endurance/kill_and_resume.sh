@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Kills training at random moments and takes it up again, until it is done: the last checkpoint must have the
-# bytes of a run that was left alone, metrics.jsonl its lines, best/ its model.
-#   kill_and_resume.sh [N]     N kills (default 100) of each of: tokenizer, mae, dino, beit, finetune
-# Environment: BIN (programs; default build/release), SEED (of the moments), JOBS (methods at a time; default 2),
-# METHODS (which), WORK (an empty folder that stays; default a temporary one, kept where a method fails).
+# Kills training at random moments and resumes it until it is done. The last checkpoint must have
+# the bytes of a run that was left alone, metrics.jsonl its lines, and best/ its model.
+#   kill_and_resume.sh [N]     N kills of each of METHODS (default 100)
+# Environment: BIN (programs; default build/release), SEED (of the moments), JOBS (methods at a
+# time; default 2), METHODS (default: tokenizer mae dino beit finetune), WORK (an empty folder that
+# stays; default a temporary one, kept where a method fails).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source tools/endurance/same_run.sh
@@ -18,7 +19,7 @@ common=(--device cpu --data synthetic:species,size=16,count=64,val=20 --set mode
 vit=(--set model.embed_dim=24 --set model.depth=2 --set model.num_heads=2 --set model.drop_path=0.1)
 quiet=(--set output.preview_images=0)
 
-# Prints the command of a method, a word a line.
+# Prints the command of a method, one word a line.
 words_of() {
   local words
   case $1 in
@@ -72,7 +73,8 @@ await_writing() {
   until compgen -G "$1/$name" >/dev/null || (($(milliseconds) > last)); do :; done
 }
 
-# kill_once RUN LONGEST: starts the run and kills it within so many milliseconds. False where it ended before.
+# kill_once RUN LONGEST: starts the run and kills it within LONGEST milliseconds. False where it
+# ended before.
 kill_once() {
   local run=$1 longest=$2 log wait pid code=0
   log=$(stat -c %i "$run/metrics.jsonl" 2>/dev/null || true)
@@ -101,7 +103,7 @@ one() {
   done
   wait $! || { echo "$method: $(tail -n 1 "$whole.out")"; exit 1; }
   end=$(milliseconds)
-  # A third of the moments fall into the start, and about twelve kills into a run.
+  # A third of the moments fall into the start; a run gets about twelve kills.
   local longest=$((3 * (first - start) / 2 + (end - first) / 6))
   : >"$work/$method.phases"
   while ((done < kills)); do

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Trains for so many steps and watches the process: after the first tenth, memory must not grow by more than
-# BOUND MiB, nor the numbers of open files and threads.
+# Trains for STEPS steps and watches the process. After the first tenth, memory must not grow by
+# more than BOUND MiB, and the numbers of open files and threads must not grow at all.
 #   long_run.sh [STEPS]     default 10000, of each of METHODS (default: mae finetune dino)
-# Environment: BIN (programs; default build/release), BOUND (default 16), WORK (a folder that stays).
+# Environment: BIN (programs; default build/release), BOUND (default 16), WORK (a folder that
+# stays).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export OMP_NUM_THREADS=1 LC_ALL=C
 bin=${BIN:-build/release} steps=${1:-10000} bound=${BOUND:-16} work=${WORK:-$(mktemp -d)}
 mkdir -p "$work"
 
-# 20 steps an epoch; lines, checkpoints, reports and evaluations come a hundred times in 10,000 steps.
+# 20 steps an epoch; lines, checkpoints, reports and evaluations come 100 times in 10,000 steps.
 epochs=$(((steps + 19) / 20))
 common=(--device cpu --data synthetic:species,size=16,count=160,val=40 --set model.image_size=[16]
         --set model.patch_size=4 --set model.embed_dim=24 --set model.depth=2 --set model.num_heads=2
@@ -45,7 +46,8 @@ watch() {
   done
 }
 
-# From the samples after the first tenth: medians of their first and last fifth, so that a moment's buffer is none.
+# Compares the medians of the first and the last fifth of the samples after the first tenth, so
+# that a buffer that lives for a moment doesn't count.
 judge() {
   awk -v name="$1" -v steps="$steps" -v bound="$bound" '
     function median(list, from, to,   i, j, t, n) {

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Makes a million empty images in a thousand class folders and lets pretrain list them, once anew and once
-# from its cache. Says how long it takes and how much memory; fails past a limit.
-#   tools/endurance/million_files.sh [FOLDER OF PROGRAMS, build/release]
+# Makes a million empty images in a thousand class folders and lets pretrain list them twice, the
+# second time from its cache. Says how long it takes and how much memory; fails past a limit.
+#   million_files.sh [BIN]     the folder of programs (default build/release)
+# Environment: FOLDERS and EACH (images a folder; default 1000 each), MOST_SECONDS (default 30),
+# MOST_MIB (default 1024).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 programs=${1:-build/release}
@@ -16,7 +18,7 @@ for folder in $(seq -f "$temporary/images/%05g" "$folders"); do
   mkdir -p "$folder"
   (cd "$folder" && seq -f '%06g.jpg' "$each" | xargs touch)
 done
-sleep 3  # a listing of what was just changed is not kept
+sleep 3  # the listing of a folder that has just changed is not cached
 
 # A batch larger than the data ends the command as soon as it has listed all images.
 list() {

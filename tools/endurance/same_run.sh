@@ -1,8 +1,8 @@
-# Comparing two runs; sourced.
+# Functions that compare two runs, for scripts to source.
 
 newest() { find "$1/checkpoints" -maxdepth 1 -name 'step_*' 2>/dev/null | sort | tail -n 1; }
 
-# All that isn't about time. top_word: what an older build calls top_token.
+# The lines of metrics.jsonl without what is about time. Older builds call top_token top_word.
 lines_of() { sed -E 's/,"(images_per_second|data_wait)":[^,}]*//g; s/"top_word"/"top_token"/' "$1/metrics.jsonl"; }
 
 same_model() {

@@ -33,7 +33,7 @@ at::Tensor random_mask(const at::Tensor& like, Draws& draws) {
   return mask.view_as(like);
 }
 
-// A box of `share` of the picture in its centre, of the picture's own shape.
+// A box in the picture's centre, of its shape and with `share` of its area.
 at::Tensor centre_box(int64_t height, int64_t width, double share) {
   const auto cut = [&](int64_t side) {
     return std::clamp<int64_t>(std::lround(static_cast<double>(side) * std::sqrt(share)), 1, side);
@@ -56,6 +56,7 @@ at::Tensor attention_rollout(Vit& vit, const at::Tensor& images) {
   at::Tensor rolled;
   vit.each_attention(images, [&](const at::Tensor& weights) {
     const at::Tensor mean = weights.mean(1);
+    // The identity stands for the residual path.
     const at::Tensor mixed = 0.5 * (mean + torch::eye(mean.size(1), mean.options()));
     rolled = rolled.defined() ? torch::bmm(mixed, rolled) : mixed;
   });
@@ -67,7 +68,7 @@ at::Tensor mass_mask(const at::Tensor& maps, double share) {
   const at::Tensor flat = maps.flatten(-2).to(torch::kFloat64);
   const auto [values, order] = flat.sort(/*stable=*/true, -1, /*descending=*/false);
   const at::Tensor mass = (values / values.sum(-1, true)).cumsum(-1);
-  // The whole mass is kept whatever the rounding of its sum.
+  // With a share of 1 all is kept, however the sum is rounded.
   const at::Tensor kept = share == 1 ? torch::ones_like(mass, torch::kBool) : mass > 1 - share;
   return torch::zeros_like(kept).scatter_(-1, order, kept).view(maps.sizes());
 }

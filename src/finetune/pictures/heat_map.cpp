@@ -21,7 +21,7 @@ at::Tensor stretched(const at::Tensor& map, const at::Tensor& picture, bool smoo
 }  // namespace
 
 at::Tensor heat_colors(const at::Tensor& values) {
-  // Equal steps of the value from dark to light, so that the picture also reads in grey.
+  // Brightness grows evenly with the value, so that the picture also reads in grey.
   static const at::Tensor stops = torch::tensor({0.00f,
                                                  0.00f,
                                                  0.02f,

@@ -13,16 +13,17 @@ namespace previt {
 /// [3, h, w].
 at::Tensor heat_colors(const at::Tensor& values);
 
-/// The map as heat over a paled picture: the least value is cold, the largest hot.
+/// The map as heat over a paled picture [3, H, W]: the least value is cold, the largest hot.
 at::Tensor heat_overlay(const at::Tensor& picture, const at::Tensor& map);
 
 /// The picture where `mask` (bool [h, w], one cell a patch) holds, dimmed elsewhere.
 at::Tensor cut_out(const at::Tensor& picture, const at::Tensor& mask);
 
-/// Shrunk or enlarged to fit into side × side, white around it: [3, side, side].
+/// The picture shrunk or enlarged to fit into side × side pixels, white around it: [3, side,
+/// side].
 at::Tensor thumbnail(const at::Tensor& picture, int64_t side);
 
-/// For files: uint8 [H, W, 3].
+/// The picture as the bytes of a file: uint8 [H, W, 3].
 at::Tensor to_pixels(const at::Tensor& picture);
 
 }  // namespace previt

@@ -9,7 +9,7 @@
 namespace previt {
 namespace {
 
-// 1 for cells at the border of each picture.
+// True for the cells at the border of each picture.
 at::Tensor border(int64_t images, int64_t height, int64_t width) {
   at::Tensor cells = torch::ones({images, height, width}, torch::kBool);
   if (height > 2 && width > 2) cells.slice(1, 1, height - 1).slice(2, 1, width - 1).fill_(false);
@@ -54,6 +54,7 @@ at::Tensor patch_colors(const at::Tensor& patches) {
   const at::Tensor edge = border(images, height, width);
   if (first.masked_select(edge).mean().item<double>() > 0) first = -first;
   at::Tensor object = (first > 0).nonzero().squeeze(1);
+  // Too few patches for three components: colour them all.
   if (object.size(0) < 4) object = torch::arange(rows.size(0));
   const at::Tensor inside = rows.index_select(0, object);
   const at::Tensor colors =

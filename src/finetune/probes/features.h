@@ -13,8 +13,9 @@
 
 namespace previt {
 
-/// pooled: as the model itself pools (norm(x)[cls], or fc_norm of the mean patch token);
-/// cls, mean, cls_mean: the class token, the mean patch token or both; patches: every patch
+/// Which tokens stand for an image.
+/// pooled: as the model itself pools (norm(x)[cls], or fc_norm of the mean patch token); cls,
+/// mean, cls_mean: the class token, the mean patch token, or both; patches: every patch token.
 enum class FeatureTokens { pooled, cls, mean, cls_mean, patches };
 constexpr auto enum_names(FeatureTokens) {
   return std::array{"pooled", "cls", "mean", "cls+mean", "patches"};
@@ -23,13 +24,13 @@ constexpr auto enum_names(FeatureTokens) {
 /// Which of a frozen backbone's outputs stand for an image.
 struct FeatureOptions {
   FeatureTokens tokens = FeatureTokens::pooled;
-  int64_t blocks = 1;  ///< of each of the last n blocks; pooled and patches: the last only
+  int64_t blocks = 1;  ///< of each of the last n blocks; pooled, patches: of the last
   bool normed = true;  ///< through the final norm
 };
 void visit(FieldVisitor& v, FeatureOptions& o);
 
-/// Features of normalised images [B, C, H, W]: float32 [B, W], of all blocks side by side, the
-/// earliest first. Where both tokens of a block are taken their channels alternate, class token
+/// Features of normalised images [B, C, H, W]: float32 [B, F], the blocks side by side, the
+/// earliest first. Where both tokens of a block are taken, their channels alternate, class token
 /// first, as in dino:eval_linear.py. patches: [B, L, D]. The Vit must be in eval mode. Throws
 /// UsageError where the model has no such token or fewer blocks.
 at::Tensor features_of(Vit& vit, const at::Tensor& images, const FeatureOptions& options);
@@ -41,21 +42,23 @@ struct Features {
   at::Tensor indices;  ///< int64 [N], samples of the dataset; unreadable ones are absent
 };
 
+/// How the images of a source are read.
 struct FeatureReading {
   NormalizeOptions normalize;
-  at::ScalarType type = at::kFloat;  ///< that the network computes in
+  at::ScalarType type = at::kFloat;  ///< in which the network computes
   std::string task = "features";     ///< shown by the progress bar
   int64_t epoch = 0;                 ///< of the source
 };
 
-/// One pass over `source`, each sample once. Memory: 4 · N · W bytes.
+/// Makes one pass over `source`, taking each sample once. It needs 4 · N · F bytes. Throws Error
+/// where no image can be read.
 Features extract_features(Vit& vit,
                           BatchSource& source,
                           const FeatureOptions& options,
                           const FeatureReading& reading);
 
-/// Rows of a batch whose sample was not in one before: a loader repeats samples in the place of
-/// unreadable ones. `seen` [samples] bool is updated.
+/// The rows of a batch whose sample is new, int64; a loader repeats samples in the place of
+/// unreadable ones. indices: int64 [B]. `seen`, bool [samples], is updated.
 at::Tensor first_seen_rows(const at::Tensor& indices, at::Tensor& seen);
 
 }  // namespace previt

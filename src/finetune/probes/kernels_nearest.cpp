@@ -12,10 +12,10 @@
 namespace previt {
 namespace {
 
-// A thread searches whole blocks of queries by itself, so none waits for another, and a block of
-// similarities is still in its cache when it is looked through.
+// Each thread searches whole blocks of queries by itself, so that none waits for another. A block
+// of similarities is searched while it is still in the cache.
 constexpr int64_t kQueryBlock = 256, kTrainBlock = 1024;
-constexpr int64_t kStrip = 64;  // values that are compared before any branch
+constexpr int64_t kStrip = 64;  // values compared before any branch
 
 struct Candidate {
   float value;
@@ -26,15 +26,17 @@ bool before(const Candidate& a, const Candidate& b) {
   return a.value != b.value ? a.value > b.value : a.id < b.id;
 }
 
-// Whether any of `count` values is above `least`: an integer sum, which the compiler vectorises.
+// Whether any of `count` values is above `least`. An OR of integers instead of a branch, so that
+// the compiler vectorises it.
 bool any_above(const float* values, int64_t count, float least) {
   int32_t above = 0;
   for (int64_t i = 0; i < count; ++i) above |= static_cast<int32_t>(values[i] > least);
   return above != 0;
 }
 
-// The k largest of values that arrive in pieces, ids growing: a piece is compared with the least
-// value that still counts, and few values pass.
+// The k largest of values that arrive in pieces, with growing ids. Each piece is compared with the
+// least value that still counts, which few values exceed. An equal value has a larger id, and so
+// loses.
 class TopK {
  public:
   explicit TopK(int64_t k) : k_(static_cast<size_t>(k)) { candidates_.reserve(2 * k_ + kStrip); }

@@ -6,11 +6,12 @@
 
 namespace previt {
 
-/// The k rows most similar to each query, by the dot product, on the CPU: similarities [Q, k]
-/// float32, largest first, and ids [Q, k] int64. train [N, D], queries [Q, D] contiguous float32.
-/// excluded: the row that query 0 must not find, query i's being i more; negative: none. Among
-/// equals the smaller row comes first, so the result does not depend on the threads. Every query
-/// must have k rows of comparable similarity.
+/// The k rows of `train` most similar to each query, by the dot product, on the CPU. train [N, D]
+/// and queries [Q, D] are contiguous float32. The results are written to similarities [Q, k]
+/// float32, largest first, and ids [Q, k] int64. Query i must not find row excluded + i; a
+/// negative `excluded` leaves none out. Among equal similarities the smaller row comes first, so
+/// the result doesn't depend on the threads. Throws Error where a query has fewer than k
+/// similarities that can be compared (NaN can't).
 void nearest_on_cpu(const at::Tensor& train,
                     const at::Tensor& queries,
                     int64_t excluded,

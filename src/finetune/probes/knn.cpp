@@ -15,7 +15,7 @@ namespace previt {
 namespace {
 
 constexpr int64_t kQueryBlock = 1024, kTrainBlock = 65536;
-constexpr int64_t kQueryChunk = 4096;  // whose neighbours are held at a time
+constexpr int64_t kQueryChunk = 4096;  // queries whose neighbours are held at a time
 
 void check_search(const at::Tensor& train, const at::Tensor& queries, int64_t k, int64_t excluded) {
   require(train.dim() == 2 && queries.dim() == 2 && train.size(1) == queries.size(1),
@@ -24,6 +24,7 @@ void check_search(const at::Tensor& train, const at::Tensor& queries, int64_t k,
           queries.sizes().vec());
   const int64_t found = train.size(0) - (excluded < 0 ? 0 : 1);
   require(k >= 1 && k <= found, "kNN: {} of {} neighbours asked for", k, found);
+  // The kernel keeps ids in 32 bits.
   require(train.size(0) <= std::numeric_limits<int32_t>::max(), "kNN: too many features");
 }
 
@@ -66,8 +67,8 @@ Neighbours room_for(const at::Tensor& queries, int64_t k) {
 struct Count {
   int64_t top1 = 0, top5 = 0;
 
-  // votes [Q, C]; the place of the true class is the number of classes before it, those of smaller
-  // number first among equals (a stable descending sort).
+  // votes [Q, C]. The true class's place is the number of classes before it. Among equal votes the
+  // smaller class comes first, as in a stable descending sort.
   void add(const at::Tensor& votes, const at::Tensor& labels, int64_t best) {
     const at::Tensor own = votes.gather(1, labels.unsqueeze(1));
     const at::Tensor classes = torch::arange(votes.size(1), labels.options());

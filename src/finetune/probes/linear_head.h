@@ -10,12 +10,12 @@ namespace previt {
 struct LinearHeadOptions {
   int64_t width = 768;
   int64_t classes = 1000;
-  bool batch_norm =
-      false;  ///< MAE's probe: BatchNorm without scale and shift before the linear layer
+  /// BatchNorm without scale and shift before the linear layer, as in MAE's probe.
+  bool batch_norm = false;
 };
 
-/// The classifier of a linear probe: features [B, width] → logits [B, classes], in float32. Weights
-/// are normal with deviation 0.01, as MAE's (truncated) and DINO's.
+/// The classifier of a linear probe: features [B, width] → logits [B, classes], in float32.
+/// Weights start normal with a standard deviation of 0.01, as MAE's (truncated) and DINO's do.
 class LinearHeadImpl : public torch::nn::Module {
  public:
   explicit LinearHeadImpl(const LinearHeadOptions& options);

@@ -28,7 +28,7 @@ LinearProbeOptions dino_defaults(const VitOptions& model) {
   const bool wide = model.embed_dim >= 768;
   o.features = {.tokens = wide ? FeatureTokens::cls_mean : FeatureTokens::cls,
                 .blocks = wide ? 1 : std::min<int64_t>(4, model.depth)};
-  o.lrs = {0.001, 0.003, 0.01, 0.03, 0.1};  // officially the first
+  o.lrs = {0.001, 0.003, 0.01, 0.03, 0.1};  // the official rate is the first
   return o;
 }
 
@@ -38,7 +38,7 @@ LinearProbeOptions mae_defaults(const VitOptions& model) {
   o.features = {.tokens = FeatureTokens::cls};
   o.batch_norm = true;
   o.optimizer = OptimizerKind::lars;
-  o.lrs = {0.03, 0.1, 0.3, 1};  // officially the second
+  o.lrs = {0.03, 0.1, 0.3, 1};  // the official rate is the second
   o.schedule = ProbeSchedule::mae;
   o.warmup_epochs = 10;
   o.epochs = model.depth >= 24 ? 50 : 90;
@@ -52,7 +52,7 @@ LinearProbeOptions beit_defaults(const VitOptions& model) {
   o.per_block = true;
   o.optimizer = OptimizerKind::adamw;
   o.weight_decay = 1e-4;
-  o.lrs = {0.0003, 0.001, 0.003};  // officially 4e-3 at a batch of 1024: the second
+  o.lrs = {0.0003, 0.001, 0.003};  // the official rate, 4e-3 at a batch of 1024, is the second
   return o;
 }
 
@@ -125,7 +125,7 @@ LinearProbeOptions LinearProbeOptions::read(Recipe& recipe, const VitOptions& mo
 
 int64_t LinearProbeOptions::batch_for(int64_t images) const {
   if (batch > 0) return std::min(batch, images);
-  const int64_t least = batch_norm ? 2 : 1;  // the variance of one is none
+  const int64_t least = batch_norm ? 2 : 1;  // one image has no variance
   return std::clamp<int64_t>(
       images / kStepsAnEpoch, least, protocol == ProbeProtocol::mae ? 16384 : 1024);
 }

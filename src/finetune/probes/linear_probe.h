@@ -35,30 +35,33 @@ struct LinearProbeOptions {
   /// before the norm, AdamW.
   ProbeProtocol protocol = ProbeProtocol::dino;
   FeatureOptions features;
-  bool per_block = false;   ///< a classifier for each block instead of one for all side by side
+  bool per_block = false;   ///< one classifier a block instead of one for all blocks side by side
   bool batch_norm = false;  ///< before the classifier
   OptimizerKind optimizer = OptimizerKind::sgd;
   double momentum = 0.9, weight_decay = 0;
-  std::vector<double> lrs;  ///< each × batch / 256; all are trained, the validation part chooses
+  std::vector<double> lrs;  ///< per 256 images of the batch; all are trained, `holdout` chooses
   ProbeSchedule schedule = ProbeSchedule::per_epoch;
   double warmup_epochs = 0;
   int64_t epochs = 100;
   int64_t batch = 0;          ///< 0: the protocol's, but at most a tenth of the images
   bool augment = false;       ///< random resized crop and flip: features anew each epoch
   double holdout = 0.1;       ///< share of the training images that chooses rate and block
-  double test_holdout = 0.1;  ///< share that is tested on, of data without a validation split
+  double test_holdout = 0.1;  ///< share to test on where data has no validation split
   int64_t seed = 0;
 
-  /// Defaults of the protocol for this model, then the recipe's keys. UsageError led by its place.
+  /// Reads the recipe over the protocol's defaults for this model. Throws UsageError that begins
+  /// with the wrong key's place.
   static LinearProbeOptions read(Recipe& recipe, const VitOptions& model);
+  /// Images a step, where there are `images` to train on.
   int64_t batch_for(int64_t images) const;
 };
 void visit(FieldVisitor& v, LinearProbeOptions& o);
 
-/// All classifiers of one run: one for each rate, and block where per_block.
+/// All classifiers of one run: one for each rate, and with per_block for each rate and block.
 class LinearProbe {
  public:
-  /// width: of the features of all blocks side by side.
+  /// width: of an image's features, all blocks side by side. Seeds torch's generator with
+  /// options.seed.
   LinearProbe(const LinearProbeOptions& options, int64_t width, int64_t classes);
 
   struct Candidate {
@@ -68,12 +71,13 @@ class LinearProbe {
   };
   const std::vector<Candidate>& candidates() const { return candidates_; }
 
-  /// Trains every candidate on the same batches. features: those of an epoch, from 0 (the same each
-  /// time unless images are augmented). seen(epoch, loss): after each epoch, the mean loss.
+  /// Trains every candidate on the same batches. features(epoch) gives the features of an epoch,
+  /// counted from 0; they are the same each time unless images are augmented. seen(epoch, loss) is
+  /// called after each epoch with the mean loss of all candidates.
   void train(const std::function<LabelledFeatures(int64_t epoch)>& features,
              const std::function<void(int64_t epoch, double loss)>& seen = {});
 
-  /// What each candidate answers.
+  /// The scores of each candidate, in the order of candidates().
   std::vector<Scores> evaluate(const LabelledFeatures& features) const;
 
  private:
