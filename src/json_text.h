@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "error.h"
 #include "utf8.h"
 
 namespace previt {
@@ -15,6 +16,13 @@ void escape_texts(Json& value) {
   } else if (value.is_structured()) {
     for (auto& item : value) escape_texts(item);
   }
+}
+
+/// The text as JSON. Throws Error led by `place` if it is none.
+inline nlohmann::json parse_json(const std::string& text, const std::string& place) {
+  nlohmann::json parsed = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  require(!parsed.is_discarded(), "{}: not valid JSON", place);
+  return parsed;
 }
 
 /// The document as text, whatever bytes its texts have. nlohmann's dump alone throws if they are

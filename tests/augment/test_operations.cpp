@@ -1,24 +1,22 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "augment/ops/operation.h"
+#include "augment/ops/rand_augment.h"
 #include "augment/views.h"
 #include "error.h"
 #include "files.h"
+#include "recipe.h"
 #include "support/catch.h"
+#include "support/noise_image.h"
 #include "support/view_with.h"
 
 using namespace previt;
+using test::noise;
 
 namespace {
-
-Image noise(int64_t height, int64_t width) {
-  Image image(height, width);
-  Random random(5);
-  for (auto& value : image.pixels) value = static_cast<uint8_t>(random.integer(0, 256));
-  return image;
-}
 
 std::vector<uint8_t> rendered(const Image& image, const ViewSpec& spec, const ViewPlan& plan) {
   std::vector<uint8_t> view(image.pixels.size());
@@ -42,6 +40,24 @@ class LoggedDraws final : public Draws {
 
   std::string asked;
 };
+
+// The table as text for readers: each operation's recipe keys with default and help, and where it
+// works.
+std::string operations_text() {
+  std::string text;
+  for (const auto& operation : operations()) {
+    RecipeWriter fields;
+    ViewSpec defaults;
+    operation.row->visit(fields, defaults);
+    text += fmt::format("# {}; {} a fixed view\n{}",
+                        operation.apply_batch ? "host and device" : "host only",
+                        operation.row->in_fixed_view ? "also in" : "not in",
+                        fields.text());
+  }
+  std::vector<std::string> names;
+  for (const auto& row : rand_operations()) names.emplace_back(row.name);
+  return text + fmt::format("# rand_augment draws from {}\n", fmt::join(names, ", "));
+}
 
 }  // namespace
 

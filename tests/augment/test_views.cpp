@@ -2,17 +2,12 @@
 #include "augment/views.h"
 #include "error.h"
 #include "support/catch.h"
+#include "support/noise_image.h"
 
 using namespace previt;
+using test::noise;
 
 namespace {
-
-Image noise(int64_t height, int64_t width) {
-  Image image(height, width);
-  Random random(5);
-  for (auto& value : image.pixels) value = static_cast<uint8_t>(random.integer(0, 256));
-  return image;
-}
 
 // A smooth picture, so that a reduced copy holds the same view.
 Image waves(int64_t height, int64_t width) {

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include "augment/ops/rand_augment.h"
 #include "error.h"
-#include "recipe.h"
 
 namespace previt {
 
@@ -33,22 +31,6 @@ std::vector<Operation> matched_rows(const std::vector<Operation>& made) {
           made.size(),
           rows.size());
   return ordered;
-}
-
-std::string operations_text() {
-  std::string text;
-  for (const auto& operation : operations()) {
-    RecipeWriter fields;
-    ViewSpec defaults;
-    operation.row->visit(fields, defaults);
-    text += fmt::format("# {}; {} a fixed view\n{}",
-                        operation.apply_batch ? "host and device" : "host only",
-                        operation.row->in_fixed_view ? "also in" : "not in",
-                        fields.text());
-  }
-  std::vector<std::string> names;
-  for (const auto& row : rand_operations()) names.emplace_back(row.name);
-  return text + fmt::format("# rand_augment draws from {}\n", fmt::join(names, ", "));
 }
 
 }  // namespace previt

@@ -87,8 +87,4 @@ const std::vector<Operation>& operations();
 /// pixel code has no row.
 std::vector<Operation> matched_rows(const std::vector<Operation>& made);
 
-/// The table as text for readers: each operation's recipe keys with default and help, and where it
-/// works.
-std::string operations_text();
-
 }  // namespace previt

@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "files.h"
+#include "json_text.h"
 #include "models/weights/checkpoint.h"
 #include "models/weights/finite.h"
 #include "models/weights/foreign_config.h"
@@ -16,12 +17,6 @@ namespace fs = std::filesystem;
 namespace {
 
 using nlohmann::json;
-
-json parse_json(const std::string& text, const std::string& place) {
-  json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  require(!parsed.is_discarded(), "{}: not valid JSON", place);
-  return parsed;
-}
 
 // "state_dict is used, not state_dict_ema", if there was a choice; else "".
 std::string choice_between(const std::vector<Network>& networks) {

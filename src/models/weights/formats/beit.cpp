@@ -13,7 +13,7 @@ class BeitFormat final : public WeightFormat {
   std::string name() const override { return "beit"; }
 
   bool recognises(const ForeignModel& model) const override {
-    return to_own(official_naming(), model).backbone.contains("blocks.0.attn.q_bias");
+    return official_has(model, "blocks.0.attn.q_bias");
   }
 
  private:

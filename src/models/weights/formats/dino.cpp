@@ -14,7 +14,7 @@ class DinoFormat final : public WeightFormat {
     const auto under = [&](const char* word) {
       return model.prefix.find(word) != std::string::npos;
     };
-    const bool bare = model.pickled && model.key.empty() && !has_classifier(model);
+    const bool bare = model.pickled && model.key.empty() && !official_has(model, "head.weight");
     return under("teacher") || under("backbone.") || bare;
   }
 

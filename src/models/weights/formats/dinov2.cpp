@@ -15,12 +15,11 @@ class Dinov2Format final : public WeightFormat {
     const bool tokens =
         model.network.contains("register_tokens") || model.network.contains("mask_token");
     // BEiT and SimMIM have a mask token too, but no bias for the keys.
-    return tokens && to_own(official_naming(), model).backbone.contains("blocks.0.attn.qkv.bias");
+    return tokens && official_has(model, "blocks.0.attn.qkv.bias");
   }
 
   ResizeConvention pos_resize(const ForeignModel& model) const override {
-    const bool registers = to_own(official_naming(), model).backbone.contains("reg_token");
-    return registers ? ResizeConvention::dinov2_reg : ResizeConvention::dino;
+    return official_has(model, "reg_token") ? ResizeConvention::dinov2_reg : ResizeConvention::dino;
   }
 
  private:

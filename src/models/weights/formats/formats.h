@@ -27,7 +27,8 @@ ForeignModel official_file(const LoadedModel& model,
                            const std::string& key,
                            const std::string& prefix = "");
 
-/// Whether the file has a classifier that takes features of the backbone's width.
-bool has_classifier(const ForeignModel& model);
+/// Whether the model's backbone has a tensor of this name, once official names are ours. Of a
+/// classifier ("head.weight"): whether it takes features of the backbone's width.
+bool official_has(const ForeignModel& model, const std::string& own_name);
 
 }  // namespace previt

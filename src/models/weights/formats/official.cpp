@@ -30,8 +30,8 @@ ForeignModel official_file(const LoadedModel& model,
   return file;
 }
 
-bool has_classifier(const ForeignModel& model) {
-  return to_own(official_naming(), model).backbone.contains("head.weight");
+bool official_has(const ForeignModel& model, const std::string& own_name) {
+  return to_own(official_naming(), model).backbone.contains(own_name);
 }
 
 }  // namespace previt

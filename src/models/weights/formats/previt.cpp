@@ -22,9 +22,7 @@ class OwnHeader {
   json value(const char* key) const {
     const auto it = model_.metadata.find(key);
     require(it != model_.metadata.end(), "{}: header without {}", model_.place, key);
-    json parsed = json::parse(it->second, nullptr, /*allow_exceptions=*/false);
-    require(!parsed.is_discarded(), "{}: not valid JSON", place(key));
-    return parsed;
+    return parse_json(it->second, place(key));
   }
 
  private:
@@ -83,7 +81,7 @@ class PrevitFormat final : public WeightFormat {
 
   std::set<std::string> says(const LoadedModel& /*model*/) const override {
     std::set<std::string> all;
-    const nlohmann::json usual = options_to_json(VitOptions());
+    const json usual = options_to_json(VitOptions());
     for (const auto& [key, value] : usual.items()) all.insert(key);
     return all;
   }
