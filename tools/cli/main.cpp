@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "cpu_level.h"
 #include "error.h"
 #include "memory.h"
 #include "utf8.h"
@@ -104,6 +105,7 @@ int run(int argc,
       return 0;
     }
     po::notify(values);
+    limit_cpu_level_by_environment();
     return body(values);
   } catch (const po::unknown_option& e) {
     std::string option = e.get_option_name();

@@ -4,7 +4,7 @@
 #include <array>
 #include <vector>
 
-#include "augment/ops/vectorize.h"
+#include "by_level.h"
 
 namespace previt {
 namespace {
@@ -24,7 +24,7 @@ Table table_of(Function value) {
 }
 
 // Pillow's blend: from + factor · (to − from) in single precision, truncated.
-inline uint8_t blend(int from, int to, float factor) {
+PREVIT_INLINE inline uint8_t blend(int from, int to, float factor) {
   const float mixed = static_cast<float>(from) + factor * static_cast<float>(to - from);
   return static_cast<uint8_t>(std::min(std::max(mixed, 0.0f), 255.0f));
 }
@@ -33,7 +33,7 @@ Table blend_from(int from, double factor) {
   return table_of([&](int v) { return blend(from, v, static_cast<float>(factor)); });
 }
 
-PREVIT_VECTORIZED int64_t sum_of_grey(const uint8_t* rgb, int64_t count) {
+PREVIT_INLINE inline int64_t sum_of_grey(const uint8_t* rgb, int64_t count) {
   int64_t sum = 0;
   constexpr int64_t block = 1 << 16;  // the sum of so many pixels fits into 32 bits
   for (int64_t start = 0; start < count; start += block) {
@@ -45,12 +45,12 @@ PREVIT_VECTORIZED int64_t sum_of_grey(const uint8_t* rgb, int64_t count) {
   return sum;
 }
 
-PREVIT_VECTORIZED void grey_pixels(uint8_t* rgb, int64_t count) {
+PREVIT_INLINE inline void grey_pixels(uint8_t* rgb, int64_t count) {
   for (int64_t i = 0; i < count; ++i)
     rgb[3 * i] = rgb[3 * i + 1] = rgb[3 * i + 2] = grey_of(rgb + 3 * i);
 }
 
-PREVIT_VECTORIZED void saturate_pixels(uint8_t* rgb, int64_t count, float factor) {
+PREVIT_INLINE inline void saturate_pixels(uint8_t* rgb, int64_t count, float factor) {
   for (int64_t i = 0; i < count; ++i) {
     const uint8_t grey = grey_of(rgb + 3 * i);
     for (int c = 0; c < 3; ++c) rgb[3 * i + c] = blend(grey, rgb[3 * i + c], factor);
@@ -61,7 +61,7 @@ int mean_grey(const Pixels& image) {
   const int64_t count = image.height * image.width;
   int64_t sum = 0;
   if (image.channels == 3) {
-    sum = sum_of_grey(image.data, count);
+    sum = by_level([=](auto) PREVIT_INLINE { return sum_of_grey(image.data, count); });
   } else {
     for (int64_t i = 0; i < count; ++i) sum += image.data[i];
   }
@@ -69,13 +69,13 @@ int mean_grey(const Pixels& image) {
 }
 
 // One row of a 3×3 smoothing with weights 1 … 5 … 1 (sum 13), rounded, blended with the row itself.
-PREVIT_VECTORIZED void sharpen_row(const uint8_t* __restrict above,
-                                   const uint8_t* __restrict here,
-                                   const uint8_t* __restrict below,
-                                   int64_t channels,
-                                   int64_t count,
-                                   float factor,
-                                   uint8_t* __restrict out) {
+PREVIT_INLINE inline void sharpen_row(const uint8_t* __restrict above,
+                                      const uint8_t* __restrict here,
+                                      const uint8_t* __restrict below,
+                                      int64_t channels,
+                                      int64_t count,
+                                      float factor,
+                                      uint8_t* __restrict out) {
   for (int64_t j = channels; j < count - channels; ++j) {
     const int64_t l = j - channels, r = j + channels;
     const int sum = above[l] + above[j] + above[r] + here[l] + 5 * here[j] + here[r] + below[l] +
@@ -87,7 +87,8 @@ PREVIT_VECTORIZED void sharpen_row(const uint8_t* __restrict above,
 }  // namespace
 
 void to_greyscale(Pixels image) {
-  if (image.channels == 3) grey_pixels(image.data, image.height * image.width);
+  if (image.channels != 3) return;
+  by_level([=](auto) PREVIT_INLINE { grey_pixels(image.data, image.height * image.width); });
 }
 
 void adjust_brightness(Pixels image, double factor) {
@@ -100,7 +101,9 @@ void adjust_contrast(Pixels image, double factor) {
 
 void adjust_saturation(Pixels image, double factor) {
   if (factor == 1 || image.channels != 3) return;
-  saturate_pixels(image.data, image.height * image.width, static_cast<float>(factor));
+  by_level([=](auto) PREVIT_INLINE {
+    saturate_pixels(image.data, image.height * image.width, static_cast<float>(factor));
+  });
 }
 
 void adjust_sharpness(Pixels image, double factor) {
@@ -109,13 +112,11 @@ void adjust_sharpness(Pixels image, double factor) {
   original.assign(image.data, image.data + image.size());
   for (int64_t y = 1; y + 1 < image.height; ++y) {
     const uint8_t* here = original.data() + y * count;
-    sharpen_row(here - count,
-                here,
-                here + count,
-                image.channels,
-                count,
-                static_cast<float>(factor),
-                image.row(y));
+    uint8_t* out = image.row(y);
+    by_level([=](auto) PREVIT_INLINE {
+      sharpen_row(
+          here - count, here, here + count, image.channels, count, static_cast<float>(factor), out);
+    });
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "augment/image.h"
+#include "by_level.h"
 
 namespace previt {
 
@@ -21,7 +22,7 @@ void autocontrast(Pixels image);  ///< stretches each channel to 0 … 255
 void equalize(Pixels image);      ///< flattens each channel's histogram
 
 /// Pillow's grey of RGB: 0.299 R + 0.587 G + 0.114 B in 16-bit fixed point, rounded.
-inline uint8_t grey_of(const uint8_t* rgb) {
+PREVIT_INLINE inline uint8_t grey_of(const uint8_t* rgb) {
   return static_cast<uint8_t>((19595 * rgb[0] + 38470 * rgb[1] + 7471 * rgb[2] + 32768) >> 16);
 }
 

@@ -1,9 +1,5 @@
 #include "augment/ops/color.h"
-#include "augment/ops/vectorize.h"
-
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-trapping-math")  // else a comparison of floats may not be made branch-free
-#endif
+#include "by_level.h"
 
 namespace previt {
 namespace {
@@ -19,10 +15,10 @@ struct Triple {
   int a, b, c;
 };
 
-inline int smaller(int x, int y) { return x < y ? x : y; }
-inline int larger(int x, int y) { return x > y ? x : y; }
-inline float smaller(float x, float y) { return x < y ? x : y; }
-inline float larger(float x, float y) { return x > y ? x : y; }
+PREVIT_INLINE inline int smaller(int x, int y) { return x < y ? x : y; }
+PREVIT_INLINE inline int larger(int x, int y) { return x > y ? x : y; }
+PREVIT_INLINE inline float smaller(float x, float y) { return x < y ? x : y; }
+PREVIT_INLINE inline float larger(float x, float y) { return x > y ? x : y; }
 
 PREVIT_INLINE inline Triple hsv_of(Triple rgb) {
   const int r = rgb.a, g = rgb.b, b = rgb.c;
@@ -88,36 +84,32 @@ PREVIT_INLINE inline void each_block(uint8_t* pixels, int64_t count, Change chan
   }
 }
 
-PREVIT_VECTORIZED void to_hsv(uint8_t* pixels, int64_t count) {
-  each_block(pixels, count, [](Triple rgb) PREVIT_INLINE { return hsv_of(rgb); });
-}
-
-PREVIT_VECTORIZED void to_rgb(uint8_t* pixels, int64_t count) {
-  each_block(pixels, count, [](Triple hsv) PREVIT_INLINE { return rgb_of(hsv); });
-}
-
-PREVIT_VECTORIZED void turn_hue(uint8_t* pixels, int64_t count, int steps) {
-  each_block(pixels, count, [steps](Triple rgb) PREVIT_INLINE {
-    Triple hsv = hsv_of(rgb);
-    hsv.a = (hsv.a + steps) & 0xFF;
-    return rgb_of(hsv);
-  });
+// The same with a copy for each level of processor.
+template <class Change>
+void change_pixels(Pixels image, Change change) {
+  if (image.channels != 3) return;
+  by_level([=](auto) PREVIT_INLINE { each_block(image.data, image.height * image.width, change); });
 }
 
 }  // namespace
 
 void rgb_to_hsv(Pixels image) {
-  if (image.channels == 3) to_hsv(image.data, image.height * image.width);
+  change_pixels(image, [](Triple rgb) PREVIT_INLINE { return hsv_of(rgb); });
 }
 
 void hsv_to_rgb(Pixels image) {
-  if (image.channels == 3) to_rgb(image.data, image.height * image.width);
+  change_pixels(image, [](Triple hsv) PREVIT_INLINE { return rgb_of(hsv); });
 }
 
 void adjust_hue(Pixels image, double shift) {
+  if (shift == 0) return;
   // As in torchvision, the shift is truncated to whole steps, 255 to a turn, and added modulo 256.
   const int steps = static_cast<int>(shift * 255) & 0xFF;
-  if (image.channels == 3 && shift != 0) turn_hue(image.data, image.height * image.width, steps);
+  change_pixels(image, [steps](Triple rgb) PREVIT_INLINE {
+    Triple hsv = hsv_of(rgb);
+    hsv.a = (hsv.a + steps) & 0xFF;
+    return rgb_of(hsv);
+  });
 }
 
 }  // namespace previt

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cpu_level.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -128,9 +130,8 @@ const ResizeKernels& portable_resize_kernels() {
 
 const ResizeKernels& fastest_resize_kernels() {
 #if defined(__x86_64__)
-  static const bool has_avx2 = __builtin_cpu_supports("avx2");
   static const ResizeKernels avx2{avx2_columns, avx2_rows};
-  if (has_avx2) return avx2;
+  if (cpu_level() >= CpuLevel::kAvx2) return avx2;
 #endif
   return portable_resize_kernels();
 }

@@ -5,33 +5,13 @@
 #include <type_traits>
 #include <vector>
 
+#include "models/kernels/elementwise.h"
 #include "models/kernels/loop_types.h"
-#include "models/kernels/loops.h"
+#include "models/kernels/loops/gelu.h"
 #include "models/kernels/padded_rows.h"
 
 namespace previt::loops {
 namespace {
-
-using namespace simd;
-
-// gelu(v) = v Φ(v) goes to y for v = x + bias; its derivative Φ(v) + v φ(v) goes to d, unless that
-// is null. 0.39894228 is 1 / √(2π).
-PREVIT_CLONES void gelu_rows(
-    const float* x, const float* bias, float* y, float* d, int64_t rows, int64_t columns) {
-  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
-    for (int64_t c = 0; c < columns; c += kLanes) {
-      Vec v, b, e, cdf;
-      load_some(x + c, columns - c, v);
-      load_some(bias + c, columns - c, b);
-      v += b;
-      simd::exp(v * v * -0.5f, e);
-      normal_cdf(v, e, cdf);
-      store_some(y + c, columns - c, v * cdf);
-      if (d != nullptr) store_some(d + c, columns - c, cdf + v * e * 0.39894228f);
-    }
-    if (d != nullptr) d += columns;
-  }
-}
 
 uint16_t to_bf16(double x) { return c10::BFloat16(static_cast<float>(x)).x; }
 
@@ -50,40 +30,6 @@ std::vector<uint32_t> make_gelu_table() {
     table[bits] = to_bf16(y) | static_cast<uint32_t>(to_bf16(d)) << 16;
   }
   return table;
-}
-
-PREVIT_CLONES void gelu_lookup_rows(const uint32_t* table,
-                                    const Bf16* x,
-                                    const float* bias,
-                                    Bf16* y,
-                                    Bf16* d,
-                                    int64_t rows,
-                                    int64_t columns) {
-  constexpr int64_t kChunk = 256;
-  Bf16 index[kChunk];
-  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
-    for (int64_t begin = 0; begin < columns; begin += kChunk) {
-      const int64_t n = std::min(kChunk, columns - begin);
-      for (int64_t c = 0; c < n; c += kLanes) {
-        Vec v, b;
-        load_some(x + begin + c, n - c, v);
-        load_some(bias + begin + c, n - c, b);
-        store(index + c, v + b);
-      }
-      if (d == nullptr) {
-        for (int64_t c = 0; c < n; ++c) {
-          y[begin + c].bits = static_cast<uint16_t>(table[index[c].bits]);
-        }
-        continue;
-      }
-      for (int64_t c = 0; c < n; ++c) {
-        const uint32_t both = table[index[c].bits];
-        y[begin + c].bits = static_cast<uint16_t>(both);
-        d[begin + c].bits = static_cast<uint16_t>(both >> 16);
-      }
-    }
-    if (d != nullptr) d += columns;
-  }
 }
 
 // Writes gelu(x + bias) to y and its derivative, in the same type, to `derivative` unless it is

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "models/kernels/gemm.h"
+#include "models/kernels/loops/gemm.h"
 
 namespace previt {
 
@@ -21,7 +21,7 @@ struct HeadRows {
 struct HeadAttention {
   int64_t batch, heads, queries, keys, width;
   float scale;
-  GemmLevel level = best_gemm_level();
+  CpuLevel level = cpu_level();
 
   HeadRows<const simd::Bf16> q, k, v;
   HeadRows<const float> bias;  ///< [queries, keys] for b and h, rows `row` apart; data null: none

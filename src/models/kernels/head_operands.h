@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "models/kernels/head_attention.h"
-#include "models/kernels/head_loops.h"
+#include "models/kernels/loops/heads.h"
 
 namespace previt::heads {
 

@@ -4,7 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "models/kernels/kernels.h"
-#include "models/kernels/loops.h"
+#include "models/kernels/elementwise.h"
 #include "models/kernels/matmul.h"
 #include "models/kernels/optional_tensor.h"
 #include "models/kernels/precision.h"

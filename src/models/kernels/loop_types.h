@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "models/kernels/simd.h"
+#include "models/kernels/loops/simd.h"
 
 namespace previt::loops {
 

@@ -7,8 +7,8 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 
-#include "models/kernels/gemm.h"
-#include "models/kernels/loops.h"
+#include "cpu_level.h"
+#include "models/kernels/elementwise.h"
 #include "models/kernels/padded_rows.h"
 
 namespace previt {
@@ -42,7 +42,7 @@ at::Tensor matmul(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bi
   // For bfloat16, the framework's own choice is as fast without a bias, and faster on a processor
   // without AVX-512 BF16.
   const bool by_onednn =
-      a.scalar_type() == at::kFloat || (bias.defined() && best_gemm_level() != GemmLevel::kGeneric);
+      a.scalar_type() == at::kFloat || (bias.defined() && cpu_level() >= CpuLevel::kAvx512Bf16);
   if (op && by_onednn) return onednn_linear(*op, a, b, bias);
   at::Tensor y = at::mm(a, b.t());
   if (bias.defined()) loops::add_bias(y, bias.to(at::kFloat).contiguous());

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "models/kernels/kernels.h"
-#include "models/kernels/norm_loops.h"
+#include "models/kernels/loops/norm.h"
 #include "models/kernels/optional_tensor.h"
 #include "models/kernels/padded_rows.h"
 #include "models/kernels/precision.h"

@@ -1,6 +1,7 @@
-#include "models/kernels/gemm.h"
+#include "models/kernels/loops/gemm.h"
 #include "models/kernels/matmul.h"
 #include "models/kernels/padded_rows.h"
+#include "support/level_guard.h"
 #include "support/plain_kernels.h"
 
 using namespace previt;
@@ -17,21 +18,23 @@ TEST_CASE("small matmuls agree on all levels of this machine") {
     const at::Tensor b = torch::randn({k, n}).to(torch::kBFloat16);
     const at::Tensor pairs = b.view({k / 2, 2, n}).transpose(1, 2).contiguous();
     const at::Tensor expected = a.to(torch::kFloat).matmul(b.to(torch::kFloat));
-    for (int level = 0; level <= static_cast<int>(best_gemm_level()); ++level) {
-      const TileMultiples tiles = tile_multiples(static_cast<GemmLevel>(level));
+    for (int i = 0; i <= static_cast<int>(machine_level()); ++i) {
+      const auto level = static_cast<CpuLevel>(i);
+      const LevelGuard guard(level);
+      const TileMultiples tiles = tile_multiples(level);
       if (m % tiles.rows != 0 || k % tiles.inner != 0) continue;
       const at::Tensor c = torch::full({m, n}, NAN);
-      const GemmScope scope(static_cast<GemmLevel>(level));
-      small_gemm(static_cast<GemmLevel>(level))(static_cast<const simd::Bf16*>(a.data_ptr()),
-                                                k,
-                                                static_cast<const uint32_t*>(pairs.data_ptr()),
-                                                n,
-                                                c.data_ptr<float>(),
-                                                n,
-                                                m,
-                                                n,
-                                                k);
-      INFO("level " << level << ", " << m << " x " << n << " x " << k);
+      const GemmScope scope(level);
+      small_gemm(level)(static_cast<const simd::Bf16*>(a.data_ptr()),
+                        k,
+                        static_cast<const uint32_t*>(pairs.data_ptr()),
+                        n,
+                        c.data_ptr<float>(),
+                        n,
+                        m,
+                        n,
+                        k);
+      INFO("level " << name_of(level) << ", " << m << " x " << n << " x " << k);
       CHECK(distance(c, expected) < 1e-6);
     }
   }

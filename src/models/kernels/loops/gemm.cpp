@@ -1,11 +1,8 @@
-#include "models/kernels/gemm.h"
+#include "models/kernels/loops/gemm.h"
 
-#if defined(__x86_64__) && defined(__gnu_linux__)
+#if defined(__x86_64__)
 #define PREVIT_X86 1
-#include <cpuid.h>
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 namespace previt {
@@ -13,39 +10,59 @@ namespace {
 
 using simd::Bf16;
 using simd::kLanes;
-using simd::Vec;
+using simd::Simd;
 
-// One row of C at a time. The two values of a dword are widened to floats and multiplied apart: a
-// bfloat16 is the upper half of a float.
-PREVIT_CLONES void generic_gemm(const Bf16* a,
-                                int64_t lda,
-                                const uint32_t* b,
-                                int64_t ldb,
-                                float* c,
-                                int64_t ldc,
-                                int64_t m,
-                                int64_t n,
-                                int64_t k) {
-  for (int64_t i = 0; i < m; ++i) {
-    for (int64_t j = 0; j < n; j += kLanes) {
-      Vec sum = {};
+// Four rows by sixteen columns of C at a time. The two values of a dword are widened to floats and
+// multiplied apart: a bfloat16 is the upper half of a float.
+template <class S>
+PREVIT_INLINE inline void gemm_loop(const Bf16* a,
+                                    int64_t lda,
+                                    const uint32_t* b,
+                                    int64_t ldb,
+                                    float* c,
+                                    int64_t ldc,
+                                    int64_t m,
+                                    int64_t n,
+                                    int64_t k) {
+  constexpr int kRows = 4;
+  const auto widened = [](Bf16 x) PREVIT_INLINE {
+    const uint32_t bits = uint32_t{x.bits} << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  };
+  for (int64_t i = 0; i < m; i += kRows) {
+    for (int64_t j = 0; j < n; j += S::kLanes) {
+      typename S::Vec sums[kRows] = {};
       for (int64_t p = 0; p < k; p += 2) {
-        simd::VecUint pair;
+        typename S::VecUint pair;
         std::memcpy(&pair, b + p / 2 * ldb + j, sizeof pair);
-        const simd::VecUint low = pair << 16, high = pair & 0xffff0000u;
-        Vec even, odd;
+        const typename S::VecUint low = pair << 16, high = pair & 0xffff0000u;
+        typename S::Vec even, odd;
         std::memcpy(&even, &low, sizeof even);
         std::memcpy(&odd, &high, sizeof odd);
-        float first, second;
-        const uint32_t bits[2] = {uint32_t{a[i * lda + p].bits} << 16,
-                                  uint32_t{a[i * lda + p + 1].bits} << 16};
-        std::memcpy(&first, &bits[0], sizeof first);
-        std::memcpy(&second, &bits[1], sizeof second);
-        sum += even * first + odd * second;
+        for (int r = 0; r < kRows; ++r) {
+          const Bf16* row = a + (i + r) * lda + p;
+          sums[r] += even * widened(row[0]);
+          sums[r] += odd * widened(row[1]);
+        }
       }
-      simd::store(c + i * ldc + j, sum);
+      for (int r = 0; r < kRows; ++r) S::store(c + (i + r) * ldc + j, sums[r]);
     }
   }
+}
+
+void generic_gemm(const Bf16* a,
+                  int64_t lda,
+                  const uint32_t* b,
+                  int64_t ldb,
+                  float* c,
+                  int64_t ldc,
+                  int64_t m,
+                  int64_t n,
+                  int64_t k) {
+  by_level([=](auto lanes)
+               PREVIT_INLINE { gemm_loop<Simd<lanes>>(a, lda, b, ldb, c, ldc, m, n, k); });
 }
 
 #ifdef PREVIT_X86
@@ -173,55 +190,32 @@ const TileShapes tile_shapes;
 PREVIT_AMX void configure_tiles() { _tile_loadconfig(&tile_shapes); }
 PREVIT_AMX void release_tiles() { _tile_release(); }
 
-// Whether the processor has AMX's bfloat16 tiles and Linux lets this process use them.
-bool have_amx() {
-  unsigned eax, ebx, ecx, edx;
-  if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return false;
-  // Bits of EDX in leaf 7: AMX-BF16 and AMX-TILE.
-  constexpr unsigned kBf16 = 1u << 22, kTile = 1u << 24;
-  if ((edx & kBf16) == 0 || (edx & kTile) == 0) return false;
-  // Linux's ARCH_REQ_XCOMP_PERM and XFEATURE_XTILE_DATA, which older headers don't have.
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-
 #endif
 
 }  // namespace
 
-GemmLevel best_gemm_level() {
+SmallGemm small_gemm(CpuLevel level) {
 #ifdef PREVIT_X86
-  static const GemmLevel level = !__builtin_cpu_supports("avx512bf16") ? GemmLevel::kGeneric
-                                 : have_amx()                          ? GemmLevel::kAmx
-                                                                       : GemmLevel::kAvx512Bf16;
-  return level;
-#else
-  return GemmLevel::kGeneric;
-#endif
-}
-
-SmallGemm small_gemm(GemmLevel level) {
-#ifdef PREVIT_X86
-  if (level == GemmLevel::kAmx) return amx_gemm;
-  if (level == GemmLevel::kAvx512Bf16) return avx512_gemm;
+  if (level == CpuLevel::kAmx) return amx_gemm;
+  if (level == CpuLevel::kAvx512Bf16) return avx512_gemm;
 #endif
   (void)level;
   return generic_gemm;
 }
 
-TileMultiples tile_multiples(GemmLevel level) {
-  return level == GemmLevel::kAmx ? TileMultiples{16, 32} : TileMultiples{8, 2};
+TileMultiples tile_multiples(CpuLevel level) {
+  return level == CpuLevel::kAmx ? TileMultiples{16, 32} : TileMultiples{8, 2};
 }
 
-GemmScope::GemmScope(GemmLevel level) : level_(level) {
+GemmScope::GemmScope(CpuLevel level) : level_(level) {
 #ifdef PREVIT_X86
-  if (level_ == GemmLevel::kAmx) configure_tiles();
+  if (level_ == CpuLevel::kAmx) configure_tiles();
 #endif
 }
 
 GemmScope::~GemmScope() {
 #ifdef PREVIT_X86
-  if (level_ == GemmLevel::kAmx) release_tiles();
+  if (level_ == CpuLevel::kAmx) release_tiles();
 #endif
 }
 

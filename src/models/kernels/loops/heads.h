@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "models/kernels/simd.h"
+#include "models/kernels/loops/simd.h"
 
 namespace previt::loops {
 

@@ -4,50 +4,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "models/kernels/elementwise.h"
 #include "models/kernels/loop_types.h"
-#include "models/kernels/loops.h"
+#include "models/kernels/loops/scale.h"
 #include "models/kernels/padded_rows.h"
 
 namespace previt::loops {
-namespace {
-
-using namespace simd;
-
-template <class T>
-PREVIT_INLINE inline void add_scaled_body(
-    const float* x, const T* branch, float factor, float* y, int64_t count) {
-  for (int64_t i = 0; i < count; i += kLanes) {
-    Vec v, w;
-    load_some(x + i, count - i, v);
-    load_some(branch + i, count - i, w);
-    store_some(y + i, count - i, v + w * factor);
-  }
-}
-PREVIT_CLONES void add_scaled_span(
-    const float* x, const Bf16* branch, float factor, float* y, int64_t count) {
-  add_scaled_body(x, branch, factor, y, count);
-}
-PREVIT_CLONES void add_scaled_span(
-    const float* x, const float* branch, float factor, float* y, int64_t count) {
-  add_scaled_body(x, branch, factor, y, count);
-}
-
-template <class T>
-PREVIT_INLINE inline void scaled_body(const float* x, float factor, T* y, int64_t count) {
-  for (int64_t i = 0; i < count; i += kLanes) {
-    Vec v;
-    load_some(x + i, count - i, v);
-    store_some(y + i, count - i, v * factor);
-  }
-}
-PREVIT_CLONES void scaled_span(const float* x, float factor, Bf16* y, int64_t count) {
-  scaled_body(x, factor, y, count);
-}
-PREVIT_CLONES void scaled_span(const float* x, float factor, float* y, int64_t count) {
-  scaled_body(x, factor, y, count);
-}
-
-}  // namespace
+using simd::Bf16;
 
 at::Tensor add_widening(const at::Tensor& x, const at::Tensor& branch) {
   at::Tensor y = at::empty_like(x);

@@ -2,7 +2,8 @@
 
 #include <cstdint>
 
-#include "models/kernels/simd.h"
+#include "cpu_level.h"
+#include "models/kernels/loops/simd.h"
 
 namespace previt {
 
@@ -20,31 +21,25 @@ using SmallGemm = void (*)(const simd::Bf16* a,
                            int64_t n,
                            int64_t k);
 
-/// The instructions that a SmallGemm is made of.
-enum class GemmLevel { kGeneric, kAvx512Bf16, kAmx };
-
-/// The fastest level that this machine has.
-GemmLevel best_gemm_level();
-
-/// To be called while a GemmScope of the same level lives.
-SmallGemm small_gemm(GemmLevel level);
+/// The fastest of the level. To be called while a GemmScope of the same level lives.
+SmallGemm small_gemm(CpuLevel level);
 
 /// What m (`rows`) and k (`inner`) have to be multiples of for small_gemm(level).
 struct TileMultiples {
   int64_t rows, inner;
 };
-TileMultiples tile_multiples(GemmLevel level);
+TileMultiples tile_multiples(CpuLevel level);
 
 /// Sets up the calling thread for a level's SmallGemm while it lives (AMX: the tiles' shapes).
 class GemmScope {
  public:
-  explicit GemmScope(GemmLevel level);
+  explicit GemmScope(CpuLevel level);
   ~GemmScope();
   GemmScope(const GemmScope&) = delete;
   GemmScope& operator=(const GemmScope&) = delete;
 
  private:
-  GemmLevel level_;
+  CpuLevel level_;
 };
 
 }  // namespace previt
