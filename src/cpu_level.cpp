@@ -4,7 +4,7 @@
 #include <atomic>
 #include <cstdlib>
 
-#include "error.h"
+#include "options.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -77,13 +77,6 @@ LibraryNames library_names(CpuLevel level) {
 
 }  // namespace
 
-const std::vector<std::string>& cpu_level_names() {
-  static const std::vector<std::string> names{"baseline", "avx2", "avx512", "avx512_bf16", "amx"};
-  return names;
-}
-
-const std::string& name_of(CpuLevel level) { return cpu_level_names()[static_cast<size_t>(level)]; }
-
 CpuLevel machine_level() {
   static const CpuLevel level = find_machine_level();
   return level;
@@ -96,14 +89,7 @@ void limit_cpu_level(CpuLevel level) { current() = std::min(level, machine_level
 void limit_cpu_level_by_environment() {
   const char* asked = std::getenv("PREVIT_CPU_LEVEL");
   if (asked == nullptr || *asked == 0) return;
-  const auto& names = cpu_level_names();
-  const auto found = std::find(names.begin(), names.end(), asked);
-  if (found == names.end()) {
-    std::string known;
-    for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
-    fail_usage("PREVIT_CPU_LEVEL={}: no such level; one of {}", asked, known);
-  }
-  limit_cpu_level(static_cast<CpuLevel>(found - names.begin()));
+  limit_cpu_level(enum_named<CpuLevel>(asked, "PREVIT_CPU_LEVEL"));
   if (cpu_level() == machine_level()) return;
   const LibraryNames others = library_names(cpu_level());
   setenv("ONEDNN_MAX_CPU_ISA", others.onednn, 1);

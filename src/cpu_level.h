@@ -1,8 +1,6 @@
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
+#include <array>
 
 namespace previt {
 
@@ -15,9 +13,9 @@ enum class CpuLevel {
   kAmx,         ///< tiles of bfloat16
 };
 
-/// baseline, avx2, avx512, avx512_bf16, amx: in the order of CpuLevel.
-const std::vector<std::string>& cpu_level_names();
-const std::string& name_of(CpuLevel level);
+constexpr auto enum_names(CpuLevel) {
+  return std::array{"baseline", "avx2", "avx512", "avx512_bf16", "amx"};
+}
 
 /// The highest level of this processor and its operating system.
 CpuLevel machine_level();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "error.h"
 #include "grey.h"
 
 namespace previt {
@@ -77,6 +78,9 @@ void visit(FieldVisitor& v, ScheduleOptions& o) {
 }
 
 at::ScalarType scalar_type(Precision precision) {
+  if (precision == Precision::automatic) {
+    fail_usage("train.precision: auto is not decided yet; bf16 or fp32 is needed here");
+  }
   return precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
 }
 
@@ -90,7 +94,13 @@ void visit(FieldVisitor& v, TrainOptions& o) {
   v.field("epochs", o.epochs, "passes over the data", at_least(1));
   v.field("batch", o.batch, "images per optimizer step", at_least(1));
   v.field("micro_batch", o.micro_batch, "images in memory at a time; 0: the batch", at_least(0));
-  v.field("precision", o.precision, "in which networks compute; weights are fp32");
+  v.field("precision",
+          o.precision,
+          "in which networks compute; weights are fp32; auto: the faster one on this machine");
+  v.field("matmul",
+          o.matmul,
+          "libraries for large matmuls on a CPU: measured in the first steps, or fixed, so that "
+          "equal seeds give equal bits");
   v.field("seed", o.seed, "of everything random", at_least(0));
   v.field("threads", o.threads, "compute threads; 0: one per core", between(0, 1024));
   v.field("drop_last", o.drop_last, "leave out the last, smaller batch of an epoch");

@@ -69,17 +69,25 @@ struct ScheduleOptions {
 };
 void visit(FieldVisitor& v, ScheduleOptions& o);
 
-/// The type that networks compute in; weights and losses are float32 in either.
-enum class Precision { bf16, fp32 };
-constexpr auto enum_names(Precision) { return std::array{"bf16", "fp32"}; }
+/// The type that networks compute in; weights and losses are float32 in either. A run decides
+/// `automatic` before it begins (train/precision_choice.h).
+enum class Precision { automatic, bf16, fp32 };
+constexpr auto enum_names(Precision) { return std::array{"auto", "bf16", "fp32"}; }
+/// Throws UsageError for `automatic`.
 at::ScalarType scalar_type(Precision precision);
+
+/// How the libraries for large matmuls on the CPU are chosen: by measuring each new shape, or always
+/// the same, so that two runs of one seed give the same bits.
+enum class MatmulChoice { measured, fixed };
+constexpr auto enum_names(MatmulChoice) { return std::array{"measured", "fixed"}; }
 
 /// The section `train:` of a recipe.
 struct TrainOptions {
   int64_t epochs = 800;
   int64_t batch = 256;      ///< effective batch per optimizer step
   int64_t micro_batch = 0;  ///< what fits in memory; 0: the whole batch
-  Precision precision = Precision::bf16;
+  Precision precision = Precision::automatic;
+  MatmulChoice matmul = MatmulChoice::measured;
   int64_t seed = 0;
   int64_t threads = 0;  ///< compute threads; 0: one per core
   bool drop_last = true;

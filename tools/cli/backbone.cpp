@@ -15,6 +15,7 @@
 #include "json_text.h"
 #include "log.h"
 #include "models/weights/finite.h"
+#include "pretrain/train/precision_choice.h"
 #include "recipe.h"
 
 namespace previt::cli {
@@ -52,7 +53,7 @@ void add_backbone_options(po::options_description& options) {
   add("untrained", "random weights instead of the checkpoint's: what to compare with");
   add("image-size", po::value<int64_t>(), "pixels a side; the model's own when not given");
   add("heads", po::value<int64_t>(), "attention heads, as --set model.num_heads");
-  add("precision", po::value<std::string>()->default_value("fp32"), "fp32 or bf16");
+  add("precision", po::value<std::string>()->default_value("fp32"), "fp32, bf16 or auto");
   add("batch", number(32), "images at a time");
   add("workers", number(0), "decoding threads; 0: one per core");
   add("device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N");
@@ -93,8 +94,7 @@ Backbone load_backbone(const po::variables_map& args, OtherKeys others) {
   Backbone backbone;
   backbone.batch = positive(args, "batch");
   backbone.workers = args["workers"].as<int64_t>();
-  backbone.type =
-      scalar_type(enum_named<Precision>(args["precision"].as<std::string>(), "--precision"));
+  const auto precision = enum_named<Precision>(args["precision"].as<std::string>(), "--precision");
   const at::Device device = choose_device(args["device"].as<std::string>());
 
   backbone.loaded = load_frozen(args, others);
@@ -108,6 +108,8 @@ Backbone load_backbone(const po::variables_map& args, OtherKeys others) {
   if (args.count("image-size") > 0) {
     backbone.height = backbone.width = positive(args, "image-size");
   }
+  const int64_t tokens = model.num_patches() + model.num_prefix_tokens();
+  backbone.type = scalar_type(decided_precision(precision, model, backbone.batch * tokens, device));
   return backbone;
 }
 

@@ -9,6 +9,7 @@
 
 #include "cli/device.h"
 #include "cli/main.h"
+#include "commands/machine_choices.h"
 #include "error.h"
 #include "memory.h"
 #include "pretrain/pretrain_run.h"
@@ -87,15 +88,17 @@ nlohmann::ordered_json describe(const Timing& timing,
 }
 
 int measure_step(const po::variables_map& args) {
-  const PretrainRun run = read_run(args);
+  PretrainRun run = read_run(args);
   const int64_t steps = args["steps"].as<int64_t>();
   if (steps < 1) fail_usage("--steps: {} is not in [1, inf)", steps);
   if (run.options.train.threads > 0) {
     torch::set_num_threads(static_cast<int>(run.options.train.threads));
   }
+  const at::Device device = choose_device(args["device"].as<std::string>());
+  decide_for_machine(run.options, device);
   torch::manual_seed(static_cast<uint64_t>(run.options.train.seed));
   const auto objective = run.build();
-  objective->to(choose_device(args["device"].as<std::string>()));
+  objective->to(device);
   objective->train();
   const Timing timing = time_steps(*objective, run.options, steps);
   print(describe(timing, run.options, objective->flops_per_image()).dump() + "\n");

@@ -9,6 +9,7 @@
 #include "cli/device.h"
 #include "cli/failure.h"
 #include "cli/main.h"
+#include "commands/machine_choices.h"
 #include "commands/own_run.h"
 #include "error.h"
 #include "files.h"
@@ -106,6 +107,7 @@ int train_and_evaluate(const FinetuneJob& job,
 int run_job(FinetuneJob& job, at::Device device, const std::string& command) {
   const int64_t threads = job.run.options.train.threads;
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));
+  decide_for_machine(job.run.options, device, job.resume ? job.out : "");
   ignore_broken_pipes();
   std::optional<RunLock> lock;
   if (!job.out.empty()) lock.emplace(job.out);

@@ -13,6 +13,7 @@
 #include "cli/from_option.h"
 #include "cli/main.h"
 #include "commands/knn_score.h"
+#include "commands/machine_choices.h"
 #include "commands/training_data.h"
 #include "log.h"
 #include "pretrain/train/stop_signal.h"
@@ -49,7 +50,7 @@ RunRecord record_of(const PretrainRun& run, const std::string& command, Product 
   return record;
 }
 
-int train_run(const PretrainRun& run,
+int train_run(PretrainRun run,
               const po::variables_map& args,
               const std::string& command,
               Product product) {
@@ -59,6 +60,8 @@ int train_run(const PretrainRun& run,
   const RunLock lock(folder);
   const at::Device device = choose_device(args["device"].as<std::string>());
   if (options.train.threads > 0) at::set_num_threads(static_cast<int>(options.train.threads));
+  const bool resume = args.count("resume") != 0;
+  decide_for_machine(run.options, device, resume ? folder : "");
   torch::manual_seed(static_cast<uint64_t>(options.train.seed));
   const auto objective = run.build(open_tensor_file);
   require_product(*objective, options.objective, product);
@@ -74,7 +77,6 @@ int train_run(const PretrainRun& run,
     callbacks.evaluate = knn_score(run, *objective, images, folder);
     callbacks.evaluate_epochs = run.knn.epochs;
   }
-  const bool resume = args.count("resume") != 0;
   return train(
       *objective, *source, options, folder, resume, record_of(run, command, product), callbacks);
 }

@@ -7,8 +7,12 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 
+#include <utility>
+#include <vector>
+
 #include "cpu_level.h"
 #include "models/kernels/elementwise.h"
+#include "models/kernels/matmul_ways.h"
 #include "models/kernels/padded_rows.h"
 
 namespace previt {
@@ -31,22 +35,20 @@ at::Tensor onednn_linear(const c10::OperatorHandle& op,
   return torch::jit::pop(stack).toTensor();
 }
 
-// With fewer rows padding gains nothing, and in float32 neither.
-bool padding_pays(const at::Tensor& a) {
-  return a.scalar_type() == at::kBFloat16 && a.size(0) >= kManyRows && a.is_contiguous();
-}
-
-at::Tensor matmul(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
+const Operator& onednn() {
   static const Operator op =
       c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""});
-  // For bfloat16, the framework's own choice is as fast without a bias, and faster on a processor
-  // without AVX-512 BF16.
-  const bool by_onednn =
-      a.scalar_type() == at::kFloat || (bias.defined() && cpu_level() >= CpuLevel::kAvx512Bf16);
-  if (op && by_onednn) return onednn_linear(*op, a, b, bias);
-  at::Tensor y = at::mm(a, b.t());
-  if (bias.defined()) loops::add_bias(y, bias.to(at::kFloat).contiguous());
-  return y;
+  return op;
+}
+
+// Without its instructions, bfloat16 is computed in float32 and rounded.
+bool has_bf16() { return cpu_level() >= CpuLevel::kAvx512Bf16; }
+
+bool is_bf16(const at::Tensor& a) { return a.scalar_type() == at::kBFloat16; }
+
+// With fewer rows padding gains nothing, and in float32 neither.
+bool padding_pays(const at::Tensor& a) {
+  return is_bf16(a) && a.size(0) >= kManyRows && a.is_contiguous();
 }
 
 // Few threads each sum over their own share of the rows: for most numbers of rows, that is 7 %
@@ -56,21 +58,12 @@ constexpr int64_t kFewThreads = 4;
 // How many threads sum over their own rows; 1: the matmul is not divided here.
 int64_t summing_threads(const at::Tensor& a) {
   const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
-  const bool pays = a.scalar_type() == at::kBFloat16 && threads <= kFewThreads &&
-                    a.size(0) >= threads * kManyRows;
+  const bool pays = is_bf16(a) && threads <= kFewThreads && a.size(0) >= threads * kManyRows;
   return pays ? threads : 1;
 }
 
-}  // namespace
-
-at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
-  const at::Tensor rows = padding_pays(a) ? PaddedRows(a).padded() : a;
-  return matmul(rows, b, bias).narrow(0, 0, a.size(0));
-}
-
-at::Tensor matmul_over_rows(const at::Tensor& a, const at::Tensor& b) {
-  const int64_t rows = a.size(0), threads = summing_threads(a);
-  if (threads == 1) return at::mm(a.t(), b).to(at::kFloat);
+at::Tensor divided_over_rows(const at::Tensor& a, const at::Tensor& b, int64_t threads) {
+  const int64_t rows = a.size(0);
   const at::Tensor sums = at::empty({threads, a.size(1), b.size(1)}, a.options());
   at::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
     // parallel_for does not pass the caller's thread-local state on to its threads.
@@ -82,6 +75,64 @@ at::Tensor matmul_over_rows(const at::Tensor& a, const at::Tensor& b) {
     }
   });
   return loops::sum_widened(sums);
+}
+
+// The first of the ways is the fixed choice.
+void put_first(std::vector<MatmulWay>& ways, MatmulWay way, bool first) {
+  ways.insert(first ? ways.begin() : ways.end(), std::move(way));
+}
+
+}  // namespace
+
+at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
+  const bool bf16 = is_bf16(a);
+  const at::Tensor rows = padding_pays(a) ? PaddedRows(a).padded() : a;
+  std::vector<MatmulWay> ways{{"framework", [&] {
+                                 at::Tensor y = at::mm(rows, b.t());
+                                 if (bias.defined())
+                                   loops::add_bias(y, bias.to(at::kFloat).contiguous());
+                                 return y;
+                               }}};
+  if (onednn()) {
+    put_first(ways,
+              {"onednn", [&] { return onednn_linear(*onednn(), rows, b, bias); }},
+              !bf16 || bias.defined());
+  }
+  if (bf16) {
+    put_first(
+        ways,
+        {"float32",
+         [&] {
+           return matmul_transposed(a.to(at::kFloat), b.to(at::kFloat), bias).to(at::kBFloat16);
+         }},
+        !has_bf16());
+  }
+  const MatmulShape shape{bias.defined()      ? "a*bT+bias"
+                          : b.is_contiguous() ? "a*bT"
+                                              : "a*b",
+                          a.scalar_type(),
+                          a.size(0),
+                          b.size(0),
+                          a.size(1)};
+  return matmul_ways().compute(shape, ways).narrow(0, 0, a.size(0));
+}
+
+at::Tensor matmul_over_rows(const at::Tensor& a, const at::Tensor& b) {
+  std::vector<MatmulWay> ways{{"framework", [&] { return at::mm(a.t(), b).to(at::kFloat); }}};
+  if (onednn()) {
+    ways.push_back(
+        {"onednn", [&] { return onednn_linear(*onednn(), a.t(), b.t(), {}).to(at::kFloat); }});
+  }
+  const int64_t threads = summing_threads(a);
+  if (threads > 1) {
+    put_first(ways, {"divided", [&] { return divided_over_rows(a, b, threads); }}, true);
+  }
+  if (is_bf16(a)) {
+    put_first(ways,
+              {"float32", [&] { return matmul_over_rows(a.to(at::kFloat), b.to(at::kFloat)); }},
+              !has_bf16());
+  }
+  return matmul_ways().compute({"aT*b", a.scalar_type(), a.size(1), b.size(1), a.size(0)}, ways);
 }
 
 }  // namespace previt

@@ -5,8 +5,8 @@
 namespace previt {
 
 /// a bᵀ for a [M, K] and b [N, K] of the same type on the CPU (b may be a transposed view), plus
-/// bias [N] if it is defined: [M, N]. In float32 oneDNN computes it if LibTorch has it, 1.2 to 1.4
-/// times as fast as the default on AMD chips. Runs over the padding of a (PaddedRows) if that pays.
+/// bias [N] if it is defined: [M, N]. matmul_ways() knows which library computes it. Runs over the
+/// padding of a (PaddedRows) if that pays.
 at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias = {});
 
 /// aᵀ b for a [M, K] and b [M, N] of the same type on the CPU, float32 [K, N].

@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "log.h"
+#include "models/kernels/matmul_ways.h"
 
 namespace previt {
 namespace {
@@ -21,6 +22,7 @@ bool may_change(const std::string& key) {
                                                 "train.epochs",
                                                 "train.micro_batch",
                                                 "train.precision",
+                                                "train.matmul",
                                                 "train.threads",
                                                 "train.max_bad_steps"};
   if (std::find(fixed.begin(), fixed.end(), key) != fixed.end()) return false;
@@ -55,6 +57,18 @@ std::optional<Checkpoint> checkpoint_to_resume(const std::string& run_folder) {
   Checkpoint saved = load_latest(run_folder, warnings);
   for (const auto& warning : warnings) log_warning(warning);
   return saved;
+}
+
+void keep_matmul_ways(const nlohmann::json& meta) {
+  const auto saved = meta.find("matmuls");
+  if (saved == meta.end()) return matmul_ways().measure(false);
+  std::map<std::string, std::string> chosen;
+  require(saved->is_object(), "checkpoint: its matmuls are no list");
+  for (const auto& [shape, way] : saved->items()) {
+    require(way.is_string(), "checkpoint: the way of its matmul {} is no text", shape);
+    chosen[shape] = way.get<std::string>();
+  }
+  matmul_ways().choose(chosen);
 }
 
 nlohmann::json settings_json(const Settings& settings) {

@@ -5,6 +5,7 @@
 #include "error.h"
 #include "log.h"
 #include "memory.h"
+#include "models/kernels/matmul_ways.h"
 #include "models/weights/load_model.h"
 #include "pretrain/train/between_steps.h"
 #include "pretrain/train/checkpoint_keeper.h"
@@ -111,6 +112,7 @@ void Trainer::resume() {
   require_same_classes(saved->backbone_metadata, record_.class_names);
   require_same_images(options_.train, plan_, meta.at("samples"), record_.held_out);
   require_same_held_out(folder_, record_.kept_apart);
+  keep_matmul_ways(meta);
   restore(*saved, objective_, stepper_);
   at_.load(meta);
   keeper_.resumed(at_.steps_done);
@@ -259,6 +261,7 @@ Checkpoint Trainer::checkpoint() {
   saved.meta["samples"] = plan_.epoch.samples;
   saved.meta["epoch"] = epochs_done();
   saved.meta["settings"] = settings_json(settings_);
+  saved.meta["matmuls"] = matmul_ways().chosen();
   return saved;
 }
 

@@ -1,6 +1,7 @@
 #include "models/kernels/loops/gemm.h"
 #include "models/kernels/matmul.h"
 #include "models/kernels/padded_rows.h"
+#include "options.h"
 #include "support/level_guard.h"
 #include "support/plain_kernels.h"
 

@@ -1,0 +1,91 @@
+#include "models/kernels/matmul_ways.h"
+
+#include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+namespace previt {
+namespace {
+
+constexpr double kWorthMeasuring = 5e7;  // FLOPs; below, a choice gains nothing
+constexpr double kGain = 0.95;           // less is noise
+
+template <class Compute>
+double seconds_of(const Compute& compute) {
+  const auto begin = std::chrono::steady_clock::now();
+  compute();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+}  // namespace
+
+double MatmulShape::flops() const {
+  return 2 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+}
+
+std::string MatmulShape::text() const {
+  return fmt::format(
+      "{} {} {}x{}x{} threads={}", kind, at::toString(type), m, n, k, at::get_num_threads());
+}
+
+at::Tensor MatmulWays::compute(const MatmulShape& shape, const std::vector<MatmulWay>& ways) {
+  const bool small = shape.flops() < kWorthMeasuring || at::in_parallel_region();
+  if (small || ways.size() == 1) return ways.front().compute();
+  const std::string text = shape.text();
+  std::string name;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = chosen_.find(text);
+    if (found != chosen_.end()) name = found->second;
+  }
+  if (name.empty() && measures_) return measured(text, ways);
+  const auto way = std::find_if(
+      ways.begin(), ways.end(), [&](const MatmulWay& candidate) { return candidate.name == name; });
+  return way == ways.end() ? ways.front().compute() : way->compute();
+}
+
+at::Tensor MatmulWays::measured(const std::string& shape, const std::vector<MatmulWay>& ways) {
+  at::Tensor best;
+  std::string name;
+  double best_seconds = std::numeric_limits<double>::infinity();
+  for (const MatmulWay& way : ways) {
+    try {
+      at::Tensor result;
+      // The first time, memory is touched and a library may compile its kernel.
+      seconds_of([&] { result = way.compute(); });
+      const double seconds = std::min(seconds_of([&] { result = way.compute(); }),
+                                      seconds_of([&] { result = way.compute(); }));
+      if (seconds > kGain * best_seconds) continue;
+      best_seconds = seconds;
+      best = result;
+      name = way.name;
+    } catch (const c10::Error&) {
+      continue;  // it can't compute this type here
+    }
+  }
+  if (!best.defined()) return ways.front().compute();
+  const std::lock_guard lock(mutex_);
+  chosen_[shape] = name;
+  return best;
+}
+
+std::map<std::string, std::string> MatmulWays::chosen() const {
+  const std::lock_guard lock(mutex_);
+  return chosen_;
+}
+
+void MatmulWays::choose(const std::map<std::string, std::string>& chosen) {
+  const std::lock_guard lock(mutex_);
+  chosen_ = chosen;
+}
+
+MatmulWays& matmul_ways() {
+  static MatmulWays ways;
+  return ways;
+}
+
+}  // namespace previt

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace previt {
+
+/// A large matmul on the CPU, for which ways are compared.
+struct MatmulShape {
+  std::string kind;  ///< which of the operands is transposed, with or without a bias
+  at::ScalarType type;
+  int64_t m, n, k;  ///< [m, k] times [k, n]
+
+  double flops() const;
+  std::string text() const;  ///< with the number of threads, on which speed depends as well
+};
+
+/// One way to compute a matmul.
+struct MatmulWay {
+  std::string name;
+  std::function<at::Tensor()> compute;
+};
+
+/// Which way computes a shape: LibTorch holds several libraries, and which is the fastest depends
+/// on processor, type and sizes. Results differ in rounding, so a run keeps its choices.
+class MatmulWays {
+ public:
+  /// The result of the way that is chosen for the shape: the first of `ways`, unless another was
+  /// measured. A new shape that is large enough is measured on the spot, if measuring is on: each
+  /// way computes it, and a later one is chosen if it takes 5 % less time. A way that LibTorch
+  /// refuses to compute is left out.
+  at::Tensor compute(const MatmulShape& shape, const std::vector<MatmulWay>& ways);
+
+  void measure(bool on) { measures_ = on; }
+
+  /// The measured choices: names of ways by the shapes' texts.
+  std::map<std::string, std::string> chosen() const;
+  /// Choices that are kept, such as those of the run that goes on.
+  void choose(const std::map<std::string, std::string>& chosen);
+
+ private:
+  at::Tensor measured(const std::string& shape, const std::vector<MatmulWay>& ways);
+
+  mutable std::mutex mutex_;
+  bool measures_ = false;
+  std::map<std::string, std::string> chosen_;
+};
+
+/// Those of the process. Measuring is off at first.
+MatmulWays& matmul_ways();
+
+}  // namespace previt

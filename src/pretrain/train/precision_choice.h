@@ -1,0 +1,19 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "models/vit_options.h"
+#include "pretrain/run_options.h"
+
+namespace previt {
+
+/// train.precision, with `automatic` decided and told in a line: bf16 on a GPU; on a CPU the type in
+/// which the linear layers of a block of `model`, forward and backward, take less time here. They
+/// are measured for a fraction of a second. So small a model that its layers take no time gets fp32.
+/// tokens: how many a layer sees at a time.
+Precision decided_precision(Precision asked,
+                            const VitOptions& model,
+                            int64_t tokens,
+                            at::Device device);
+
+}  // namespace previt

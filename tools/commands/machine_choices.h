@@ -1,0 +1,17 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+#include "pretrain/run_options.h"
+
+namespace previt::cli {
+
+/// Decides what a recipe leaves to the machine: train.precision, if it is `auto`, and whether
+/// matmuls are measured. A run that goes on keeps the precision in its recipe.yaml. Draws from
+/// torch's generator, so it comes before that is seeded.
+/// resumed: the run folder of a run that goes on; "" for a new one.
+void decide_for_machine(RunOptions& run, at::Device device, const std::string& resumed = "");
+
+}  // namespace previt::cli
