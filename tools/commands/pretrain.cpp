@@ -50,7 +50,7 @@ RunRecord record_of(const PretrainRun& run, const std::string& command, Product 
   return record;
 }
 
-int train_run(PretrainRun run,
+int train_run(PretrainRun& run,
               const po::variables_map& args,
               const std::string& command,
               Product product) {
@@ -114,7 +114,7 @@ std::string run_folder(const po::variables_map& args) {
 }
 
 int pretrain(const po::variables_map& args, const std::string& command, Product product) {
-  const PretrainRun run = read_pretrain_run(args);
+  PretrainRun run = read_pretrain_run(args);
   if (args.count("print-recipe") != 0) {
     print(run.resolved());
     return 0;

@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
+#include <type_traits>
 
 #include "models/kernels/head_attention.h"
 #include "models/kernels/kernels.h"
@@ -72,12 +73,13 @@ Qkv<T> apart(const at::Tensor& q, const at::Tensor& kv, int64_t heads) {
 
 // `out`, or its gradient in its place, gives the number of images and queries and their width. bias
 // is undefined or contiguous float32 [H, M, N].
-HeadAttention problem(const Qkv<const Bf16>& x,
-                      const at::Tensor& out,
-                      int64_t keys,
-                      const at::Tensor& bias,
-                      const at::Tensor& log_sums) {
-  HeadAttention a;
+template <class T>
+HeadAttention<T> problem(const Qkv<const T>& x,
+                         const at::Tensor& out,
+                         int64_t keys,
+                         const at::Tensor& bias,
+                         const at::Tensor& log_sums) {
+  HeadAttention<T> a;
   a.batch = out.size(0);
   a.heads = log_sums.size(1);
   a.queries = out.size(1);
@@ -93,11 +95,17 @@ HeadAttention problem(const Qkv<const Bf16>& x,
   return a;
 }
 
+template <class T>
+constexpr at::ScalarType type_of() {
+  return std::is_same_v<T, float> ? at::kFloat : at::kBFloat16;
+}
+
 struct Attended {
   at::Tensor out, log_sums;
 };
 
-Attended attended(const Qkv<const Bf16>& x,
+template <class T>
+Attended attended(const Qkv<const T>& x,
                   at::IntArrayRef shape,
                   int64_t keys,
                   const at::Tensor& bias,
@@ -105,22 +113,23 @@ Attended attended(const Qkv<const Bf16>& x,
                   const at::TensorOptions& options) {
   const Attended made{PaddedRows(shape, options).view(),
                       at::empty({shape[0], heads, shape[1]}, options.dtype(at::kFloat))};
-  problem(x, made.out, keys, bias, made.log_sums).forward(part_of<Bf16>(made.out, 1, 0, heads));
+  problem(x, made.out, keys, bias, made.log_sums).forward(part_of<T>(made.out, 1, 0, heads));
   return made;
 }
 
 // Writes the gradients of x to dx. Returns that of the bias if it is asked for.
-at::Tensor attended_backward(const Qkv<const Bf16>& x,
+template <class T>
+at::Tensor attended_backward(const Qkv<const T>& x,
                              const at::Tensor& gradient,
                              int64_t keys,
                              const at::Tensor& bias,
                              bool bias_gradient,
                              const at::Tensor& log_sums,
-                             const Qkv<Bf16>& dx) {
-  const at::Tensor dout = gradient.to(at::kBFloat16).contiguous();
+                             const Qkv<T>& dx) {
+  const at::Tensor dout = gradient.to(type_of<T>()).contiguous();
   const at::Tensor dbias = bias_gradient ? at::zeros_like(bias) : at::Tensor();
   problem(x, dout, keys, bias, log_sums)
-      .backward(part_of<const Bf16>(dout, 1, 0, log_sums.size(1)),
+      .backward(part_of<const T>(dout, 1, 0, log_sums.size(1)),
                 dx.q,
                 dx.k,
                 dx.v,
@@ -128,14 +137,15 @@ at::Tensor attended_backward(const Qkv<const Bf16>& x,
   return dbias;
 }
 
-// qkv [B, N, 3·D] is bfloat16 and contiguous.
-struct SelfAttentionCpu : torch::autograd::Function<SelfAttentionCpu> {
+// qkv [B, N, 3·D] is contiguous and of T's type.
+template <class T>
+struct SelfAttentionCpu : torch::autograd::Function<SelfAttentionCpu<T>> {
   static at::Tensor forward(AutogradContext* ctx,
                             const at::Tensor& qkv,
                             const std::optional<at::Tensor>& given_bias,
                             int64_t heads) {
     const at::Tensor bias = given_bias.value_or(at::Tensor());
-    const auto [out, log_sums] = attended(packed<const Bf16>(qkv, heads),
+    const auto [out, log_sums] = attended(packed<const T>(qkv, heads),
                                           {qkv.size(0), qkv.size(1), qkv.size(2) / 3},
                                           qkv.size(1),
                                           bias,
@@ -149,19 +159,20 @@ struct SelfAttentionCpu : torch::autograd::Function<SelfAttentionCpu> {
     const at::Tensor &qkv = saved[0], &bias = saved[1], &log_sums = saved[2];
     const int64_t heads = log_sums.size(1);
     const at::Tensor dqkv = PaddedRows(qkv.sizes(), qkv.options()).view();
-    const at::Tensor dbias = attended_backward(packed<const Bf16>(qkv, heads),
+    const at::Tensor dbias = attended_backward(packed<const T>(qkv, heads),
                                                grads[0],
                                                qkv.size(1),
                                                bias,
                                                bias.defined() && ctx->needs_input_grad(1),
                                                log_sums,
-                                               packed<Bf16>(dqkv, heads));
+                                               packed<T>(dqkv, heads));
     return {dqkv, dbias, at::Tensor()};
   }
 };
 
-// q [B, M, D] and kv [B, N, 2·D] are bfloat16 and contiguous.
-struct CrossAttentionCpu : torch::autograd::Function<CrossAttentionCpu> {
+// q [B, M, D] and kv [B, N, 2·D] are contiguous and of T's type.
+template <class T>
+struct CrossAttentionCpu : torch::autograd::Function<CrossAttentionCpu<T>> {
   static at::Tensor forward(AutogradContext* ctx,
                             const at::Tensor& q,
                             const at::Tensor& kv,
@@ -169,7 +180,7 @@ struct CrossAttentionCpu : torch::autograd::Function<CrossAttentionCpu> {
                             int64_t heads) {
     const at::Tensor bias = given_bias.value_or(at::Tensor());
     const auto [out, log_sums] =
-        attended(apart<const Bf16>(q, kv, heads), q.sizes(), kv.size(1), bias, heads, q.options());
+        attended(apart<const T>(q, kv, heads), q.sizes(), kv.size(1), bias, heads, q.options());
     ctx->save_for_backward({q, kv, bias, log_sums});
     return out;
   }
@@ -178,13 +189,13 @@ struct CrossAttentionCpu : torch::autograd::Function<CrossAttentionCpu> {
     const at::Tensor &q = saved[0], &kv = saved[1], &bias = saved[2], &log_sums = saved[3];
     const int64_t heads = log_sums.size(1);
     const at::Tensor dkv = PaddedRows(kv.sizes(), kv.options()).view(), dq = at::empty_like(q);
-    const at::Tensor dbias = attended_backward(apart<const Bf16>(q, kv, heads),
+    const at::Tensor dbias = attended_backward(apart<const T>(q, kv, heads),
                                                grads[0],
                                                kv.size(1),
                                                bias,
                                                bias.defined() && ctx->needs_input_grad(2),
                                                log_sums,
-                                               apart<Bf16>(dq, dkv, heads));
+                                               apart<T>(dq, dkv, heads));
     return {dq, dkv, dbias, at::Tensor()};
   }
 };
@@ -193,11 +204,10 @@ struct CrossAttentionCpu : torch::autograd::Function<CrossAttentionCpu> {
 // faster.
 bool fits_heads(const at::Tensor& q, int64_t keys, const at::Tensor& bias) {
   const bool shared_bias = !bias.defined() || bias.dim() < 4 || bias.size(0) == 1;
-  return use_cpu_kernels(q) && compute_type() == at::kBFloat16 && shared_bias &&
-         q.size(1) * keys <= 1024 * 1024;
+  return use_cpu_kernels(q) && shared_bias && q.size(1) * keys <= 1024 * 1024;
 }
 
-at::Tensor as_heads_need(const at::Tensor& x) { return x.to(at::kBFloat16).contiguous(); }
+at::Tensor as_heads_need(const at::Tensor& x) { return x.to(compute_type()).contiguous(); }
 
 // The bias that all images share, as contiguous float32 [H, M, N]; empty without a bias.
 std::optional<at::Tensor> whole_bias(const at::Tensor& bias,
@@ -214,8 +224,10 @@ std::optional<at::Tensor> whole_bias(const at::Tensor& bias,
 at::Tensor self_attention(const at::Tensor& qkv, int64_t heads, const at::Tensor& bias) {
   const int64_t tokens = qkv.size(1);
   if (fits_heads(qkv, tokens, bias)) {
-    return SelfAttentionCpu::apply(
-        as_heads_need(qkv), whole_bias(bias, heads, tokens, tokens), heads);
+    const auto whole = whole_bias(bias, heads, tokens, tokens);
+    return compute_type() == at::kBFloat16
+               ? SelfAttentionCpu<Bf16>::apply(as_heads_need(qkv), whole, heads)
+               : SelfAttentionCpu<float>::apply(as_heads_need(qkv), whole, heads);
   }
   const auto parts = split_heads(qkv.to(compute_type()), 3, heads);
   return attend(parts[0], parts[1], parts[2], bias);
@@ -226,8 +238,10 @@ at::Tensor cross_attention(const at::Tensor& q,
                            int64_t heads,
                            const at::Tensor& bias) {
   if (fits_heads(q, kv.size(1), bias)) {
-    return CrossAttentionCpu::apply(
-        as_heads_need(q), as_heads_need(kv), whole_bias(bias, heads, q.size(1), kv.size(1)), heads);
+    const auto whole = whole_bias(bias, heads, q.size(1), kv.size(1));
+    return compute_type() == at::kBFloat16
+               ? CrossAttentionCpu<Bf16>::apply(as_heads_need(q), as_heads_need(kv), whole, heads)
+               : CrossAttentionCpu<float>::apply(as_heads_need(q), as_heads_need(kv), whole, heads);
   }
   const auto parts = split_heads(kv.to(compute_type()), 2, heads);
   return attend(split_heads(q.to(compute_type()), 1, heads)[0], parts[0], parts[1], bias);

@@ -1,3 +1,5 @@
+#include "models/kernels/loops/columns.h"
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
@@ -6,7 +8,6 @@
 
 #include "models/kernels/elementwise.h"
 #include "models/kernels/loop_types.h"
-#include "models/kernels/loops/columns.h"
 #include "models/kernels/padded_rows.h"
 
 namespace previt::loops {
@@ -52,13 +53,13 @@ at::Tensor column_sums(const at::Tensor& y) {
     using T = decltype(tag);
     for_columns(rows, width, [&](int64_t begin, int64_t end) {
       sum_columns(pointer<T>(y),
-              static_cast<const T*>(nullptr),
-              static_cast<T*>(nullptr),
-              pointer<float>(sums),
-              rows,
-              width,
-              begin,
-              end);
+                  static_cast<const T*>(nullptr),
+                  static_cast<T*>(nullptr),
+                  pointer<float>(sums),
+                  rows,
+                  width,
+                  begin,
+                  end);
     });
   });
   return sums;
@@ -72,13 +73,13 @@ std::pair<at::Tensor, at::Tensor> multiply_with_sums(const at::Tensor& a, const 
     using T = decltype(tag);
     for_columns(rows, width, [&](int64_t begin, int64_t end) {
       sum_columns(pointer<T>(a),
-              pointer<T>(b),
-              pointer<T>(out),
-              pointer<float>(sums),
-              rows,
-              width,
-              begin,
-              end);
+                  pointer<T>(b),
+                  pointer<T>(out),
+                  pointer<float>(sums),
+                  rows,
+                  width,
+                  begin,
+                  end);
     });
   });
   return {out, sums};

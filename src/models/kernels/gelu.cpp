@@ -1,3 +1,5 @@
+#include "models/kernels/loops/gelu.h"
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty_like.h>
 
@@ -7,7 +9,6 @@
 
 #include "models/kernels/elementwise.h"
 #include "models/kernels/loop_types.h"
-#include "models/kernels/loops/gelu.h"
 #include "models/kernels/padded_rows.h"
 
 namespace previt::loops {

@@ -14,7 +14,7 @@ using namespace heads;
 // dv = pᵀ dout.
 class BackwardHead {
  public:
-  explicit BackwardHead(const HeadAttention& a)
+  explicit BackwardHead(const HeadAttention<simd::Bf16>& a)
       : a_(a),
         s_(a),
         multiply_(small_gemm(a.level)),
@@ -143,7 +143,7 @@ class BackwardHead {
     store_transposed(transposed_.get(), s_.keys, a_.keys, a_.width, factor, out, stride);
   }
 
-  const HeadAttention& a_;
+  const HeadAttention<Bf16>& a_;
   Sizes s_;
   SmallGemm multiply_;
   Operands operands_;
@@ -157,11 +157,12 @@ class BackwardHead {
 
 }  // namespace
 
-void HeadAttention::backward(HeadRows<const Bf16> dout,
-                             HeadRows<Bf16> dq,
-                             HeadRows<Bf16> dk,
-                             HeadRows<Bf16> dv,
-                             float* dbias) const {
+template <>
+void HeadAttention<Bf16>::backward(HeadRows<const Bf16> dout,
+                                   HeadRows<Bf16> dq,
+                                   HeadRows<Bf16> dk,
+                                   HeadRows<Bf16> dv,
+                                   float* dbias) const {
   if (dbias == nullptr) {
     at::parallel_for(0, batch * heads, 1, [&](int64_t begin, int64_t end) {
       const BackwardHead head(*this);

@@ -15,7 +15,7 @@ using namespace heads;
 // softmax divide its output instead of p, which usually has more values.
 class ForwardHead {
  public:
-  explicit ForwardHead(const HeadAttention& a)
+  explicit ForwardHead(const HeadAttention<simd::Bf16>& a)
       : a_(a),
         s_(a),
         multiply_(small_gemm(a.level)),
@@ -75,7 +75,7 @@ class ForwardHead {
     }
   }
 
-  const HeadAttention& a_;
+  const HeadAttention<Bf16>& a_;
   Sizes s_;
   SmallGemm multiply_;
   Operands operands_;
@@ -87,7 +87,8 @@ class ForwardHead {
 
 }  // namespace
 
-void HeadAttention::forward(HeadRows<Bf16> out) const {
+template <>
+void HeadAttention<Bf16>::forward(HeadRows<Bf16> out) const {
   at::parallel_for(0, batch * heads, 1, [&](int64_t begin, int64_t end) {
     const ForwardHead head(*this);
     const GemmScope scope(level);

@@ -39,8 +39,8 @@ inline const uint32_t* dwords(const simd::Bf16* p) { return reinterpret_cast<con
 
 /// A head's sizes, rounded up to what the matmuls and the loops need.
 struct Sizes {
-  explicit Sizes(const HeadAttention& a) : Sizes(a, tile_multiples(a.level)) {}
-  Sizes(const HeadAttention& a, TileMultiples multiples)
+  explicit Sizes(const HeadAttention<simd::Bf16>& a) : Sizes(a, tile_multiples(a.level)) {}
+  Sizes(const HeadAttention<simd::Bf16>& a, TileMultiples multiples)
       : row_multiple(multiples.rows),
         queries(up(a.queries, std::max(multiples.rows, multiples.inner))),
         query_lanes(up(a.queries, 2 * simd::kLanes)),
@@ -53,7 +53,7 @@ struct Sizes {
 /// The rows of one head as operands of matmuls.
 class Operands {
  public:
-  Operands(const HeadAttention& a, const Sizes& s)
+  Operands(const HeadAttention<simd::Bf16>& a, const Sizes& s)
       : width_(a.width), s_(s), rows_(kRows * s.width), down_(s.queries / 2 * s.width) {}
 
   struct Rows {

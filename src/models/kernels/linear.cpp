@@ -3,8 +3,8 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "models/kernels/kernels.h"
 #include "models/kernels/elementwise.h"
+#include "models/kernels/kernels.h"
 #include "models/kernels/matmul.h"
 #include "models/kernels/optional_tensor.h"
 #include "models/kernels/precision.h"

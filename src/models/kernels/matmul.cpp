@@ -12,6 +12,7 @@
 
 #include "cpu_level.h"
 #include "models/kernels/elementwise.h"
+#include "models/kernels/float_matmul.h"
 #include "models/kernels/matmul_ways.h"
 #include "models/kernels/padded_rows.h"
 
@@ -87,12 +88,11 @@ void put_first(std::vector<MatmulWay>& ways, MatmulWay way, bool first) {
 at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
   const bool bf16 = is_bf16(a);
   const at::Tensor rows = padding_pays(a) ? PaddedRows(a).padded() : a;
-  std::vector<MatmulWay> ways{{"framework", [&] {
-                                 at::Tensor y = at::mm(rows, b.t());
-                                 if (bias.defined())
-                                   loops::add_bias(y, bias.to(at::kFloat).contiguous());
-                                 return y;
-                               }}};
+  const auto plus_bias = [&](at::Tensor y) {
+    if (bias.defined()) loops::add_bias(y, bias.to(at::kFloat).contiguous());
+    return y;
+  };
+  std::vector<MatmulWay> ways{{"framework", [&] { return plus_bias(at::mm(rows, b.t())); }}};
   if (onednn()) {
     put_first(ways,
               {"onednn", [&] { return onednn_linear(*onednn(), rows, b, bias); }},
@@ -106,6 +106,8 @@ at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at:
            return matmul_transposed(a.to(at::kFloat), b.to(at::kFloat), bias).to(at::kBFloat16);
          }},
         !has_bf16());
+  } else {
+    ways.push_back({"panels", [&] { return plus_bias(float_matmul(a, b.t())); }});
   }
   const MatmulShape shape{bias.defined()      ? "a*bT+bias"
                           : b.is_contiguous() ? "a*bT"
@@ -131,6 +133,8 @@ at::Tensor matmul_over_rows(const at::Tensor& a, const at::Tensor& b) {
     put_first(ways,
               {"float32", [&] { return matmul_over_rows(a.to(at::kFloat), b.to(at::kFloat)); }},
               !has_bf16());
+  } else {
+    ways.push_back({"panels", [&] { return float_matmul(a.t(), b); }});
   }
   return matmul_ways().compute({"aT*b", a.scalar_type(), a.size(1), b.size(1), a.size(0)}, ways);
 }

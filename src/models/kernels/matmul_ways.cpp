@@ -42,14 +42,15 @@ at::Tensor MatmulWays::compute(const MatmulShape& shape, const std::vector<Matmu
     const auto found = chosen_.find(text);
     if (found != chosen_.end()) name = found->second;
   }
-  if (name.empty() && measures_) return measured(text, ways);
+  if (name.empty() && measures_) return measured(shape, ways);
   const auto way = std::find_if(
       ways.begin(), ways.end(), [&](const MatmulWay& candidate) { return candidate.name == name; });
   return way == ways.end() ? ways.front().compute() : way->compute();
 }
 
-at::Tensor MatmulWays::measured(const std::string& shape, const std::vector<MatmulWay>& ways) {
+at::Tensor MatmulWays::measured(const MatmulShape& shape, const std::vector<MatmulWay>& ways) {
   at::Tensor best;
+  std::map<std::string, double> speeds;
   std::string name;
   double best_seconds = std::numeric_limits<double>::infinity();
   for (const MatmulWay& way : ways) {
@@ -59,6 +60,7 @@ at::Tensor MatmulWays::measured(const std::string& shape, const std::vector<Matm
       seconds_of([&] { result = way.compute(); });
       const double seconds = std::min(seconds_of([&] { result = way.compute(); }),
                                       seconds_of([&] { result = way.compute(); }));
+      speeds[way.name] = shape.flops() / seconds / 1e9;
       if (seconds > kGain * best_seconds) continue;
       best_seconds = seconds;
       best = result;
@@ -69,13 +71,19 @@ at::Tensor MatmulWays::measured(const std::string& shape, const std::vector<Matm
   }
   if (!best.defined()) return ways.front().compute();
   const std::lock_guard lock(mutex_);
-  chosen_[shape] = name;
+  chosen_[shape.text()] = name;
+  speeds_[shape.text()] = speeds;
   return best;
 }
 
 std::map<std::string, std::string> MatmulWays::chosen() const {
   const std::lock_guard lock(mutex_);
   return chosen_;
+}
+
+std::map<std::string, std::map<std::string, double>> MatmulWays::speeds() const {
+  const std::lock_guard lock(mutex_);
+  return speeds_;
 }
 
 void MatmulWays::choose(const std::map<std::string, std::string>& chosen) {

@@ -41,15 +41,18 @@ class MatmulWays {
 
   /// The measured choices: names of ways by the shapes' texts.
   std::map<std::string, std::string> chosen() const;
+  /// What was measured: GFLOP/s of each way, by the shapes' texts.
+  std::map<std::string, std::map<std::string, double>> speeds() const;
   /// Choices that are kept, such as those of the run that goes on.
   void choose(const std::map<std::string, std::string>& chosen);
 
  private:
-  at::Tensor measured(const std::string& shape, const std::vector<MatmulWay>& ways);
+  at::Tensor measured(const MatmulShape& shape, const std::vector<MatmulWay>& ways);
 
   mutable std::mutex mutex_;
   bool measures_ = false;
   std::map<std::string, std::string> chosen_;
+  std::map<std::string, std::map<std::string, double>> speeds_;
 };
 
 /// Those of the process. Measuring is off at first.

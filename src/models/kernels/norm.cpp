@@ -1,3 +1,5 @@
+#include "models/kernels/loops/norm.h"
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -10,7 +12,6 @@
 #include <vector>
 
 #include "models/kernels/kernels.h"
-#include "models/kernels/loops/norm.h"
 #include "models/kernels/optional_tensor.h"
 #include "models/kernels/padded_rows.h"
 #include "models/kernels/precision.h"

@@ -1,7 +1,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "models/kernels/kernels.h"
 #include "models/kernels/elementwise.h"
+#include "models/kernels/kernels.h"
 #include "models/kernels/precision.h"
 
 namespace previt {

@@ -30,6 +30,22 @@ PREVIT_INLINE inline void transpose_dwords_loop(
 }
 
 template <class S>
+PREVIT_INLINE inline void transpose_rows_loop(
+    const float* x, int64_t stride, int64_t n, int64_t width, float* out, int64_t ld) {
+  for (int64_t r0 = 0; r0 < n; r0 += S::kLanes) {
+    const int64_t rows = std::min(S::kLanes, n - r0);
+    for (int64_t c0 = 0; c0 < width; c0 += S::kLanes) {
+      typename S::Vec block[S::kLanes] = {};
+      for (int64_t r = 0; r < rows; ++r)
+        S::load_some(x + (r0 + r) * stride + c0, width - c0, block[r]);
+      S::transpose(block);
+      for (int64_t c = 0; c < std::min(S::kLanes, width - c0); ++c)
+        S::store(out + (c0 + c) * ld + r0, block[c]);
+    }
+  }
+}
+
+template <class S>
 PREVIT_INLINE inline void pack_down_loop(
     const Bf16* x, int64_t ldx, int64_t rows, int64_t width, uint32_t* out, int64_t ld) {
   for (int64_t j = 0; j < rows / 2; ++j) {
@@ -42,14 +58,14 @@ PREVIT_INLINE inline void pack_down_loop(
   for (int64_t c = 0; c < width; ++c) out[rows / 2 * ld + c] = last[c].bits;
 }
 
-template <class S>
+template <class S, class T>
 PREVIT_INLINE inline float softmax_row_loop(const float* logits,
                                             const float* bias,
                                             float scale,
                                             int64_t n,
                                             int64_t padded,
                                             float* scratch,
-                                            Bf16* p,
+                                            T* p,
                                             float* row_max) {
   typename S::Vec top = typename S::Vec{} - INFINITY;
   for (int64_t c = 0; c < n; c += S::kLanes) {
@@ -81,11 +97,11 @@ PREVIT_INLINE inline float softmax_row_loop(const float* logits,
   return S::sum(total);
 }
 
-template <class S>
-PREVIT_INLINE inline void scale_row_loop(const float* x, float factor, int64_t n, Bf16* out) {
+template <class S, class T>
+PREVIT_INLINE inline void scale_row_loop(const float* x, float factor, int64_t n, T* out) {
   for (int64_t c = 0; c < n; c += S::kLanes) {
     typename S::Vec v;
-    S::load(x + c, v);
+    S::load_some(x + c, n - c, v);
     S::store_some(out + c, n - c, v * factor);
   }
 }
@@ -201,21 +217,35 @@ void pack_down(const Bf16* x, int64_t ldx, int64_t rows, int64_t width, uint32_t
                PREVIT_INLINE { pack_down_loop<Simd<lanes>>(x, ldx, rows, width, out, ld); });
 }
 
+template <class T>
 float softmax_row(const float* logits,
                   const float* bias,
                   float scale,
                   int64_t n,
                   int64_t padded,
                   float* scratch,
-                  Bf16* p,
+                  T* p,
                   float* row_max) {
   return by_level([=](auto lanes) PREVIT_INLINE {
     return softmax_row_loop<Simd<lanes>>(logits, bias, scale, n, padded, scratch, p, row_max);
   });
 }
+template float softmax_row(
+    const float*, const float*, float, int64_t, int64_t, float*, float*, float*);
+template float softmax_row(
+    const float*, const float*, float, int64_t, int64_t, float*, Bf16*, float*);
 
-void scale_row(const float* x, float factor, int64_t n, Bf16* out) {
+template <class T>
+void scale_row(const float* x, float factor, int64_t n, T* out) {
   by_level([=](auto lanes) PREVIT_INLINE { scale_row_loop<Simd<lanes>>(x, factor, n, out); });
+}
+template void scale_row(const float*, float, int64_t, float*);
+template void scale_row(const float*, float, int64_t, Bf16*);
+
+void transpose_rows(
+    const float* x, int64_t stride, int64_t n, int64_t width, float* out, int64_t ld) {
+  by_level([=](auto lanes)
+               PREVIT_INLINE { transpose_rows_loop<Simd<lanes>>(x, stride, n, width, out, ld); });
 }
 
 void softmax_backward_row(float* logits,

@@ -30,19 +30,27 @@ void transpose_dwords(
 void pack_down(
     const simd::Bf16* x, int64_t ldx, int64_t rows, int64_t width, uint32_t* out, int64_t ld);
 
-/// p = exp(logits·scale + bias - max) in bfloat16 for n values, zero from there to `padded`. Sets
-/// row_max and returns the sum of p. bias may be null; scratch holds `padded` floats.
+/// p = exp(logits·scale + bias - max) for n values, zero from there to `padded`. Sets row_max and
+/// returns the sum of p. bias may be null; scratch holds `padded` floats, and may be p. T: float or
+/// simd::Bf16.
+template <class T>
 float softmax_row(const float* logits,
                   const float* bias,
                   float scale,
                   int64_t n,
                   int64_t padded,
                   float* scratch,
-                  simd::Bf16* p,
+                  T* p,
                   float* row_max);
 
-/// out [n] = x·factor.
-void scale_row(const float* x, float factor, int64_t n, simd::Bf16* out);
+/// out [n] = x·factor. T: float or simd::Bf16.
+template <class T>
+void scale_row(const float* x, float factor, int64_t n, T* out);
+
+/// out [width, n], rows `ld` apart, = xᵀ for x [n, width], its rows `stride` apart. n is padded with
+/// zeros to a multiple of simd::kLanes, which ld has room for.
+void transpose_rows(
+    const float* x, int64_t stride, int64_t n, int64_t width, float* out, int64_t ld);
 
 /// p = exp(logits·scale + bias - log_sum) replaces logits, ds = p (dp - Σ p dp) replaces dp, and
 /// dbias += ds. bias and dbias may be null.

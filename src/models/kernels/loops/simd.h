@@ -23,13 +23,13 @@ struct Bf16 {
 /// parameter for a number.
 template <int N>
 struct VectorsOf;
-#define PREVIT_VECTORS(N)                                          \
-  template <>                                                      \
-  struct VectorsOf<N> {                                            \
-    typedef float Vec __attribute__((vector_size(4 * N)));         \
-    typedef int32_t VecInt __attribute__((vector_size(4 * N)));    \
-    typedef uint32_t VecUint __attribute__((vector_size(4 * N)));  \
-    typedef uint16_t VecHalf __attribute__((vector_size(2 * N)));  \
+#define PREVIT_VECTORS(N)                                         \
+  template <>                                                     \
+  struct VectorsOf<N> {                                           \
+    typedef float Vec __attribute__((vector_size(4 * N)));        \
+    typedef int32_t VecInt __attribute__((vector_size(4 * N)));   \
+    typedef uint32_t VecUint __attribute__((vector_size(4 * N))); \
+    typedef uint16_t VecHalf __attribute__((vector_size(2 * N))); \
   };
 PREVIT_VECTORS(4)
 PREVIT_VECTORS(8)
