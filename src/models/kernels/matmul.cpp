@@ -7,7 +7,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 
-#include <utility>
 #include <vector>
 
 #include "cpu_level.h"
@@ -78,15 +77,14 @@ at::Tensor divided_over_rows(const at::Tensor& a, const at::Tensor& b, int64_t t
   return loops::sum_widened(sums);
 }
 
-// The first of the ways is the fixed choice.
-void put_first(std::vector<MatmulWay>& ways, MatmulWay way, bool first) {
-  ways.insert(first ? ways.begin() : ways.end(), std::move(way));
-}
-
 }  // namespace
 
 at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
   const bool bf16 = is_bf16(a);
+  const auto in_float32 = [&] {
+    return matmul_transposed(a.to(at::kFloat), b.to(at::kFloat), bias).to(at::kBFloat16);
+  };
+  if (bf16 && !has_bf16()) return in_float32();
   const at::Tensor rows = padding_pays(a) ? PaddedRows(a).padded() : a;
   const auto plus_bias = [&](at::Tensor y) {
     if (bias.defined()) loops::add_bias(y, bias.to(at::kFloat).contiguous());
@@ -94,32 +92,25 @@ at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at:
   };
   std::vector<MatmulWay> ways{{"framework", [&] { return plus_bias(at::mm(rows, b.t())); }}};
   if (onednn()) {
-    put_first(ways,
-              {"onednn", [&] { return onednn_linear(*onednn(), rows, b, bias); }},
-              !bf16 || bias.defined());
+    // The fixed choice in float32, and where it adds the bias.
+    const bool first = !bf16 || bias.defined();
+    ways.insert(first ? ways.begin() : ways.end(),
+                {"onednn", [&] { return onednn_linear(*onednn(), rows, b, bias); }});
   }
   if (bf16) {
-    put_first(
-        ways,
-        {"float32",
-         [&] {
-           return matmul_transposed(a.to(at::kFloat), b.to(at::kFloat), bias).to(at::kBFloat16);
-         }},
-        !has_bf16());
+    ways.push_back({"float32", in_float32});
   } else {
     ways.push_back({"panels", [&] { return plus_bias(float_matmul(a, b.t())); }});
   }
-  const MatmulShape shape{bias.defined()      ? "a*bT+bias"
-                          : b.is_contiguous() ? "a*bT"
-                                              : "a*b",
-                          a.scalar_type(),
-                          a.size(0),
-                          b.size(0),
-                          a.size(1)};
+  const char* kind = bias.defined() ? "a*bT+bias" : b.is_contiguous() ? "a*bT" : "a*b";
+  const MatmulShape shape{kind, a.scalar_type(), a.size(0), b.size(0), a.size(1)};
   return matmul_ways().compute(shape, ways).narrow(0, 0, a.size(0));
 }
 
 at::Tensor matmul_over_rows(const at::Tensor& a, const at::Tensor& b) {
+  const bool bf16 = is_bf16(a);
+  const auto in_float32 = [&] { return matmul_over_rows(a.to(at::kFloat), b.to(at::kFloat)); };
+  if (bf16 && !has_bf16()) return in_float32();
   std::vector<MatmulWay> ways{{"framework", [&] { return at::mm(a.t(), b).to(at::kFloat); }}};
   if (onednn()) {
     ways.push_back(
@@ -127,12 +118,10 @@ at::Tensor matmul_over_rows(const at::Tensor& a, const at::Tensor& b) {
   }
   const int64_t threads = summing_threads(a);
   if (threads > 1) {
-    put_first(ways, {"divided", [&] { return divided_over_rows(a, b, threads); }}, true);
+    ways.insert(ways.begin(), {"divided", [&] { return divided_over_rows(a, b, threads); }});
   }
-  if (is_bf16(a)) {
-    put_first(ways,
-              {"float32", [&] { return matmul_over_rows(a.to(at::kFloat), b.to(at::kFloat)); }},
-              !has_bf16());
+  if (bf16) {
+    ways.push_back({"float32", in_float32});
   } else {
     ways.push_back({"panels", [&] { return float_matmul(a.t(), b); }});
   }

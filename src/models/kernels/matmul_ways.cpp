@@ -1,11 +1,11 @@
 #include "models/kernels/matmul_ways.h"
 
 #include <ATen/Parallel.h>
-#include <c10/util/Exception.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <limits>
 
 namespace previt {
@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kWorthMeasuring = 5e7;  // FLOPs; below, a choice gains nothing
 constexpr double kGain = 0.95;           // less is noise
+constexpr double kHopeless = 4;
 
 template <class Compute>
 double seconds_of(const Compute& compute) {
@@ -57,7 +58,7 @@ at::Tensor MatmulWays::measured(const MatmulShape& shape, const std::vector<Matm
     try {
       at::Tensor result;
       // The first time, memory is touched and a library may compile its kernel.
-      seconds_of([&] { result = way.compute(); });
+      if (seconds_of([&] { result = way.compute(); }) > kHopeless * best_seconds) continue;
       const double seconds = std::min(seconds_of([&] { result = way.compute(); }),
                                       seconds_of([&] { result = way.compute(); }));
       speeds[way.name] = shape.flops() / seconds / 1e9;
@@ -65,8 +66,8 @@ at::Tensor MatmulWays::measured(const MatmulShape& shape, const std::vector<Matm
       best_seconds = seconds;
       best = result;
       name = way.name;
-    } catch (const c10::Error&) {
-      continue;  // it can't compute this type here
+    } catch (const std::exception&) {
+      continue;  // it can't compute this type here; oneDNN's errors are not c10's
     }
   }
   if (!best.defined()) return ways.front().compute();

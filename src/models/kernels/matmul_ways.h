@@ -33,8 +33,8 @@ class MatmulWays {
  public:
   /// The result of the way that is chosen for the shape: the first of `ways`, unless another was
   /// measured. A new shape that is large enough is measured on the spot, if measuring is on: each
-  /// way computes it, and a later one is chosen if it takes 5 % less time. A way that LibTorch
-  /// refuses to compute is left out.
+  /// way computes it, and a later one is chosen if it takes 5 % less time. A way that throws
+  /// is left out.
   at::Tensor compute(const MatmulShape& shape, const std::vector<MatmulWay>& ways);
 
   void measure(bool on) { measures_ = on; }

@@ -67,14 +67,12 @@ TEST_CASE("all ways of a matmul give the formula, on processors with and without
   torch::manual_seed(3);
   const at::Tensor x = torch::randn({1100, 160}), w = torch::randn({170, 160}),
                    bias = torch::randn({170}), dy = torch::randn({1100, 170});
-  for (const CpuLevel level : {CpuLevel::kAvx2, machine_level()}) {
+  for (const CpuLevel level : {CpuLevel::kBaseline, CpuLevel::kAvx2, machine_level()}) {
     const LevelGuard guard(level);
     for (const auto type : {at::kFloat, at::kBFloat16}) {
       const at::Tensor a = x.to(type), b = w.to(type), g = dy.to(type);
       const auto exact = [](const at::Tensor& t) { return t.to(at::kDouble); };
-      for (const char* name : {"framework", "onednn", "float32", "divided"}) {
-        // bfloat16 by LibTorch itself is for processors that have it.
-        if (type == at::kBFloat16 && machine_level() < CpuLevel::kAvx512) continue;
+      for (const char* name : {"framework", "onednn", "float32", "divided", "panels"}) {
         INFO(name << " " << at::toString(type) << " " << name_of(level));
         std::map<std::string, std::string> chosen;
         const auto choose = [&](const char* kind, int64_t m, int64_t n, int64_t k) {
