@@ -24,14 +24,18 @@ class Draws {
 };
 
 /// What a random stream is for. A seed, one of these and its indices (in braces) name a stream. No
-/// two streams of a seed are equal, except among the last four (tests/test_random.cpp). The values
-/// are part of what a seed means: changing one changes every run that uses it.
+/// two streams of a seed are equal, but for `older_choice` (tests/test_random.cpp). The values are
+/// part of what a seed means: changing one changes every run that uses it.
 enum class Stream : uint64_t {
-  sample_order = 0,      ///< {epoch}: of the loader's samples
-  views = 1,             ///< {epoch, sample}: crops, flips and colours
-  device_views = 2,      ///< {epoch, image}: the same for data.device_augment
-  masks = 0x6d61736b,    ///< {epoch, image}: which patches are masked
-  codes = 0x636f646573,  ///< {step}: which latents become codes of a codebook
+  sample_order = 0,               ///< {epoch}: of the loader's samples
+  views = 1,                      ///< {epoch, sample}: crops, flips and colours
+  device_views = 2,               ///< {epoch, image}: the same for data.device_augment
+  masks = 0x6d61736b,             ///< {epoch, image}: which patches are masked
+  codes = 0x636f646573,           ///< {step}: which latents become codes of a codebook
+  held_out = 0x68656c64,          ///< {class}: images held out of data without a validation split
+  few_shot = 0x666577,            ///< {class}: training images kept by per_class
+  probe_order = 0x70726f6265,     ///< {epoch}: of a linear probe's features
+  probe_choice = 0x63686f696365,  ///< {class}: images that choose among a probe's classifiers
 
   // From here on, the indices alone make the key, as in runs that are older than these names.
   unnamed = uint64_t{1} << 63,
@@ -41,12 +45,11 @@ enum class Stream : uint64_t {
   step,      ///< {step, micro-step}: drop path, dropout, mixing, erasing
   previews,  ///< {}: masks of the pictures in a report
 
-  // These have one index each, so two of them are equal if their seeds and indices are. The seeds
-  // are, in this order: the run's or probe's, finetune.subset_seed, the probe's, the data set's.
-  held_out,     ///< {class}: images held out of data without a validation split
-  few_shot,     ///< {class}: training images kept by per_class
-  probe_order,  ///< {epoch}: of a linear probe's features
-  synthetic,    ///< {sample}: a generated scene
+  synthetic,  ///< {sample}: a generated scene
+
+  // What held_out and few_shot drew in runs that keep no list of these images. It is equal to
+  // `synthetic`, so nothing new draws from it.
+  older_choice,  ///< {class}
 };
 
 /// A random stream (xoshiro256++): the same name always gives the same numbers, whichever thread

@@ -4,11 +4,12 @@
 #include <cmath>
 #include <map>
 
-#include "random.h"
-
 namespace previt {
 
-Split stratified_split(const std::vector<int64_t>& labels, double share, uint64_t seed) {
+Split stratified_split(const std::vector<int64_t>& labels,
+                       double share,
+                       uint64_t seed,
+                       Stream stream) {
   std::map<int64_t, std::vector<int64_t>> classes;
   for (size_t i = 0; i < labels.size(); ++i) classes[labels[i]].push_back(static_cast<int64_t>(i));
 
@@ -20,7 +21,7 @@ Split stratified_split(const std::vector<int64_t>& labels, double share, uint64_
             ? 0
             : std::clamp<int64_t>(std::llround(share * static_cast<double>(size)), 1, size - 1);
     // A stream for each class: new images of one class don't change what another holds out.
-    Random random(seed, Stream::held_out, {static_cast<uint64_t>(label)});
+    Random random(seed, stream, {static_cast<uint64_t>(label)});
     const std::vector<int64_t> order = random_permutation(size, random);
     for (int64_t i = 0; i < size; ++i) {
       auto& side = i < held_out ? split.held_out : split.train;

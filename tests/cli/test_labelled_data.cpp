@@ -19,6 +19,32 @@ TEST_CASE("data without a validation split has some held out") {
   CHECK(whole.train->size() + whole.val->size() == 40);
 }
 
+TEST_CASE("listed images are taken instead of drawn ones") {
+  const std::string data = "synthetic:shapes,size=16,count=40,val=0";
+  using Names = std::set<std::string>;
+  const auto names = [](const Dataset& images) {
+    Names all;
+    for (int64_t i = 0; i < images.size(); ++i) all.insert(images.name(i));
+    return all;
+  };
+  const auto drawn = cli::open_labelled(data, {}, ""),
+             older = cli::open_labelled(data, {.older = true}, "");
+  CHECK(names(*older.val) != names(*drawn.val));
+
+  cli::SplitOptions lists{
+      .per_class = 1, .held_out = Names{"3", "21"}, .few_shot = Names{"4", "30"}};
+  const auto listed = cli::open_labelled(data, lists, "");
+  CHECK(names(*listed.val) == Names{"3", "21"});
+  CHECK(names(*listed.train) == Names{"4", "30"});
+
+  lists.held_out = Names{"gone"};
+  lists.few_shot.reset();
+  CHECK(names(*cli::open_labelled(data, lists, "").val) == names(*drawn.val));
+  lists.few_shot = Names{"gone"};
+  CHECK_THROWS_WITH(cli::open_labelled(data, lists, ""),
+                    data + ": none of the 1 images is there that the run trained on");
+}
+
 TEST_CASE("nothing is held out where nothing trains") {
   CHECK(cli::open_evaluated("synthetic:shapes,size=16,count=40,val=20", "")->size() == 20);
   CHECK(cli::open_evaluated("synthetic:shapes,size=16,count=40,val=0", "")->size() == 40);

@@ -41,7 +41,7 @@ void MemorySource::seek(int64_t epoch, int64_t batch) {
 
 Batch MemorySource::next() {
   if (before_next) before_next();
-  Random stream(kSeed, Stream::probe_order, {static_cast<uint64_t>(epoch_)});
+  Random stream(kSeed, Stream::sample_order, {static_cast<uint64_t>(epoch_)});
   const auto order = torch::tensor(random_permutation(samples_per_epoch(), stream));
   const int64_t first = batch_ * plan_.batch;
   Batch batch;

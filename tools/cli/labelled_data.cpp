@@ -20,14 +20,55 @@ std::shared_ptr<Dataset> open_validation(const std::string& path, const std::str
   return divided ? open_dataset(path, "val", cache_folder) : nullptr;
 }
 
+// The samples whose name is in the list, or those whose name isn't.
+std::vector<int64_t> listed(const Dataset& images,
+                            const std::set<std::string>& names,
+                            bool in_list = true) {
+  std::vector<int64_t> found;
+  for (int64_t i = 0; i < images.size(); ++i) {
+    if (names.contains(utf8_or_escaped(images.name(i))) == in_list) found.push_back(i);
+  }
+  return found;
+}
+
+// Draws where no image of the list is there; a run is not resumed with others.
+Split split_of(const Dataset& images, const std::string& path, const SplitOptions& options) {
+  if (options.held_out) {
+    Split own{.train = listed(images, *options.held_out, false),
+              .held_out = listed(images, *options.held_out)};
+    if (!own.held_out.empty()) return own;
+  }
+  return stratified_split(labels_of(images, path),
+                          options.holdout,
+                          options.seed,
+                          options.older ? Stream::older_choice : Stream::held_out);
+}
+
 void hold_out(LabelledData& data, const std::string& path, const SplitOptions& options) {
-  Split split = stratified_split(labels_of(*data.train, path), options.holdout, options.seed);
+  Split split = split_of(*data.train, path, options);
   require(!split.held_out.empty(),
           "{}: no validation split, and too few images of each class to hold some out",
           path);
   data.val = select(data.train, std::move(split.held_out));
   data.train = select(data.train, std::move(split.train));
   data.held_out = true;
+}
+
+std::shared_ptr<Dataset> few_of(std::shared_ptr<Dataset> images,
+                                const std::string& path,
+                                const SplitOptions& options) {
+  if (!options.few_shot) {
+    return subset(std::move(images),
+                  options.per_class,
+                  options.subset_seed,
+                  options.older ? Stream::older_choice : Stream::few_shot);
+  }
+  auto found = listed(*images, *options.few_shot);
+  require(!found.empty(),
+          "{}: none of the {} images is there that the run trained on",
+          path,
+          options.few_shot->size());
+  return select(std::move(images), std::move(found));
 }
 
 using Classes = std::vector<bool>;  // whether each has images
@@ -153,8 +194,7 @@ LabelledData with_validation(std::shared_ptr<Dataset> training,
           "{}: training and validation split have different classes",
           path);
   require_learnable(data, train, val, path);
-  if (options.per_class > 0)
-    data.train = subset(data.train, options.per_class, options.subset_seed);
+  if (options.per_class > 0) data.train = few_of(data.train, path, options);
   return data;
 }
 
@@ -175,10 +215,7 @@ std::shared_ptr<Dataset> open_held_out(const std::string& path,
                                        const std::set<std::string>& names,
                                        const std::string& cache_folder) {
   const auto images = open_dataset(path, "train", cache_folder);
-  std::vector<int64_t> found;
-  for (int64_t i = 0; i < images->size(); ++i) {
-    if (names.contains(utf8_or_escaped(images->name(i)))) found.push_back(i);
-  }
+  auto found = listed(*images, names);
   require(!found.empty(),
           "{}: none of the {} images is there that the run held out; it may have trained on all",
           path,

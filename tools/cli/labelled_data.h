@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,11 +24,16 @@ struct SplitOptions {
   uint64_t seed = 0;         ///< that draws the held-out images
   int64_t per_class = 0;     ///< training images per class; 0: all
   uint64_t subset_seed = 0;  ///< that draws the images per class
+  /// Names of the images that a run held out, and of those it kept of each class, as
+  /// utf8_or_escaped gives them: taken instead of drawn ones.
+  std::optional<std::set<std::string>> held_out = {}, few_shot = {};
+  bool older = false;  ///< draws as versions did that kept no such lists
 };
 
 /// Opens labelled data (open_dataset says what `path` may be). Folder listings are cached in
 /// `cache_folder`; "": nowhere. Throws Error where an image has no label, where validation has a
-/// class that training lacks, and where there is only one class.
+/// class that training lacks, where there is only one class, and where no image of `few_shot` is
+/// there.
 LabelledData open_labelled(const std::string& path,
                            const SplitOptions& options,
                            const std::string& cache_folder);

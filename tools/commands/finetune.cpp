@@ -52,7 +52,8 @@ RunRecord record_of(const FinetuneJob& job, const std::string& command) {
   record.recipe = job.run.resolved();
   record.settings = job.run.settings();
   record.held_out = job.data.held_out;
-  record.kept_apart = held_out_text(job.data);
+  record.kept_apart = list_text(job.data.held_out ? job.data.val.get() : nullptr);
+  if (job.run.finetune.per_class > 0) record.few_shot = list_text(job.data.train.get());
   record.class_names = job.class_names();
   record.crop_pct = job.run.finetune.crop_pct(job.run.options.model.image_height());
   return record;

@@ -161,12 +161,11 @@ void FinetuneJob::open_evaluation_data() {
 void FinetuneJob::open_training_data() {
   const RunOptions& options = run.options;
   const FinetuneOptions& finetune = run.finetune;
-  data = open_labelled(options.data.path,
-                       {.holdout = finetune.holdout,
-                        .seed = static_cast<uint64_t>(options.train.seed),
-                        .per_class = finetune.per_class,
-                        .subset_seed = static_cast<uint64_t>(finetune.subset_seed)},
-                       out);
+  const SplitOptions split{.holdout = finetune.holdout,
+                           .seed = static_cast<uint64_t>(options.train.seed),
+                           .per_class = finetune.per_class,
+                           .subset_seed = static_cast<uint64_t>(finetune.subset_seed)};
+  data = open_labelled(options.data.path, resume ? resumed(split, out) : split, out);
   if (data.held_out) {
     info("{}: no validation split; {} images of all classes are held out for it",
          options.data.path,

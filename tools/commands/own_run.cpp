@@ -9,6 +9,7 @@
 #include "files.h"
 #include "finetune/finetune_options.h"
 #include "json_text.h"
+#include "models/weights/checkpoint.h"
 #include "utf8.h"
 
 namespace previt::cli {
@@ -43,6 +44,17 @@ bool is_divided(const std::string& path) {
   return std::find(splits.begin(), splits.end(), "val") != splits.end();
 }
 
+std::optional<std::set<std::string>> names_in(const fs::path& file) {
+  if (!fs::exists(file)) return std::nullopt;
+  const auto list =
+      nlohmann::json::parse(read_whole_file(file.string()), nullptr, /*allow_exceptions=*/false);
+  const bool names = list.is_array() && std::all_of(list.begin(), list.end(), [](const auto& name) {
+                       return name.is_string();
+                     });
+  require(names, "{}: is no list of names", file.string());
+  return list.get<std::set<std::string>>();
+}
+
 }  // namespace
 
 std::string recipe_of_run(const std::string& from) {
@@ -61,27 +73,26 @@ std::optional<SplitOptions> own_holdout(const std::string& from, const std::stri
   recipe.read(own);
   if (!same_data(own.options.data.path, path, file) || is_divided(path)) return std::nullopt;
   return SplitOptions{.holdout = own.finetune.holdout,
-                      .seed = static_cast<uint64_t>(own.options.train.seed)};
+                      .seed = static_cast<uint64_t>(own.options.train.seed),
+                      .older = true};
 }
 
-std::string held_out_text(const LabelledData& data) {
+std::string list_text(const Dataset* images) {
   auto names = nlohmann::json::array();
-  if (data.held_out) {
-    for (int64_t i = 0; i < data.val->size(); ++i) names.push_back(data.val->name(i));
-  }
+  for (int64_t i = 0; images && i < images->size(); ++i) names.push_back(images->name(i));
   return json_text(names, 0) + "\n";
 }
 
 std::optional<std::set<std::string>> own_held_out(const std::string& from) {
-  const fs::path file = fs::path(recipe_of_run(from)).parent_path() / "held_out.json";
-  if (!fs::exists(file)) return std::nullopt;
-  const auto list =
-      nlohmann::json::parse(read_whole_file(file.string()), nullptr, /*allow_exceptions=*/false);
-  const bool names = list.is_array() && std::all_of(list.begin(), list.end(), [](const auto& name) {
-                       return name.is_string();
-                     });
-  require(names, "{}: is no list of names", file.string());
-  return list.get<std::set<std::string>>();
+  return names_in(fs::path(recipe_of_run(from)).parent_path() / "held_out.json");
+}
+
+SplitOptions resumed(SplitOptions split, const std::string& folder) {
+  if (list_checkpoints(folder).empty()) return split;
+  split.held_out = names_in(fs::path(folder) / "held_out.json");
+  split.few_shot = names_in(fs::path(folder) / "few_shot.json");
+  split.older = true;
+  return split;
 }
 
 }  // namespace previt::cli

@@ -6,7 +6,6 @@
 
 #include "augment/views.h"
 #include "error.h"
-#include "random.h"
 
 namespace previt {
 namespace {
@@ -69,7 +68,8 @@ std::shared_ptr<Dataset> select(std::shared_ptr<Dataset> dataset, std::vector<in
 
 std::shared_ptr<Dataset> subset(std::shared_ptr<Dataset> dataset,
                                 int64_t per_class,
-                                uint64_t seed) {
+                                uint64_t seed,
+                                Stream stream) {
   std::map<int64_t, std::vector<int64_t>> of_class;
   for (int64_t i = 0; i < dataset->size(); ++i) {
     if (const int64_t label = dataset->label(i); label >= 0) of_class[label].push_back(i);
@@ -79,7 +79,7 @@ std::shared_ptr<Dataset> subset(std::shared_ptr<Dataset> dataset,
   std::vector<int64_t> chosen;
   for (const auto& [label, members] : of_class) {
     // A stream per class, so that the choice doesn't depend on the other classes.
-    Random random(seed, Stream::few_shot, {static_cast<uint64_t>(label)});
+    Random random(seed, stream, {static_cast<uint64_t>(label)});
     const auto order = random_permutation(static_cast<int64_t>(members.size()), random);
     const auto count = std::min<size_t>(order.size(), static_cast<size_t>(per_class));
     for (size_t k = 0; k < count; ++k) chosen.push_back(members[order[k]]);

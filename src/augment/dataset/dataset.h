@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "augment/image.h"
+#include "random.h"
 
 namespace previt {
 
@@ -60,7 +61,10 @@ Image read_image(SampleReader& reader, int64_t index);
 std::shared_ptr<Dataset> select(std::shared_ptr<Dataset> dataset, std::vector<int64_t> indices);
 
 /// The few-label setting: `per_class` random samples of each class, or all of a smaller class, in
-/// their old order. Throws Error if there are no labels.
-std::shared_ptr<Dataset> subset(std::shared_ptr<Dataset> dataset, int64_t per_class, uint64_t seed);
+/// their old order, drawn with `seed` from `stream`. Throws Error if there are no labels.
+std::shared_ptr<Dataset> subset(std::shared_ptr<Dataset> dataset,
+                                int64_t per_class,
+                                uint64_t seed,
+                                Stream stream = Stream::few_shot);
 
 }  // namespace previt

@@ -19,8 +19,8 @@ void warn_of_odd_plan(const RunOptions& options, const RunPlan& plan);
 
 /// A folder may lose or gain images while a run is stopped. If an epoch still has as many steps,
 /// the run goes on, with a warning. Throws UsageError otherwise, and if images were `held_out` of
-/// the folder: others would be held out now, and the old ones trained on. `before` is the number of
-/// images in the checkpoint.
+/// the folder: a run without held_out.json would hold out others now, and train on the old ones.
+/// `before` is the number of images in the checkpoint.
 void require_same_images(const TrainOptions& options,
                          const RunPlan& plan,
                          int64_t before,

@@ -49,6 +49,7 @@ RunOutputs::RunOutputs(std::string folder,
   if (first_step > 0) previews_ = newest_previews(previews_folder());
   if (!record.recipe.empty()) write_whole_file(folder_ + "/recipe.yaml", record.recipe);
   if (!record.kept_apart.empty()) write_whole_file(folder_ + "/held_out.json", record.kept_apart);
+  if (!record.few_shot.empty()) write_whole_file(folder_ + "/few_shot.json", record.few_shot);
 }
 
 void RunOutputs::write(const MetricsLine& line) {
