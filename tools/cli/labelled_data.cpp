@@ -15,13 +15,12 @@ namespace {
 // The validation split, or nothing where the data isn't divided. A split that can't be read is an
 // error: results on held-out images would be taken for results on it.
 std::shared_ptr<Dataset> open_validation(const std::string& path, const std::string& cache_folder) {
-  const auto splits = dataset_splits(path);
-  const bool divided = std::find(splits.begin(), splits.end(), "val") != splits.end();
-  return divided ? open_dataset(path, "val", cache_folder) : nullptr;
+  const bool divided = dataset_splits(path).contains(Split::val);
+  return divided ? open_dataset(path, Split::val, cache_folder) : nullptr;
 }
 
 void hold_out(LabelledData& data, const std::string& path, const SplitOptions& options) {
-  Split split = stratified_split(labels_of(*data.train, path), options.holdout, options.seed);
+  auto split = stratified_split(labels_of(*data.train, path), options.holdout, options.seed);
   require(!split.held_out.empty(),
           "{}: no validation split, and too few images of each class to hold some out",
           path);
@@ -139,7 +138,8 @@ void require_several_classes(const Dataset& dataset, const std::string& path) {
 LabelledData open_labelled(const std::string& path,
                            const SplitOptions& options,
                            const std::string& cache_folder) {
-  return with_validation(open_dataset(path, "train", cache_folder), path, options, cache_folder);
+  return with_validation(
+      open_dataset(path, Split::train, cache_folder), path, options, cache_folder);
 }
 
 LabelledData with_validation(std::shared_ptr<Dataset> training,
@@ -161,7 +161,7 @@ LabelledData with_validation(std::shared_ptr<Dataset> training,
 std::shared_ptr<Dataset> open_evaluated(const std::string& path, const std::string& cache_folder) {
   auto images = open_validation(path, cache_folder);
   const bool divided = images != nullptr;
-  if (!divided) images = open_dataset(path, "all", cache_folder);
+  if (!divided) images = open_dataset(path, Split::all, cache_folder);
   labels_of(*images, path);
   info("{}: {} {} images are evaluated{}",
        path,
@@ -174,7 +174,7 @@ std::shared_ptr<Dataset> open_evaluated(const std::string& path, const std::stri
 std::shared_ptr<Dataset> open_held_out(const std::string& path,
                                        const std::set<std::string>& names,
                                        const std::string& cache_folder) {
-  const auto images = open_dataset(path, "train", cache_folder);
+  const auto images = open_dataset(path, Split::train, cache_folder);
   std::vector<int64_t> found;
   for (int64_t i = 0; i < images->size(); ++i) {
     if (names.contains(utf8_or_escaped(images->name(i)))) found.push_back(i);

@@ -38,10 +38,7 @@ bool same_data(const std::string& saved, const std::string& path, const std::str
   return false;
 }
 
-bool is_divided(const std::string& path) {
-  const auto splits = dataset_splits(path);
-  return std::find(splits.begin(), splits.end(), "val") != splits.end();
-}
+bool is_divided(const std::string& path) { return dataset_splits(path).contains(Split::val); }
 
 }  // namespace
 
