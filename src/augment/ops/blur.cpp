@@ -5,8 +5,6 @@
 #include <cstring>
 #include <vector>
 
-#include "augment/device_ops.h"
-#include "augment/ops/operation.h"
 #include "augment/ops/vectorize.h"
 
 namespace previt {
@@ -131,21 +129,6 @@ void gaussian_blur(Pixels image, double sigma) {
   for (int pass = 0; pass < passes; ++pass) padded.blur_rows(box);
   for (int pass = 0; pass < passes; ++pass) padded.blur_columns(box);
   padded.copy_to(image);
-}
-
-Operation blur_operation() {
-  return OperationOf<double>{
-      .key = "blur",
-      .draw = [](const ViewSpec& view, Draws& draws) -> std::optional<double> {
-        if (!draws.chance(view.blur)) return std::nullopt;
-        return draws.uniform(view.blur_sigma.front(), view.blur_sigma.back());
-      },
-      .apply =
-          [](const ViewSpec&, const double& sigma, Pixels pixels) { gaussian_blur(pixels, sigma); },
-      .apply_batch = [](const ViewSpec&,
-                        const std::vector<double>& sigmas,
-                        const at::Tensor& images) { return gaussian_blur(images, sigmas); },
-  };
 }
 
 }  // namespace previt
