@@ -116,7 +116,7 @@ void JsonOptionsReader::read(const Field& field, const json& found, std::string*
 void JsonOptionsReader::read(const Field& field, const json& found, const EnumField& value) const {
   std::string word = value.name();
   read(field, found, &word);
-  value.set(word);
+  value.set(word, place_);
 }
 
 void JsonOptionsReader::field(const Field& field) {

@@ -31,9 +31,13 @@ std::string Range::text() const {
                      high_open || high == kInfinity ? ')' : ']');
 }
 
-void EnumField::set(const std::string& name) const {
+bool EnumField::has(const std::string& name) const {
+  return std::find(choices_.begin(), choices_.end(), name) != choices_.end();
+}
+
+void EnumField::set(const std::string& name, const std::string& place) const {
   const auto it = std::find(choices_.begin(), choices_.end(), name);
-  require(it != choices_.end(), "{} is not one of {}", name, fmt::join(choices_, ", "));
+  require(it != choices_.end(), "{}: {} is not one of {}", place, name, fmt::join(choices_, ", "));
   set_(value_, static_cast<size_t>(it - choices_.begin()));
 }
 

@@ -58,7 +58,9 @@ class EnumField {
 
   const Choices& choices() const { return choices_; }
   const std::string& name() const { return choices_[get_(value_)]; }
-  void set(const std::string& name) const;  ///< throws Error for a name that isn't a choice
+  bool has(const std::string& name) const;  ///< whether it is a choice
+  /// Throws Error "<place>: <name> is not one of …" unless it is.
+  void set(const std::string& name, const std::string& place) const;
 
  private:
   void* value_;
@@ -76,7 +78,7 @@ Enum enum_named(const std::string& name, const std::string& place) {
   Enum value{};
   const EnumField field(value);
   require_choice(name, field.choices(), place);
-  field.set(name);
+  field.set(name, place);
   return value;
 }
 

@@ -246,7 +246,7 @@ struct Recipe::Impl : FieldVisitor {
   void read(const Field& f, const EnumField& v) {
     std::string word = v.name();
     read(f, &word);
-    v.set(word);
+    v.set(word, f.name);
   }
   void field(const Field& f) override {
     std::visit([&](const auto& value) { read(f, value); }, f.value);

@@ -45,12 +45,10 @@ PackOptions options_of(const cli::po::variables_map& values) {
   PackOptions options;
   options.data = values["data"].as<std::string>();
   options.out = values["out"].as<std::string>();
-  options.split = values["split"].as<std::string>();
-  options.store = values["store"].as<std::string>();
+  options.store = enum_named<PixelStore>(values["store"].as<std::string>(), "--store");
+  options.split = enum_named<Split>(values["split"].as<std::string>(), "--split");
   options.max_side = values["max-side"].as<int64_t>();
   options.workers = values["workers"].as<int64_t>();
-  require_choice(options.store, {"encoded", "raw"}, "--store");
-  require_choice(options.split, {"train", "val", "all"}, "--split");
   if (options.max_side < 0) fail_usage("--max-side: {} is not in [0, ∞)", options.max_side);
   if (options.workers < 0) fail_usage("--workers: {} is not in [0, ∞)", options.workers);
   return options;

@@ -16,7 +16,7 @@ namespace {
 const std::string kGenerated = "synthetic:";
 
 std::shared_ptr<Dataset> open_images([[maybe_unused]] const std::string& path,
-                                     [[maybe_unused]] const std::string& split,
+                                     [[maybe_unused]] Split split,
                                      [[maybe_unused]] const std::string& cache_folder) {
 #ifdef PREVIT_WITH_IMAGE_IO
   if (std::filesystem::is_directory(path)) return open_folder(path, split, cache_folder);
@@ -27,26 +27,23 @@ std::shared_ptr<Dataset> open_images([[maybe_unused]] const std::string& path,
 #endif
 }
 
-std::vector<std::string> image_splits([[maybe_unused]] const std::string& path) {
+std::set<Split> image_splits([[maybe_unused]] const std::string& path) {
 #ifdef PREVIT_WITH_IMAGE_IO
   if (std::filesystem::is_directory(path)) {
     const auto splits = folder_splits(path);
-    return splits.empty() ? std::vector<std::string>{"train"} : splits;
+    return splits.empty() ? std::set{Split::train} : splits;
   }
   return pack_splits(path);
 #else
-  return {"train"};
+  return {Split::train};
 #endif
 }
 
 }  // namespace
 
 std::shared_ptr<Dataset> open_dataset(const std::string& path,
-                                      const std::string& split,
+                                      Split split,
                                       const std::string& cache_folder) {
-  if (split != "train" && split != "val" && split != "all") {
-    fail_usage("split: {} is not one of train, val, all", split);
-  }
   if (path.rfind(kGenerated, 0) == 0) {
     return make_synthetic(parse_synthetic(path.substr(kGenerated.size())), split);
   }
@@ -55,10 +52,10 @@ std::shared_ptr<Dataset> open_dataset(const std::string& path,
   return open_images(path, split, cache_folder);
 }
 
-std::vector<std::string> dataset_splits(const std::string& path) {
+std::set<Split> dataset_splits(const std::string& path) {
   if (path.rfind(kGenerated, 0) == 0) {
     const bool val = parse_synthetic(path.substr(kGenerated.size())).val > 0;
-    return val ? std::vector<std::string>{"train", "val"} : std::vector<std::string>{"train"};
+    return val ? std::set{Split::train, Split::val} : std::set{Split::train};
   }
   require(std::filesystem::exists(path), "{}: there is no such file or folder", path);
   const auto cifar = cifar10_folder(path);

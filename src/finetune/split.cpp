@@ -6,14 +6,14 @@
 
 namespace previt {
 
-Split stratified_split(const std::vector<int64_t>& labels,
-                       double share,
-                       uint64_t seed,
-                       Stream stream) {
+StratifiedSplit stratified_split(const std::vector<int64_t>& labels,
+                                 double share,
+                                 uint64_t seed,
+                                 Stream stream) {
   std::map<int64_t, std::vector<int64_t>> classes;
   for (size_t i = 0; i < labels.size(); ++i) classes[labels[i]].push_back(static_cast<int64_t>(i));
 
-  Split split;
+  StratifiedSplit split;
   for (const auto& [label, samples] : classes) {
     const auto size = static_cast<int64_t>(samples.size());
     const int64_t held_out =

@@ -196,6 +196,7 @@ TEST_CASE("the page on adding an operation shows the code and the table as they 
           "[operations]") {
   const std::string root = PREVIT_SOURCE_DIR;
   const std::string page = read_whole_file(root + "/docs/add_an_operation.md");
-  CHECK_THAT(page, ContainsSubstring(read_whole_file(root + "/src/augment/ops/sharpness.cpp")));
+  CHECK_THAT(page,
+             ContainsSubstring(read_whole_file(root + "/src/augment/ops/sharpness_operation.cpp")));
   CHECK_THAT(page, ContainsSubstring(operations_text()));
 }

@@ -38,9 +38,9 @@ TEST_CASE("a generated scene depends on seed and index alone") {
 }
 
 TEST_CASE("validation scenes are not training scenes") {
-  const auto train = open_dataset("synthetic:shapes,size=16,count=30,val=20", "train");
-  const auto val = open_dataset("synthetic:shapes,size=16,count=30,val=20", "val");
-  const auto all = open_dataset("synthetic:shapes,size=16,count=30,val=20", "all");
+  const auto train = open_dataset("synthetic:shapes,size=16,count=30,val=20", Split::train);
+  const auto val = open_dataset("synthetic:shapes,size=16,count=30,val=20", Split::val);
+  const auto all = open_dataset("synthetic:shapes,size=16,count=30,val=20", Split::all);
   CHECK(train->size() == 30);
   CHECK(val->size() == 20);
   REQUIRE(all->size() == 50);

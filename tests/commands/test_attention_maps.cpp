@@ -137,13 +137,13 @@ TEST_CASE("an image is read by its path, whatever it is called and lies beside")
   for (const char* name : {"query.png", "scan.jfif", "scan.jpe", "none", "other.dat"}) {
     const std::string path = fmt::format("{}/{}", temp.path(), name);
     write_whole_file(path, picture);
-    const auto images = cli::open_pictures(path, "all");
+    const auto images = cli::open_pictures(path, Split::all);
     REQUIRE(images->size() == 1);
     CHECK(images->name(0) == name);
     CHECK(read_image(*images->reader(), 0).height == 8);
   }
   write_whole_file(temp.path() + "/text.jpg", "no image");
-  CHECK_THROWS_WITH(cli::open_pictures(temp.path() + "/text.jpg", "all")->reader()->open(0),
+  CHECK_THROWS_WITH(cli::open_pictures(temp.path() + "/text.jpg", Split::all)->reader()->open(0),
                     "not a JPEG, PNG, WebP, BMP or TIFF picture");
 }
 
@@ -163,14 +163,14 @@ TEST_CASE("what the tools draw isn't taken for data afterwards") {
                    images + "/features.h5",
                    "--patch-pca",
                    images + "/colours"}) == 0);
-    CHECK(cli::open_pictures(images, "all")->size() == 2);
+    CHECK(cli::open_pictures(images, Split::all)->size() == 2);
   }
 }
 
 TEST_CASE("a mask is cut as its image is") {
   const TempFolder temp;
   write_photograph(temp.path(), "a");
-  const auto images = cli::open_pictures(temp.path() + "/images", "all");
+  const auto images = cli::open_pictures(temp.path() + "/images", Split::all);
   cli::FrameReader reader(images, 40, 8);
   const at::Tensor picture = reader.read(0);
   CHECK(picture.sizes().vec() == std::vector<int64_t>{3, 40, 56});  // 60 wide, cut to patches
@@ -270,18 +270,13 @@ TEST_CASE("embed writes features with names, a plot and pictures of the patches"
   const TempFolder temp;
   const std::string from = tiny_checkpoint(temp.path());
   const std::string h5 = temp.path() + "/f.h5", data = "synthetic:shapes,size=16,count=40,val=5";
-  REQUIRE(embed({"--from",
-                 from,
-                 "--images",
-                 data,
-                 "--out",
-                 h5,
-                 "--features",
-                 "cls+mean",
-                 "--plot",
-                 temp.path() + "/plot.svg",
-                 "--patch-pca",
-                 temp.path() + "/pca"}) == 0);
+  const Words words = {"--from", from, "--images", data, "--out", h5};
+  REQUIRE(embed(words + Words{"--features",
+                              "cls+mean",
+                              "--plot",
+                              temp.path() + "/plot.svg",
+                              "--patch-pca",
+                              temp.path() + "/pca"}) == 0);
   {
     const TensorFileReader file(h5);
     CHECK(file.read("features").sizes().vec() == std::vector<int64_t>{45, 48});
@@ -291,24 +286,15 @@ TEST_CASE("embed writes features with names, a plot and pictures of the patches"
   }
   CHECK(read_whole_file(temp.path() + "/plot.svg").find("star") != std::string::npos);
   CHECK(files_in(temp.path() + "/pca") == 46);
-  REQUIRE(embed({"--from",
-                 from,
-                 "--images",
-                 data,
-                 "--split",
-                 "val",
-                 "--out",
-                 h5,
-                 "--features",
-                 "patches"}) == 0);
+  REQUIRE(embed(words + Words{"--split", "val", "--features", "patches"}) == 0);
   CHECK(TensorFileReader(h5).read("features").sizes().vec() == std::vector<int64_t>{5, 4, 24});
   const auto refuse = [&](const Words& more, const std::string& message) {
-    const Words words = Words{"--from", from, "--images", data, "--out", h5} + more;
-    CHECK_THROWS_MATCHES(embed(words), UsageError, Catch::Message(message));
+    CHECK_THROWS_MATCHES(embed(words + more), UsageError, Catch::Message(message));
   };
   refuse({"--plot", "plot.png"}, "--plot: plot.png must end in .svg");
   refuse({"--features", "patches", "--plot", "a.svg"},
          "--plot: needs one feature an image, not patches; see --patch-pca");
+  refuse({"--split", "tests"}, "split: tests is not one of train, val, all");
   refuse({"--features", "all"},
          "--features: all is not one of pooled, cls, mean, cls+mean, patches");
 }

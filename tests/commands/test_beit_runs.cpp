@@ -104,7 +104,7 @@ int train_beit(const std::string& tokenizer,
   torch::manual_seed(3);
   Beit beit(options, run);
   StoppedSource source(
-      make_loader(open_dataset(kImages, "train"),
+      make_loader(open_dataset(kImages, Split::train),
                   beit.views(),
                   {.batch = run.train.micro(), .step = run.train.batch, .workers = 2, .seed = 5}),
       stop_at);

@@ -275,7 +275,7 @@ TEST_CASE("a run is not resumed on a folder that would hold out other images") {
 }
 
 TEST_CASE("labels are renumbered, samples are as they were") {
-  const auto images = open_dataset("synthetic:shapes,size=16,count=30,val=0", "train");
+  const auto images = open_dataset("synthetic:shapes,size=16,count=30,val=0", Split::train);
   std::vector<int64_t> numbers(images->class_names().size());
   for (size_t i = 0; i < numbers.size(); ++i)
     numbers[i] = std::ssize(numbers) - static_cast<int64_t>(i);

@@ -54,7 +54,7 @@ const std::string kScenes = "synthetic:shapes,size=32,count=2,val=0";
 double jaccard_of_maps(const std::string& folder) {
   const TensorFileReader file(folder + "/attention.h5");
   const cli::FrameReader scenes(
-      cli::in_natural_order(cli::open_pictures(kScenes, "all")), /*side=*/48, /*patch=*/8);
+      cli::in_natural_order(cli::open_pictures(kScenes, Split::all)), /*side=*/48, /*patch=*/8);
   const double share = result_in(folder)["threshold"];
   double sum = 0;
   for (int64_t i = 0; i < 2; ++i) {

@@ -89,7 +89,7 @@ TEST_CASE("what images are there is told by names, classes, sizes and times") {
   };
   write("cat/1.png", "one");
   write("dog/2.png", "two");
-  const auto identity = [&] { return cli::images_identity(root, *open_dataset(root, "all")); };
+  const auto identity = [&] { return cli::images_identity(root, *open_dataset(root, Split::all)); };
   const std::string first = identity();
   CHECK(identity() == first);
   std::vector<std::string> seen = {first};

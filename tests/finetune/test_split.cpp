@@ -11,7 +11,7 @@ TEST_CASE("a stratified split holds out its share of every class and loses nothi
   for (int64_t i = 0; i < 200; ++i) labels.push_back(i % 2 == 0 ? 0 : 1 + i % 3 / 2);
   labels.push_back(7);                  // a class of one stays in training
   labels.insert(labels.end(), {8, 8});  // a class of two is divided
-  const Split split = stratified_split(labels, 0.1, 3);
+  const auto split = stratified_split(labels, 0.1, 3);
 
   std::map<int64_t, int64_t> held, all;
   for (const int64_t label : labels) ++all[label];

@@ -118,7 +118,7 @@ std::optional<at::Tensor> FrameReader::mask(int64_t index) const {
   return mask_of(*image);
 }
 
-std::shared_ptr<Dataset> open_pictures(const std::string& path, const std::string& split) {
+std::shared_ptr<Dataset> open_pictures(const std::string& path, Split split) {
 #ifdef PREVIT_WITH_IMAGE_IO
   if (is_image_file(path)) return open_image_file(path);
 #endif
@@ -146,7 +146,8 @@ std::string picture_name(int64_t number, const std::string& name) {
   return fmt::format("{:06}_{}", number, safe);
 }
 
-MaskFolder::MaskFolder(const std::string& path) : path_(path), masks_(open_dataset(path, "all")) {
+MaskFolder::MaskFolder(const std::string& path)
+    : path_(path), masks_(open_dataset(path, Split::all)) {
   for (int64_t i = 0; i < masks_->size(); ++i) {
     const std::string name = masks_->name(i);
     paths_.emplace_back(without_ending(name), i);

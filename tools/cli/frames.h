@@ -38,7 +38,7 @@ class FrameReader {
 
 /// Opens images to look at: what open_dataset takes, or one image file, whatever its name and
 /// whatever lies beside it. Throws Error where there are none.
-std::shared_ptr<Dataset> open_pictures(const std::string& path, const std::string& split);
+std::shared_ptr<Dataset> open_pictures(const std::string& path, Split split);
 
 /// The same images in the order in which people count: frame_2 before frame_10.
 std::shared_ptr<Dataset> in_natural_order(std::shared_ptr<Dataset> images);

@@ -15,9 +15,8 @@ namespace {
 // The validation split, or nothing where the data isn't divided. A split that can't be read is an
 // error: results on held-out images would be taken for results on it.
 std::shared_ptr<Dataset> open_validation(const std::string& path, const std::string& cache_folder) {
-  const auto splits = dataset_splits(path);
-  const bool divided = std::find(splits.begin(), splits.end(), "val") != splits.end();
-  return divided ? open_dataset(path, "val", cache_folder) : nullptr;
+  const bool divided = dataset_splits(path).contains(Split::val);
+  return divided ? open_dataset(path, Split::val, cache_folder) : nullptr;
 }
 
 // The samples whose name is in the list, or those whose name isn't.
@@ -32,10 +31,12 @@ std::vector<int64_t> listed(const Dataset& images,
 }
 
 // Draws where no image of the list is there; a run is not resumed with others.
-Split split_of(const Dataset& images, const std::string& path, const SplitOptions& options) {
+StratifiedSplit split_of(const Dataset& images,
+                         const std::string& path,
+                         const SplitOptions& options) {
   if (options.held_out) {
-    Split own{.train = listed(images, *options.held_out, false),
-              .held_out = listed(images, *options.held_out)};
+    StratifiedSplit own{.train = listed(images, *options.held_out, false),
+                        .held_out = listed(images, *options.held_out)};
     if (!own.held_out.empty()) return own;
   }
   return stratified_split(labels_of(images, path),
@@ -45,7 +46,7 @@ Split split_of(const Dataset& images, const std::string& path, const SplitOption
 }
 
 void hold_out(LabelledData& data, const std::string& path, const SplitOptions& options) {
-  Split split = split_of(*data.train, path, options);
+  StratifiedSplit split = split_of(*data.train, path, options);
   require(!split.held_out.empty(),
           "{}: no validation split, and too few images of each class to hold some out",
           path);
@@ -180,7 +181,8 @@ void require_several_classes(const Dataset& dataset, const std::string& path) {
 LabelledData open_labelled(const std::string& path,
                            const SplitOptions& options,
                            const std::string& cache_folder) {
-  return with_validation(open_dataset(path, "train", cache_folder), path, options, cache_folder);
+  return with_validation(
+      open_dataset(path, Split::train, cache_folder), path, options, cache_folder);
 }
 
 LabelledData with_validation(std::shared_ptr<Dataset> training,
@@ -201,7 +203,7 @@ LabelledData with_validation(std::shared_ptr<Dataset> training,
 std::shared_ptr<Dataset> open_evaluated(const std::string& path, const std::string& cache_folder) {
   auto images = open_validation(path, cache_folder);
   const bool divided = images != nullptr;
-  if (!divided) images = open_dataset(path, "all", cache_folder);
+  if (!divided) images = open_dataset(path, Split::all, cache_folder);
   labels_of(*images, path);
   info("{}: {} {} images are evaluated{}",
        path,
@@ -214,7 +216,7 @@ std::shared_ptr<Dataset> open_evaluated(const std::string& path, const std::stri
 std::shared_ptr<Dataset> open_held_out(const std::string& path,
                                        const std::set<std::string>& names,
                                        const std::string& cache_folder) {
-  const auto images = open_dataset(path, "train", cache_folder);
+  const auto images = open_dataset(path, Split::train, cache_folder);
   auto found = listed(*images, names);
   require(!found.empty(),
           "{}: none of the {} images is there that the run held out; it may have trained on all",

@@ -103,7 +103,7 @@ class Tour {
   Tour(const MapsJob& job, const Backbone& backbone)
       : job_(job),
         backbone_(backbone),
-        dataset_(in_natural_order(open_pictures(job.images, "all"))),
+        dataset_(in_natural_order(open_pictures(job.images, Split::all))),
         reader_(dataset_,
                 std::min(backbone.height, backbone.width),
                 backbone.vit->options().patch_size),

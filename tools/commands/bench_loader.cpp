@@ -85,8 +85,8 @@ std::vector<ViewSpec> views_of(const po::variables_map& args) {
 
 int measure_loader(const po::variables_map& args) {
   const auto specs = views_of(args);
-  const auto dataset =
-      open_dataset(args["data"].as<std::string>(), args["split"].as<std::string>());
+  const auto dataset = open_dataset(args["data"].as<std::string>(),
+                                    enum_named<Split>(args["split"].as<std::string>(), "split"));
   const int64_t batches = args["batches"].as<int64_t>();
   if (batches < 1) fail_usage("--batches: {} is not in [1, inf)", batches);
   LoaderOptions options;

@@ -88,7 +88,7 @@ int cache_tokens(const po::variables_map& args) {
   const auto beit = build(run);
   const TokenCacheKey key = beit->targets().cache_key();
   const auto out = args["out"].as<std::string>();
-  const auto source = make_loader(open_dataset(options.data.path, "train"),
+  const auto source = make_loader(open_dataset(options.data.path, Split::train),
                                   beit->views(),
                                   {.batch = options.train.micro(),
                                    .shuffle = false,

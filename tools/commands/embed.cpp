@@ -31,7 +31,8 @@ constexpr int64_t kSheetPictures = 8;
 constexpr int64_t kPictureSide = 224;
 
 struct EmbedJob {
-  std::string images, out, split, plot, patch_pca;
+  std::string images, out, plot, patch_pca;
+  Split split = Split::all;
   FeatureOptions features;
 
   static EmbedJob read(const po::variables_map& args) {
@@ -40,9 +41,9 @@ struct EmbedJob {
     };
     EmbedJob job{.images = word("images"),
                  .out = word("out"),
-                 .split = word("split"),
                  .plot = word("plot"),
                  .patch_pca = word("patch-pca"),
+                 .split = enum_named<Split>(word("split"), "split"),
                  .features = {.tokens = enum_named<FeatureTokens>(word("features"), "--features")}};
     if (!job.plot.empty() && !job.plot.ends_with(".svg")) {
       fail_usage("--plot: {} must end in .svg", job.plot);

@@ -100,7 +100,7 @@ int knn_probe(const po::variables_map& args) {
   LabelledFeatures train, test;
   int64_t images = 0;
   if (leave_one_out) {
-    const auto dataset = open_dataset(path, "all");
+    const auto dataset = open_dataset(path, Split::all);
     require_several_classes(*dataset, path);
     train = labelled_features(backbone, tokens, dataset, "features");
     test.labels = train.labels;

@@ -40,7 +40,7 @@ ProbeData open_data(const std::string& path, const LinearProbeOptions& options) 
          path,
          all.val->size());
   }
-  Split split =
+  StratifiedSplit split =
       stratified_split(labels_of(*all.train, path), options.holdout, seed, Stream::probe_choice);
   require(!split.held_out.empty(),
           "{}: too few images of each class to hold some out; see --set holdout",

@@ -39,10 +39,7 @@ bool same_data(const std::string& saved, const std::string& path, const std::str
   return false;
 }
 
-bool is_divided(const std::string& path) {
-  const auto splits = dataset_splits(path);
-  return std::find(splits.begin(), splits.end(), "val") != splits.end();
-}
+bool is_divided(const std::string& path) { return dataset_splits(path).contains(Split::val); }
 
 std::optional<std::set<std::string>> names_in(const fs::path& file) {
   if (!fs::exists(file)) return std::nullopt;

@@ -152,7 +152,7 @@ int predict(const po::variables_map& args, std::ostream& standard_output) {
   const auto top = args["top"].as<int64_t>();
   if (top < 1) fail_usage("--top: {} is not at least 1", top);
   const Classified model = load_classifier(args, choose_device(args["device"].as<std::string>()));
-  const auto dataset = open_pictures(images, "all");
+  const auto dataset = open_pictures(images, Split::all);
 
   std::string name = "stdout";
   std::ofstream file;

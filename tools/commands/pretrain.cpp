@@ -66,7 +66,7 @@ int train_run(PretrainRun& run,
   const auto objective = run.build(open_tensor_file);
   require_product(*objective, options.objective, product);
   objective->to(device);
-  const auto images = open_dataset(options.data.path, "train", folder);
+  const auto images = open_dataset(options.data.path, Split::train, folder);
   info("{}: {} images", options.data.path, images->size());
   const auto source = training_source(options, images, objective->views(), device);
   TrainCallbacks callbacks;

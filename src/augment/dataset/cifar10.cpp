@@ -97,10 +97,10 @@ std::vector<std::string> read_classes(const std::string& folder) {
 
 }  // namespace
 
-std::vector<std::string> cifar10_splits(const std::string& folder) {
-  std::vector<std::string> splits;
-  if (std::filesystem::is_regular_file(folder + "/data_batch_1.bin")) splits.push_back("train");
-  if (std::filesystem::is_regular_file(folder + "/test_batch.bin")) splits.push_back("val");
+std::set<Split> cifar10_splits(const std::string& folder) {
+  std::set<Split> splits;
+  if (std::filesystem::is_regular_file(folder + "/data_batch_1.bin")) splits.insert(Split::train);
+  if (std::filesystem::is_regular_file(folder + "/test_batch.bin")) splits.insert(Split::val);
   return splits;
 }
 
@@ -130,17 +130,15 @@ std::string cifar_pickles(const std::string& folder) {
   return "";
 }
 
-std::shared_ptr<Dataset> open_cifar10(const std::string& folder, const std::string& split) {
+std::shared_ptr<Dataset> open_cifar10(const std::string& folder, Split split) {
   Records records;
-  const auto has = [there = cifar10_splits(folder)](const char* name) {
-    return std::find(there.begin(), there.end(), name) != there.end();
-  };
-  if (split == "train" || (split == "all" && has("train"))) {
+  const auto wanted = split == Split::all ? cifar10_splits(folder) : std::set{split};
+  if (wanted.contains(Split::train)) {
     for (int batch = 1; batch <= 5; ++batch) {
       records.append(fmt::format("{}/data_batch_{}.bin", folder, batch));
     }
   }
-  if (split == "val" || (split == "all" && has("val"))) records.append(folder + "/test_batch.bin");
+  if (wanted.contains(Split::val)) records.append(folder + "/test_batch.bin");
   return std::make_shared<Cifar10>(std::move(records), read_classes(folder));
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
-#include <vector>
 
 #include "augment/dataset/dataset.h"
 
@@ -16,13 +16,13 @@ std::string cifar10_folder(const std::string& folder);
 /// there is none.
 std::string cifar_pickles(const std::string& folder);
 
-/// Which of "train" and "val" the folder has files for.
-std::vector<std::string> cifar10_splits(const std::string& folder);
+/// The splits that the folder has files for: train, val, both or none.
+std::set<Split> cifar10_splits(const std::string& folder);
 
 /// Opens CIFAR-10's binary version (cs.toronto.edu/~kriz/cifar.html) and holds it in memory.
-/// data_batch_*.bin are "train", test_batch.bin is "val". A record is one byte for the label, then
-/// 32 x 32 values each of red, green and blue. Throws Error if a file is missing, isn't made of
-/// whole records, or has a label above 9.
-std::shared_ptr<Dataset> open_cifar10(const std::string& folder, const std::string& split);
+/// data_batch_*.bin are for training, test_batch.bin for validation. A record is one byte for the
+/// label, then 32 x 32 values each of red, green and blue. Throws Error if a file is missing, isn't
+/// made of whole records, or has a label above 9.
+std::shared_ptr<Dataset> open_cifar10(const std::string& folder, Split split);
 
 }  // namespace previt

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,6 +14,10 @@
 namespace previt {
 
 struct Region;  // augment/views.h
+
+/// Which images of a divided dataset.
+enum class Split { train, val, all };
+constexpr auto enum_names(Split) { return std::array{"train", "val", "all"}; }
 
 /// Height and width of an upright image, in pixels.
 struct ImageSize {

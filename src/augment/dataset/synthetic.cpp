@@ -9,6 +9,7 @@
 #include "augment/dataset/texture.h"
 #include "augment/views.h"
 #include "error.h"
+#include "options.h"
 #include "random.h"
 
 namespace previt {
@@ -101,7 +102,8 @@ TextureChoice coat_of_species(size_t shape) {
 }
 
 Scene draw_scene(size_t shape, const SyntheticOptions& options, Random draws) {
-  const TextureChoice coat = options.kind == "species" ? coat_of_species(shape) : TextureChoice{};
+  const TextureChoice coat =
+      options.kind == SceneKind::species ? coat_of_species(shape) : TextureChoice{};
   const double unit = static_cast<double>(options.size);
   Painter painter(static_cast<int>(options.size));
   const Texture ground(draws, unit);
@@ -195,6 +197,7 @@ int64_t number_of(const std::string& key, const std::string& text, int64_t low, 
 
 SyntheticOptions parse_synthetic(const std::string& spec) {
   SyntheticOptions options;
+  const EnumField kind(options.kind);
   const int64_t most = 1'000'000'000;
   const std::map<std::string, std::tuple<int64_t*, int64_t, int64_t>> fields = {
       {"size", {&options.size, 8, 4096}},
@@ -210,10 +213,12 @@ SyntheticOptions parse_synthetic(const std::string& spec) {
     const std::string part = spec.substr(from, comma - from);
     const size_t equals = part.find('=');
     if (from == 0) {
-      if (part != "shapes" && part != "species") {
-        fail_usage("synthetic: {} is not a kind of scene; there are shapes and species", part);
+      if (!kind.has(part)) {
+        fail_usage("synthetic: {} is not a kind of scene; there are {}",
+                   part,
+                   fmt::join(kind.choices(), " and "));
       }
-      options.kind = part;
+      kind.set(part, "synthetic");
     } else {
       const std::string key = part.substr(0, equals);
       const auto it = fields.find(key);
@@ -232,16 +237,16 @@ SyntheticOptions parse_synthetic(const std::string& spec) {
   return options;
 }
 
-std::shared_ptr<Dataset> make_synthetic(const SyntheticOptions& options, const std::string& split) {
+std::shared_ptr<Dataset> make_synthetic(const SyntheticOptions& options, Split split) {
   const auto classes = static_cast<int64_t>(shape_names().size());
   const int64_t few = options.labels > 0 ? options.labels * classes : options.count;
   const std::pair<int64_t, int64_t> train = {0, std::min(options.count, few)};
   const std::pair<int64_t, int64_t> val = {int64_t{1} << 40, options.val};
-  if (split == "val") {
+  if (split == Split::val) {
     require(options.val > 0, "synthetic: val=0 leaves nothing to validate on");
     return std::make_shared<Synthetic>(options, std::vector{val});
   }
-  if (split == "all") return std::make_shared<Synthetic>(options, std::vector{train, val});
+  if (split == Split::all) return std::make_shared<Synthetic>(options, std::vector{train, val});
   return std::make_shared<Synthetic>(options, std::vector{train});
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 
@@ -7,13 +8,17 @@
 
 namespace previt {
 
+/// Whether only the outline tells a scene's class, or pattern and hue do too (make_synthetic).
+enum class SceneKind { shapes, species };
+constexpr auto enum_names(SceneKind) { return std::array{"shapes", "species"}; }
+
 /// What follows `synthetic:` in a data path: the kind, then key=value pairs, for example
 /// "shapes,size=64,count=2000".
 struct SyntheticOptions {
-  std::string kind = "shapes";  ///< shapes | species
-  int64_t size = 64;            ///< pixels per side
-  int64_t count = 2000;         ///< training samples
-  int64_t val = 500;            ///< validation samples
+  SceneKind kind = SceneKind::shapes;
+  int64_t size = 64;     ///< pixels per side
+  int64_t count = 2000;  ///< training samples
+  int64_t val = 500;     ///< validation samples
   int64_t seed = 0;
   int64_t labels = 0;  ///< training samples kept of each class; 0: all
 };
@@ -24,8 +29,9 @@ SyntheticOptions parse_synthetic(const std::string& spec);
 /// Generated scenes: an object of one of ten shapes, textured and slightly tilted, at a random
 /// place and size on a textured background with fragments lying about. In `shapes` only the outline
 /// tells the class. In `species` each class also has its own pattern and hue, as animals do. Sample
-/// i has class i % 10 and is the same for the same seed, whatever `count` is. "train" and "val"
-/// share no scene; "all" is one after the other. Throws Error for "val" if options.val is 0.
-std::shared_ptr<Dataset> make_synthetic(const SyntheticOptions& options, const std::string& split);
+/// i has class i % 10 and is the same for the same seed, whatever `count` is. Training and
+/// validation share no scene; `all` is one after the other. Throws Error if options.val leaves
+/// nothing to validate on.
+std::shared_ptr<Dataset> make_synthetic(const SyntheticOptions& options, Split split);
 
 }  // namespace previt

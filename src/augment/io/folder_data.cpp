@@ -196,7 +196,7 @@ void tell_of_classes(FolderData& data, const FolderPart& part, bool trains) {
 /// Lists both splits, whichever is asked for, because they share their classes.
 FolderData read_splits(const std::string& root,
                        const FolderLayout& layout,
-                       const std::string& split,
+                       Split split,
                        const std::string& cache_folder) {
   FolderData data;
   data.lines.push_back(split_line(root, layout));
@@ -214,20 +214,18 @@ FolderData read_splits(const std::string& root,
                     shared,
                     val.listing.size()));
   }
-  if (split == "all") val.listing = without_folders_of(val.listing, train.listing);
+  if (split == Split::all) val.listing = without_folders_of(val.listing, train.listing);
   return data;
 }
 
 }  // namespace
 
-FolderData read_folder_data(const std::string& root,
-                            const std::string& split,
-                            const std::string& cache_folder) {
+FolderData read_folder_data(const std::string& root, Split split, const std::string& cache_folder) {
   const FolderLayout layout = find_layout(root);
   FolderData data;
-  require(split != "val" || !layout.val.empty(), "{}: has no val/ or test/ folder", root);
+  require(split != Split::val || !layout.val.empty(), "{}: has no val/ or test/ folder", root);
   if (layout.divided()) {
-    require(split != "train" || !layout.train.empty(),
+    require(split != Split::train || !layout.train.empty(),
             "{}: has no train/ folder, only a validation split ({}/)",
             root,
             layout.val);
@@ -242,8 +240,8 @@ FolderData read_folder_data(const std::string& root,
                     root,
                     first_few(data.classes)));
   }
-  if (data.parts.size() == 2 && split != "all") {
-    data.parts.erase(split == "train" ? data.parts.end() - 1 : data.parts.begin());
+  if (data.parts.size() == 2 && split != Split::all) {
+    data.parts.erase(split == Split::train ? data.parts.end() - 1 : data.parts.begin());
   }
   if (layout.unclear || !std::all_of(data.parts.begin(), data.parts.end(), has_classes)) {
     data.classes.clear();
@@ -256,7 +254,7 @@ FolderData read_folder_data(const std::string& root,
         first_few(layout.alike)));
   }
   for (auto& part : data.parts) {
-    const bool trains = &part == &data.parts.front() && split != "val";
+    const bool trains = &part == &data.parts.front() && split != Split::val;
     tell_of_listing(data, part);
     tell_of_repeats(data, part);
     if (!data.classes.empty()) tell_of_classes(data, part, trains);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "augment/dataset/dataset.h"
 #include "augment/io/folder_listing.h"
 
 namespace previt {
@@ -28,10 +29,8 @@ struct FolderData {
 
 /// Lists a folder and finds its classes. If all images lie in subfolders, these are the classes, in
 /// sorted order. If they all lie below a single subfolder that holds folders, those are the
-/// classes. The splits of a divided folder share one list of classes. `split` is train, val or all.
-/// Throws Error if there is no such split.
-FolderData read_folder_data(const std::string& root,
-                            const std::string& split,
-                            const std::string& cache_folder);
+/// classes. The splits of a divided folder share one list of classes. Throws Error if
+/// there is no such split.
+FolderData read_folder_data(const std::string& root, Split split, const std::string& cache_folder);
 
 }  // namespace previt

@@ -88,16 +88,16 @@ void require_images(const FolderData& data, const std::string& root) {
 
 }  // namespace
 
-std::vector<std::string> folder_splits(const std::string& root) {
+std::set<Split> folder_splits(const std::string& root) {
   const FolderLayout layout = find_layout(root);
-  std::vector<std::string> splits;
-  if (!layout.train.empty()) splits.push_back("train");
-  if (!layout.val.empty()) splits.push_back("val");
+  std::set<Split> splits;
+  if (!layout.train.empty()) splits.insert(Split::train);
+  if (!layout.val.empty()) splits.insert(Split::val);
   return splits;
 }
 
 std::shared_ptr<Dataset> open_folder(const std::string& root,
-                                     const std::string& split,
+                                     Split split,
                                      const std::string& cache_folder) {
   FolderData data = read_folder_data(root, split, cache_folder);
   tell(data.lines, data.warnings);

@@ -1,20 +1,20 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
-#include <vector>
 
 #include "augment/dataset/dataset.h"
 
 namespace previt {
 
-/// Which of "train" and "val" the folder is divided into, as find_layout sees it.
-std::vector<std::string> folder_splits(const std::string& root);
+/// The splits that find_layout sees in the folder: train, val, both or, if it is undivided, none.
+std::set<Split> folder_splits(const std::string& root);
 
 /// The images of a folder, as read_folder_data finds them. Logs once how it understood the folder.
 /// Throws Error if there are no images.
 std::shared_ptr<Dataset> open_folder(const std::string& root,
-                                     const std::string& split,
+                                     Split split,
                                      const std::string& cache_folder);
 
 }  // namespace previt

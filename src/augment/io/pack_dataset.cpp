@@ -8,6 +8,7 @@
 #include "augment/io/pack_format.h"
 #include "augment/views.h"
 #include "error.h"
+#include "options.h"
 #include "utf8.h"
 
 namespace previt {
@@ -17,13 +18,14 @@ std::mutex hdf5_mutex;  // the library's usual build isn't safe with several thr
 
 /// All of a pack but its images.
 struct PackIndex {
-  std::string store;
+  PixelStore store{};
   std::vector<uint64_t> ends, name_ends;
   std::vector<int32_t> sizes, labels;
   std::vector<uint8_t> splits, names;
   std::vector<std::string> class_names;
 
   size_t count() const { return ends.size(); }
+  Split split(size_t i) const { return splits[i] == 0 ? Split::train : Split::val; }
   uint64_t begin(int64_t i) const { return i == 0 ? 0 : ends[i - 1]; }
   std::string name(int64_t i) const {
     const uint64_t from = i == 0 ? 0 : name_ends[i - 1];
@@ -51,7 +53,7 @@ PackIndex read_index(const std::string& path) {
   require(
       h5_read_text(file, "format", path) == kPackFormat, "{}: not a pack of this version", path);
   PackIndex index;
-  index.store = h5_read_text(file, "store", path);
+  EnumField(index.store).set(h5_read_text(file, "store", path), path + ": store");
   index.ends = h5_read_all<uint64_t>(file, "offsets", path);
   index.sizes = h5_read_all<int32_t>(file, "sizes", path);
   index.labels = h5_read_all<int32_t>(file, "labels", path);
@@ -74,7 +76,8 @@ void check(const PackIndex& index, size_t chunks, const std::string& path) {
     good = index.sizes[2 * i] > 0 && pixels > 0 && index.ends[i] >= end &&
            index.name_ends[i] > name_end && index.labels[i] >= -1 &&
            index.labels[i] < std::max<int64_t>(1, static_cast<int64_t>(index.class_names.size())) &&
-           (index.store != "raw" || index.ends[i] - end == static_cast<uint64_t>(3 * pixels));
+           (index.store != PixelStore::raw ||
+            index.ends[i] - end == static_cast<uint64_t>(3 * pixels));
     end = index.ends[i];
     name_end = index.name_ends[i];
   }
@@ -85,15 +88,15 @@ void check(const PackIndex& index, size_t chunks, const std::string& path) {
 
 class PackDataset final : public Dataset {
  public:
-  PackDataset(const std::string& path, const std::string& split) : file_(path) {
+  PackDataset(const std::string& path, Split split) : file_(path) {
     chunks_ = read_trailer(bytes_of(file_), path);
     index_ = read_index(path);
     check(index_, chunks_.size(), path);
     for (size_t i = 0; i < index_.count(); ++i) {
-      const bool val = index_.splits[i] != 0;
-      if (split == "all" || val == (split == "val")) chosen_.push_back(static_cast<int64_t>(i));
+      const bool wanted = split == Split::all || split == index_.split(i);
+      if (wanted) chosen_.push_back(static_cast<int64_t>(i));
     }
-    require(!chosen_.empty(), "{}: has no {} images", path, split);
+    require(!chosen_.empty(), "{}: has no {} images", path, name_of(split));
   }
 
   int64_t size() const override { return static_cast<int64_t>(chosen_.size()); }
@@ -102,7 +105,7 @@ class PackDataset final : public Dataset {
   std::vector<std::string> class_names() const override { return index_.class_names; }
   std::unique_ptr<SampleReader> reader() const override;
 
-  bool raw() const { return index_.store == "raw"; }
+  bool raw() const { return index_.store == PixelStore::raw; }
   ImageSize image_size(int64_t index) const {
     const int64_t i = chosen_[index];
     return {index_.sizes[2 * i], index_.sizes[2 * i + 1]};
@@ -190,20 +193,16 @@ std::unique_ptr<SampleReader> PackDataset::reader() const {
 
 }  // namespace
 
-std::shared_ptr<Dataset> open_pack(const std::string& path, const std::string& split) {
+std::shared_ptr<Dataset> open_pack(const std::string& path, Split split) {
   return std::make_shared<PackDataset>(path, split);
 }
 
-std::vector<std::string> pack_splits(const std::string& path) {
+std::set<Split> pack_splits(const std::string& path) {
   const MappedFile file(path);
   read_trailer(bytes_of(file), path);
   const auto index = read_index(path);
-  std::vector<std::string> splits;
-  const auto has = [&](uint8_t split) {
-    return std::find(index.splits.begin(), index.splits.end(), split) != index.splits.end();
-  };
-  if (has(0)) splits.push_back("train");
-  if (has(1)) splits.push_back("val");
+  std::set<Split> splits;
+  for (size_t i = 0; i < index.splits.size(); ++i) splits.insert(index.split(i));
   return splits;
 }
 

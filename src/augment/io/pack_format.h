@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -26,12 +27,16 @@ namespace previt {
 constexpr int64_t kPackChunk = int64_t{4} << 20;  ///< bytes
 constexpr const char* kPackFormat = "previt-pack-1";
 
+/// How a pack holds its images: as image files, or as pixels.
+enum class PixelStore { encoded, raw };
+constexpr auto enum_names(PixelStore) { return std::array{"encoded", "raw"}; }
+
 /// What a pack is made of, and how.
 struct PackInfo {
-  std::string store = "encoded";  ///< encoded | raw
-  int64_t max_side = 0;           ///< pixels of the longer side at most; 0: any
-  std::string source;             ///< what was packed
-  int64_t inputs = 0;             ///< how many images the source has
+  PixelStore store = PixelStore::encoded;
+  int64_t max_side = 0;  ///< pixels of the longer side at most; 0: any
+  std::string source;    ///< what was packed
+  int64_t inputs = 0;    ///< how many images the source has
   std::vector<std::string> class_names{};
 };
 

@@ -16,6 +16,7 @@
 #include "augment/open_dataset.h"
 #include "augment/views.h"
 #include "error.h"
+#include "options.h"
 
 namespace previt {
 namespace {
@@ -72,9 +73,9 @@ class Source {
  public:
   explicit Source(const PackOptions& options) : options_(options) {
     auto splits = dataset_splits(options.data);
-    if (options.split != "all") splits = {options.split};
-    for (const auto& split : splits) {
-      parts_.push_back({open_dataset(options.data, split), split == "val"});
+    if (options.split != Split::all) splits = {options.split};
+    for (const Split split : splits) {
+      parts_.push_back({open_dataset(options.data, split), split == Split::val});
       inputs_ += parts_.back().dataset->size();
     }
   }
@@ -107,13 +108,13 @@ class Source {
     packed.height = wanted.height;
     packed.width = wanted.width;
     const auto file = reader.file();
-    if (options_.store == "encoded" && wanted == size && !file.empty()) {
+    if (options_.store == PixelStore::encoded && wanted == size && !file.empty()) {
       packed.bytes.assign(file.begin(), file.end());
       return packed;
     }
     Image pixels = read_at(reader, size, wanted);
-    packed.bytes =
-        options_.store == "raw" ? std::move(pixels.pixels) : to_file(pixels, !(wanted == size));
+    packed.bytes = options_.store == PixelStore::raw ? std::move(pixels.pixels)
+                                                     : to_file(pixels, !(wanted == size));
     return packed;
   }
 
@@ -179,7 +180,7 @@ PackReport pack_images(const PackOptions& options,
       options.out,
       {.store = options.store,
        .max_side = options.max_side,
-       .source = std::filesystem::absolute(options.data).string() + ":" + options.split,
+       .source = std::filesystem::absolute(options.data).string() + ":" + name_of(options.split),
        .inputs = source.inputs(),
        .class_names = source.class_names()});
   const int64_t cores = std::max(1u, std::thread::hardware_concurrency());

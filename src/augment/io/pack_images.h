@@ -4,14 +4,17 @@
 #include <functional>
 #include <string>
 
+#include "augment/dataset/dataset.h"
+#include "augment/io/pack_format.h"
+
 namespace previt {
 
 /// What to pack, and how.
 struct PackOptions {
-  std::string data{};             ///< anything that open_dataset takes
-  std::string out{};              ///< the pack; exists only once it is complete
-  std::string split = "all";      ///< train | val | all
-  std::string store = "encoded";  ///< encoded: image files; raw: pixels
+  std::string data{};  ///< anything that open_dataset takes
+  std::string out{};   ///< the pack; exists only once it is complete
+  Split split = Split::all;
+  PixelStore store = PixelStore::encoded;
   int64_t max_side = 0;  ///< pixels of the longer side, to which larger images shrink; 0: none
   int64_t workers = 0;   ///< threads; 0: one per core
 };

@@ -6,6 +6,7 @@
 #include "augment/io/hdf5_output.h"
 #include "error.h"
 #include "files.h"
+#include "options.h"
 #include "utf8.h"
 
 namespace previt {
@@ -91,7 +92,7 @@ void PackWriter::Impl::create(const PackInfo& info) {
   file = H5Output(partial, H5F_ACC_EXCL, partial, access_properties(partial));
   file_itself.kept = false;
   h5_write_text(file, "format", kPackFormat, partial);
-  h5_write_text(file, "store", info.store, partial);
+  h5_write_text(file, "store", name_of(info.store), partial);
   h5_write_text(file, "source", info.source, partial);
   h5_write_number(file, "max_side", info.max_side, partial);
   h5_write_number(file, "inputs", info.inputs, partial);
@@ -112,7 +113,7 @@ void PackWriter::Impl::create(const PackInfo& info) {
 void PackWriter::Impl::resume(const PackInfo& info) {
   try {
     file = H5Output(partial, H5F_ACC_RDWR, partial, access_properties(partial));
-    const bool same = h5_read_text(file, "store", partial) == info.store &&
+    const bool same = h5_read_text(file, "store", partial) == name_of(info.store) &&
                       h5_read_text(file, "source", partial) == utf8_or_escaped(info.source) &&
                       h5_read_number(file, "max_side", partial) == info.max_side &&
                       h5_read_number(file, "inputs", partial) == info.inputs;

@@ -6,16 +6,6 @@
 
 namespace previt {
 
-const std::vector<Operation>& operations() {
-  static const std::vector<Operation> all = matched_rows({rand_augment_operation(),
-                                                          jitter_operation(),
-                                                          greyscale_operation(),
-                                                          blur_operation(),
-                                                          solarize_operation(),
-                                                          sharpness_operation()});
-  return all;
-}
-
 std::vector<Operation> matched_rows(const std::vector<Operation>& made) {
   const auto rows = view_operations();
   std::vector<Operation> ordered;

@@ -72,15 +72,8 @@ inline std::optional<Happens> happens(double probability, Draws& draws) {
   return Happens{};
 }
 
-// Each is defined in a file of its own in this folder.
-Operation rand_augment_operation();  ///< draws std::vector<AugmentStep>
-Operation jitter_operation();        ///< draws Jitter
-Operation greyscale_operation();     ///< draws Happens
-Operation blur_operation();          ///< draws double, the sigma
-Operation solarize_operation();      ///< draws Happens
-Operation sharpness_operation();     ///< draws double, the factor
-
-/// All of them, in the order of view_operations().
+/// All of them, in the order of view_operations(). CMake generates this function from the files of
+/// this folder: each `foo_operation.cpp` defines `Operation foo_operation()`.
 const std::vector<Operation>& operations();
 
 /// Puts operations into the order of view_operations(). Throws Error if a row has no pixel code, or

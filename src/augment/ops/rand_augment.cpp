@@ -5,7 +5,6 @@
 
 #include "augment/ops/color.h"
 #include "augment/ops/geometric.h"
-#include "augment/ops/operation.h"
 #include "error.h"
 
 namespace previt {
@@ -139,20 +138,6 @@ std::vector<AugmentStep> draw_steps(const RandAugment& policy, Draws& draws) {
     steps.push_back({operation, argument});
   }
   return steps;
-}
-
-Operation rand_augment_operation() {
-  return OperationOf<std::vector<AugmentStep>>{
-      .key = "rand_augment",
-      .draw = [](const ViewSpec& view,
-                 Draws& draws) { return std::optional(draw_steps(view.rand_augment, draws)); },
-      .apply =
-          [](const ViewSpec& view, const std::vector<AugmentStep>& steps, Pixels pixels) {
-            const Resampling how{.filter = view.interpolation};
-            for (const auto& step : steps) step.operation->apply(pixels, step.argument, how);
-          },
-      .apply_batch = nullptr,  // histograms and posterizing need 8 bits
-  };
 }
 
 }  // namespace previt

@@ -59,8 +59,8 @@ TEST_CASE("a flat folder has no labels") {
   CHECK(names(*data) == Names{"a.png", "b.JPG", "c.tiff", "sub/d.webp"});
   CHECK(labels(*data) == Labels{-1, -1, -1, -1});
   CHECK(data->class_names().empty());
-  CHECK(dataset_splits(root) == Names{"train"});
-  CHECK_THROWS_WITH(open_dataset(root, "val"), root + ": has no val/ or test/ folder");
+  CHECK((dataset_splits(root) == std::set{Split::train}));
+  CHECK_THROWS_WITH(open_dataset(root, Split::val), root + ": has no val/ or test/ folder");
 }
 
 TEST_CASE("class folders are labels") {
@@ -82,21 +82,21 @@ TEST_CASE("divided folders share their classes") {
   for (const char* name : {"train/a/1.jpg", "train/c/2.jpg", "test/b/3.jpg", "test/c/4.jpg"}) {
     touch(root + "/" + name);
   }
-  const auto train = open_dataset(root, "train"), val = open_dataset(root, "val");
+  const auto train = open_dataset(root, Split::train), val = open_dataset(root, Split::val);
   CHECK(train->class_names() == Names{"a", "b", "c"});
   CHECK(val->class_names() == Names{"a", "b", "c"});
   CHECK(labels(*train) == Labels{0, 2});
   CHECK(labels(*val) == Labels{1, 2});
-  const auto all = open_dataset(root, "all");
+  const auto all = open_dataset(root, Split::all);
   CHECK(names(*all) == Names{"train/a/1.jpg", "train/c/2.jpg", "test/b/3.jpg", "test/c/4.jpg"});
   CHECK(labels(*all) == Labels{0, 2, 1, 2});
-  CHECK(dataset_splits(root) == Names{"train", "val"});
+  CHECK((dataset_splits(root) == std::set{Split::train, Split::val}));
 
   const TempFolder flat;
   touch(flat.path() + "/val/1.jpg");
-  CHECK_THROWS_WITH(open_dataset(flat.path(), "train"),
+  CHECK_THROWS_WITH(open_dataset(flat.path(), Split::train),
                     flat.path() + ": has no train/ folder, only a validation split (val/)");
-  CHECK(labels(*open_dataset(flat.path(), "val")) == Labels{-1});
+  CHECK(labels(*open_dataset(flat.path(), Split::val)) == Labels{-1});
 }
 
 TEST_CASE("an empty folder is an error") {
@@ -137,10 +137,10 @@ TEST_CASE("ten thousand files, listed once and then taken from the cache") {
     fs::create_directories(fmt::format("{}/class{:02}", root, c));
     for (int i = 0; i < 500; ++i) std::ofstream(fmt::format("{}/class{:02}/{:04}.jpg", root, c, i));
   }
-  open_dataset(root, "train", cache.path());
+  open_dataset(root, Split::train, cache.path());
   CHECK(fs::is_empty(cache.path()));  // a change within the same moment would not show
   let_time_pass();
-  const auto first = open_dataset(root, "train", cache.path());
+  const auto first = open_dataset(root, Split::train, cache.path());
   REQUIRE(first->size() == 10000);
   CHECK(first->name(9999) == "class19/0499.jpg");
   CHECK(first->label(501) == 1);
@@ -151,14 +151,14 @@ TEST_CASE("ten thousand files, listed once and then taken from the cache") {
   REQUIRE(cached.load(file, root));
   CHECK(cached.size() == 10000);
   CHECK(cached.path(501) == "class01/0001.jpg");
-  CHECK(names(*open_dataset(root, "train", cache.path())) == names(*first));
+  CHECK(names(*open_dataset(root, Split::train, cache.path())) == names(*first));
 
   SECTION("an archive unpacked over it is seen, which sets the old times again") {
     const auto time = fs::last_write_time(root + "/class05");
     fs::rename(root + "/class05/0007.jpg", root + "/class05/0007b.jpg");
     fs::last_write_time(root + "/class05", time);
     CHECK(!cached.load(file, root));
-    CHECK(open_dataset(root, "train", cache.path())->name(2507) == "class05/0007b.jpg");
+    CHECK(open_dataset(root, Split::train, cache.path())->name(2507) == "class05/0007b.jpg");
   }
   SECTION("another folder in its place is seen") {
     fs::rename(root + "/class05", root + "/../old");
@@ -172,18 +172,18 @@ TEST_CASE("ten thousand files, listed once and then taken from the cache") {
   SECTION("a new file is seen") {
     std::ofstream(root + "/class03/new.jpg");
     CHECK(!cached.load(file, root));
-    CHECK(open_dataset(root, "train", cache.path())->size() == 10001);
+    CHECK(open_dataset(root, Split::train, cache.path())->size() == 10001);
   }
   SECTION("a new folder is seen") {
     touch(root + "/another/1.jpg");
-    CHECK(open_dataset(root, "train", cache.path())->class_names().size() == 21);
+    CHECK(open_dataset(root, Split::train, cache.path())->class_names().size() == 21);
   }
   SECTION("a damaged cache is made anew") {
     const std::string good = read_whole_file(file);
     for (const size_t size :
          {size_t{0}, size_t{10}, size_t{40}, good.size() / 2, good.size() - 1}) {
       write_whole_file(file, good.substr(0, size));
-      CHECK(open_dataset(root, "train", cache.path())->size() == 10000);
+      CHECK(open_dataset(root, Split::train, cache.path())->size() == 10000);
     }
   }
 }
@@ -229,7 +229,7 @@ TEST_CASE("a pack has the splits, the classes and the images of its folder") {
   }
   fs::create_directories(root + "/Train/later");
   pack_images({.data = root, .out = out}, [] { return false; }, [](const auto&) {}, [](auto&) {});
-  for (const char* split : {"train", "val", "all"}) {
+  for (const Split split : {Split::train, Split::val, Split::all}) {
     const auto packed = open_dataset(out, split), data = open_dataset(root, split);
     CHECK(names(*packed) == names(*data));
     CHECK(labels(*packed) == labels(*data));

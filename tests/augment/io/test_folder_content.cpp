@@ -13,7 +13,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-Names names(const std::string& root, const std::string& split = "all") {
+Names names(const std::string& root, Split split = Split::all) {
   const auto dataset = open_dataset(root, split);
   Names all;
   for (int64_t i = 0; i < dataset->size(); ++i) all.push_back(dataset->name(i));
@@ -57,7 +57,7 @@ TEST_CASE("pictures that PreViT made are no data, and what lies beside them is")
                          "colours/000000_a_1.png",
                          "colours/000001_b_2.png",
                          "colours/contact_sheet.png"});
-  const auto data = read_folder_data(tree.path(), "train", "");
+  const auto data = read_folder_data(tree.path(), Split::train, "");
   CHECK(names(tree.path()) == Names{"a/1.jpg", "b/2.jpg", "runs/mae/mine.png"});
   CHECK(data.lines ==
         Names{tree.path() + ": what PreViT made is no data and left out: colours, freed, "
@@ -67,10 +67,10 @@ TEST_CASE("pictures that PreViT made are no data, and what lies beside them is")
 
 TEST_CASE("a run folder that only its lock is in yet is no class without images") {
   const FolderTree tree({"a/1.jpg", "b/2.jpg", "runs/mae/.lock"});
-  CHECK(read_folder_data(tree.path(), "train", "").warnings.empty());
+  CHECK(read_folder_data(tree.path(), Split::train, "").warnings.empty());
   const FolderTree mine({"a/1.jpg", "b/2.jpg", "b/.lock", "b/.c/3.jpg"});
   CHECK(names(mine.path()) == Names{"a/1.jpg", "b/2.jpg"});
-  CHECK(read_folder_data(mine.path(), "train", "").lines.empty());
+  CHECK(read_folder_data(mine.path(), Split::train, "").lines.empty());
 }
 
 TEST_CASE("a folder that is only called like PreViT's own is data") {
@@ -91,18 +91,18 @@ TEST_CASE("a folder that is only called like PreViT's own is data") {
 TEST_CASE("empty class folders are named, and are no classes") {
   const FolderTree tree(
       {"train/a/1.jpg", "train/b/1.jpg", "train/later/x.txt", "val/a/1.jpg", "val/b/1.jpg"});
-  const auto data = read_folder_data(tree.path(), "train", "");
+  const auto data = read_folder_data(tree.path(), Split::train, "");
   CHECK(data.classes == Names{"a", "b"});
   CHECK(data.warnings ==
         Names{tree.path() + "/train: no images in later; a class without any can't be learned and "
                             "isn't counted"});
-  CHECK(read_folder_data(tree.path(), "val", "").warnings.empty());
+  CHECK(read_folder_data(tree.path(), Split::val, "").warnings.empty());
 }
 
 TEST_CASE("links that repeat a folder are named") {
   const FolderTree tree({"a/1.jpg", "b/2.jpg"}, {{"a/up", ".."}, {"b/top", "../.."}, {"c", "b"}});
   CHECK(names(tree.path()) == Names{"a/1.jpg", "b/2.jpg"});
-  CHECK(read_folder_data(tree.path(), "train", "").lines ==
+  CHECK(read_folder_data(tree.path(), Split::train, "").lines ==
         Names{tree.path() + ": every folder counts once; links to one that is listed already, or "
                             "holds it: a/up, b/top, c"});
 }
@@ -110,7 +110,7 @@ TEST_CASE("links that repeat a folder are named") {
 TEST_CASE("images that are the same file are told") {
   const FolderTree tree({"a/1.jpg", "a/2.jpg", "b/3.jpg"}, {{"b/1.jpg", "../a/1.jpg"}});
   std::filesystem::create_hard_link(tree.path() + "/a/2.jpg", tree.path() + "/a/4.jpg");
-  CHECK(read_folder_data(tree.path(), "train", "").warnings ==
+  CHECK(read_folder_data(tree.path(), Split::train, "").warnings ==
         std::vector<std::string>{
             tree.path() +
             ": 2 of 5 images are files that count already, under another name (links)"});
@@ -118,15 +118,15 @@ TEST_CASE("images that are the same file are told") {
 
 TEST_CASE("training and validation that share files are told") {
   const auto warnings = [](const FolderTree& tree) {
-    return read_folder_data(tree.path(), "val", "").warnings;
+    return read_folder_data(tree.path(), Split::val, "").warnings;
   };
   const Names files = {"train/a/1.jpg", "train/a/2.jpg", "train/b/3.jpg", "val/b/4.jpg"};
   SECTION("a folder that links into the other") {
     const FolderTree tree(files, {{"val/a", "../train/a"}});
     CHECK(warnings(tree) == Names{tree.path() + ": 2 of the 3 validation images are files of the "
                                                 "training split too"});
-    CHECK(names(tree.path(), "val").size() == 3);
-    CHECK(names(tree.path(), "all").size() == 4);  // each once
+    CHECK(names(tree.path(), Split::val).size() == 3);
+    CHECK(names(tree.path(), Split::all).size() == 4);  // each once
   }
   SECTION("single files") {
     const FolderTree tree(files, {{"val/a/2.jpg", "../../train/a/2.jpg"}});

@@ -28,7 +28,7 @@ void check_divided(const FolderTree& tree, const std::string& train, const std::
   const FolderLayout layout = find_layout(tree.path());
   CHECK(layout.train == train);
   CHECK(layout.val == val);
-  const auto data = read_folder_data(tree.path(), "all", "");
+  const auto data = read_folder_data(tree.path(), Split::all, "");
   CHECK(data.classes == Names{"a", "b"});
   CHECK(data.lines[0].find(train + "/ is the training split; " + val +
                            "/ is the validation split") != std::string::npos);
@@ -93,7 +93,7 @@ TEST_CASE("a divided folder is known by its names, validation before test") {
 TEST_CASE("what stands beside the splits is named") {
   const FolderTree tree(classes_in({"train", "valid", "test", "more"}));
   tree.add({"query.jpg"});
-  CHECK(read_folder_data(tree.path(), "train", "").lines ==
+  CHECK(read_folder_data(tree.path(), Split::train, "").lines ==
         Names{tree.path() +
               ": train/ is the training split; valid/ is the validation split; not used: more/, "
               "test/, 1 image files beside them"});
@@ -102,7 +102,7 @@ TEST_CASE("what stands beside the splits is named") {
 TEST_CASE("a class may be called like a split") {
   for (const char* name : {"training", "Train", "valid", "dev"}) {
     const FolderTree tree({"running/1.jpg", std::string(name) + "/2.jpg", "swimming/3.jpg"});
-    CHECK(read_folder_data(tree.path(), "train", "").classes.size() == 3);
+    CHECK(read_folder_data(tree.path(), Split::train, "").classes.size() == 3);
   }
   const FolderTree beside({"Train/a/1.jpg", "Train/b/1.jpg", "masks/1.png"});
   CHECK(find_layout(beside.path()).train == "Train");
@@ -120,7 +120,7 @@ TEST_CASE("folders that look like splits are never classes") {
                         ": train_1/ and train_2/ could be the same split; rename one of "
                         "them, or move it away");
   const FolderTree parts({"train_1/1.jpg", "train_2/1.jpg"});
-  const auto data = read_folder_data(parts.path(), "train", "");
+  const auto data = read_folder_data(parts.path(), Split::train, "");
   CHECK(data.classes.empty());
   CHECK(data.parts[0].listing.size() == 2);
   CHECK(data.warnings == Names{parts.path() + ": train_1, train_2 look like splits, not classes; "
@@ -130,18 +130,18 @@ TEST_CASE("folders that look like splits are never classes") {
 TEST_CASE("two or three folders of the same folders are splits, whatever they are called") {
   for (const char* name : {"Validierung", "prueba"}) {
     const FolderTree tree(classes_in({"Training", name}));
-    const auto data = read_folder_data(tree.path(), "train", "");
+    const auto data = read_folder_data(tree.path(), Split::train, "");
     CHECK(data.classes.empty());
     CHECK(data.warnings == Names{tree.path() + ": Training, " + name +
                                  " look like splits, not classes; their images have no labels"});
   }
   CHECK(find_layout(FolderTree(classes_in({"seen", "unseen"})).path()).unclear);
   const FolderTree domains(classes_in({"art", "clipart", "photo", "sketch"}));
-  CHECK(read_folder_data(domains.path(), "train", "").classes.size() == 4);
-  CHECK(read_folder_data(domains.path(), "train", "").lines[0].find("hold the same folders") !=
+  CHECK(read_folder_data(domains.path(), Split::train, "").classes.size() == 4);
+  CHECK(read_folder_data(domains.path(), Split::train, "").lines[0].find("hold the same folders") !=
         std::string::npos);
   const FolderTree inside({"cat/train/1.jpg", "cat/val/2.jpg", "dog/train/1.jpg", "dog/val/2.jpg"});
-  CHECK(read_folder_data(inside.path(), "train", "").classes == Names{"cat", "dog"});
+  CHECK(read_folder_data(inside.path(), Split::train, "").classes == Names{"cat", "dog"});
   const FolderTree one({"cat/images/1.jpg", "dog/images/1.jpg"});
   CHECK_FALSE(find_layout(one.path()).unclear);
   CHECK(find_layout(one.path()).alike.empty());
@@ -149,7 +149,7 @@ TEST_CASE("two or three folders of the same folders are splits, whatever they ar
 
 TEST_CASE("images below a single folder of folders have its folders as classes") {
   const FolderTree tree({"__MACOSX/x/1.jpg", "animals/a/1.jpg", "animals/b/2.jpg", "read me.txt"});
-  const auto data = read_folder_data(tree.path(), "train", "");
+  const auto data = read_folder_data(tree.path(), Split::train, "");
   CHECK(data.classes == Names{"a", "b"});
   CHECK(data.lines ==
         Names{tree.path() + ": all images lie below animals/, whose folders are the classes"});
@@ -174,5 +174,5 @@ TEST_CASE("splits are found below single folders, and class folders below them i
 TEST_CASE("a class that alone validates is no wrapper") {
   const FolderTree tree(
       {"train/cat/1.jpg", "train/dog/1.jpg", "val/dog/s1/1.jpg", "val/dog/s2/1.jpg"});
-  CHECK(read_folder_data(tree.path(), "all", "").classes == Names{"cat", "dog"});
+  CHECK(read_folder_data(tree.path(), Split::all, "").classes == Names{"cat", "dog"});
 }

@@ -21,7 +21,7 @@ struct Kind {
 };
 
 Image picture(int64_t height, int64_t width) {
-  const auto scenes = make_synthetic(parse_synthetic("shapes,size=256,count=1"), "train");
+  const auto scenes = make_synthetic(parse_synthetic("shapes,size=256,count=1"), Split::train);
   const auto reader = scenes->reader();
   const Image scene = read_image(*reader, 0);
   Image image(height, width);

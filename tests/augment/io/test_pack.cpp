@@ -7,6 +7,7 @@
 #include "augment/open_dataset.h"
 #include "error.h"
 #include "files.h"
+#include "options.h"
 #include "random.h"
 #include "support/catch.h"
 #include "support/full_disk.h"
@@ -58,7 +59,7 @@ void check_same(const Dataset& a, const Dataset& b, int64_t b_first = 0) {
 
 std::string error_of(const std::string& path) {
   try {
-    const auto data = open_dataset(path, "all");
+    const auto data = open_dataset(path, Split::all);
     const auto reader = data->reader();
     for (int64_t i = 0; i < data->size(); ++i) {
       data->name(i);
@@ -79,8 +80,8 @@ TEST_CASE("a pack gives what the folder gives") {
   const TempFolder folder;
   const auto root = folder.path() + "/images", out = folder.path() + "/p.h5";
   make_images(root);
-  for (const char* store : {"encoded", "raw"}) {
-    INFO(store);
+  for (const auto store : {PixelStore::encoded, PixelStore::raw}) {
+    INFO(name_of(store));
     std::vector<std::string> log;
     const auto report =
         pack({.data = root, .out = out, .store = store}, [] { return false; }, &log);
@@ -90,14 +91,14 @@ TEST_CASE("a pack gives what the folder gives") {
                      "train/b/bad.jpg: not a JPEG, PNG, WebP, BMP or TIFF picture; skipped"});
     CHECK(!fs::exists(out + ".partial"));
 
-    const auto train = open_dataset(out, "train"), val = open_dataset(out, "val");
+    const auto train = open_dataset(out, Split::train), val = open_dataset(out, Split::val);
     CHECK(train->size() == 3);
     CHECK(val->size() == 1);
     CHECK(train->class_names() == std::vector<std::string>{"a", "b"});
-    CHECK(dataset_splits(out) == std::vector<std::string>{"train", "val"});
+    CHECK((dataset_splits(out) == std::set{Split::train, Split::val}));
     fs::remove(root + "/train/b/bad.jpg");
-    check_same(*train, *open_dataset(root, "train"));
-    check_same(*val, *open_dataset(root, "val"));
+    check_same(*train, *open_dataset(root, Split::train));
+    check_same(*val, *open_dataset(root, Split::val));
     std::ofstream(root + "/train/b/bad.jpg") << "no picture";
     fs::remove(out);
   }
@@ -106,7 +107,7 @@ TEST_CASE("a pack gives what the folder gives") {
 TEST_CASE("max_side shrinks what is larger") {
   const TempFolder folder;
   const auto out = folder.path() + "/p.h5";
-  for (const char* store : {"encoded", "raw"}) {
+  for (const auto store : {PixelStore::encoded, PixelStore::raw}) {
     pack({.data = "synthetic:shapes,size=96,count=6,val=0",
           .out = out,
           .store = store,
@@ -127,7 +128,7 @@ TEST_CASE("an interrupted pack goes on and ends the same") {
   const auto whole = folder.path() + "/whole.h5", parts = folder.path() + "/parts.h5";
   // Pixels cross the chunks' edges: 40 scenes of 300 x 300 are 10.8 MB.
   PackOptions options{
-      .data = "synthetic:shapes,size=300,count=40,val=0", .store = "raw", .workers = 1};
+      .data = "synthetic:shapes,size=300,count=40,val=0", .store = PixelStore::raw, .workers = 1};
   options.out = whole;
   pack(options);
   options.out = parts;
@@ -146,7 +147,7 @@ TEST_CASE("a partial pack of something else is not continued") {
   const auto out = folder.path() + "/p.h5";
   PackOptions options{.data = "synthetic:shapes,size=16,count=40,val=0", .out = out, .workers = 1};
   REQUIRE(pack(options, [] { return true; }).interrupted);
-  options.store = "raw";
+  options.store = PixelStore::raw;
   CHECK_THROWS_WITH(pack(options),
                     out +
                         ".partial: was begun for other images or with other "
@@ -158,7 +159,7 @@ TEST_CASE("a partial pack of something else is not continued") {
 TEST_CASE("a pack of which a kill left unwritten parts goes on from the last commit") {
   const TempFolder folder;
   const auto out = folder.path() + "/p.h5", killed = folder.path() + "/killed.h5";
-  const PackInfo info{.store = "raw", .source = "test", .inputs = 400};
+  const PackInfo info{.store = PixelStore::raw, .source = "test", .inputs = 400};
   const auto image = [](int i) {
     PackedImage image{.height = 100, .width = 100, .name = fmt::format("n{}", i)};
     image.bytes.assign(30000, static_cast<uint8_t>(i));
@@ -191,7 +192,7 @@ TEST_CASE(
   const auto whole = folder.path() + "/whole.h5";
   PackOptions options{.data = "synthetic:shapes,size=300,count=40,val=0",
                       .out = whole,
-                      .store = "raw",
+                      .store = PixelStore::raw,
                       .workers = 1};
   pack(options);
   const auto size = static_cast<int64_t>(fs::file_size(whole));

@@ -15,7 +15,7 @@ const bool added =
                std::filesystem::create_directories(folder);
                put(folder + "/test_batch.bin", bytes);
                put(folder + "/batches.meta.txt", bytes);
-               const auto data = open_dataset(folder, "val");
+               const auto data = open_dataset(folder, Split::val);
                read_image(*data->reader(), data->size() - 1);
              },
          .inputs = 1000});

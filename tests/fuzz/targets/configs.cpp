@@ -102,7 +102,7 @@ const bool added[] = {
              [](const std::string& text) {
                SyntheticOptions options = parse_synthetic(text);
                options.size = std::min<int64_t>(options.size, 16);  // drawing is no parsing
-               const auto data = make_synthetic(options, "train");
+               const auto data = make_synthetic(options, Split::train);
                read_image(*data->reader(), data->size() - 1);
              }}),
 };

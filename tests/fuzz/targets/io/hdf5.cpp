@@ -59,7 +59,7 @@ const Pack& pack() {
 }
 
 void read_pack(const std::string& path) {
-  const auto data = open_dataset(path, "all");
+  const auto data = open_dataset(path, Split::all);
   const auto reader = data->reader();
   for (int64_t i = 0; i < std::min<int64_t>(data->size(), 4); ++i) {
     data->name(i);

@@ -1,9 +1,8 @@
-#include "augment/ops/jitter.h"
-
 #include <algorithm>
 
 #include "augment/device_ops.h"
 #include "augment/ops/color.h"
+#include "augment/ops/jitter.h"
 #include "augment/ops/operation.h"
 
 namespace previt {

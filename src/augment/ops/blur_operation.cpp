@@ -1,0 +1,22 @@
+#include "augment/device_ops.h"
+#include "augment/ops/blur.h"
+#include "augment/ops/operation.h"
+
+namespace previt {
+
+Operation blur_operation() {
+  return OperationOf<double>{
+      .key = "blur",
+      .draw = [](const ViewSpec& view, Draws& draws) -> std::optional<double> {
+        if (!draws.chance(view.blur)) return std::nullopt;
+        return draws.uniform(view.blur_sigma.front(), view.blur_sigma.back());
+      },
+      .apply =
+          [](const ViewSpec&, const double& sigma, Pixels pixels) { gaussian_blur(pixels, sigma); },
+      .apply_batch = [](const ViewSpec&,
+                        const std::vector<double>& sigmas,
+                        const at::Tensor& images) { return gaussian_blur(images, sigmas); },
+  };
+}
+
+}  // namespace previt
