@@ -193,7 +193,7 @@ def processor():
     fields = {name.strip(): value.strip() for name, value in fields.items()}
     flags = fields.get("Flags", "").split()
     return {"name": fields.get("Model name", "unknown"),
-            "family_and_model": f"{fields.get('CPU family')}/{fields.get('Model')}",
+            "family_and_model": f"{fields.get('CPU family', '-')}/{fields.get('Model', '-')}",
             "architecture": fields.get("Architecture"),
             "cores": len(os.sched_getaffinity(0)),
             "levels": [level for level, flag in LEVEL_FLAGS.items() if flag in flags]}
@@ -237,8 +237,8 @@ def print_header(about):
           f"{', '.join(cpu['levels']) or 'baseline'}; load before {about['load']:.2f}")
     print(f"level      {about['level']}; device {about['device']}")
     print(f"versions   PreViT with LibTorch {about['libtorch']}; peers with {about['peers']}")
-    print(f"rounds     {about['rounds']} of {about['steps']} steps; images/s: median, least - most; "
-          "memory in MiB; ratios are PreViT's to that line")
+    print(f"rounds     {about['rounds']} of {about['steps']} steps; images/s: median, least - most;"
+          " memory in MiB; ratios are PreViT's to that line")
     print(f"\n{'work':22} {'program':18} {'type':5} {'images/s':>8} {'least':>9} - {'most':9}"
           f"{'MiB':>6}{'speed':>7} {'memory':>7}", flush=True)
 
