@@ -1,6 +1,7 @@
 #include "error.h"
 #include "json_options.h"
 #include "recipe.h"
+#include "recipe_writer.h"
 #include "support/catch.h"
 
 using namespace previt;

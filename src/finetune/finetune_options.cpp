@@ -5,6 +5,7 @@
 
 #include "finetune/model.h"
 #include "pretrain/pretrain_run.h"
+#include "recipe_writer.h"
 
 namespace previt {
 namespace {

@@ -1,5 +1,7 @@
 #include "pretrain/pretrain_run.h"
 
+#include "recipe_writer.h"
+
 namespace previt {
 namespace {
 

@@ -8,7 +8,7 @@
 #include "augment/views.h"
 #include "error.h"
 #include "files.h"
-#include "recipe.h"
+#include "recipe_writer.h"
 #include "support/catch.h"
 #include "support/noise_image.h"
 #include "support/view_with.h"

@@ -13,6 +13,7 @@
 #include "support/command.h"
 #include "support/full_disk.h"
 #include "support/hdf5_texts.h"
+#include "support/photograph.h"
 #include "support/temp_folder.h"
 
 using namespace previt;
@@ -27,28 +28,13 @@ int attention_maps(const Words& words) {
 
 int embed(const Words& words) { return call(cli::embed_options(), cli::embed, words); }
 
+// What both programs need.
+Words looking(const std::string& from, const std::string& images, const std::string& out) {
+  return {"--from", from, "--images", images, "--out", out};
+}
+
 int64_t files_in(const std::string& folder) {
   return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
-}
-
-// A mask of one value everywhere, to be known again.
-void write_mask(const std::string& path, int64_t height, int64_t width, int value) {
-  fs::create_directories(fs::path(path).parent_path());
-  write_whole_file(path, encode_png(torch::full({height, width, 3}, value, torch::kUInt8)));
-}
-
-int value_of(const std::optional<Image>& mask) { return mask ? mask->pixels.front() : -1; }
-
-// A photograph of 20 × 30 pixels with a bright object, and its mask.
-void write_photograph(const std::string& folder, const std::string& name) {
-  fs::create_directories(folder + "/images");
-  fs::create_directories(folder + "/masks");
-  at::Tensor pixels = torch::randint(0, 90, {20, 30, 3}, torch::kUInt8);
-  at::Tensor mask = torch::zeros({20, 30, 3}, torch::kUInt8);
-  pixels.slice(0, 4, 12).slice(1, 10, 22).fill_(230);
-  mask.slice(0, 4, 12).slice(1, 10, 22).fill_(255);
-  write_whole_file(folder + "/images/" + name + ".png", encode_png(pixels));
-  write_whole_file(folder + "/masks/" + name + ".png", encode_png(mask));
 }
 
 }  // namespace
@@ -57,18 +43,9 @@ TEST_CASE("attention_maps writes pictures, maps and scores of generated scenes")
   const TempFolder temp;
   const std::string from = tiny_checkpoint(temp.path()), out = temp.path() + "/out";
   const std::string video = temp.path() + "/clip.avi";
-  REQUIRE(attention_maps({"--from",
-                          from,
-                          "--images",
-                          "synthetic:shapes,size=32,count=6,val=0",
-                          "--image-size",
-                          "32",
-                          "--out",
-                          out,
-                          "--pictures",
-                          "2",
-                          "--video",
-                          video}) == 0);
+  const std::string scenes = "synthetic:shapes,size=32,count=6,val=0";
+  REQUIRE(attention_maps(looking(from, scenes, out) +
+                         Words{"--image-size", "32", "--pictures", "2", "--video", video}) == 0);
   const auto result = result_in(out);
   CHECK(result["images"] == 6);
   CHECK(result["heads"] == 3);
@@ -95,16 +72,8 @@ TEST_CASE("attention_maps takes photographs of any shape, masks by name, rollout
   write_photograph(temp.path(), "a");
   fs::remove(temp.path() + "/masks/a.png");
   write_whole_file(temp.path() + "/images/bad.png", "no image");
-  REQUIRE(attention_maps({"--from",
-                          from,
-                          "--images",
-                          temp.path() + "/images",
-                          "--masks",
-                          temp.path() + "/masks",
-                          "--out",
-                          out,
-                          "--block",
-                          "0"}) == 0);
+  REQUIRE(attention_maps(looking(from, temp.path() + "/images", out) +
+                         Words{"--masks", temp.path() + "/masks", "--block", "0"}) == 0);
   auto result = result_in(out);
   CHECK(result["images"] == 2);
   CHECK(result["scored_images"] == 1);
@@ -116,35 +85,12 @@ TEST_CASE("attention_maps takes photographs of any shape, masks by name, rollout
   CHECK(result["skipped_images"] == 1);
   CHECK(result["skipped_masks"] == 0);
 
-  REQUIRE(attention_maps({"--from",
-                          from,
-                          "--images",
-                          temp.path() + "/images/a.png",
-                          "--out",
-                          temp.path() + "/one",
-                          "--rollout"}) == 0);
+  REQUIRE(attention_maps(looking(from, temp.path() + "/images/a.png", temp.path() + "/one") +
+                         Words{"--rollout"}) == 0);
   result = result_in(temp.path() + "/one");
   CHECK(result["images"] == 1);
   CHECK(result["heads"] == 1);
   CHECK_FALSE(result.contains("jaccard"));
-}
-
-TEST_CASE("an image is read by its path, whatever it is called and lies beside") {
-  const TempFolder temp;
-  const std::string picture = encode_png(torch::zeros({8, 8, 3}, torch::kUInt8));
-  fs::create_directories(temp.path() + "/train/a");
-  write_whole_file(temp.path() + "/train/a/1.png", picture);
-  for (const char* name : {"query.png", "scan.jfif", "scan.jpe", "none", "other.dat"}) {
-    const std::string path = fmt::format("{}/{}", temp.path(), name);
-    write_whole_file(path, picture);
-    const auto images = cli::open_pictures(path, Split::all);
-    REQUIRE(images->size() == 1);
-    CHECK(images->name(0) == name);
-    CHECK(read_image(*images->reader(), 0).height == 8);
-  }
-  write_whole_file(temp.path() + "/text.jpg", "no image");
-  CHECK_THROWS_WITH(cli::open_pictures(temp.path() + "/text.jpg", Split::all)->reader()->open(0),
-                    "not a JPEG, PNG, WebP, BMP or TIFF picture");
 }
 
 TEST_CASE("what the tools draw isn't taken for data afterwards") {
@@ -153,52 +99,12 @@ TEST_CASE("what the tools draw isn't taken for data afterwards") {
   write_photograph(temp.path(), "a");
   write_photograph(temp.path(), "b");
   for (int round = 0; round < 2; ++round) {
-    REQUIRE(attention_maps({"--from", from, "--images", images, "--out", images + "/maps"}) == 0);
+    REQUIRE(attention_maps(looking(from, images, images + "/maps")) == 0);
     CHECK(result_in(images + "/maps")["images"] == 2);
-    REQUIRE(embed({"--from",
-                   from,
-                   "--images",
-                   images,
-                   "--out",
-                   images + "/features.h5",
-                   "--patch-pca",
-                   images + "/colours"}) == 0);
+    REQUIRE(embed(looking(from, images, images + "/features.h5") +
+                  Words{"--patch-pca", images + "/colours"}) == 0);
     CHECK(cli::open_pictures(images, Split::all)->size() == 2);
   }
-}
-
-TEST_CASE("a mask is cut as its image is") {
-  const TempFolder temp;
-  write_photograph(temp.path(), "a");
-  const auto images = cli::open_pictures(temp.path() + "/images", Split::all);
-  cli::FrameReader reader(images, 40, 8);
-  const at::Tensor picture = reader.read(0);
-  CHECK(picture.sizes().vec() == std::vector<int64_t>{3, 40, 56});  // 60 wide, cut to patches
-  const auto mask = cli::MaskFolder(temp.path() + "/masks").read("elsewhere/a.jpg");
-  REQUIRE(mask.has_value());
-  const at::Tensor object = reader.mask_of(*mask);
-  CHECK(object.sizes().vec() == std::vector<int64_t>{40, 56});
-  CHECK(object.sum().item<int64_t>() == 16 * 24);
-  const at::Tensor bright = picture.mean(0) > 0.6;
-  CHECK((bright == object).to(torch::kFloat).mean().item<double>() > 0.95);
-}
-
-TEST_CASE("a mask is the one of the same path, else the only one of the same name") {
-  const TempFolder temp;
-  const std::string folder = temp.path() + "/masks/";
-  write_mask(folder + "bear/00000.png", 4, 4, 10);
-  write_mask(folder + "bear/00001.png", 4, 4, 11);
-  write_mask(folder + "dog/00000.png", 4, 4, 20);
-  const cli::MaskFolder masks(folder);
-  CHECK(value_of(masks.read("bear/00000.jpg")) == 10);
-  CHECK(value_of(masks.read("dog/00000.jpg")) == 20);
-  CHECK(value_of(masks.read("clip/00001.jpg")) == 11);
-  CHECK_FALSE(masks.has("clip/00002.jpg"));
-  CHECK_THROWS_MATCHES(masks.has("cat/00000.jpg"),
-                       UsageError,
-                       Catch::Message(folder + ": bear/00000.png and dog/00000.png may both be the "
-                                               "mask of cat/00000.jpg; lay masks out in folders as "
-                                               "the images"));
 }
 
 TEST_CASE("a mask that can't be used is left out and counted, and the run goes on") {
@@ -208,14 +114,8 @@ TEST_CASE("a mask that can't be used is left out and counted, and the run goes o
   write_whole_file(temp.path() + "/images/b.png", "no image");
   write_whole_file(temp.path() + "/masks/c.png", "no mask");
   write_mask(temp.path() + "/masks/d.png", 30, 20, 255);  // of an upright picture
-  REQUIRE(attention_maps({"--from",
-                          from,
-                          "--images",
-                          temp.path() + "/images",
-                          "--masks",
-                          temp.path() + "/masks",
-                          "--out",
-                          out}) == 0);
+  REQUIRE(attention_maps(looking(from, temp.path() + "/images", out) +
+                         Words{"--masks", temp.path() + "/masks"}) == 0);
   const auto result = result_in(out);
   CHECK(result["images"] == 3);
   CHECK(result["skipped_images"] == 1);
@@ -234,7 +134,7 @@ TEST_CASE("frames are taken in the order in which people count, and a clip has a
     write_photograph(temp.path(), name);
   }
   const auto look = [&](const std::string& images, const Words& more) {
-    REQUIRE(attention_maps(Words{"--from", from, "--images", images, "--out", out} + more) == 0);
+    REQUIRE(attention_maps(looking(from, images, out) + more) == 0);
   };
   look(temp.path() + "/images", {});
   CHECK(hdf5_texts(out + "/attention.h5", "names") ==
@@ -248,55 +148,16 @@ TEST_CASE("what attention_maps is asked wrongly is one line") {
   const TempFolder temp;
   const std::string from = tiny_checkpoint(temp.path());
   const auto refuse = [&](const Words& more, const std::string& message) {
-    const Words words = Words{"--from",
-                              from,
-                              "--images",
-                              "synthetic:shapes,count=2,val=0",
-                              "--out",
-                              temp.path() + "/out"} +
-                        more;
-    CHECK_THROWS_MATCHES(attention_maps(words), UsageError, Catch::Message(message));
+    const Words words = looking(from, "synthetic:shapes,count=2,val=0", temp.path() + "/out");
+    CHECK_THROWS_MATCHES(attention_maps(words + more), UsageError, Catch::Message(message));
   };
   refuse({"--threshold", "0"}, "--threshold: 0 is not in (0, 1]");
   refuse({"--block", "2"}, "--block: 2 is not in [-2, 1]");
   refuse({"--block", "1", "--rollout"},
          "--block: --rollout goes through all blocks; give one of the two");
   refuse({"--video", "clip.gif"}, "clip.gif: a video's name ends in .avi or .mp4");
-  CHECK_THROWS_WITH(attention_maps({"--from", from, "--images", from, "--out", temp.path()}),
+  CHECK_THROWS_WITH(attention_maps(looking(from, from, temp.path())),
                     ContainsSubstring("tiny.safetensors"));
-}
-
-TEST_CASE("embed writes features with names, a plot and pictures of the patches") {
-  const TempFolder temp;
-  const std::string from = tiny_checkpoint(temp.path());
-  const std::string h5 = temp.path() + "/f.h5", data = "synthetic:shapes,size=16,count=40,val=5";
-  const Words words = {"--from", from, "--images", data, "--out", h5};
-  REQUIRE(embed(words + Words{"--features",
-                              "cls+mean",
-                              "--plot",
-                              temp.path() + "/plot.svg",
-                              "--patch-pca",
-                              temp.path() + "/pca"}) == 0);
-  {
-    const TensorFileReader file(h5);
-    CHECK(file.read("features").sizes().vec() == std::vector<int64_t>{45, 48});
-    CHECK(file.read("labels").size(0) == 45);
-    CHECK(hdf5_texts(h5, "names").size() == 45);
-    CHECK(hdf5_texts(h5, "class_names").size() == 10);
-  }
-  CHECK(read_whole_file(temp.path() + "/plot.svg").find("star") != std::string::npos);
-  CHECK(files_in(temp.path() + "/pca") == 46);
-  REQUIRE(embed(words + Words{"--split", "val", "--features", "patches"}) == 0);
-  CHECK(TensorFileReader(h5).read("features").sizes().vec() == std::vector<int64_t>{5, 4, 24});
-  const auto refuse = [&](const Words& more, const std::string& message) {
-    CHECK_THROWS_MATCHES(embed(words + more), UsageError, Catch::Message(message));
-  };
-  refuse({"--plot", "plot.png"}, "--plot: plot.png must end in .svg");
-  refuse({"--features", "patches", "--plot", "a.svg"},
-         "--plot: needs one feature an image, not patches; see --patch-pca");
-  refuse({"--split", "tests"}, "split: tests is not one of train, val, all");
-  refuse({"--features", "all"},
-         "--features: all is not one of pooled, cls, mean, cls+mean, patches");
 }
 
 TEST_CASE("an image whose attention takes more memory than there is, is left out") {
@@ -308,7 +169,7 @@ TEST_CASE("an image whose attention takes more memory than there is, is left out
   write_whole_file(photos + "/b.png", encode_png(torch::zeros({2, 90000, 3}, torch::kUInt8)));
   for (const Words& more : {Words{}, Words{"--rollout"}}) {
     const std::string out = temp.path() + fmt::format("/out{}", more.size());
-    REQUIRE(attention_maps(Words{"--from", from, "--images", photos, "--out", out} + more) == 0);
+    REQUIRE(attention_maps(looking(from, photos, out) + more) == 0);
     const auto result = result_in(out);
     CHECK(result["images"] == 1);
     CHECK(result["skipped_images"] == 1);
@@ -319,9 +180,8 @@ TEST_CASE("a full disk is an error that names the file, and leaves none half-wri
   const TempFolder temp;
   const std::string from = tiny_checkpoint(temp.path()), out = temp.path() + "/out";
   const std::string scenes = "synthetic:shapes,size=16,count=40,val=0";
-  const Words maps = {"--from", from, "--images", scenes, "--out", out, "--pictures", "0"};
-  const Words plot = {
-      "--from", from, "--images", scenes, "--out", out + "/pooled.h5", "--plot", out + "/plot.svg"};
+  const Words maps = looking(from, scenes, out) + Words{"--pictures", "0"};
+  const Words plot = looking(from, scenes, out + "/pooled.h5") + Words{"--plot", out + "/plot.svg"};
   fs::create_directories(out);
   for (const int64_t room : {0, 300, 5000, 10000}) {
     INFO(room);

@@ -14,25 +14,24 @@ namespace {
 
 // Images of 16 pixels on one thread: 8 epochs of 8 steps, each with a checkpoint.
 Words small_run(const std::string& recipe, const Words& changes) {
-  Words words = {"--recipe",
-                 std::string(PREVIT_SOURCE_DIR) + "/recipes/" + recipe,
-                 "--device",
-                 "cpu",
-                 "--data",
-                 "synthetic:species,size=16,count=64,val=20"};
-  const Words common = {"model.image_size=[16]",
-                        "model.patch_size=4",
-                        "train.epochs=8",
-                        "train.batch=8",
-                        "train.micro_batch=4",
-                        "train.precision=fp32",
-                        "train.threads=1",
-                        "schedule.warmup_epochs=1",
-                        "data.workers=1",
-                        "output.checkpoint_epochs=1",
-                        "output.preview_images=0"};
-  for (const std::string& change : common + changes) words = words + Words{"--set", change};
-  return words;
+  return Words{"--recipe",
+               std::string(PREVIT_SOURCE_DIR) + "/recipes/" + recipe,
+               "--device",
+               "cpu",
+               "--data",
+               "synthetic:species,size=16,count=64,val=20"} +
+         settings({"model.image_size=[16]",
+                   "model.patch_size=4",
+                   "train.epochs=8",
+                   "train.batch=8",
+                   "train.micro_batch=4",
+                   "train.precision=fp32",
+                   "train.threads=1",
+                   "schedule.warmup_epochs=1",
+                   "data.workers=1",
+                   "output.checkpoint_epochs=1",
+                   "output.preview_images=0"}) +
+         settings(changes);
 }
 
 const Words kSmallVit = {

@@ -46,7 +46,7 @@ struct Older {
   std::string held_out, few_shot;
 
   Older() {
-    const auto all = open_dataset(kWhole, "train");
+    const auto all = open_dataset(kWhole, Split::train);
     const Split split =
         stratified_split(cli::labels_of(*all, kWhole), 0.1, 5, Stream::older_choice);
     held_out = list_of(*select(all, split.held_out));

@@ -2,11 +2,11 @@
 #include <fstream>
 #include <sstream>
 
-#include "augment/encode_png.h"
 #include "commands/predict.h"
 #include "error.h"
 #include "support/catch.h"
 #include "support/finetune_command.h"
+#include "support/noise_png.h"
 
 using namespace previt;
 using namespace previt::test;
@@ -46,13 +46,6 @@ std::string output_of(const Words& words) {
 }
 
 Table predict(const Words& words) { return table_of(output_of(words)); }
-
-#ifdef PREVIT_WITH_IMAGE_IO
-void write_picture(const std::string& path) {
-  std::ofstream(path, std::ios::binary)
-      << encode_png(torch::randint(256, {20, 24, 3}, torch::kUInt8));
-}
-#endif
 
 }  // namespace
 
@@ -107,8 +100,8 @@ TEST_CASE("predict takes one image, and names those that it can't read") {
   const std::string run = trained(temp.path() + "/run", {"--set", "train.epochs=1"});
   const std::string photos = temp.path() + "/photos";
   std::filesystem::create_directories(photos);
-  write_picture(photos + "/a.png");
-  write_picture(photos + "/c.png");
+  write_noise_png(photos + "/a.png", 20, 24);
+  write_noise_png(photos + "/c.png", 20, 24);
   std::ofstream(photos + "/b.jpg") << "not an image";
 
   const Table folder = predict({"--from", run, "--images", photos});

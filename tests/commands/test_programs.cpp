@@ -4,11 +4,11 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "augment/encode_png.h"
 #include "error.h"
 #include "files.h"
 #include "support/catch.h"
 #include "support/finetune_command.h"
+#include "support/noise_png.h"
 #include "support/pretrain_command.h"
 #include "support/previt_program.h"
 #include "support/same_checkpoint.h"
@@ -132,11 +132,7 @@ TEST_CASE("a run goes on past unreadable images and says which; colours are a te
           "[programs]") {
   const TempFolder temp;
   const std::string photos = temp.path() + "/photos";
-  fs::create_directories(photos);
-  for (int i = 0; i < 32; ++i) {
-    std::ofstream(fmt::format("{}/{:02}.png", photos, i), std::ios::binary)
-        << encode_png(torch::randint(256, {16, 16, 3}, torch::kUInt8));
-  }
+  for (int i = 0; i < 32; ++i) write_noise_png(fmt::format("{}/{:02}.png", photos, i));
   write_whole_file(photos + "/05.png", "not an image");
   const auto words = [&](const std::string& out) { return mae(out, 1, photos); };
   const std::string out = temp.path() + "/run";
@@ -238,14 +234,13 @@ TEST_CASE("from unlabelled images to named classes: pretrain, finetune, predict"
   const std::string backbone = temp.path() + "/mae", classifier = temp.path() + "/classifier";
   REQUIRE(pretrained(mae(backbone, 2)).code == 0);
 
-  Words finetune = {"--from", backbone, "--data", kScenes, "--out", classifier, "--device", "cpu"};
-  for (const char* change : {"train.epochs=2",
-                             "train.batch=16",
-                             "train.threads=1",
-                             "augment.rand_augment=",
-                             "data.workers=1"}) {
-    finetune = finetune + Words{"--set", change};
-  }
+  const Words finetune =
+      Words{"--from", backbone, "--data", kScenes, "--out", classifier, "--device", "cpu"} +
+      settings({"train.epochs=2",
+                "train.batch=16",
+                "train.threads=1",
+                "augment.rand_augment=",
+                "data.workers=1"});
   const Outcome tuned = run_program(program("finetune"), finetune);
   INFO(tuned.errors);
   REQUIRE(tuned.code == 0);

@@ -1,12 +1,12 @@
 #include <filesystem>
-#include <fstream>
 
-#include "augment/encode_png.h"
 #include "augment/open_dataset.h"
 #include "commands/training_data.h"
 #include "error.h"
 #include "support/catch.h"
+#include "support/noise_png.h"
 #include "support/pretrain_command.h"
+#include "support/previt_program.h"
 #include "support/same_checkpoint.h"
 #include "support/temp_folder.h"
 
@@ -17,12 +17,28 @@ namespace {
 
 const Words kOnDevice = {"--set", "data.device_augment=true"};
 
-#ifdef PREVIT_WITH_IMAGE_IO
-void write_picture(const std::string& path, int64_t height, int64_t width) {
-  std::ofstream(path, std::ios::binary)
-      << encode_png(torch::randint(256, {height, width, 3}, torch::kUInt8));
+// The quickstart's DINO as a ViT of one block with the smallest heads.
+Words tiny_dino(const std::string& data, const std::string& out) {
+  return Words{"--recipe",
+               std::string(PREVIT_SOURCE_DIR) + "/recipes/quickstart/dino.yaml",
+               "--data",
+               data,
+               "--out",
+               out} +
+         settings({"model.image_size=[16]",
+                   "model.patch_size=4",
+                   "model.embed_dim=24",
+                   "model.depth=1",
+                   "dino.head.out_dim=16",
+                   "dino.head.hidden_dim=16",
+                   "dino.head.bottleneck_dim=8",
+                   "augment.local.height=8",
+                   "augment.local.width=8",
+                   "train.epochs=1",
+                   "schedule.warmup_epochs=0",
+                   "data.workers=1",
+                   "knn.epochs=0"});
 }
-#endif
 
 }  // namespace
 
@@ -59,26 +75,9 @@ TEST_CASE("images that nothing is done to are the same from the host and from th
 
 TEST_CASE("crops of several sizes are made on the device") {
   const TempFolder temp;
-  Words words = {"--recipe", std::string(PREVIT_SOURCE_DIR) + "/recipes/quickstart/dino.yaml"};
-  for (const char* change : {"model.image_size=[16]",
-                             "model.patch_size=4",
-                             "model.embed_dim=24",
-                             "model.depth=1",
-                             "dino.head.out_dim=16",
-                             "dino.head.hidden_dim=16",
-                             "dino.head.bottleneck_dim=8",
-                             "augment.local.height=8",
-                             "augment.local.width=8",
-                             "train.batch=32",
-                             "train.epochs=1",
-                             "schedule.warmup_epochs=0",
-                             "data.workers=1",
-                             "knn.epochs=0",
-                             "data.device_augment=true"}) {
-    words = words + Words{"--set", change};
-  }
-  CHECK(pretrain(words + Words{"--data", kScenes, "--out", temp.path() + "/dino"}) == 0);
-  CHECK(list_checkpoints(temp.path() + "/dino").size() == 1);
+  const std::string out = temp.path() + "/dino";
+  CHECK(pretrain(tiny_dino(kScenes, out) + kOnDevice + settings({"train.batch=32"})) == 0);
+  CHECK(list_checkpoints(out).size() == 1);
 }
 
 TEST_CASE("less data than a batch is told by the recipe's key") {
@@ -89,6 +88,40 @@ TEST_CASE("less data than a batch is told by the recipe's key") {
       UsageError,
       Catch::Message("--set train.batch=200: train.batch: 200 is more than the 128 images of the "
                      "data; make it smaller or set train.drop_last=false"));
+}
+
+TEST_CASE("what compares images is refused before the first step where a batch has but one") {
+  const TempFolder temp;
+  const std::string out = temp.path() + "/run";
+  const Words dino =
+      tiny_dino("synthetic:shapes,size=16,count=9", out) + settings({"train.batch=4",
+                                                                     "train.drop_last=false",
+                                                                     "dino.centering=center",
+                                                                     "output.preview_images=0"});
+  const auto refused = [&] { pretrain(dino + settings({"dino.koleo_weight=0.1"})); };
+  CHECK_THROWS_AS(refused(), UsageError);
+  CHECK_THROWS_WITH(
+      refused(),
+      ContainsSubstring("--set dino.koleo_weight=0.1: dino.koleo_weight: needs 2 images") &&
+          ContainsSubstring("the smallest batch of an epoch has 1"));
+  CHECK_FALSE(std::filesystem::exists(out + "/metrics.jsonl"));
+  CHECK(pretrain(dino) == 0);
+}
+
+TEST_CASE("a micro-batch that doesn't divide the batch is told", "[programs]") {
+  const TempFolder temp;
+  const auto told = [&](const std::string& name, const std::string& micro) {
+    const Outcome outcome = run_program(
+        program("pretrain"),
+        kTinyMae + Words{"--data", kScenes, "--out", temp.path() + "/" + name} +
+            settings({"train.epochs=1", "train.batch=12", "train.micro_batch=" + micro}));
+    CHECK(outcome.code == 0);
+    return outcome.errors;
+  };
+  CHECK_THAT(told("a", "8"),
+             ContainsSubstring("train.micro_batch: 8 does not divide train.batch 12; 6 is used"));
+  CHECK_THAT(told("b", "4"), !ContainsSubstring("micro_batch"));
+  CHECK_THAT(told("c", "24"), !ContainsSubstring("micro_batch"));
 }
 
 TEST_CASE("what the device can't do is a usage error at the key") {
@@ -104,9 +137,8 @@ TEST_CASE("what the device can't do is a usage error at the key") {
 TEST_CASE("images of several sizes need a canvas for the device") {
   const TempFolder temp;
   const std::string photos = temp.path() + "/photos";
-  std::filesystem::create_directories(photos);
   for (int i = 0; i < 16; ++i) {
-    write_picture(fmt::format("{}/{:02}.png", photos, i), 20 + i % 2, 24);
+    write_noise_png(fmt::format("{}/{:02}.png", photos, i), 20 + i % 2, 24);
   }
   const Words words =
       kTinyMae + kOnDevice +
@@ -124,22 +156,11 @@ TEST_CASE("images of several sizes need a canvas for the device") {
 TEST_CASE("a run inside its own data is no data, and resumes on the same images") {
   const TempFolder temp;
   const std::string photos = temp.path() + "/photos", out = photos + "/runs/mae";
-  std::filesystem::create_directories(photos);
-  for (int i = 0; i < 16; ++i) write_picture(fmt::format("{}/{:02}.png", photos, i), 20, 24);
-  const Words words = kTinyMae + Words{"--data",
-                                       photos,
-                                       "--out",
-                                       out,
-                                       "--set",
-                                       "output.preview_images=2",
-                                       "--set",
-                                       "output.preview_epochs=1",
-                                       "--set",
-                                       "train.epochs="};
+  for (int i = 0; i < 16; ++i) write_noise_png(fmt::format("{}/{:02}.png", photos, i), 20, 24);
   const auto until = [&](const std::string& epochs) {
-    Words all = words;
-    all.back() += epochs;
-    return all;
+    return kTinyMae + Words{"--data", photos, "--out", out} +
+           settings(
+               {"output.preview_images=2", "output.preview_epochs=1", "train.epochs=" + epochs});
   };
   REQUIRE(pretrain(until("1")) == 0);
   REQUIRE(!std::filesystem::is_empty(out + "/previews"));

@@ -2,10 +2,8 @@
 
 #include "error.h"
 #include "finetune/model.h"
-#include "models/vit.h"
-#include "models/weights/load_model.h"
 #include "models/weights/pth.h"
-#include "models/weights/weights.h"
+#include "parity/configured_model.h"
 #include "parity/mae_forward.h"
 #include "parity/parity.h"
 
@@ -21,10 +19,6 @@ SafeTensors expected(const Fixture& fixture, const std::string& case_name) {
   const fs::path path(fixture.path);
   const std::string variant = path.stem().string().substr(fixture.case_name.size());
   return read_safetensors(path.parent_path() / (case_name + variant + ".expected.safetensors"));
-}
-
-SafeTensors io(const Fixture& fixture) {
-  return read_safetensors(fixture.path + "/io.safetensors");
 }
 
 void check_exact(const NamedTensors& got,
@@ -59,34 +53,6 @@ std::string wrapped(const NamedTensors& want, const std::string& start) {
   return has_group(want, start + "module.") ? start + "module." : start;
 }
 
-// Files need not tell the heads and the norm's epsilon; the configuration that they were made with
-// does.
-LoadedModel load_configured(const std::string& path, const SafeTensors& want) {
-  const auto it = want.metadata.find("config");
-  if (it == want.metadata.end()) return load_model(path);
-  const auto config = nlohmann::json::parse(it->second);
-  LoadHints hints;
-  if (config.contains("img_size") && config["img_size"].is_array()) {
-    hints.image_size = config["img_size"].get<std::vector<int64_t>>();
-  }
-  LoadedModel model = load_model(path, nullptr, hints);
-  for (const char* key : {"num_heads", "num_attention_heads"}) {
-    if (config.contains(key)) model.options.num_heads = config[key];
-  }
-  for (const char* key : {"ln_eps", "layer_norm_eps"}) {
-    if (config.contains(key)) model.options.norm_eps = config[key];
-  }
-  return model;
-}
-
-std::shared_ptr<Vit> build(const LoadedModel& model, Check& check) {
-  auto vit = std::make_shared<Vit>(model.options);
-  const LoadReport report = load_into(*vit, model.weights);
-  check.that(fmt::format("missing {}", report.missing), report.missing.empty());
-  check.that(fmt::format("unexpected {}", report.unexpected), report.unexpected.empty());
-  return vit;
-}
-
 // The forward pass that is stored beside an official checkpoint.
 void check_mae_forward(const LoadedModel& model,
                        const nlohmann::json& config,
@@ -105,30 +71,6 @@ void check_mae_forward(const LoadedModel& model,
                            .num_heads = config.at("decoder_num_heads"),
                            .mlp_ratio = config.at("mlp_ratio")}},
               check);
-}
-
-// The states after the embedding and after each block, then the final norm.
-void check_hidden_states(Vit& vit, const NamedTensors& want, Check& check) {
-  const at::Tensor images = want.at("input.pixel_values");
-  const auto states = vit.intermediate(images, vit.options().depth, /*normed=*/false);
-  check.t1("hidden_state.0", vit.embed(images), want.at("output.hidden_state.0"));
-  for (size_t i = 0; i < states.size(); ++i) {
-    const std::string key = fmt::format("output.hidden_state.{}", i + 1);
-    check.t1(key, states[i], want.at(key));
-  }
-  check.t1("last_hidden_state", vit.forward_features(images), want.at("output.last_hidden_state"));
-  check.t1("last_hidden_state_interpolated",
-           vit.forward_features(want.at("input.pixel_values_other")),
-           want.at("output.last_hidden_state_interpolated"));
-}
-
-// All tokens after the final norm, with the masked patches replaced.
-at::Tensor masked_features(Vit& vit, const LoadedModel& model, const NamedTensors& inputs) {
-  const at::Tensor mask_token = model.extra.at("mask_token").reshape({1, 1, -1});
-  const at::Tensor tokens = vit.embed(inputs.at("input.pixel_values"),
-                                      inputs.at("input.bool_masked_pos").to(torch::kBool),
-                                      mask_token);
-  return vit.norm(vit.run_blocks(tokens, vit.options().grid_height(), vit.options().grid_width()));
 }
 
 }  // namespace
@@ -254,93 +196,4 @@ PARITY_CASE(mae_pretrain_encoder) {
     check.exact(key, tensor, want.at(wrapped(want, "weight.") + key));
   check.that("nothing else", model.extra.empty());
   check.that("sin-cos positions", model.options.pos_embed == PosEmbed::sincos);
-}
-
-PARITY_CASE(hf_vit) {
-  const SafeTensors file = io(fixture);
-  const NamedTensors& want = file.tensors;
-  const LoadedModel model = load_configured(fixture.path, file);
-  const auto vit = build(model, check);
-  check_hidden_states(*vit, want, check);
-  const at::Tensor images = want.at("input.pixel_values");
-  check.t1("attention_last", vit->attention(images), want.at("output.attention_last"));
-  const at::Tensor pooled = torch::linear(vit->pooled(images),
-                                          model.extra.at("pooler.dense.weight"),
-                                          model.extra.at("pooler.dense.bias"));
-  check.t1("pooler_output", pooled.tanh(), want.at("output.pooler_output"));
-}
-
-// The encoder; the kept patches come first in the order that ids_restore undoes.
-PARITY_CASE(hf_vitmae) {
-  const SafeTensors file = io(fixture);
-  const NamedTensors& want = file.tensors;
-  const LoadedModel model = load_configured(fixture.path, file);
-  const auto vit = build(model, check);
-  const at::Tensor latent = want.at("output.latent");
-  const at::Tensor kept =
-      want.at("output.ids_restore").argsort(1, false).slice(1, 0, latent.size(1) - 1);
-  const at::Tensor tokens = vit->run_blocks(vit->embed_kept(want.at("input.pixel_values"), kept),
-                                            vit->options().grid_height(),
-                                            vit->options().grid_width());
-  check.t1("latent", vit->norm(tokens), latent);
-  check.that("decoder",
-             model.extra.contains("decoder_blocks.0.attn.qkv.weight") &&
-                 model.extra.contains("decoder_pos_embed") &&
-                 model.extra.contains("decoder_pred.bias"));
-  const auto& config = model.config;
-  const int64_t width = config.at("decoder_hidden_size");
-  const MaeForward whole{.images = want.at("input.pixel_values"),
-                         .noise = want.at("input.noise"),
-                         .mask = want.at("output.mask"),
-                         .prediction = want.at("output.logits"),
-                         .loss = want.at("output.loss")};
-  whole.check(model,
-              {.mask_ratio = config.at("mask_ratio"),
-               .norm_pix_loss = config.at("norm_pix_loss"),
-               .decoder = {.embed_dim = width,
-                           .depth = config.at("decoder_num_hidden_layers"),
-                           .num_heads = config.at("decoder_num_attention_heads"),
-                           .mlp_ratio = config.at("decoder_intermediate_size").get<double>() /
-                                        static_cast<double>(width)}},
-              check);
-}
-
-PARITY_CASE(hf_dinov2) {
-  const SafeTensors file = io(fixture);
-  const NamedTensors& want = file.tensors;
-  const LoadedModel model = load_configured(fixture.path, file);
-  const auto vit = build(model, check);
-  check_hidden_states(*vit, want, check);
-  check.t1("last_hidden_state_masked",
-           masked_features(*vit, model, want),
-           want.at("output.last_hidden_state_masked"));
-  check.t1(
-      "pooler_output", vit->pooled(want.at("input.pixel_values")), want.at("output.pooler_output"));
-}
-
-PARITY_CASE(hf_beit) {
-  const SafeTensors file = io(fixture);
-  const NamedTensors& want = file.tensors;
-  const LoadedModel model = load_configured(fixture.path, file);
-  const auto vit = build(model, check);
-  const at::Tensor patches = masked_features(*vit, model, want).slice(1, vit->num_prefix_tokens());
-  const at::Tensor logits =
-      torch::linear(patches, model.extra.at("lm_head.weight"), model.extra.at("lm_head.bias"));
-  check.t1("logits", logits, want.at("output.logits"));
-  const at::Tensor mask = want.at("input.bool_masked_pos").to(torch::kBool);
-  check.t1(
-      "loss",
-      torch::cross_entropy_loss(logits.index({mask}), want.at("input.token_ids").index({mask})),
-      want.at("output.loss"));
-}
-
-PARITY_CASE(timm_hub) {
-  const SafeTensors file = io(fixture);
-  const NamedTensors& want = file.tensors;
-  const LoadedModel model = load_configured(fixture.path, file);
-  const auto vit = build(model, check);
-  check.t1("forward_features",
-           vit->forward_features(want.at("input.img")),
-           want.at("output.forward_features"));
-  check.t1("logits", vit->forward(want.at("input.img")), want.at("output.logits"));
 }

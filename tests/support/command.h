@@ -16,6 +16,13 @@ inline Words operator+(Words a, const Words& b) {
   return a;
 }
 
+/// The words that set these keys: --set before each "key=value".
+inline Words settings(const Words& changes) {
+  Words words;
+  for (const auto& change : changes) words = words + Words{"--set", change};
+  return words;
+}
+
 /// The options that these words of a command line give, without the program's name.
 inline cli::po::variables_map parse(const cli::po::options_description& options,
                                     const Words& words) {

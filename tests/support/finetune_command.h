@@ -24,10 +24,14 @@ inline cli::po::variables_map parse(const Words& words) {
 /// Runs the whole command and returns its exit code.
 inline int finetune(const Words& words) { return cli::finetune(parse(words), "finetune"); }
 
+/// The words of a training from random weights.
+inline Words from_scratch(const std::string& data, const std::string& out) {
+  return Words{"--from", "none", "--data", data, "--out", out} + kTiny;
+}
+
 /// Trains from random weights on kData into `out`, which it returns.
 inline std::string trained(const std::string& out, const Words& more = {}) {
-  const Words words = Words{"--from", "none", "--data", kData, "--out", out} + kTiny + more;
-  require(finetune(words) == 0, "{}: the run failed", out);
+  require(finetune(from_scratch(kData, out) + more) == 0, "{}: the run failed", out);
   return out;
 }
 

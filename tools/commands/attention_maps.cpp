@@ -15,6 +15,7 @@
 #include "cli/backbone.h"
 #include "cli/frames.h"
 #include "commands/attention_pictures.h"
+#include "commands/attention_scores.h"
 #include "error.h"
 #include "files.h"
 #include "finetune/pictures/attention_maps.h"
@@ -66,33 +67,6 @@ struct MapsJob {
   }
 };
 
-// Means over the images that have an object mask.
-struct Scores {
-  int64_t images = 0;
-  double best = 0, random = 0, centre_box = 0;
-  std::vector<double> heads;
-
-  void add(const MaskScore& score) {
-    ++images;
-    best += score.best;
-    random += score.random;
-    centre_box += score.centre_box;
-    heads.resize(score.heads.size());
-    for (size_t i = 0; i < heads.size(); ++i) heads[i] += score.heads[i];
-  }
-
-  nlohmann::ordered_json json() const {
-    const auto count = static_cast<double>(images);
-    nlohmann::ordered_json each = nlohmann::ordered_json::array();
-    for (const double head : heads) each.push_back(head / count);
-    return {{"jaccard", best / count},
-            {"jaccard_random", random / count},
-            {"jaccard_centre_box", centre_box / count},
-            {"jaccard_heads", each},
-            {"scored_images", images}};
-  }
-};
-
 void make_folders(const std::string& out) {
   for (const char* folder : {"/overlays", "/masks"}) make_folder(out + folder);
 }
@@ -107,8 +81,8 @@ class Tour {
         reader_(dataset_,
                 std::min(backbone.height, backbone.width),
                 backbone.vit->options().patch_size),
-        file_((make_folders(job.out), job.out + "/attention.h5")) {
-    if (!job.masks.empty()) open_masks();
+        file_((make_folders(job.out), job.out + "/attention.h5")),
+        scores_(dataset_, job.masks, images()) {
     if (!job.video.empty()) video_.emplace(job.video, job.rate);
     file_.describe("model", backbone.loaded.source);
     file_.describe("what", what());
@@ -129,7 +103,7 @@ class Tour {
     file_.write_texts("names", names_);
     file_.finish();
     if (video_) video_->finish();
-    sheet_.write(job_.out, what() + note());
+    sheet_.write(job_.out, what() + scores_.note());
     if (static_cast<int64_t>(names_.size()) > job_.pictures) {
       info("pictures of the first {} of {} images; --pictures for more", job_.pictures, count);
     }
@@ -138,11 +112,11 @@ class Tour {
   nlohmann::ordered_json result() const {
     nlohmann::ordered_json result = {{"images", names_.size()},
                                      {"skipped_images", skipped_images_},
-                                     {"skipped_masks", skipped_masks_},
+                                     {"skipped_masks", scores_.skipped()},
                                      {"heads", heads_},
                                      {"attention", what()},
                                      {"threshold", job_.threshold}};
-    if (scores_.images > 0) result.update(scores_.json());
+    result.update(scores_.json());
     return result;
   }
 
@@ -154,32 +128,8 @@ class Tour {
         "block {} of {}", (job_.block < 0 ? job_.block + depth : job_.block) + 1, depth);
   }
 
-  std::string note() const {
-    if (scores_.images == 0) return "";
-    const auto scores = scores_.json();
-    return fmt::format(", jaccard of the best head {:.3f}, random {:.3f}, centre box {:.3f}",
-                       scores["jaccard"].get<double>(),
-                       scores["jaccard_random"].get<double>(),
-                       scores["jaccard_centre_box"].get<double>());
-  }
-
   int64_t images() const {
     return job_.limit > 0 ? std::min(job_.limit, dataset_->size()) : dataset_->size();
-  }
-
-  // Opened first, so that wrong names are found before anything is computed.
-  void open_masks() {
-    masks_.emplace(job_.masks);
-    int64_t found = 0;
-    for (int64_t i = 0; i < images(); ++i) found += masks_->has(dataset_->name(i)) ? 1 : 0;
-    if (found == 0) fail("{}: has no mask named as any of the images", job_.masks);
-  }
-
-  std::optional<at::Tensor> truth_of(int64_t index) const {
-    if (!masks_) return reader_.mask(index);
-    const auto image = masks_->read(dataset_->name(index));
-    if (!image) return std::nullopt;
-    return reader_.mask_of(*image);
   }
 
   void visit(int64_t index) {
@@ -193,7 +143,7 @@ class Tour {
     image.name = picture_name(number, name);
     file_.write(fmt::format("maps/{:06}", number), image.maps);
     names_.push_back(name);
-    score(image, index);
+    scores_.add(image, index, reader_);
     if (number < job_.pictures) write_pictures(job_.out, image);
     if (!sheet_.full()) sheet_.add(image);
     if (video_) video_->add(side_by_side(image));
@@ -228,26 +178,6 @@ class Tour {
            maps * tokens * tokens * sizeof(float) < static_cast<double>(most);
   }
 
-  // A mask that doesn't fit is left out of the scores; the maps of its image stay.
-  void score(Attended& image, int64_t index) {
-    try {
-      const auto truth = truth_of(index);
-      if (!truth) return;
-      require(truth->sizes() == image.picture.sizes().slice(1),
-              "is {} x {} where the image is {} x {}",
-              truth->size(0),
-              truth->size(1),
-              image.picture.size(1),
-              image.picture.size(2));
-      scores_.add(score_masks(
-          image.masks, *truth, backbone_.vit->options().patch_size, static_cast<uint64_t>(index)));
-      image.truth = *truth;
-    } catch (const Error& error) {
-      warn("{}: its mask is left out: {}", dataset_->name(index), error.what());
-      ++skipped_masks_;
-    }
-  }
-
   void look(Attended& image) {
     const ComputeTypeGuard compute(backbone_.type);
     Vit& vit = *backbone_.vit;
@@ -266,12 +196,11 @@ class Tour {
   std::shared_ptr<Dataset> dataset_;
   FrameReader reader_;
   TensorFileWriter file_;
-  std::optional<MaskFolder> masks_;
+  AttentionScores scores_;
   std::optional<VideoWriter> video_;
   AttentionSheet sheet_;
-  Scores scores_;
   std::vector<std::string> names_;  // of the images with maps, which are numbered like this
-  int64_t heads_ = 0, skipped_images_ = 0, skipped_masks_ = 0;
+  int64_t heads_ = 0, skipped_images_ = 0;
 };
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include "models/weights/safetensors.h"
 #include "models/weights/weights.h"
 #include "progress.h"
+#include "recipe_writer.h"
 #include "run_lock.h"
 
 namespace previt::cli {

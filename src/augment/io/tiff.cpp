@@ -1,15 +1,12 @@
 #include "augment/io/tiff.h"
 
-#include <tiffio.h>
-
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "augment/io/cmyk.h"
 #include "augment/io/limits.h"
+#include "augment/io/tiff_file.h"
 #include "error.h"
 
 namespace previt {
@@ -17,59 +14,6 @@ namespace {
 
 constexpr int kMostSamples = 32;  // per pixel
 constexpr tmsize_t kMostBlockBytes = tmsize_t{2} << 30;
-
-// libtiff reports errors per process, not per file; each thread keeps its own last one.
-thread_local char last_error[160];
-
-void keep_error(const char*, const char* format, va_list arguments) {
-  std::vsnprintf(last_error, sizeof last_error, format, arguments);
-}
-
-void take_errors() {
-  static const bool taken = [] {
-    TIFFSetErrorHandler(keep_error);
-    TIFFSetWarningHandler(nullptr);
-    return true;
-  }();
-  static_cast<void>(taken);
-  std::snprintf(last_error, sizeof last_error, "cut short or not a TIFF");
-}
-
-/// Lets libtiff read a file from memory.
-struct FileInMemory {
-  Bytes file;
-  uint64_t at = 0;
-
-  static FileInMemory& of(thandle_t handle) { return *static_cast<FileInMemory*>(handle); }
-  static tmsize_t read(thandle_t handle, void* to, tmsize_t size) {
-    FileInMemory& stream = of(handle);
-    const Bytes left = stream.file.from(stream.at);
-    const size_t count = std::min(left.size, static_cast<size_t>(size));
-    if (count > 0) std::memcpy(to, left.data, count);
-    stream.at += count;
-    return static_cast<tmsize_t>(count);
-  }
-  static tmsize_t write(thandle_t, void*, tmsize_t) { return 0; }
-  static toff_t seek(thandle_t handle, toff_t offset, int whence) {
-    FileInMemory& stream = of(handle);
-    if (whence == SEEK_CUR) offset += stream.at;
-    if (whence == SEEK_END) offset += stream.file.size;
-    return stream.at = offset;
-  }
-  static int close(thandle_t) { return 0; }
-  static toff_t size(thandle_t handle) { return of(handle).file.size; }
-};
-
-struct CloseTiff {
-  void operator()(TIFF* tiff) const { TIFFClose(tiff); }
-};
-using Tiff = std::unique_ptr<TIFF, CloseTiff>;
-
-uint16_t tag(TIFF* tiff, uint32_t name) {
-  uint16_t value = 0;
-  TIFFGetFieldDefaulted(tiff, name, &value);
-  return value;
-}
 
 /// How a picture's samples are stored and what they mean.
 struct Layout {
@@ -92,13 +36,13 @@ struct Layout {
 };
 
 Layout::Layout(TIFF* tiff)
-    : bits(tag(tiff, TIFFTAG_BITSPERSAMPLE)),
-      samples(tag(tiff, TIFFTAG_SAMPLESPERPIXEL)),
-      photometric(tag(tiff, TIFFTAG_PHOTOMETRIC)),
-      planes(tag(tiff, TIFFTAG_PLANARCONFIG) == PLANARCONFIG_SEPARATE),
-      floating(tag(tiff, TIFFTAG_SAMPLEFORMAT) >= SAMPLEFORMAT_IEEEFP &&
-               tag(tiff, TIFFTAG_SAMPLEFORMAT) != SAMPLEFORMAT_VOID),
-      is_signed(tag(tiff, TIFFTAG_SAMPLEFORMAT) == SAMPLEFORMAT_INT && bits > 8) {
+    : bits(tiff_value(tiff, TIFFTAG_BITSPERSAMPLE)),
+      samples(tiff_value(tiff, TIFFTAG_SAMPLESPERPIXEL)),
+      photometric(tiff_value(tiff, TIFFTAG_PHOTOMETRIC)),
+      planes(tiff_value(tiff, TIFFTAG_PLANARCONFIG) == PLANARCONFIG_SEPARATE),
+      floating(tiff_value(tiff, TIFFTAG_SAMPLEFORMAT) >= SAMPLEFORMAT_IEEEFP &&
+               tiff_value(tiff, TIFFTAG_SAMPLEFORMAT) != SAMPLEFORMAT_VOID),
+      is_signed(tiff_value(tiff, TIFFTAG_SAMPLEFORMAT) == SAMPLEFORMAT_INT && bits > 8) {
   TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &height);
   TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
   uint16_t extras = 0;
@@ -113,7 +57,7 @@ Layout::Layout(TIFF* tiff)
   }
   // A JPEG inside does its own conversion.
   if (photometric == PHOTOMETRIC_YCBCR && !planes &&
-      tag(tiff, TIFFTAG_COMPRESSION) == COMPRESSION_JPEG) {
+      tiff_value(tiff, TIFFTAG_COMPRESSION) == COMPRESSION_JPEG) {
     TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
     photometric = PHOTOMETRIC_RGB;
   }
@@ -229,9 +173,7 @@ void Picture::read(Block& block, uint32_t number, bool tile) {
   const size_t rows = std::min(block.height, layout_.height - block.top);
   const tmsize_t got = tile ? TIFFReadEncodedTile(tiff_, number, block.bytes.data(), size)
                             : TIFFReadEncodedStrip(tiff_, number, block.bytes.data(), size);
-  require(got >= 0 && static_cast<size_t>(got) >= rows * block.row_bytes,
-          "damaged TIFF ({})",
-          last_error);
+  require_tiff(got >= 0 && static_cast<size_t>(got) >= rows * block.row_bytes);
 }
 
 void Picture::place(const Block& block, int plane) {
@@ -285,11 +227,9 @@ Image decode_foreign(TIFF* tiff, const Layout& layout) {
   char reason[1024] = "";
   require(TIFFRGBAImageOK(tiff, reason) == 1, "a TIFF that is not read ({})", reason);
   std::vector<uint32_t> pixels(size_t{layout.height} * layout.width);
-  const int stored = tag(tiff, TIFFTAG_ORIENTATION);  // as stored: nothing is turned
-  require(TIFFReadRGBAImageOriented(
-              tiff, layout.width, layout.height, pixels.data(), stored, /*stop=*/1) == 1,
-          "damaged TIFF ({})",
-          last_error);
+  const int stored = tiff_value(tiff, TIFFTAG_ORIENTATION);  // as stored: nothing is turned
+  require_tiff(TIFFReadRGBAImageOriented(
+                   tiff, layout.width, layout.height, pixels.data(), stored, /*stop=*/1) == 1);
   Image image(layout.height, layout.width);
   uint8_t* rgb = image.pixels.data();
   for (const uint32_t pixel : pixels) {
@@ -303,19 +243,7 @@ Image decode_foreign(TIFF* tiff, const Layout& layout) {
 }  // namespace
 
 Image decode_tiff(Bytes file) {
-  take_errors();
-  FileInMemory stream{file};
-  const Tiff tiff(TIFFClientOpen("",
-                                 "rm",
-                                 &stream,
-                                 FileInMemory::read,
-                                 FileInMemory::write,
-                                 FileInMemory::seek,
-                                 FileInMemory::close,
-                                 FileInMemory::size,
-                                 nullptr,
-                                 nullptr));
-  require(tiff != nullptr, "damaged TIFF ({})", last_error);
+  const Tiff tiff = open_tiff(file);
   const Layout layout(tiff.get());
   layout.check();
   return layout.foreign() ? decode_foreign(tiff.get(), layout)

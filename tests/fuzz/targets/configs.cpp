@@ -9,6 +9,7 @@
 #include "pretrain/run_options.h"
 #include "rand_augment_policy.h"
 #include "recipe.h"
+#include "recipe_writer.h"
 
 namespace previt::fuzz {
 namespace {
