@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs what PreViT's build needs and is missing, and nothing else. Run it as often as you like.
+# With --tests also what runs tests/levels on emulated processors.
 # For Debian 12 and Ubuntu 24.04. On other systems install the packages listed here by hand; nothing
 # else is special.
 #
@@ -14,6 +15,7 @@ die() { printf '%s\n' "$*" >&2; exit 1; }
 python=${PREVIT_PYTHON:-python3}
 packages=(cmake ninja-build ccache mold g++ libopencv-dev libboost-program-options-dev libhdf5-dev libfmt-dev catch2
           libyaml-cpp-dev nlohmann-json3-dev libxxhash-dev zlib1g-dev libjpeg-dev libpng-dev libtiff-dev libwebp-dev)
+[ "${1:-}" != --tests ] || packages+=(qemu-user g++-aarch64-linux-gnu)
 
 install_packages() {
   command -v dpkg-query >/dev/null || die "setup.sh: only for Debian and Ubuntu; install by hand: ${packages[*]}"

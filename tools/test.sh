@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Builds PreViT and runs all its tests: parsers under the sanitizers first, then the engine alone,
+# Builds PreViT and runs all its tests: parsers and loops under the sanitizers first, then the engine alone,
 # then everything.
 # Environment: PREVIT_WERROR=ON makes a warning an error.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-tools/setup.sh
+tools/setup.sh --tests || tools/setup.sh  # without the emulators their tests are skipped
 options=(-DPREVIT_WERROR="${PREVIT_WERROR:-OFF}"
          ${PREVIT_TORCH:+-DPREVIT_TORCH="$PREVIT_TORCH"}
          ${PREVIT_PYTHON:+-DPREVIT_PYTHON="$(command -v "$PREVIT_PYTHON")"})
@@ -14,9 +14,10 @@ part() { printf '\n== %s (after %d s)\n' "$1" $SECONDS; }
 [[ -d .deps/clang-format ]] || "${PREVIT_PYTHON:-python3}" -m pip install --quiet --disable-pip-version-check --no-deps \
   --target .deps/clang-format clang-format==18.1.8 || rm -rf .deps/clang-format
 
-part 'Everything that parses, under the address and undefined-behaviour sanitizers'
+part 'Everything that parses, and the loops, under the address and undefined-behaviour sanitizers'
 cmake --preset asan "${options[@]}" >/dev/null
-cmake --build --preset asan --target parser_tests
+cmake --build --preset asan --target parser_tests level_tests
+build/asan/tests/levels/level_tests
 ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=1024 \
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 build/asan/tests/parser_tests
 

@@ -47,7 +47,9 @@ forbid("^src/" "^src/augment/io/" "^(opencv2/|hdf5|H5|jpeglib|turbojpeg)" "image
 forbid("." "^src/recipe(_tree|_writer)?\\.cpp$|^src/recipe_tree\\.h$" "^(yaml-cpp/|recipe_tree\\.h)" "YAML belongs to src/recipe*.cpp")
 forbid("^(src|tests)/" "${main}" "^boost/" "command lines belong to tools and main.cpp")
 forbid("." "" "^torch/torch\\.h$" "too slow to compile; include what is used")
-forbid("." "^tests/support/catch\\.h$" "^catch2/" "include support/catch.h")
+forbid("." "^tests/support/catch2\\.h$" "^catch2/" "include support/catch.h")
+forbid("^tests/" "^tests/(levels/|support/catch\\.h$)" "^support/catch2\\.h$" "include support/catch.h")
+forbid("^tests/levels/" "" "^(ATen|c10|torch)/|^support/catch\\.h$" "emulated processors run it without LibTorch")
 
 if(violations)
   message(FATAL_ERROR "forbidden includes:\n${violations}")

@@ -6,11 +6,4 @@
 
 #undef CHECK
 #undef REQUIRE
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
-using Catch::Approx;
-using Catch::Matchers::ContainsSubstring;
-#else
-#include <catch2/catch.hpp>
-inline auto ContainsSubstring(const std::string& text) { return Catch::Matchers::Contains(text); }
-#endif
+#include "support/catch2.h"

@@ -1,9 +1,10 @@
+#include "augment/ops/blur.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
 
-#include "augment/ops/blur.h"
 #include "by_level.h"
 
 namespace previt {

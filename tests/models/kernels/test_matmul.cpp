@@ -1,45 +1,8 @@
-#include "models/kernels/loops/gemm.h"
 #include "models/kernels/matmul.h"
 #include "models/kernels/padded_rows.h"
-#include "options.h"
-#include "support/level_guard.h"
 #include "support/plain_kernels.h"
 
 using namespace previt;
-
-TEST_CASE("small matmuls agree on all levels of this machine") {
-  torch::manual_seed(4);
-  for (const auto& [m, n, k] : {std::tuple{16, 16, 32},
-                                {32, 48, 64},
-                                {48, 224, 32},
-                                {64, 32, 224},
-                                {8, 16, 2},
-                                {40, 112, 38}}) {
-    const at::Tensor a = torch::randn({m, k}).to(torch::kBFloat16);
-    const at::Tensor b = torch::randn({k, n}).to(torch::kBFloat16);
-    const at::Tensor pairs = b.view({k / 2, 2, n}).transpose(1, 2).contiguous();
-    const at::Tensor expected = a.to(torch::kFloat).matmul(b.to(torch::kFloat));
-    for (int i = 0; i <= static_cast<int>(machine_level()); ++i) {
-      const auto level = static_cast<CpuLevel>(i);
-      const LevelGuard guard(level);
-      const TileMultiples tiles = tile_multiples(level);
-      if (m % tiles.rows != 0 || k % tiles.inner != 0) continue;
-      const at::Tensor c = torch::full({m, n}, NAN);
-      const GemmScope scope(level);
-      small_gemm(level)(static_cast<const simd::Bf16*>(a.data_ptr()),
-                        k,
-                        static_cast<const uint32_t*>(pairs.data_ptr()),
-                        n,
-                        c.data_ptr<float>(),
-                        n,
-                        m,
-                        n,
-                        k);
-      INFO("level " << name_of(level) << ", " << m << " x " << n << " x " << k);
-      CHECK(distance(c, expected) < 1e-6);
-    }
-  }
-}
 
 TEST_CASE("a matmul over padded rows gives what the rows alone give") {
   torch::manual_seed(8);

@@ -30,10 +30,10 @@ struct VectorsOf;
     typedef int32_t VecInt __attribute__((vector_size(4 * N)));   \
     typedef uint32_t VecUint __attribute__((vector_size(4 * N))); \
     typedef uint16_t VecHalf __attribute__((vector_size(2 * N))); \
-  };
-PREVIT_VECTORS(4)
-PREVIT_VECTORS(8)
-PREVIT_VECTORS(16)
+  }
+PREVIT_VECTORS(4);
+PREVIT_VECTORS(8);
+PREVIT_VECTORS(16);
 #undef PREVIT_VECTORS
 
 /// Vectors of N lanes and what is done with them. They are passed by reference: how values are
