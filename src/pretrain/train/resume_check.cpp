@@ -59,6 +59,8 @@ std::optional<Checkpoint> checkpoint_to_resume(const std::string& run_folder) {
   return saved;
 }
 
+nlohmann::json matmul_ways_json() { return matmul_ways().chosen(); }
+
 void keep_matmul_ways(const nlohmann::json& meta) {
   const auto saved = meta.find("matmuls");
   if (saved == meta.end()) return matmul_ways().measure(false);

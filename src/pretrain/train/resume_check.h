@@ -18,6 +18,8 @@ bool holds_run(const std::string& run_folder);
 /// of each one that is passed over. Throws Error if all are damaged.
 std::optional<Checkpoint> checkpoint_to_resume(const std::string& run_folder);
 
+/// The ways of computing matmuls that this run chose, for its checkpoint.
+nlohmann::json matmul_ways_json();
 /// The run's matmuls are computed in the ways that it chose (matmul_ways.h), or, if it is older than
 /// that choice, in the fixed ones. meta: that of its checkpoint. Throws Error where it is damaged.
 void keep_matmul_ways(const nlohmann::json& meta);

@@ -5,7 +5,6 @@
 #include "error.h"
 #include "log.h"
 #include "memory.h"
-#include "models/kernels/matmul_ways.h"
 #include "models/weights/load_model.h"
 #include "pretrain/train/between_steps.h"
 #include "pretrain/train/checkpoint_keeper.h"
@@ -261,7 +260,7 @@ Checkpoint Trainer::checkpoint() {
   saved.meta["samples"] = plan_.epoch.samples;
   saved.meta["epoch"] = epochs_done();
   saved.meta["settings"] = settings_json(settings_);
-  saved.meta["matmuls"] = matmul_ways().chosen();
+  saved.meta["matmuls"] = matmul_ways_json();
   return saved;
 }
 
