@@ -126,7 +126,7 @@ TEST_CASE("Hugging Face's names of DeiT with a teacher are understood") {
                                 {"cls_classifier.weight", scalar()},
                                 {"distillation_classifier.bias", scalar()}};
   const ForeignModel model = take_network(weights, networks_in({{"", weights}}, "file").front());
-  const NamedWeights split = to_own(format_of(model).naming(), model);
+  const NamedWeights split = format_of(model).named(model);
   CHECK(split.extra.empty());
   for (const char* name : {"dist_token", "head.weight", "head_dist.bias"}) {
     INFO(name);

@@ -1,12 +1,22 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "models/weights/networks.h"
 
 namespace previt {
+
+/// Weights under our names.
+struct NamedWeights {
+  /// What Vit has: cls_token, dist_token, pos_embed, reg_token, blocks, norm, fc_norm, head,
+  /// head_dist.
+  NamedTensors backbone;
+  /// The rest of the same file under its official names: decoder_embed, mask_token, lm_head …
+  NamedTensors extra;
+};
 
 /// One network as the files of a code base hold it: what a format reads, and what it writes.
 struct ForeignModel {
@@ -19,6 +29,8 @@ struct ForeignModel {
   nlohmann::json preprocessor;  ///< Hugging Face's preprocessor_config.json; else null
   std::map<std::string, std::string> metadata;  ///< the header of safetensors
   bool pickled = false;                         ///< in a file of torch.save
+  /// What official_weights() made of the tensors, which must not change after its first call.
+  mutable std::shared_ptr<const NamedWeights> official = nullptr;
 
   /// The tensor of this name in `network`, else in `beside`; null if there is none.
   const at::Tensor* find(const std::string& name) const;

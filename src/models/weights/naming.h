@@ -15,15 +15,6 @@ struct Naming {
   std::vector<TensorStep> steps = {};  ///< in the order in which they make our names
 };
 
-/// Weights under our names.
-struct NamedWeights {
-  /// What Vit has: cls_token, dist_token, pos_embed, reg_token, blocks, norm, fc_norm, head,
-  /// head_dist.
-  NamedTensors backbone;
-  /// The rest of the same file under its official names: decoder_embed, mask_token, lm_head …
-  NamedTensors extra;
-};
-
 /// The model's tensors under our names. Throws Error, led by the model's place, if only some of the
 /// tensors that belong together are there.
 NamedWeights to_own(const Naming& naming, const ForeignModel& model);

@@ -71,11 +71,10 @@ void require_real_numbers(const NamedTensors& weights, const std::string& place)
 }  // namespace
 
 LoadedModel read_network(const ForeignModel& foreign,
-                         const Naming& naming,
+                         NamedWeights named,
                          ResizeConvention pos_resize,
                          const LoadHints& hints) {
   const std::string& place = foreign.place;
-  NamedWeights named = to_own(naming, foreign);
   LoadedModel model;
   model.source = place;
   model.options =

@@ -68,10 +68,12 @@ void require_same(const VitOptions& written, VitOptions read, const std::string&
 
 }  // namespace
 
-Naming WeightFormat::naming() const { return official_naming(); }
+NamedWeights WeightFormat::named(const ForeignModel& model) const {
+  return official_weights(model);
+}
 
 LoadedModel WeightFormat::read(const ForeignModel& model, const LoadHints& hints) const {
-  return read_network(model, naming(), pos_resize(model), hints);
+  return read_network(model, named(model), pos_resize(model), hints);
 }
 
 ForeignModel WeightFormat::write(const LoadedModel& model) const {

@@ -7,7 +7,6 @@
 
 #include "models/weights/foreign_model.h"
 #include "models/weights/load_model.h"
-#include "models/weights/naming.h"
 
 namespace previt {
 
@@ -26,9 +25,9 @@ class WeightFormat {
   /// more special one first.
   virtual bool recognises(const ForeignModel& model) const = 0;
 
-  /// The names that are read. By default, these are all names that any official code writes, since
-  /// files mix them.
-  virtual Naming naming() const;
+  /// The model's tensors under our names. By default, all names that any official code writes are
+  /// read, since files mix them.
+  virtual NamedWeights named(const ForeignModel& model) const;
 
   /// How this code base resizes positions (VitOptions::pos_resize).
   virtual ResizeConvention pos_resize(const ForeignModel& /*model*/) const {

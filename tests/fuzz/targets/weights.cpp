@@ -141,7 +141,7 @@ const bool added[] = {
                    parse_safetensors(named_weights().with(bytes), "x").tensors;
                const ForeignModel model =
                    take_network(weights, networks_in({{"", weights}}, "x").front());
-               const NamedWeights named = to_own(format_of(model).naming(), model);
+               const NamedWeights named = format_of(model).named(model);
                resolve(infer_options(named.backbone, {}, "x"));
              }}),
     add({.name = "model_header",

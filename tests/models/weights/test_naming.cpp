@@ -26,7 +26,7 @@ ForeignModel first_network(const NamedTensors& weights) {
 
 NamedWeights renamed(const NamedTensors& weights) {
   const ForeignModel model = first_network(weights);
-  return to_own(format_of(model).naming(), model);
+  return format_of(model).named(model);
 }
 
 std::set<std::string> names(const NamedTensors& weights) {

@@ -226,7 +226,7 @@ TEST_CASE("names become foreign and ours again, values included, in every format
     const LoadedModel model = model_of(item);
     INFO(item.format + ": " + options_to_json(model.options).dump());
     const WeightFormat& format = format_named(item.format);
-    const NamedWeights back = to_own(format.naming(), format.write(model));
+    const NamedWeights back = format.named(format.write(model));
     check_same_tensors(back.backbone, model.weights);
     check_same_tensors(back.extra, model.extra);
   }

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "models/weights/naming.h"
 #include "models/weights/weight_format.h"
 
 namespace previt {
@@ -17,8 +18,9 @@ FormatPtr mae_format();
 FormatPtr previt_format();
 FormatPtr timm_format();
 
-/// All names that official code writes and timm does not, whichever code base it is; for reading.
-Naming official_naming();
+/// The model's tensors under our names, read with all names that official code writes and timm does
+/// not, whichever code base it is. Made once for each model.
+const NamedWeights& official_weights(const ForeignModel& model);
 
 /// A model under the names that `naming` makes: the backbone's after `prefix`, the rest without it,
 /// in the state_dict `key` of a file of torch.save.

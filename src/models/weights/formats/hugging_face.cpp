@@ -140,12 +140,12 @@ class HuggingFaceFormat final : public WeightFormat {
   }
 
   // The names of all families at once.
-  Naming naming() const override {
+  NamedWeights named(const ForeignModel& model) const override {
     static const RenameTable kAll = hf_blocks(kHfVitBlock + kHfDinov2Block) + hf_decoder_blocks() +
                                     kHfDecoder + kHfOuter + kHfDistilledHeads;
     Naming naming = hf_naming(kAll);
     naming.steps.push_back(packed_swiglu());
-    return naming;
+    return to_own(naming, model);
   }
 
  private:

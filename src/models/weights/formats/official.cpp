@@ -2,15 +2,17 @@
 
 namespace previt {
 
-Naming official_naming() {
+const NamedWeights& official_weights(const ForeignModel& model) {
   // clang-format off
-  static const RenameTable kTable = {
-      {"register_tokens", "reg_token"},    // DINOv2
-      {"*.gamma_1",       "*.ls1.gamma"},  // BEiT
-      {"*.gamma_2",       "*.ls2.gamma"},
-  };
+  static const Naming kNaming = {.table = {{"register_tokens", "reg_token"},    // DINOv2
+                                           {"*.gamma_1",       "*.ls1.gamma"},  // BEiT
+                                           {"*.gamma_2",       "*.ls2.gamma"}},
+                                 .steps = {chunked_blocks(), packed_swiglu()}};
   // clang-format on
-  return {.table = kTable, .steps = {chunked_blocks(), packed_swiglu()}};
+  if (!model.official) {
+    model.official = std::make_shared<const NamedWeights>(to_own(kNaming, model));
+  }
+  return *model.official;
 }
 
 ForeignModel official_file(const LoadedModel& model,
@@ -31,7 +33,7 @@ ForeignModel official_file(const LoadedModel& model,
 }
 
 bool official_has(const ForeignModel& model, const std::string& own_name) {
-  return to_own(official_naming(), model).backbone.contains(own_name);
+  return official_weights(model).backbone.contains(own_name);
 }
 
 }  // namespace previt
