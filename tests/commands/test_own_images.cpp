@@ -47,7 +47,7 @@ struct Older {
 
   Older() {
     const auto all = open_dataset(kWhole, Split::train);
-    const Split split =
+    const StratifiedSplit split =
         stratified_split(cli::labels_of(*all, kWhole), 0.1, 5, Stream::older_choice);
     held_out = list_of(*select(all, split.held_out));
     few_shot = list_of(*subset(select(all, split.train), 3, 0, Stream::older_choice));

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/recipe_path.h"
 #include "cpu_level.h"
 #include "error.h"
 #include "memory.h"
@@ -98,6 +99,10 @@ int run(int argc,
       std::ostringstream text;
       text << options;
       print(fmt::format("{}\n\n{}", summary, text.str()));
+      return 0;
+    }
+    if (values.count("list-recipes") != 0) {
+      print(recipe_list());
       return 0;
     }
     if (values.count("version") != 0) {

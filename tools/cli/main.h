@@ -11,7 +11,8 @@ namespace po = boost::program_options;
 /// Writes to stdout at once. Throws Error where it can't, as on a full disk.
 void print(const std::string& text);
 
-/// Parses the command line with `options` (--help and --version are added) and calls `body`. What
+/// Parses the command line with `options` (--help and --version are added, and --list-recipes
+/// is answered) and calls `body`. What
 /// that throws becomes one line on stderr and an exit code: 2 for usage, 1 for failure. With
 /// PREVIT_DEBUG=1 the message comes with its backtrace.
 int run(int argc,

@@ -11,6 +11,7 @@
 #include "augment/open_dataset.h"
 #include "augment/sample_renderer.h"
 #include "cli/main.h"
+#include "cli/recipe_path.h"
 #include "error.h"
 #include "log.h"
 #include "pretrain/pretrain_run.h"
@@ -78,7 +79,7 @@ double decode_share(const Dataset& dataset, const std::vector<ViewSpec>& specs, 
 }
 
 std::vector<ViewSpec> views_of(const po::variables_map& args) {
-  Recipe recipe = Recipe::load(args["recipe"].as<std::string>());
+  Recipe recipe = Recipe::load(find_recipe(args["recipe"].as<std::string>()));
   for (const auto& assignment : args["set"].as<std::vector<std::string>>()) recipe.set(assignment);
   return PretrainRun::read(recipe).build()->views();
 }

@@ -9,6 +9,7 @@
 
 #include "cli/device.h"
 #include "cli/main.h"
+#include "cli/recipe_path.h"
 #include "commands/machine_choices.h"
 #include "error.h"
 #include "memory.h"
@@ -21,7 +22,7 @@ namespace {
 constexpr int64_t kWarmupSteps = 2;  // before the clock: memory is touched, kernels are chosen
 
 PretrainRun read_run(const po::variables_map& args) {
-  Recipe recipe = Recipe::load(args["recipe"].as<std::string>());
+  Recipe recipe = Recipe::load(find_recipe(args["recipe"].as<std::string>()));
   for (const auto& assignment : args["set"].as<std::vector<std::string>>()) recipe.set(assignment);
   if (args.count("batch") != 0) {
     recipe.set(fmt::format("train.batch={}", args["batch"].as<int64_t>()));

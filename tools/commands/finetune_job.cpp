@@ -8,6 +8,7 @@
 #include "augment/loader.h"
 #include "augment/sample_order.h"
 #include "cli/from_option.h"
+#include "cli/recipe_path.h"
 #include "commands/own_run.h"
 #include "error.h"
 #include "finetune/class_match.h"
@@ -50,7 +51,7 @@ std::optional<LoadedModel> load_weights(const FinetuneJob& job, const po::variab
 Recipe read_recipe(const po::variables_map& args, const FinetuneJob& job) {
   std::string path = text(args, "recipe");
   if (path.empty() && job.eval_only) path = recipe_of_run(job.from);
-  Recipe recipe = path.empty() ? Recipe::parse("", "recipe") : Recipe::load(path);
+  Recipe recipe = path.empty() ? Recipe::parse("", "recipe") : Recipe::load(find_recipe(path));
   if (args.count("data") > 0) recipe.set_text("data.path", text(args, "data"));
   if (args.count("arch") > 0) {
     if (job.loaded) fail_usage("--arch: only with --from none; a checkpoint has its own");
@@ -107,7 +108,11 @@ po::options_description finetune_options() {
       po::value<std::string>(),
       "labelled images: class folders, .h5 pack, CIFAR-10 folder or synthetic:SPEC; instead of "
       "data.path");
-  add("recipe", po::value<std::string>(), "YAML file; MAE's settings for the model when not given");
+  add("recipe",
+      po::value<std::string>(),
+      "YAML file, or a name that --list-recipes shows; MAE's settings for the model when not "
+      "given");
+  add("list-recipes", "print the recipes that have a name and end");
   add("arch", po::value<std::string>(), "with --from none: the named size");
   add("out", po::value<std::string>(), "run folder; runs/finetune when not given");
   add("set",

@@ -11,6 +11,7 @@
 #include "cli/backbone.h"
 #include "cli/labelled_data.h"
 #include "cli/main.h"
+#include "cli/recipe_path.h"
 #include "commands/feature_cache.h"
 #include "error.h"
 #include "finetune/probes/linear_probe.h"
@@ -148,8 +149,9 @@ ordered_json result_of(const Trained& trained,
 LinearProbeOptions read_options(const po::variables_map& args,
                                 const VitOptions& model,
                                 ReadingOptions& reading) {
-  Recipe recipe = args.count("recipe") > 0 ? Recipe::load(args["recipe"].as<std::string>())
-                                           : Recipe::parse("", "linear_probe");
+  Recipe recipe = args.count("recipe") > 0
+                      ? Recipe::load(find_recipe(args["recipe"].as<std::string>()))
+                      : Recipe::parse("", "linear_probe");
   apply_settings(recipe, args, std::not_fn(is_model_key));
   recipe.read("data", reading);
   return LinearProbeOptions::read(recipe, model);

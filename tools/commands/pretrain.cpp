@@ -12,6 +12,7 @@
 #include "cli/device.h"
 #include "cli/from_option.h"
 #include "cli/main.h"
+#include "cli/recipe_path.h"
 #include "commands/knn_score.h"
 #include "commands/machine_choices.h"
 #include "commands/training_data.h"
@@ -86,7 +87,10 @@ int train_run(PretrainRun& run,
 po::options_description pretrain_options() {
   po::options_description options("Options");
   auto add = options.add_options();
-  add("recipe", po::value<std::string>()->required(), "YAML file that describes the run");
+  add("recipe",
+      po::value<std::string>()->required(),
+      "YAML file that describes the run, or a name that --list-recipes shows");
+  add("list-recipes", "print the recipes that have a name and end");
   add("data",
       po::value<std::string>(),
       "image folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC; instead of data.path");
@@ -101,7 +105,7 @@ po::options_description pretrain_options() {
 }
 
 PretrainRun read_pretrain_run(const po::variables_map& args) {
-  Recipe recipe = Recipe::load(args["recipe"].as<std::string>());
+  Recipe recipe = Recipe::load(find_recipe(args["recipe"].as<std::string>()));
   apply_settings(recipe, args);
   PretrainRun run = PretrainRun::read(recipe);
   if (args.count("data") != 0) run.options.data.path = args["data"].as<std::string>();

@@ -2,6 +2,7 @@
 #include <thread>
 
 #include "models/kernels/matmul.h"
+#include "options.h"
 #include "models/kernels/matmul_ways.h"
 #include "support/level_guard.h"
 #include "support/plain_kernels.h"

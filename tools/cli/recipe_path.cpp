@@ -1,0 +1,102 @@
+#include "cli/recipe_path.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <sstream>
+
+#include "error.h"
+#include "files.h"
+
+namespace previt::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kEnding = ".yaml";
+
+// "small/mae_vit_small_128" → its file, of all recipes. The first folder that has a name wins.
+std::map<std::string, std::string> all_recipes() {
+  std::map<std::string, std::string> all;
+  for (const std::string& folder : recipe_folders()) {
+    std::error_code unreadable;
+    for (fs::recursive_directory_iterator it(folder, unreadable), end; it != end;
+         it.increment(unreadable)) {
+      if (unreadable) break;
+      if (it->path().extension() != kEnding) continue;
+      fs::path name = fs::relative(it->path(), folder, unreadable);
+      all.emplace(name.replace_extension().generic_string(), it->path().string());
+    }
+  }
+  return all;
+}
+
+std::string last_part(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+
+// The first sentence of the comment that a recipe begins with.
+std::string first_sentence(const std::string& path) {
+  std::string text;
+  std::istringstream lines(read_whole_file(path));
+  for (std::string line; std::getline(lines, line) && line.starts_with("#");) {
+    text += (text.empty() ? "" : " ") + line.substr(line.find_first_not_of("# "));
+    const auto end = text.find(". ");
+    if (end != std::string::npos) return text.substr(0, end);
+    if (text.ends_with('.') || text.ends_with(':')) return text.substr(0, text.size() - 1);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::string> recipe_folders() {
+  std::vector<std::string> folders;
+  const char* own = std::getenv("PREVIT_RECIPES");
+  if (own != nullptr && *own != 0) folders.emplace_back(own);
+  std::error_code unknown;
+  const fs::path program = fs::read_symlink("/proc/self/exe", unknown).parent_path();
+  if (unknown) return folders;
+  for (const char* place : {"../share/previt/recipes", "../../recipes", "../../../recipes"}) {
+    const fs::path folder = (program / place).lexically_normal();
+    if (fs::is_directory(folder, unknown)) folders.push_back(folder.string());
+  }
+  return folders;
+}
+
+std::string find_recipe(const std::string& given) {
+  std::error_code error;
+  if (fs::exists(given, error)) return given;
+  const std::string name = given.ends_with(kEnding)
+                               ? given.substr(0, given.size() - std::string(kEnding).size())
+                               : given;
+  const auto all = all_recipes();
+  const auto whole = all.find(name);
+  if (whole != all.end()) return whole->second;
+  std::vector<std::string> found, words;
+  for (const auto& [known, path] : all) {
+    if (last_part(known) == name) found.push_back(known);
+    words.push_back(known);
+    words.push_back(last_part(known));
+  }
+  if (found.size() == 1) return all.at(found.front());
+  if (!found.empty()) {
+    // The quickstart's are what somebody means who has no data yet.
+    const auto quick = all.find("quickstart/" + name);
+    if (quick != all.end()) return quick->second;
+    fail_usage("--recipe: {} may be {}", given, fmt::join(found, " or "));
+  }
+  const std::string near = nearest_word(name, words);
+  fail_usage("--recipe: {}: no such file, and no recipe of that name{}; --list-recipes shows them",
+             given,
+             near.empty() ? "" : fmt::format("; did you mean {}?", near));
+}
+
+std::string recipe_list() {
+  std::string list;
+  for (const auto& [name, path] : all_recipes()) {
+    list += fmt::format("{:<38} {}\n", name, first_sentence(path));
+  }
+  return list;
+}
+
+}  // namespace previt::cli
