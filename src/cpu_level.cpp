@@ -95,6 +95,8 @@ void limit_cpu_level_by_environment() {
   setenv("ONEDNN_MAX_CPU_ISA", others.onednn, 1);
   setenv("MKL_ENABLE_INSTRUCTIONS", others.mkl, 1);
   setenv("ATEN_CPU_CAPABILITY", others.aten, 1);
+  // On an AMD processor MKL reads nothing else, and stays at AVX2.
+  if (cpu_level() == CpuLevel::kBaseline) setenv("MKL_CBWR", "COMPATIBLE", 1);
 }
 
 }  // namespace previt
