@@ -6,8 +6,8 @@
 
 namespace previt::loops {
 
-/// gelu(v) = v Φ(v) goes to y for v = x + bias, x [rows, columns]; its derivative Φ(v) + v φ(v) goes
-/// to d, unless that is null.
+/// gelu(v) = v Φ(v) goes to y for v = x + bias, x [rows, columns]; its derivative Φ(v) + v φ(v)
+/// goes to d, unless that is null.
 void gelu_rows(
     const float* x, const float* bias, float* y, float* d, int64_t rows, int64_t columns);
 

@@ -20,8 +20,8 @@ namespace previt::loops {
 void copy_rows(
     const simd::Bf16* x, int64_t stride, int64_t n, int64_t width, simd::Bf16* out, int64_t ld);
 
-/// out (c, r) = x (r, c), with leading dimensions ldx and ld, a multiple of 16. out begins as zeros;
-/// what lies beyond its r < rows stays zero.
+/// out (c, r) = x (r, c), with leading dimensions ldx and ld, a multiple of 16. out begins as
+/// zeros; what lies beyond its r < rows stays zero.
 void transpose_dwords(
     const uint32_t* x, int64_t ldx, int64_t rows, int64_t columns, uint32_t* out, int64_t ld);
 
@@ -47,14 +47,14 @@ float softmax_row(const float* logits,
 template <class T>
 void scale_row(const float* x, float factor, int64_t n, T* out);
 
-/// out [width, n], rows `ld` apart, = xᵀ for x [n, width], its rows `stride` apart. ld is at least n
-/// rounded up to a multiple of simd::kLanes. out begins as zeros; what lies beyond n stays zero.
+/// out [width, n], rows `ld` apart, = xᵀ for x [n, width], its rows `stride` apart. ld is at least
+/// n rounded up to a multiple of simd::kLanes. out begins as zeros; what lies beyond n stays zero.
 void transpose_rows(
     const float* x, int64_t stride, int64_t n, int64_t width, float* out, int64_t ld);
 
 /// p = exp(logits·scale + bias - log_sum) replaces logits, ds = p (dp - Σ p dp) replaces dp, and
-/// dbias += ds. bias and dbias may be null. logits and dp go on to a multiple of simd::kLanes, dp with
-/// finite values.
+/// dbias += ds. bias and dbias may be null. logits and dp go on to a multiple of simd::kLanes, dp
+/// with finite values.
 void softmax_backward_row(float* logits,
                           const float* bias,
                           float scale,
