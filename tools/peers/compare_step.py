@@ -121,7 +121,6 @@ def peer_programs(args, case):
             continue
         folder = HERE if method == "beit" else args.peer_folder
         script = [str(folder / f"peer_{method}_step.py")] + ([peer] if method == "mae" else [])
-        # The peer of DINO runs on the CPU only.
         device = [] if method == "dino" else ["--device", args.device]
         for compiled in [False, True] if args.compile else [False]:
             for precision in args.peer_precision or TYPES:
@@ -260,9 +259,13 @@ def arguments():
     parser.add_argument("--level", choices=LEVELS, help="mask the processor's higher levels")
     parser.add_argument("--limit", type=float, default=300, metavar="SECONDS",
                         help="a peer that takes longer in one round is stopped and left out")
-    parser.add_argument("--device", default="cpu", help="not for DINO's peer")
+    parser.add_argument("--device", default="cpu", help="of all programs; for DINO cpu")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="all raw figures")
-    return parser.parse_args()
+    args = parser.parse_args()
+    args.case = args.case or list(CASES)
+    if args.device != "cpu" and any(case.startswith("dino") for case in args.case):
+        parser.error("--device: DINO's peer runs on the CPU only; choose other cases")
+    return args
 
 
 def main():
@@ -273,7 +276,7 @@ def main():
     about = describe_run(args)
     print_header(about)
     figures = {}
-    for case in args.case or CASES:
+    for case in args.case:
         programs = compare(args, case, env)
         print_rows(case, programs)
         figures[case] = [vars(program) for program in programs]
