@@ -61,6 +61,12 @@ int out_of_memory(const std::string& message, const po::options_description& opt
   return report(fmt::format("{}; {}", one_line(message), memory_advice(options)), 1);
 }
 
+// What is asked of the program rather than of its work; "" for nothing.
+std::string answer(const po::variables_map& values) {
+  if (values.count("list-recipes") != 0) return recipe_list();
+  return values.count("version") != 0 ? fmt::format("PreViT {}\n", PREVIT_VERSION) : "";
+}
+
 // Where a standard stream is closed, the next file opened would get its number, and with it all
 // that is meant for the terminal. So /dev/null takes its place, opened the wrong way round:
 // reading or writing there fails, as it should.
@@ -101,12 +107,8 @@ int run(int argc,
       print(fmt::format("{}\n\n{}", summary, text.str()));
       return 0;
     }
-    if (values.count("list-recipes") != 0) {
-      print(recipe_list());
-      return 0;
-    }
-    if (values.count("version") != 0) {
-      print(fmt::format("PreViT {}\n", PREVIT_VERSION));
+    if (const std::string text = answer(values); !text.empty()) {
+      print(text);
       return 0;
     }
     po::notify(values);

@@ -2,8 +2,8 @@
 #include <thread>
 
 #include "models/kernels/matmul.h"
-#include "options.h"
 #include "models/kernels/matmul_ways.h"
+#include "options.h"
 #include "support/level_guard.h"
 #include "support/plain_kernels.h"
 
