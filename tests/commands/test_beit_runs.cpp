@@ -61,6 +61,7 @@ int pretrain(const Words& words, cli::Product product) {
 
 RunOptions small_run() {
   RunOptions run;
+  run.train.precision = Precision::bf16;
   BeitOptions::set_defaults(run);
   run.model.embed_dim = 24;
   run.model.depth = 2;

@@ -18,6 +18,7 @@ TEST_CASE("the command line of finetune is frozen") {
                        "weights",
                        "data",
                        "recipe",
+                       "list-recipes",
                        "arch",
                        "out",
                        "set",

@@ -18,6 +18,7 @@ namespace {
 // which would move what has no gradient, too.
 const std::vector<std::string> kReduced = {"train.batch=4",
                                            "train.micro_batch=2",
+                                           "train.precision=bf16",
                                            "optimizer.base_lr=0.01",
                                            "optimizer.base_batch=0",
                                            "optimizer.weight_decay=0",

@@ -65,7 +65,8 @@ std::vector<std::string> recipe_folders() {
 
 std::string find_recipe(const std::string& given) {
   std::error_code error;
-  if (fs::exists(given, error)) return given;
+  // What is no name is left to the one who opens it, and tells what is wrong with it.
+  if (fs::exists(given, error) || fs::path(given).is_absolute()) return given;
   const std::string name = given.ends_with(kEnding)
                                ? given.substr(0, given.size() - std::string(kEnding).size())
                                : given;
