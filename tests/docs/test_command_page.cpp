@@ -25,6 +25,7 @@ const std::vector<std::vector<std::string>> kCommands = {
     {"bench", "step"},
     {"bench", "loader"},
     {"bench", "knn"},
+    {"bench", "machine"},
 };
 
 std::string help_of(std::vector<std::string> command) {
