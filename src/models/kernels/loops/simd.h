@@ -137,12 +137,11 @@ struct Simd {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + r + 1.f;
-    VecInt exponent, bits;
-    std::memcpy(&exponent, &shifted, sizeof exponent);
-    std::memcpy(&bits, &p, sizeof bits);
-    bits += exponent << 23;  // the low bits of shifted hold n
+    VecInt bits;
+    std::memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits << 23) + 0x3f800000;  // 2ⁿ: the low bits of shifted hold n
     std::memcpy(&y, &bits, sizeof y);
-    y = x < -87.3f ? Vec{} : y;
+    y = x < -87.3f ? Vec{} : p * y;
   }
 
   /// Φ(x), the normal distribution, with e = exp(-x²/2) at hand: Abramowitz & Stegun 7.1.26, error
