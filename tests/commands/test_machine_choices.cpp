@@ -1,0 +1,56 @@
+#include "commands/machine_choices.h"
+#include "files.h"
+#include "models/kernels/matmul_ways.h"
+#include "support/pretrain_command.h"
+#include "support/previt_program.h"
+
+using namespace previt;
+using namespace previt::test;
+
+namespace {
+
+// What a new run, or one that goes on in `folder`, computes in.
+Precision decided(Precision asked, const std::string& folder = "") {
+  RunOptions run;
+  run.model.embed_dim = 24;  // too small to measure
+  run.model.image_size = {32};
+  run.model.patch_size = 8;
+  run.train.batch = 2;
+  run.train.precision = asked;
+  cli::decide_for_machine(run, at::kCPU, folder);
+  matmul_ways().measure(false);
+  return run.train.precision;
+}
+
+}  // namespace
+
+TEST_CASE("a run that goes on keeps the precision of its recipe, unless another is asked for") {
+  const TempFolder temp;
+  CHECK(decided(Precision::automatic) == Precision::fp32);
+  CHECK(decided(Precision::automatic, temp.path()) == Precision::fp32);  // nothing there yet
+  write_whole_file(temp.path() + "/recipe.yaml", "train:\n  precision: bf16\n");
+  CHECK(decided(Precision::automatic, temp.path()) == Precision::bf16);
+  CHECK(decided(Precision::fp32, temp.path()) == Precision::fp32);
+}
+
+TEST_CASE("a run's own recipe names the precision that was decided", "[programs]") {
+  const TempFolder temp;
+  const std::string out = temp.path() + "/run";
+  const Words automatic = kTinyMae + Words{"--data",
+                                           kScenes,
+                                           "--out",
+                                           out,
+                                           "--set",
+                                           "train.epochs=1",
+                                           "--set",
+                                           "train.precision=auto"};
+  const Outcome outcome = run_program(program("pretrain"), automatic);
+  REQUIRE(outcome.code == 0);
+  CHECK_THAT(outcome.errors, ContainsSubstring("train.precision: fp32, as so small a model"));
+  CHECK_THAT(read_whole_file(out + "/recipe.yaml"), ContainsSubstring("precision: fp32"));
+  const Outcome refused =
+      run_program(program("pretrain"), automatic, {.environment = {{"PREVIT_CPU_LEVEL", "avx9"}}});
+  CHECK(refused.code == 2);
+  CHECK(refused.errors ==
+        "PREVIT_CPU_LEVEL: avx9 is not one of baseline, avx2, avx512, avx512_bf16, amx\n");
+}
