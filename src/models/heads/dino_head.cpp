@@ -2,6 +2,7 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "models/kernels/matmul.h"
 #include "models/kernels/precision.h"
 #include "models/layers/batch_norm.h"
 #include "models/layers/init.h"
@@ -21,7 +22,7 @@ struct WeightNormedLinear : torch::autograd::Function<WeightNormedLinear> {
                             const at::Tensor& g,
                             const at::Tensor& values,  // of v, in the compute type
                             bool frozen) {
-    const at::Tensor rows = x.to(values.scalar_type()), sums = at::mm(rows, values.t());
+    const at::Tensor rows = x.to(values.scalar_type()), sums = matmul_transposed(rows, values);
     const at::Tensor length = v.norm(2, 1);  // [K]
     const at::Tensor scale = g.flatten() / length;
     ctx->save_for_backward({rows, v, values, sums, length, scale});
@@ -39,12 +40,12 @@ struct WeightNormedLinear : torch::autograd::Function<WeightNormedLinear> {
     const at::Tensor scaled = (dy * scale).to(rows.scalar_type());
     at::Tensor dx, dv, dg;
     if (ctx->needs_input_grad(0)) {
-      dx = at::mm(scaled, values).to(ctx->saved_data["type"].toScalarType());
+      dx = matmul_transposed(scaled, values.t()).to(ctx->saved_data["type"].toScalarType());
     }
     if (ctx->saved_data["frozen"].toBool()) return {dx, {}, {}, {}, {}};
     const at::Tensor ds = (dy * sums.to(at::kFloat)).sum(0);
     if (ctx->needs_input_grad(1)) {
-      dv = at::mm(scaled.t(), rows).to(at::kFloat);
+      dv = matmul_over_rows(scaled, rows);
       dv.addcmul_(v.detach(), (ds * scale / length.square()).unsqueeze(1), -1);
     }
     if (ctx->needs_input_grad(2)) dg = (ds / length).unsqueeze(1);

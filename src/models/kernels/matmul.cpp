@@ -5,6 +5,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 
 #include <vector>
@@ -46,6 +47,11 @@ bool has_bf16() { return cpu_level() >= CpuLevel::kAvx512Bf16; }
 
 bool is_bf16(const at::Tensor& a) { return a.scalar_type() == at::kBFloat16; }
 
+// Other types and devices are LibTorch's own business.
+bool has_ways(const at::Tensor& a) {
+  return a.is_cpu() && (is_bf16(a) || a.scalar_type() == at::kFloat);
+}
+
 // With fewer rows padding gains nothing, and in float32 neither.
 bool padding_pays(const at::Tensor& a) {
   return is_bf16(a) && a.size(0) >= kManyRows && a.is_contiguous();
@@ -80,6 +86,7 @@ at::Tensor divided_over_rows(const at::Tensor& a, const at::Tensor& b, int64_t t
 }  // namespace
 
 at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
+  if (!has_ways(a)) return at::linear(a, b, bias.defined() ? bias.to(a.scalar_type()) : bias);
   const bool bf16 = is_bf16(a);
   const auto in_float32 = [&] {
     return matmul_transposed(a.to(at::kFloat), b.to(at::kFloat), bias).to(at::kBFloat16);
@@ -108,6 +115,7 @@ at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at:
 }
 
 at::Tensor matmul_over_rows(const at::Tensor& a, const at::Tensor& b) {
+  if (!has_ways(a)) return at::mm(a.t(), b).to(at::kFloat);
   const bool bf16 = is_bf16(a);
   const auto in_float32 = [&] { return matmul_over_rows(a.to(at::kFloat), b.to(at::kFloat)); };
   if (bf16 && !has_bf16()) return in_float32();
