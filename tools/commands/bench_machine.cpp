@@ -18,11 +18,14 @@
 #include "models/kernels/matmul.h"
 #include "models/kernels/matmul_ways.h"
 #include "options.h"
+#include "pretrain/train/precision_choice.h"
 
 namespace previt::cli {
 namespace {
 
 using nlohmann::ordered_json;
+
+constexpr int64_t kTokens = 1576;  // of eight images of 224 px
 
 std::string line_of(const std::string& path) {
   std::ifstream file(path);
@@ -79,6 +82,17 @@ ordered_json matmuls() {
   return all;
 }
 
+// What train.precision: auto becomes for models of these sizes.
+ordered_json precisions() {
+  ordered_json all = ordered_json::object();
+  for (const char* arch : {"vit_base", "vit_small", "vit_tiny"}) {
+    VitOptions model;
+    model.arch = arch;
+    all[arch] = name_of(decided_precision(Precision::automatic, resolve(model), kTokens, at::kCPU));
+  }
+  return all;
+}
+
 int describe_machine(const po::variables_map&) {
   const ordered_json machine = {
       {"processor", processor()},
@@ -92,6 +106,7 @@ int describe_machine(const po::variables_map&) {
       {"mkl", at::get_mkl_version()},
       {"onednn", at::get_mkldnn_version()},
       {"matmul_gflops", matmuls()},
+      {"precision", precisions()},
   };
   print(machine.dump(2) + "\n");
   return 0;
