@@ -88,10 +88,9 @@ at::Tensor divided_over_rows(const at::Tensor& a, const at::Tensor& b, int64_t t
 at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
   if (!has_ways(a)) return at::linear(a, b, bias.defined() ? bias.to(a.scalar_type()) : bias);
   const bool bf16 = is_bf16(a);
-  const auto in_float32 = [&] {
+  if (bf16 && !has_bf16()) {
     return matmul_transposed(a.to(at::kFloat), b.to(at::kFloat), bias).to(at::kBFloat16);
-  };
-  if (bf16 && !has_bf16()) return in_float32();
+  }
   const at::Tensor rows = padding_pays(a) ? PaddedRows(a).padded() : a;
   const auto plus_bias = [&](at::Tensor y) {
     if (bias.defined()) loops::add_bias(y, bias.to(at::kFloat).contiguous());
@@ -105,7 +104,10 @@ at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at:
                 {"onednn", [&] { return onednn_linear(*onednn(), rows, b, bias); }});
   }
   if (bf16) {
-    ways.push_back({"float32", in_float32});
+    ways.push_back(
+        {"float32", [&] {
+           return plus_bias(at::mm(a.to(at::kFloat), b.to(at::kFloat).t())).to(at::kBFloat16);
+         }});
   } else {
     ways.push_back({"panels", [&] { return plus_bias(float_matmul(a, b.t())); }});
   }
@@ -117,8 +119,7 @@ at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at:
 at::Tensor matmul_over_rows(const at::Tensor& a, const at::Tensor& b) {
   if (!has_ways(a)) return at::mm(a.t(), b).to(at::kFloat);
   const bool bf16 = is_bf16(a);
-  const auto in_float32 = [&] { return matmul_over_rows(a.to(at::kFloat), b.to(at::kFloat)); };
-  if (bf16 && !has_bf16()) return in_float32();
+  if (bf16 && !has_bf16()) return matmul_over_rows(a.to(at::kFloat), b.to(at::kFloat));
   std::vector<MatmulWay> ways{{"framework", [&] { return at::mm(a.t(), b).to(at::kFloat); }}};
   if (onednn()) {
     ways.push_back(
@@ -129,11 +130,11 @@ at::Tensor matmul_over_rows(const at::Tensor& a, const at::Tensor& b) {
     ways.insert(ways.begin(), {"divided", [&] { return divided_over_rows(a, b, threads); }});
   }
   if (bf16) {
-    ways.push_back({"float32", in_float32});
+    ways.push_back({"float32", [&] { return at::mm(a.t().to(at::kFloat), b.to(at::kFloat)); }});
   } else {
     ways.push_back({"panels", [&] { return float_matmul(a.t(), b); }});
   }
-  return matmul_ways().compute({"aT*b", a.scalar_type(), a.size(1), b.size(1), a.size(0)}, ways);
+  return matmul_ways().compute({"aT*b", a.scalar_type(), a.size(0), a.size(1), b.size(1)}, ways);
 }
 
 }  // namespace previt

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <exception>
 #include <limits>
@@ -25,12 +26,17 @@ double seconds_of(const Compute& compute) {
 }  // namespace
 
 double MatmulShape::flops() const {
-  return 2 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  return 2 * static_cast<double>(rows) * static_cast<double>(out) * static_cast<double>(in);
 }
 
 std::string MatmulShape::text() const {
-  return fmt::format(
-      "{} {} {}x{}x{} threads={}", kind, at::toString(type), m, n, k, at::get_num_threads());
+  return fmt::format("{} {} rows={}+ {}x{} threads={}",
+                     kind,
+                     at::toString(type),
+                     std::bit_floor(static_cast<uint64_t>(rows)),
+                     out,
+                     in,
+                     at::get_num_threads());
 }
 
 at::Tensor MatmulWays::compute(const MatmulShape& shape, const std::vector<MatmulWay>& ways) {

@@ -15,10 +15,12 @@ namespace previt {
 struct MatmulShape {
   std::string kind;  ///< which of the operands is transposed, with or without a bias
   at::ScalarType type;
-  int64_t m, n, k;  ///< [m, k] times [k, n]
+  int64_t rows;     ///< of tokens; drop path makes them vary from step to step
+  int64_t out, in;  ///< the layer's widths
 
   double flops() const;
-  std::string text() const;  ///< with the number of threads, on which speed depends as well
+  /// For which a choice holds: rows count by powers of two, and threads belong to it.
+  std::string text() const;
 };
 
 /// One way to compute a matmul.
