@@ -67,6 +67,15 @@ TEST_CASE("the kNN score takes no more images than it is given, evenly from all"
   CHECK(share == std::round(share));
 }
 
+TEST_CASE("the kNN score takes images of all classes where classes take turns") {
+  test::TinyObjective objective;
+  objective.eval();
+  const TempFolder temp;
+  // Every tenth of these is of the first class, and then all would be right.
+  const auto run = run_on("synthetic:shapes,size=8,count=500,val=200");
+  CHECK(score_of(run, objective, temp.path())(1).at("knn_top1") < 100);
+}
+
 TEST_CASE("a kNN score that can't be made is left out, not the run") {
   test::TinyObjective objective;
   objective.eval();

@@ -9,18 +9,24 @@
 #include "error.h"
 #include "finetune/probes/knn.h"
 #include "log.h"
+#include "random.h"
 
 namespace previt::cli {
 namespace {
 
 using Values = std::map<std::string, double>;
 
-// `count` of the samples, spread evenly, so that no class of a sorted folder is left out.
+// `count` of the samples, one of each of as many equal stretches, so that no class of a sorted
+// folder is left out. Which one is drawn: where classes take turns, every tenth sample could be of
+// one class.
 std::shared_ptr<Dataset> evenly(std::shared_ptr<Dataset> images, int64_t count) {
   const int64_t all = images->size();
   if (count >= all) return images;
   std::vector<int64_t> chosen;
-  for (int64_t i = 0; i < count; ++i) chosen.push_back(i * all / count);
+  Random draws(static_cast<uint64_t>(all));
+  for (int64_t i = 0; i < count; ++i) {
+    chosen.push_back(draws.integer(i * all / count, (i + 1) * all / count));
+  }
   return select(std::move(images), std::move(chosen));
 }
 
