@@ -7,6 +7,7 @@
 #include <chrono>
 #include <limits>
 
+#include "cpu_level.h"
 #include "log.h"
 #include "models/kernels/precision.h"
 #include "models/layers/linear.h"
@@ -16,7 +17,7 @@ namespace {
 
 // FLOPs of the forward passes that are measured, and below which it isn't worth it.
 constexpr double kMost = 2e10, kLeast = 1e8;
-constexpr int kRounds = 3;
+constexpr int kRounds = 4;
 constexpr double kGain = 0.95;  // of fp32's time, that bf16 has to save; less is noise
 
 struct Size {
@@ -35,27 +36,38 @@ double flops_per_token(const VitOptions& model) {
   return sum;
 }
 
-// Seconds of the layers' forward and backward passes over `tokens` tokens.
-double seconds_in(at::ScalarType type, const VitOptions& model, int64_t tokens) {
-  const ComputeTypeGuard guard(type);
-  double total = 0;
-  for (const auto& [in, out] : layers_of_block(model)) {
-    const auto layer = std::make_shared<Linear>(in, out);
-    const at::Tensor x = at::rand({tokens, in}).set_requires_grad(true);
-    const at::Tensor dy = at::rand({tokens, out}).to(type);
-    double best = std::numeric_limits<double>::infinity();
-    for (int round = 0; round < kRounds; ++round) {
-      const auto begin = std::chrono::steady_clock::now();
-      layer->forward(x).backward(dy);
-      best = std::min(
-          best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-    }
-    total += best;
+struct Seconds {
+  double fp32 = 0, bf16 = 0;
+};
+
+// Of one layer's forward and backward passes over `tokens` tokens: the best of each, which take
+// turns, so that both see the same of a busy machine.
+Seconds seconds_of(const Size& size, int64_t tokens) {
+  constexpr double kNone = std::numeric_limits<double>::infinity();
+  const auto layer = std::make_shared<Linear>(size.in, size.out);
+  const at::Tensor x = at::rand({tokens, size.in}).set_requires_grad(true);
+  const at::Tensor dy = at::rand({tokens, size.out});
+  const auto take = [&](at::ScalarType type, double& best) {
+    const ComputeTypeGuard guard(type);
+    const at::Tensor gradient = dy.to(type);
+    const auto begin = std::chrono::steady_clock::now();
+    layer->forward(x).backward(gradient);
+    best = std::min(
+        best, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  };
+  Seconds best{kNone, kNone};
+  for (int round = 0; round < kRounds; ++round) {
+    take(at::kFloat, best.fp32);
+    take(at::kBFloat16, best.bf16);
   }
-  return total;
+  return best;
 }
 
 Precision faster_precision(const VitOptions& model, int64_t tokens) {
+  if (cpu_level() < CpuLevel::kAvx512Bf16) {
+    info("train.precision: fp32, as this processor has no instructions for bf16");
+    return Precision::fp32;
+  }
   const double each = flops_per_token(model);
   const auto most = static_cast<int64_t>(kMost / each);
   const int64_t measured = std::max<int64_t>(1, std::min(tokens, most));
@@ -63,8 +75,13 @@ Precision faster_precision(const VitOptions& model, int64_t tokens) {
     info("train.precision: fp32, as so small a model gains nothing from bf16");
     return Precision::fp32;
   }
-  const double fp32 = seconds_in(at::kFloat, model, measured);
-  const double bf16 = seconds_in(at::kBFloat16, model, measured);
+  Seconds total;
+  for (const Size& size : layers_of_block(model)) {
+    const Seconds best = seconds_of(size, measured);
+    total.fp32 += best.fp32;
+    total.bf16 += best.bf16;
+  }
+  const double fp32 = total.fp32, bf16 = total.bf16;
   const bool half = bf16 < kGain * fp32;
   info("train.precision: {}, whose matmuls take {:.2f} of {}'s time here",
        half ? "bf16" : "fp32",
