@@ -28,6 +28,8 @@ import statistics
 import subprocess
 import sys
 
+from compare_step import processor, versions
+
 HERE = pathlib.Path(__file__).resolve().parent
 RECIPES = HERE.parents[1] / "recipes/imagenet"
 BATCH = 64
@@ -167,19 +169,14 @@ def compare(args, case, packs):
 
 
 def print_header(args):
-    output = subprocess.run(["lscpu"], stdout=subprocess.PIPE, text=True, check=True,
-                            env=dict(os.environ, LC_ALL="C")).stdout
-    fields = dict(line.split(":", 1) for line in output.splitlines() if ":" in line)
-    fields = {name.strip(): value.strip() for name, value in fields.items()}
-    print(f"processor  {fields.get('Model name')} (family/model {fields.get('CPU family')}/"
-          f"{fields.get('Model')}), one core; load before {os.getloadavg()[0]:.2f}")
+    cpu = processor()
+    print(f"processor  {cpu['name']} (family/model {cpu['family_and_model']}), one core; load before "
+          f"{os.getloadavg()[0]:.2f}")
     for name, python, packages in [
             ("PIL and v2", args.peer_python, ["torch", "torchvision", "pillow"]),
             ("FFCV", args.ffcv_python, ["torch", "numba", "numpy"])]:
         if python:
-            code = (f"from importlib.metadata import version\n"
-                    f"print(*(f'{{n}} {{version(n)}}' for n in {packages}), sep=', ')")
-            print(f"versions   {name}: {last_line([python, '-c', code])}")
+            print(f"versions   {name}: {versions(python, packages)}")
     print(f"rounds     {args.rounds}; images/s of processor time: median, least - most; the ratio "
           f"is PreViT's to that line")
     print(f"\n{'views':6} {'program':13} {'from':10}{'images/s':>9} {'least':>9} - {'most':9}"

@@ -215,16 +215,16 @@ def libtorch_version(bench):
     return "unknown"
 
 
-def peer_versions(python):
+def versions(python, packages):
     code = ("from importlib.metadata import version\n"
-            "print(*(f'{n} {version(n)}' for n in ['torch', 'transformers', 'timm']), sep=', ')")
+            f"print(*(f'{{n}} {{version(n)}}' for n in {packages}), sep=', ')")
     return subprocess.run([python, "-c", code], stdout=subprocess.PIPE, text=True,
                           check=True).stdout.strip()
 
 
 def describe_run(args):
     return {"processor": processor(), "load": os.getloadavg()[0], "level": args.level or "all",
-            "libtorch": libtorch_version(args.bench), "peers": peer_versions(args.peer_python),
+            "libtorch": libtorch_version(args.bench), "peers": versions(args.peer_python, ["torch", "transformers", "timm"]),
             "rounds": args.rounds, "steps": args.steps, "device": args.device,
             "command": sys.argv}
 
