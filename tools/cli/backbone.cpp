@@ -108,8 +108,7 @@ Backbone load_backbone(const po::variables_map& args, OtherKeys others) {
   if (args.count("image-size") > 0) {
     backbone.height = backbone.width = positive(args, "image-size");
   }
-  const int64_t tokens = model.num_patches() + model.num_prefix_tokens();
-  backbone.type = scalar_type(decided_precision(precision, model, backbone.batch * tokens, device));
+  backbone.type = scalar_type(decided_precision(precision, model, backbone.batch, device));
   return backbone;
 }
 

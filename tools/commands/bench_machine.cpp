@@ -25,8 +25,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr int64_t kTokens = 1576;  // of eight images of 224 px
-
 std::string line_of(const std::string& path) {
   std::ifstream file(path);
   std::string line;
@@ -88,7 +86,8 @@ ordered_json precisions() {
   for (const char* arch : {"vit_base", "vit_small", "vit_tiny"}) {
     VitOptions model;
     model.arch = arch;
-    all[arch] = name_of(decided_precision(Precision::automatic, resolve(model), kTokens, at::kCPU));
+    all[arch] =
+        name_of(decided_precision(Precision::automatic, resolve(model), /*images=*/8, at::kCPU));
   }
   return all;
 }

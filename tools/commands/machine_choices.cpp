@@ -24,8 +24,7 @@ void decide_for_machine(RunOptions& run, at::Device device, const std::string& r
   TrainOptions& train = run.train;
   matmul_ways().measure(train.matmul == MatmulChoice::measured);
   if (train.precision == Precision::automatic) train.precision = earlier_precision(resumed);
-  const int64_t tokens = run.model.num_patches() + run.model.num_prefix_tokens();
-  train.precision = decided_precision(train.precision, run.model, train.micro() * tokens, device);
+  train.precision = decided_precision(train.precision, run.model, train.micro(), device);
 }
 
 }  // namespace previt::cli

@@ -170,8 +170,8 @@ def compare(args, case, packs):
 
 def print_header(args):
     cpu = processor()
-    print(f"processor  {cpu['name']} (family/model {cpu['family_and_model']}), one core; load before "
-          f"{os.getloadavg()[0]:.2f}")
+    print(f"processor  {cpu['name']} (family/model {cpu['family_and_model']}), one core; load "
+          f"before {os.getloadavg()[0]:.2f}")
     for name, python, packages in [
             ("PIL and v2", args.peer_python, ["torch", "torchvision", "pillow"]),
             ("FFCV", args.ffcv_python, ["torch", "numba", "numpy"])]:

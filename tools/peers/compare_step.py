@@ -224,7 +224,8 @@ def versions(python, packages):
 
 def describe_run(args):
     return {"processor": processor(), "load": os.getloadavg()[0], "level": args.level or "all",
-            "libtorch": libtorch_version(args.bench), "peers": versions(args.peer_python, ["torch", "transformers", "timm"]),
+            "libtorch": libtorch_version(args.bench),
+            "peers": versions(args.peer_python, ["torch", "transformers", "timm"]),
             "rounds": args.rounds, "steps": args.steps, "device": args.device,
             "command": sys.argv}
 

@@ -20,8 +20,13 @@ struct RightRows {
   RightRows(int64_t rows, int64_t width)
       : width(width), padded(up(width, kLanes)), copy(width == padded ? 0 : rows * padded) {}
 
-  // The rows of x [n, width], `stride` apart, and how far apart the returned ones are.
-  std::pair<const float*, int64_t> of(const float* x, int64_t stride, int64_t n) const {
+  struct Rows {
+    const float* data;
+    int64_t stride;
+  };
+
+  // The rows of x [n, width], `stride` apart.
+  Rows of(const float* x, int64_t stride, int64_t n) const {
     if (width == padded) return {x, stride};
     for (int64_t r = 0; r < n; ++r) std::copy_n(x + r * stride, width, copy.get() + r * padded);
     return {copy.get(), padded};
@@ -130,7 +135,8 @@ class FloatBackward : FloatHead {
   void run(int64_t b, int64_t h, const HeadRows<const float>& dout, const HeadGradients& to) const {
     take_keys(b, h);
     transpose_rows(a_.v.at(b, h), a_.v.row, a_.keys, a_.width, v_transposed_.get(), keys_);
-    for (int64_t first = 0; first < a_.queries; first += kRows) rows(b, h, first, dout, to);
+    const auto k = k_.of(a_.k.at(b, h), a_.k.row, a_.keys);
+    for (int64_t first = 0; first < a_.queries; first += kRows) rows(b, h, first, k, dout, to);
     for (int64_t r = 0; r < a_.keys; ++r) {
       scale_row(dk_.get() + r * columns_, a_.scale, a_.width, to.dk.at(b, h) + r * to.dk.row);
       scale_row(dv_.get() + r * columns_, 1, a_.width, to.dv.at(b, h) + r * to.dv.row);
@@ -141,6 +147,7 @@ class FloatBackward : FloatHead {
   void rows(int64_t b,
             int64_t h,
             int64_t first,
+            const RightRows::Rows& k,
             const HeadRows<const float>& dout,
             const HeadGradients& to) const {
     const int64_t n = std::min(kRows, a_.queries - first);
@@ -164,19 +171,18 @@ class FloatBackward : FloatHead {
                            dp_.get() + r * keys_,
                            to.dbias ? to.dbias + (first + r) * a_.keys : nullptr);
     }
-    const auto [k, k_stride] = k_.of(a_.k.at(b, h), a_.k.row, a_.keys);
     float_gemm(
-        {dp_.get(), keys_, 1}, k, k_stride, dq_.get(), columns_, n, columns_, a_.keys, false);
+        {dp_.get(), keys_, 1}, k.data, k.stride, dq_.get(), columns_, n, columns_, a_.keys, false);
     for (int64_t r = 0; r < n; ++r) {
       scale_row(
           dq_.get() + r * columns_, a_.scale, a_.width, to.dq.at(b, h) + (first + r) * to.dq.row);
     }
     // Sums over the queries, these on top of those before.
     const auto add_over_queries =
-        [&](const float* left, const auto& right, const Buffer<float>& sum) {
+        [&](const float* left, const RightRows::Rows& right, const Buffer<float>& sum) {
           float_gemm({left, 1, keys_},
-                     right.first,
-                     right.second,
+                     right.data,
+                     right.stride,
                      sum.get(),
                      columns_,
                      a_.keys,

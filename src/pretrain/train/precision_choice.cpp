@@ -94,14 +94,14 @@ Precision faster_precision(const VitOptions& model, int64_t tokens) {
 
 Precision decided_precision(Precision asked,
                             const VitOptions& model,
-                            int64_t tokens,
+                            int64_t images,
                             at::Device device) {
   if (asked != Precision::automatic) return asked;
   if (!device.is_cpu()) {
     info("train.precision: bf16, as on every GPU");
     return Precision::bf16;
   }
-  return faster_precision(model, tokens);
+  return faster_precision(model, images * (model.num_patches() + model.num_prefix_tokens()));
 }
 
 }  // namespace previt

@@ -11,10 +11,10 @@ namespace previt {
 /// which the linear layers of a block of `model`, forward and backward, take less time here. They
 /// are measured for a fraction of a second. So small a model that its layers take no time gets fp32,
 /// and so does a processor that computes bfloat16 in float32.
-/// tokens: how many a layer sees at a time.
+/// images: how many a layer sees at a time, of the model's own size.
 Precision decided_precision(Precision asked,
                             const VitOptions& model,
-                            int64_t tokens,
+                            int64_t images,
                             at::Device device);
 
 }  // namespace previt

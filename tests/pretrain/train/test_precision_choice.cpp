@@ -19,17 +19,17 @@ VitOptions model_of_width(int64_t width) {
 TEST_CASE("a precision that is asked for is given, and a GPU gets bf16") {
   const VitOptions model = model_of_width(768);
   for (const Precision asked : {Precision::bf16, Precision::fp32}) {
-    CHECK(decided_precision(asked, model, 1000, at::kCPU) == asked);
-    CHECK(decided_precision(asked, model, 1000, at::kCUDA) == asked);
+    CHECK(decided_precision(asked, model, 5, at::kCPU) == asked);
+    CHECK(decided_precision(asked, model, 5, at::kCUDA) == asked);
   }
-  CHECK(decided_precision(Precision::automatic, model, 1000, at::kCUDA) == Precision::bf16);
+  CHECK(decided_precision(Precision::automatic, model, 5, at::kCUDA) == Precision::bf16);
 }
 
 TEST_CASE("a model too small to measure gets fp32, and so does a processor without bfloat16") {
-  CHECK(decided_precision(Precision::automatic, model_of_width(32), 100, at::kCPU) ==
+  CHECK(decided_precision(Precision::automatic, model_of_width(32), 1, at::kCPU) ==
         Precision::fp32);
   const LevelGuard guard(CpuLevel::kAvx2);
-  CHECK(decided_precision(Precision::automatic, model_of_width(256), 300, at::kCPU) ==
+  CHECK(decided_precision(Precision::automatic, model_of_width(256), 2, at::kCPU) ==
         Precision::fp32);
 }
 

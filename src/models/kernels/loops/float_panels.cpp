@@ -126,11 +126,12 @@ void float_panels(const FloatLeft& a,
                   int64_t m,
                   int64_t n,
                   int64_t k) {
-  constexpr int64_t kMostRows = 12, kMostColumns = 32;  // of a Tile
+  using Largest = Tile<Simd<16>>;
   const int64_t depth = std::min(kDepth, k);
   // With room for what is stored behind the last row.
-  const std::unique_ptr<float[]> a_strips(new float[(m + 2 * kMostRows) * depth + kMostColumns]);
-  const std::unique_ptr<float[]> b_strip(new float[kMostColumns * depth + kMostColumns]);
+  const std::unique_ptr<float[]> a_strips(
+      new float[(m + 2 * Largest::kRows) * depth + Largest::kColumns]);
+  const std::unique_ptr<float[]> b_strip(new float[Largest::kColumns * depth + Largest::kColumns]);
   const Panels x{a, b, c, ldc, m, n, k, a_strips.get(), b_strip.get()};
   by_level([=](auto lanes) PREVIT_INLINE { panels_loop<Simd<lanes>>(x); });
 }
