@@ -56,7 +56,7 @@ void check_product(int64_t m, int64_t n, int64_t k) {
   }
   Fenced<float> c(std::vector<float>(m * ldc, 7));
   const GemmScope scope(cpu_level());
-  small_gemm(cpu_level())(a.data(), lda, pairs.data(), ldb, c.data(), ldc, m, n, k);
+  small_gemm(cpu_level())({a.data(), lda, pairs.data(), ldb, c.data(), ldc, m, n, k});
   CHECK(error(c.taken(), want) < 1e-6 * k);
 }
 

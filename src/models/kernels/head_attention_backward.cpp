@@ -65,18 +65,25 @@ class BackwardHead {
             float* dbias) const {
     const int64_t n = std::min(kRows, a_.queries - first), padded = up(n, s_.row_multiple);
     const auto q = operands_.left(a_.q.at(b, h) + first * a_.q.row, a_.q.row, n, padded);
-    multiply_(q.data,
-              q.stride,
-              k_across_.get(),
-              s_.keys,
-              logits_.get(),
-              s_.keys,
-              padded,
-              s_.keys,
-              s_.width);
+    multiply_({q.data,
+               q.stride,
+               k_across_.get(),
+               s_.keys,
+               logits_.get(),
+               s_.keys,
+               padded,
+               s_.keys,
+               s_.width});
     const auto g = operands_.left(dout.at(b, h) + first * dout.row, dout.row, n, padded);
-    multiply_(
-        g.data, g.stride, v_across_.get(), s_.keys, dp_.get(), s_.keys, padded, s_.keys, s_.width);
+    multiply_({g.data,
+               g.stride,
+               v_across_.get(),
+               s_.keys,
+               dp_.get(),
+               s_.keys,
+               padded,
+               s_.keys,
+               s_.width});
     const float* log_sums = a_.log_sums + (b * a_.heads + h) * a_.queries + first;
     for (int64_t r = 0; r < n; ++r) {
       const float* bias = a_.bias.data ? a_.bias.at(b, h) + (first + r) * a_.bias.row : nullptr;
@@ -89,15 +96,15 @@ class BackwardHead {
                            dbias ? dbias + (first + r) * a_.keys : nullptr);
     }
     store_rows(first, n, padded);
-    multiply_(ds_.get(),
-              s_.keys,
-              k_down_.get(),
-              s_.columns,
-              dq_.get(),
-              s_.columns,
-              padded,
-              s_.columns,
-              s_.keys);
+    multiply_({ds_.get(),
+               s_.keys,
+               k_down_.get(),
+               s_.columns,
+               dq_.get(),
+               s_.columns,
+               padded,
+               s_.columns,
+               s_.keys});
     for (int64_t r = 0; r < n; ++r) {
       scale_row(dq_.get() + r * s_.columns, a_.scale, a_.width, dq.at(b, h) + (first + r) * dq.row);
     }
@@ -131,15 +138,15 @@ class BackwardHead {
                         float factor,
                         Bf16* out,
                         int64_t stride) const {
-    multiply_(columns.get(),
-              s_.query_lanes,
-              down.get(),
-              s_.keys,
-              transposed_.get(),
-              s_.keys,
-              s_.columns,
-              s_.keys,
-              s_.queries);
+    multiply_({columns.get(),
+               s_.query_lanes,
+               down.get(),
+               s_.keys,
+               transposed_.get(),
+               s_.keys,
+               s_.columns,
+               s_.keys,
+               s_.queries});
     store_transposed(transposed_.get(), s_.keys, a_.keys, a_.width, factor, out, stride);
   }
 

@@ -37,15 +37,15 @@ class ForwardHead {
   void rows(int64_t b, int64_t h, int64_t first, const HeadRows<Bf16>& out) const {
     const int64_t n = std::min(kRows, a_.queries - first), padded = up(n, s_.row_multiple);
     const auto q = operands_.left(a_.q.at(b, h) + first * a_.q.row, a_.q.row, n, padded);
-    multiply_(q.data,
-              q.stride,
-              k_across_.get(),
-              s_.keys,
-              logits_.get(),
-              s_.keys,
-              padded,
-              s_.keys,
-              s_.width);
+    multiply_({q.data,
+               q.stride,
+               k_across_.get(),
+               s_.keys,
+               logits_.get(),
+               s_.keys,
+               padded,
+               s_.keys,
+               s_.width});
     float sums[kRows], tops[kRows];
     for (int64_t r = 0; r < n; ++r) {
       const float* bias = a_.bias.data ? a_.bias.at(b, h) + (first + r) * a_.bias.row : nullptr;
@@ -58,15 +58,15 @@ class ForwardHead {
                             p_.get() + r * s_.keys,
                             &tops[r]);
     }
-    multiply_(p_.get(),
-              s_.keys,
-              v_down_.get(),
-              s_.columns,
-              out_.get(),
-              s_.columns,
-              padded,
-              s_.columns,
-              s_.keys);
+    multiply_({p_.get(),
+               s_.keys,
+               v_down_.get(),
+               s_.columns,
+               out_.get(),
+               s_.columns,
+               padded,
+               s_.columns,
+               s_.keys});
     float* log_sums = a_.log_sums + (b * a_.heads + h) * a_.queries + first;
     for (int64_t r = 0; r < n; ++r) {
       log_sums[r] = tops[r] + std::log(sums[r]);

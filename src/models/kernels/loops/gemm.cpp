@@ -15,15 +15,8 @@ using simd::Simd;
 // Four rows by sixteen columns of C at a time. The two values of a dword are widened to floats and
 // multiplied apart: a bfloat16 is the upper half of a float.
 template <class S>
-PREVIT_INLINE inline void gemm_loop(const Bf16* a,
-                                    int64_t lda,
-                                    const uint32_t* b,
-                                    int64_t ldb,
-                                    float* c,
-                                    int64_t ldc,
-                                    int64_t m,
-                                    int64_t n,
-                                    int64_t k) {
+PREVIT_INLINE inline void gemm_loop(const Bf16Product& x) {
+  const auto [a, lda, b, ldb, c, ldc, m, n, k] = x;
   constexpr int kRows = 4;
   const auto widened = [](Bf16 x) PREVIT_INLINE {
     const uint32_t bits = uint32_t{x.bits} << 16;
@@ -52,17 +45,8 @@ PREVIT_INLINE inline void gemm_loop(const Bf16* a,
   }
 }
 
-void generic_gemm(const Bf16* a,
-                  int64_t lda,
-                  const uint32_t* b,
-                  int64_t ldb,
-                  float* c,
-                  int64_t ldc,
-                  int64_t m,
-                  int64_t n,
-                  int64_t k) {
-  by_level([=](auto lanes)
-               PREVIT_INLINE { gemm_loop<Simd<lanes>>(a, lda, b, ldb, c, ldc, m, n, k); });
+void generic_gemm(const Bf16Product& x) {
+  by_level([=](auto lanes) PREVIT_INLINE { gemm_loop<Simd<lanes>>(x); });
 }
 
 #ifdef PREVIT_X86
@@ -93,15 +77,8 @@ PREVIT_BF16 inline void block_avx512(
   }
 }
 
-PREVIT_BF16 void avx512_gemm(const Bf16* a,
-                             int64_t lda,
-                             const uint32_t* b,
-                             int64_t ldb,
-                             float* c,
-                             int64_t ldc,
-                             int64_t m,
-                             int64_t n,
-                             int64_t k) {
+PREVIT_BF16 void avx512_gemm(const Bf16Product& x) {
+  const auto [a, lda, b, ldb, c, ldc, m, n, k] = x;
   // 24 sums, 3 vectors of B and one of A: 28 of the 32 registers.
   constexpr int kRows = 8, kVectors = 3;
   int64_t j = 0;
@@ -154,15 +131,8 @@ PREVIT_AMX void block_amx_1x1(
   _tile_stored(0, c, ldc * 4);
 }
 
-void amx_gemm(const Bf16* a,
-              int64_t lda,
-              const uint32_t* b,
-              int64_t ldb,
-              float* c,
-              int64_t ldc,
-              int64_t m,
-              int64_t n,
-              int64_t k) {
+void amx_gemm(const Bf16Product& product) {
+  const auto [a, lda, b, ldb, c, ldc, m, n, k] = product;
   for (int64_t i = 0; i < m; i += 32) {
     for (int64_t j = 0; j < n; j += 32) {
       if (i + 32 <= m && j + 32 <= n) {

@@ -7,19 +7,20 @@
 
 namespace previt {
 
-/// C [m, n] = A B on one thread, for bfloat16 operands that fit a core's cache; sums are float32.
-/// a: m rows of k values, `lda` apart. b: rows in pairs, dword (j, c) = (B[2j][c], B[2j+1][c]),
-/// `ldb` dwords from pair to pair. c: m rows, `ldc` floats apart. m and k are multiples of
-/// tile_multiples(), n of 16.
-using SmallGemm = void (*)(const simd::Bf16* a,
-                           int64_t lda,
-                           const uint32_t* b,
-                           int64_t ldb,
-                           float* c,
-                           int64_t ldc,
-                           int64_t m,
-                           int64_t n,
-                           int64_t k);
+/// C [m, n] = A B for bfloat16 operands that fit a core's cache; sums are float32. a: m rows of k
+/// values, `lda` apart. b: rows in pairs, dword (j, c) = (B[2j][c], B[2j+1][c]), `ldb` dwords from
+/// pair to pair. c: m rows, `ldc` floats apart. m and k are multiples of tile_multiples(), n of 16.
+struct Bf16Product {
+  const simd::Bf16* a;
+  int64_t lda;
+  const uint32_t* b;
+  int64_t ldb;
+  float* c;
+  int64_t ldc, m, n, k;
+};
+
+/// Computes it on one thread.
+using SmallGemm = void (*)(const Bf16Product& x);
 
 /// The fastest of the level. To be called while a GemmScope of the same level lives.
 SmallGemm small_gemm(CpuLevel level);
