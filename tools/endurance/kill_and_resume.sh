@@ -14,7 +14,8 @@ export BIN=${BIN:-build/release} SEED=${SEED:-$(date +%s)} OMP_NUM_THREADS=1 LC_
 
 common=(--device cpu --data synthetic:species,size=16,count=64,val=20 --set model.image_size=[16]
         --set model.patch_size=4 --set train.epochs=60 --set train.batch=8 --set train.micro_batch=4
-        --set train.precision=fp32 --set train.threads=1 --set schedule.warmup_epochs=1 --set data.workers=2
+        --set train.precision=fp32 --set train.matmul=fixed --set train.threads=1 --set schedule.warmup_epochs=1
+        --set data.workers=2
         --set output.checkpoint_epochs=0.75 --set output.log_steps=4)
 vit=(--set model.embed_dim=24 --set model.depth=2 --set model.num_heads=2 --set model.drop_path=0.1)
 quiet=(--set output.preview_images=0)
