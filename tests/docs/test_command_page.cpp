@@ -14,6 +14,7 @@ const std::vector<std::vector<std::string>> kCommands = {
     {"finetune"},
     {"train_tokenizer"},
     {"predict"},
+    {"convert"},
     {"linear_probe"},
     {"knn_probe"},
 #ifdef PREVIT_WITH_IMAGE_IO

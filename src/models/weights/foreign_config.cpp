@@ -1,5 +1,6 @@
 #include "models/weights/foreign_config.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "error.h"
@@ -139,6 +140,13 @@ void apply_config(const json& config, LoadedModel& model) {
 void apply_preprocessor(const json& config, LoadedModel& model) {
   if (!config.is_object()) return;
   take_normalisation(member(config, "image_mean"), member(config, "image_std"), model.normalize);
+  const json &size = member(config, "size"), &crop = member(config, "crop_size");
+  if (!size.is_object() || !crop.is_object() || member(config, "do_center_crop") == false) return;
+  const int64_t resized = whole(size, "shortest_edge", 0);
+  const int64_t cut = std::max(whole(crop, "height", 0), whole(crop, "width", 0));
+  if (cut > 0 && cut <= resized) {
+    model.crop_pct = static_cast<double>(cut) / static_cast<double>(resized);
+  }
 }
 
 }  // namespace previt

@@ -20,7 +20,7 @@ nlohmann::json config_image_size(const VitOptions& options);
 /// Sets what shapes can't show: heads, LayerNorm's eps, normalisation, class names.
 void apply_config(const nlohmann::json& config, LoadedModel& model);
 
-/// Sets the normalisation from Hugging Face's preprocessor_config.json.
+/// Sets the normalisation and the evaluation's crop from Hugging Face's preprocessor_config.json.
 void apply_preprocessor(const nlohmann::json& config, LoadedModel& model);
 
 }  // namespace previt

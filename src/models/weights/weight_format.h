@@ -38,6 +38,11 @@ class WeightFormat {
   /// only in part.
   virtual LoadedModel read(const ForeignModel& model, const LoadHints& hints) const;
 
+  /// Whether a network of this code base loads the tensor `name` of `extra` too.
+  virtual bool has_place(const LoadedModel& /*model*/, const std::string& /*name*/) const {
+    return true;
+  }
+
   /// The model's weights and `extra` as this code base stores them (our own files hold weights
   /// alone). `read` makes the same options and tensors of it. Throws Error for an option that the
   /// code base does not have, or that would be read as another.

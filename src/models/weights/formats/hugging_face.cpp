@@ -84,42 +84,48 @@ const std::vector<HfFamily> kFamilies = {
      "",
      "ForPreTraining",
      kHfMae,
-     {"pos_embed", "norm_eps", "qkv_bias"}},
+     {"pos_embed", "norm_eps", "qkv_bias"},
+     {"decoder_", "mask_token"}},
     {"beit",
      "Beit",
      "beit.",
      "ForImageClassification",
      "ForMaskedImageModeling",
      kHfVit,
-     {"pos_embed", "norm_eps", "qkv_bias", "rel_pos_bias", "layer_scale", "pool", "num_classes"}},
+     {"pos_embed", "norm_eps", "qkv_bias", "rel_pos_bias", "layer_scale", "pool", "num_classes"},
+     {"lm_head.", "mask_token"}},
     {"dinov2_with_registers",
      "Dinov2WithRegisters",
      "dinov2_with_registers.",
      "ForImageClassification",
      "",
      kHfDinov2,
-     {"pos_embed", "norm_eps", "qkv_bias", "layer_scale", "mlp", "register_tokens"}},
+     {"pos_embed", "norm_eps", "qkv_bias", "layer_scale", "mlp", "register_tokens"},
+     {"head.weight", "head.bias", "mask_token"}},
     {"dinov2",
      "Dinov2",
      "dinov2.",
      "ForImageClassification",
      "",
      kHfDinov2,
-     {"pos_embed", "norm_eps", "qkv_bias", "layer_scale", "mlp"}},
+     {"pos_embed", "norm_eps", "qkv_bias", "layer_scale", "mlp"},
+     {"head.weight", "head.bias", "mask_token"}},
     {"deit",
      "DeiT",
      "deit.",
      "ForImageClassificationWithTeacher",
      "",
      kHfDistilledHeads + kHfVit,
-     {"pos_embed", "norm_eps", "qkv_bias", "dist_token", "num_classes"}},
+     {"pos_embed", "norm_eps", "qkv_bias", "dist_token", "num_classes"},
+     {"pooler."}},
     {"vit",
      "ViT",
      "vit.",
      "ForImageClassification",
      "",
      kHfVit,
-     {"pos_embed", "norm_eps", "qkv_bias", "num_classes"}},
+     {"pos_embed", "norm_eps", "qkv_bias", "num_classes"},
+     {"pooler."}},
 };
 
 bool is_in_backbone(const std::string& name) {
@@ -146,6 +152,16 @@ class HuggingFaceFormat final : public WeightFormat {
     Naming naming = hf_naming(kAll);
     naming.steps.push_back(packed_swiglu());
     return to_own(naming, model);
+  }
+
+  bool has_place(const LoadedModel& model, const std::string& name) const override {
+    const HfFamily& family = hf_family(model);
+    const auto& starts = family.beside;
+    // A class with a head takes the class token instead of what the pooler makes of it.
+    if (name.starts_with("pooler.") && !hf_class(family, model).ends_with("Model")) return false;
+    return std::any_of(starts.begin(), starts.end(), [&](const std::string& start) {
+      return name.starts_with(start);
+    });
   }
 
  private:

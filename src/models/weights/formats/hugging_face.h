@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "models/weights/load_model.h"
 #include "models/weights/naming.h"
@@ -11,13 +12,14 @@ namespace previt {
 
 /// One of transformers' families of Vision Transformers.
 struct HfFamily {
-  std::string model_type;      ///< in config.json, as "vit"
-  std::string stem;            ///< of its classes' names, as "ViT"
-  std::string prefix;          ///< of the backbone in a class with a head, as "vit."
-  std::string classifier;      ///< end of the name of its class with a head
-  std::string other_task;      ///< the same of its class for pre-training; "": none
-  RenameTable names;           ///< as they are written
-  std::set<std::string> says;  ///< WeightFormat::says
+  std::string model_type;           ///< in config.json, as "vit"
+  std::string stem;                 ///< of its classes' names, as "ViT"
+  std::string prefix;               ///< of the backbone in a class with a head, as "vit."
+  std::string classifier;           ///< end of the name of its class with a head
+  std::string other_task;           ///< the same of its class for pre-training; "": none
+  RenameTable names;                ///< as they are written
+  std::set<std::string> says;       ///< WeightFormat::says
+  std::vector<std::string> beside;  ///< starts of our names of what it has beside the backbone
 };
 
 /// The family that can hold the model: by the decoder, then by what its options ask for.

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "error.h"
 #include "models/weights/foreign_config.h"
 #include "models/weights/formats/hugging_face.h"
@@ -103,15 +105,27 @@ json hf_config(const HfFamily& family, const LoadedModel& model) {
 
 json hf_preprocessor(const LoadedModel& model) {
   const VitOptions& o = model.options;
-  return {{"image_processor_type", "ViTImageProcessor"},
-          {"do_resize", true},
-          {"size", {{"height", o.image_height()}, {"width", o.image_width()}}},
-          {"resample", 3},  // bicubic
-          {"do_rescale", true},
-          {"rescale_factor", 1 / 255.0},
-          {"do_normalize", true},
-          {"image_mean", model.normalize.mean},
-          {"image_std", model.normalize.std}};
+  const json view = {{"height", o.image_height()}, {"width", o.image_width()}};
+  json config = {{"image_processor_type", "ViTImageProcessor"},
+                 {"do_resize", true},
+                 {"size", view},
+                 {"resample", 3},  // bicubic
+                 {"do_rescale", true},
+                 {"rescale_factor", 1 / 255.0},
+                 {"do_normalize", true},
+                 {"image_mean", model.normalize.mean},
+                 {"image_std", model.normalize.std}};
+  if (model.crop_pct > 0) {
+    // ViT's processor can only squeeze. DINOv2's, which this is, makes the view of our evaluations
+    // (augment/ops/crop.cpp).
+    const auto side = static_cast<double>(std::max(o.image_height(), o.image_width()));
+    config["image_processor_type"] = "BitImageProcessor";
+    config["size"] = {{"shortest_edge", static_cast<int64_t>(side / model.crop_pct + 1e-6)}};
+    config["do_center_crop"] = true;
+    config["crop_size"] = view;
+    config["do_convert_rgb"] = o.in_channels == 3;
+  }
+  return config;
 }
 
 }  // namespace previt

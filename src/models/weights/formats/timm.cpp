@@ -71,7 +71,10 @@ json timm_config(const LoadedModel& model) {
                    {"first_conv", "patch_embed.proj"},
                    {"classifier", "head"}}}};
   if (o.dist_token) config["pretrained_cfg"]["classifier"] = {"head", "head_dist"};
-  if (model.crop_pct > 0) config["pretrained_cfg"]["crop_pct"] = model.crop_pct;
+  if (model.crop_pct > 0) {
+    config["pretrained_cfg"]["crop_pct"] = model.crop_pct;
+    config["pretrained_cfg"]["crop_mode"] = "center";
+  }
   if (!model.class_names.empty()) config["label_names"] = model.class_names;
   return config;
 }
@@ -87,6 +90,11 @@ class TimmFormat final : public WeightFormat {
 
   ResizeConvention pos_resize(const ForeignModel& /*model*/) const override {
     return ResizeConvention::timm;
+  }
+
+  // timm has no decoders and no heads of pre-training.
+  bool has_place(const LoadedModel& /*model*/, const std::string& /*name*/) const override {
+    return false;
   }
 
  private:

@@ -1,0 +1,51 @@
+#include "unfinished_folder.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "error.h"
+#include "files.h"
+
+namespace previt {
+namespace {
+
+namespace fs = std::filesystem;
+
+void require_free(const std::string& path) {
+  std::error_code none;
+  if (!fs::exists(path, none)) return;
+  if (!fs::is_directory(path, none)) fail_usage("{}: is a file, not a folder", path);
+  if (!fs::is_empty(path, none)) {
+    fail_usage("{}: is not empty, and nothing in it is overwritten; name another folder", path);
+  }
+}
+
+}  // namespace
+
+UnfinishedFolder::UnfinishedFolder(const std::string& path) {
+  fs::path target = fs::weakly_canonical(path).lexically_normal();
+  if (!target.has_filename()) target = target.parent_path();
+  target_ = target.string();
+  path_ = target_ + ".partial";
+  require_free(target_);
+  require_free(path_);
+  make_folder(path_);
+}
+
+UnfinishedFolder::~UnfinishedFolder() {
+  std::error_code ignored;
+  if (path_ != target_) fs::remove_all(path_, ignored);
+}
+
+void UnfinishedFolder::finish() {
+  flush_folder(path_);
+  // Takes the place of an empty folder; one that has got files meanwhile is an error.
+  require(
+      std::rename(path_.c_str(), target_.c_str()) == 0, "{}: {}", target_, std::strerror(errno));
+  path_ = target_;
+  flush_folder(fs::path(target_).parent_path().string());
+}
+
+}  // namespace previt

@@ -1,0 +1,78 @@
+#include "commands/convert.h"
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cli/from_option.h"
+#include "cli/main.h"
+#include "commands/model_card.h"
+#include "commands/outgoing_model.h"
+#include "files.h"
+#include "first_few.h"
+#include "json_text.h"
+#include "log.h"
+#include "models/weights/weight_format.h"
+#include "options.h"
+#include "unfinished_folder.h"
+
+namespace previt::cli {
+namespace {
+
+enum class Target { hf, timm };
+constexpr auto enum_names(Target) { return std::array{"hf", "timm"}; }
+
+const WeightFormat& format_of_target(Target target) {
+  return format_named(target == Target::hf ? "hugging_face" : "timm");
+}
+
+void write_files(const std::string& folder, const ForeignModel& files, const std::string& card) {
+  write_safetensors(folder + "/model.safetensors", files.state_dict(), files.metadata);
+  write_whole_file(folder + "/config.json", json_text(files.config, 2) + "\n");
+  if (!files.preprocessor.is_null()) {
+    write_whole_file(folder + "/preprocessor_config.json", json_text(files.preprocessor, 2) + "\n");
+  }
+  write_whole_file(folder + "/README.md", card);
+}
+
+}  // namespace
+
+po::options_description convert_options() {
+  po::options_description options("Options");
+  add_from_option(
+      options,
+      "checkpoint: a run folder, a checkpoint folder, .safetensors, a Hugging Face or timm "
+      "folder, an official .pth");
+  add_model_option(options);
+  auto add = options.add_options();
+  add("format",
+      po::value<std::string>()->required(),
+      "hf (a folder of transformers: its ViT, DeiT, ViTMAE, BEiT or DINOv2) or timm (local-dir:)");
+  add("to", po::value<std::string>()->required(), "new folder: weights, config.json, README.md");
+  add("backbone", "the backbone alone, without classes, decoder and heads");
+  return options;
+}
+
+int convert(const po::variables_map& args) {
+  const auto target = enum_named<Target>(args["format"].as<std::string>(), "--format");
+  const auto to = args["to"].as<std::string>();
+  UnfinishedFolder folder(to);
+  const WeightFormat& format = format_of_target(target);
+  const auto from = args["from"].as<std::string>();
+  const OutgoingModel out =
+      outgoing_model(load_frozen(args), from, format, args.count("backbone") > 0);
+  const ForeignModel files = format.write(out.model);
+  write_files(folder.path(), files, model_card(out, files));
+  folder.finish();
+  if (!out.left_out.empty()) {
+    info("{}: {} has no place for {}", out.model.source, name_of(target), first_few(out.left_out));
+  }
+  const nlohmann::ordered_json line = {{"format", name_of(target)},
+                                       {"tensors", files.state_dict().size()},
+                                       {"left_out", out.left_out.size()},
+                                       {"out", to}};
+  print(json_text(line) + "\n");
+  return 0;
+}
+
+}  // namespace previt::cli

@@ -1,0 +1,13 @@
+// convert: writes a network as another code base loads it.
+#include "commands/convert.h"
+
+#include "cli/main.h"
+
+int main(int argc, char** argv) {
+  using namespace previt;
+  return cli::run(argc,
+                  argv,
+                  "convert: writes a network as transformers or timm loads it",
+                  cli::convert_options(),
+                  cli::convert);
+}
