@@ -3,6 +3,7 @@
 #include <c10/core/CPUAllocator.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <fstream>
@@ -20,6 +21,8 @@
 namespace previt {
 namespace {
 
+std::atomic<int64_t> held_by_tensors = 0, most_held_by_tensors = 0;
+
 // Activations differ in size from step to step (drop path, masks), and blocks that nearly fit break
 // up the heap. So tensors get blocks of a few sizes, at most a sixteenth too large.
 class RoundingAllocator final : public c10::Allocator {
@@ -27,7 +30,8 @@ class RoundingAllocator final : public c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
     const c10::Device cpu(c10::DeviceType::CPU);
     if (bytes == 0) return {nullptr, cpu};
-    void* block = std::malloc(rounded(bytes) + kAlignment);
+    const size_t size = rounded(bytes) + kAlignment;
+    void* block = std::malloc(size);
     TORCH_CHECK_WITH(OutOfMemoryError,
                      block != nullptr,
                      "memory: the system gives no ",
@@ -35,7 +39,8 @@ class RoundingAllocator final : public c10::Allocator {
                      " MB more");
     const uintptr_t next = reinterpret_cast<uintptr_t>(block) + kAlignment;
     void* data = reinterpret_cast<void*>(next / kAlignment * kAlignment);
-    block_of(data) = block;
+    header_of(data) = {block, static_cast<int64_t>(size)};
+    count(static_cast<int64_t>(size));
     return {data, data, &release, cpu};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &release; }
@@ -51,10 +56,23 @@ class RoundingAllocator final : public c10::Allocator {
     const size_t step = std::max(kAlignment, std::bit_floor(bytes) / 16);
     return (bytes + step - 1) / step * step;
   }
-  // malloc aligns to 16 bytes, so there is always room for a pointer in front of the data.
-  static void*& block_of(void* data) { return static_cast<void**>(data)[-1]; }
+  // malloc aligns to 16 bytes, so there is always room for it in front of the data.
+  struct Header {
+    void* block;
+    int64_t size;
+  };
+  static Header& header_of(void* data) { return static_cast<Header*>(data)[-1]; }
   static void release(void* data) {
-    if (data != nullptr) std::free(block_of(data));
+    if (data == nullptr) return;
+    const Header header = header_of(data);
+    count(-header.size);
+    std::free(header.block);
+  }
+  static void count(int64_t bytes) {
+    const int64_t now = held_by_tensors.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+    int64_t most = most_held_by_tensors.load(std::memory_order_relaxed);
+    while (now > most && !most_held_by_tensors.compare_exchange_weak(most, now)) {
+    }
   }
 };
 
@@ -126,6 +144,10 @@ void tune_allocator() {
   }
 #endif
 }
+
+TensorMemory tensor_memory() { return {held_by_tensors.load(), most_held_by_tensors.load()}; }
+
+void restart_tensor_peak() { most_held_by_tensors = held_by_tensors.load(); }
 
 int64_t peak_memory() { return number_in("/proc/self/status", "VmHWM:") * 1024; }
 

@@ -10,6 +10,14 @@ namespace previt {
 /// memory left for one, c10::OutOfMemoryError is thrown.
 void tune_allocator();
 
+/// Bytes in main memory that tensors made since tune_allocator() hold now, and the most that they
+/// held since restart_tensor_peak().
+struct TensorMemory {
+  int64_t now = 0, peak = 0;
+};
+TensorMemory tensor_memory();
+void restart_tensor_peak();
+
 /// The most memory that this process has had resident so far, in bytes (VmHWM); 0 if the system
 /// does not report it.
 int64_t peak_memory();

@@ -51,6 +51,10 @@ bool Field::is_word() const {
 }
 
 std::string Field::text() const {
+  const auto* number = std::get_if<int64_t*>(&value);
+  if (number != nullptr && **number < 0 && !choices.empty()) {
+    return choices.at(static_cast<size_t>(-1 - **number));
+  }
   return std::visit([](const auto& held) { return text_of(held); }, value);
 }
 

@@ -97,7 +97,7 @@ struct Field {
   const char* help;
   FieldValue value;
   Range range = {};      ///< of a number, and of each number in a list
-  Choices choices = {};  ///< of a word; empty: any word
+  Choices choices = {};  ///< of a word, empty: any word; of a number: words for -1, -2 …
 
   bool is_word() const;                        ///< a string or an enum
   std::string text() const;                    ///< the value as it is now; lists as "[1, 2]"
@@ -123,6 +123,11 @@ class FieldVisitor {
     requires(!NamedEnum<T>)
   void field(const char* name, T& value, const char* help, Range range = {}) {
     field(Field{name, help, &value, range});
+  }
+  /// A whole number, or one of `words`, which stand for -1, -2 …
+  void field(
+      const char* name, int64_t& value, const char* help, const Range& range, Choices words) {
+    field(Field{name, help, &value, range, std::move(words)});
   }
   void field(const char* name, std::string& value, const char* help, Choices choices = {}) {
     field(Field{name, help, &value, {}, std::move(choices)});

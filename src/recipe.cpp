@@ -1,5 +1,6 @@
 #include "recipe.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -64,6 +65,18 @@ struct Recipe::Impl : FieldVisitor {
     });
   }
 
+  // Sets `value` if the recipe has one of the field's words for numbers.
+  bool named(const Field& f, int64_t& value) {
+    bool found = false;
+    with(f.name, [&](const RecipeEntry& entry, const std::string&) {
+      if (!entry.value.IsScalar()) return;
+      const auto word = std::find(f.choices.begin(), f.choices.end(), entry.value.Scalar());
+      found = word != f.choices.end();
+      if (found) value = -1 - (word - f.choices.begin());
+    });
+    return found;
+  }
+
   template <class T>
   void numbers(const Field& f, std::vector<T>& value, const char* what) {
     with(f.name, [&](const RecipeEntry& entry, const std::string& key) {
@@ -78,7 +91,11 @@ struct Recipe::Impl : FieldVisitor {
   }
 
   void read(const Field& f, double* v) { number(f, *v, "a number"); }
-  void read(const Field& f, int64_t* v) { number(f, *v, "a whole number"); }
+  void read(const Field& f, int64_t* v) {
+    const std::string what = fmt::format(
+        "a whole number{}{}", f.choices.empty() ? "" : " or ", fmt::join(f.choices, ", "));
+    if (!named(f, *v)) number(f, *v, what.c_str());
+  }
   void read(const Field& f, bool* v) { number(f, *v, "true or false"); }
   void read(const Field& f, std::vector<double>* v) { numbers(f, *v, "a number"); }
   void read(const Field& f, std::vector<int64_t>* v) { numbers(f, *v, "a whole number"); }

@@ -25,3 +25,21 @@ TEST_CASE("memory that isn't there is an error that says so") {
   CHECK_THROWS_WITH(at::empty({int64_t{1} << 50}, at::kByte),
                     ContainsSubstring("memory: the system gives no 1125899906 MB"));
 }
+
+TEST_CASE("what tensors hold is counted, and the most of it") {
+  tune_allocator();
+  constexpr int64_t kSize = 3000000, kSlack = kSize / 16 + 128;
+  const TensorMemory before = tensor_memory();
+  restart_tensor_peak();
+  {
+    const at::Tensor a = at::empty({kSize}, at::kByte);
+    { const at::Tensor b = at::empty({2 * kSize}, at::kByte); }
+    CHECK(tensor_memory().now - before.now >= kSize);
+    CHECK(tensor_memory().now - before.now <= kSize + kSlack);
+  }
+  CHECK(tensor_memory().now == before.now);
+  CHECK(tensor_memory().peak - before.now >= 3 * kSize);
+  CHECK(tensor_memory().peak - before.now <= 3 * (kSize + kSlack));
+  restart_tensor_peak();
+  CHECK(tensor_memory().peak == before.now);
+}

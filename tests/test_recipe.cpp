@@ -151,3 +151,35 @@ TEST_CASE("recipe errors say where and what") {
   CHECK_THAT(error_of("kind: [\n"), ContainsSubstring("r.yaml:"));
   CHECK_THAT(error_of("- 1\n"), ContainsSubstring("`key: value`"));
 }
+
+TEST_CASE("a number may have a word, which is written as it is read") {
+  struct Counted {
+    int64_t count = 3;
+  };
+  struct Visit {
+    static void all(FieldVisitor& v, Counted& o) {
+      v.field("count", o.count, "how many", at_least(0), {"auto", "none"});
+    }
+  };
+  const auto read = [](const std::string& text) {
+    auto recipe = Recipe::parse(text, "r.yaml");
+    Counted options;
+    Visit::all(recipe.reader(), options);
+    return options.count;
+  };
+  CHECK(read("") == 3);
+  CHECK(read("count: 7") == 7);
+  CHECK(read("count: auto") == -1);
+  CHECK(read("count: \"none\"") == -2);
+  CHECK_THROWS_WITH(read("count: automatic"),
+                    "r.yaml:1: count: automatic is not a whole number or auto, none");
+  CHECK_THROWS_WITH(read("count: -1"), "r.yaml:1: count: -1 is not in [0, inf)");
+  CHECK_THROWS_WITH(read("count: [auto]"),
+                    "r.yaml:1: count: this is not a whole number or auto, none");
+  for (const int64_t count : {-2, -1, 0, 12}) {
+    Counted options{count};
+    RecipeWriter writer;
+    Visit::all(writer, options);
+    CHECK(read(writer.text()) == count);
+  }
+}

@@ -9,6 +9,6 @@ int main(int argc, char** argv) {
       argc,
       argv,
       "train_tokenizer: trains an image tokenizer from unlabelled images",
-      cli::pretrain_options(),
+      cli::pretrain_options(cli::Product::tokenizer),
       [&](const auto& args) { return cli::pretrain(args, command, cli::Product::tokenizer); });
 }

@@ -93,7 +93,11 @@ int64_t TrainOptions::micro() const {
 void visit(FieldVisitor& v, TrainOptions& o) {
   v.field("epochs", o.epochs, "passes over the data", at_least(1));
   v.field("batch", o.batch, "images per optimizer step", at_least(1));
-  v.field("micro_batch", o.micro_batch, "images in memory at a time; 0: the batch", at_least(0));
+  v.field("micro_batch",
+          o.micro_batch,
+          "images in memory at a time; 0: the batch; auto: what fits (pretraining)",
+          at_least(0),
+          {"auto"});
   v.field("precision",
           o.precision,
           "in which networks compute; weights are fp32; auto: the faster one on this machine");

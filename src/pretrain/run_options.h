@@ -81,11 +81,14 @@ at::ScalarType scalar_type(Precision precision);
 enum class MatmulChoice { measured, fixed };
 constexpr auto enum_names(MatmulChoice) { return std::array{"measured", "fixed"}; }
 
+/// A number that is found out before the run begins: `auto` in a recipe.
+constexpr int64_t kAutomatic = -1;
+
 /// The section `train:` of a recipe.
 struct TrainOptions {
   int64_t epochs = 800;
   int64_t batch = 256;      ///< effective batch per optimizer step
-  int64_t micro_batch = 0;  ///< what fits in memory; 0: the whole batch
+  int64_t micro_batch = 0;  ///< what fits in memory; 0, or kAutomatic undecided: the whole batch
   Precision precision = Precision::automatic;
   MatmulChoice matmul = MatmulChoice::measured;
   int64_t seed = 0;

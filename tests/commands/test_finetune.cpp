@@ -92,6 +92,9 @@ TEST_CASE("what finetune is asked wrongly is a usage error of one line") {
   refuse({"--from", "none", "--data", kData, "--set", "data.device_augment=true"},
          "--set data.device_augment=true: data.device_augment: is for pretraining; fine-tuning "
          "augments on the host");
+  refuse({"--from", "none", "--data", kData, "--set", "train.micro_batch=auto"},
+         "--set train.micro_batch=auto: train.micro_batch: auto is for pretraining; fine-tuning "
+         "needs a number");
   refuse({"--from", "none", "--data", kData, "--set", "model.num_heads=7"},
          "--set model.num_heads=7: model.embed_dim: 768 is not a multiple of num_heads 7");
   refuse({"--from", "none", "--data", kData, "--set", "augment.height=99"},

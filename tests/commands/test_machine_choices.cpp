@@ -33,6 +33,23 @@ TEST_CASE("a run that goes on keeps the precision of its recipe, unless another 
   CHECK(decided(Precision::fp32, temp.path()) == Precision::fp32);
 }
 
+TEST_CASE("a run that goes on keeps the micro-batch that was found for it") {
+  const TempFolder temp;
+  const auto decided_micro = [&](int64_t asked, const std::string& folder) {
+    RunOptions run;
+    run.train.precision = Precision::fp32;
+    run.train.micro_batch = asked;
+    cli::decide_for_machine(run, at::kCPU, folder);
+    matmul_ways().measure(false);
+    return run.train.micro_batch;
+  };
+  CHECK(decided_micro(kAutomatic, temp.path()) == kAutomatic);  // nothing there yet
+  write_whole_file(temp.path() + "/recipe.yaml", "train:\n  micro_batch: 48\n");
+  CHECK(decided_micro(kAutomatic, temp.path()) == 48);
+  CHECK(decided_micro(kAutomatic, "") == kAutomatic);
+  CHECK(decided_micro(0, temp.path()) == 0);
+}
+
 TEST_CASE("a run's own recipe names the precision that was decided", "[programs]") {
   const TempFolder temp;
   const std::string out = temp.path() + "/run";

@@ -9,13 +9,34 @@
 using namespace previt;
 using namespace previt::test;
 
-TEST_CASE("the command line of pretrain is frozen") {
-  std::vector<std::string> names;
-  const auto options = cli::pretrain_options();
-  for (const auto& option : options.options()) names.push_back(option->long_name());
-  CHECK(names ==
-        std::vector<std::string>{
-            "recipe", "list-recipes", "data", "out", "set", "device", "resume", "print-recipe"});
+TEST_CASE("the command lines of pretrain and train_tokenizer are frozen") {
+  const auto names = [](cli::Product product) {
+    Words all;
+    const auto options = cli::pretrain_options(product);
+    for (const auto& option : options.options()) all.push_back(option->long_name());
+    return all;
+  };
+  CHECK(names(cli::Product::backbone) == Words{"recipe",
+                                               "list-recipes",
+                                               "data",
+                                               "objective",
+                                               "out",
+                                               "set",
+                                               "device",
+                                               "time-budget",
+                                               "resume",
+                                               "print-recipe"});
+  CHECK(names(cli::Product::tokenizer) == Words{"recipe",
+                                                "list-recipes",
+                                                "data",
+                                                "out",
+                                                "set",
+                                                "device",
+                                                "time-budget",
+                                                "resume",
+                                                "print-recipe"});
+  CHECK_THROWS_AS(parse(cli::pretrain_options(cli::Product::tokenizer), {"--data", kScenes}),
+                  cli::po::required_option);
 }
 
 TEST_CASE("a command is written as one would type it again") {

@@ -86,7 +86,8 @@ TEST_CASE("wrong usage ends in 2 and what isn't there in 1, with one line", "[pr
   const std::vector<Case> cases = {
       {"pretrain", {"--recipe", gone}, 2, gone + ": no such recipe"},
       {"pretrain", {"--dataa", gone}, 2, "--dataa: unknown option; did you mean --data?"},
-      {"pretrain", {}, 2, "--recipe: must be given; --help says more"},
+      {"pretrain", {}, 2, "--recipe: must be given, or --data for one that fits the images; "},
+      {"train_tokenizer", {}, 2, "--recipe: must be given; --help says more"},
       {"pretrain", mae(out, 1, gone), 1, gone + ": there is no such file or folder"},
       {"finetune", {"--from", gone, "--data", kScenes}, 1, gone + ": no such file or folder; "},
       {"finetune", {"--from", "none"}, 2, "--data: say which images to train on"},

@@ -48,15 +48,16 @@ class OptionTables final : public FieldVisitor {
 
  private:
   static std::string allowed_of(const Field& field) {
-    if (!field.choices.empty()) return fmt::format("{}", fmt::join(field.choices, ", "));
-    if (field.is_word()) return "text";
+    const std::string words = fmt::format("{}", fmt::join(field.choices, ", "));
+    if (field.is_word()) return words.empty() ? "text" : words;
     if (std::holds_alternative<bool*>(field.value)) return "true, false";
     const bool list = std::holds_alternative<std::vector<double>*>(field.value) ||
                       std::holds_alternative<std::vector<int64_t>*>(field.value);
     const bool whole = std::holds_alternative<int64_t*>(field.value) ||
                        std::holds_alternative<std::vector<int64_t>*>(field.value);
     const bool bounded = field.range.low != -kInfinity || field.range.high != kInfinity;
-    return fmt::format("{}{}number{}{}{}",
+    return fmt::format("{}{}{}number{}{}{}",
+                       words.empty() ? "" : words + " or ",
                        list ? "list of " : "",
                        whole ? "whole " : "",
                        list ? "s" : "",

@@ -9,13 +9,13 @@
 namespace previt::cli {
 namespace {
 
-// That of an earlier part of the run; `automatic` if there was none.
-Precision earlier_precision(const std::string& folder) {
+// Those of an earlier part of the run; undecided if there was none.
+TrainOptions earlier_choices(const std::string& folder) {
   const std::string path = folder + "/recipe.yaml";
-  if (folder.empty() || !std::filesystem::exists(path)) return Precision::automatic;
   TrainOptions train;
-  Recipe::load(path).read("train", train);
-  return train.precision;
+  train.micro_batch = kAutomatic;
+  if (!folder.empty() && std::filesystem::exists(path)) Recipe::load(path).read("train", train);
+  return train;
 }
 
 }  // namespace
@@ -23,7 +23,9 @@ Precision earlier_precision(const std::string& folder) {
 void decide_for_machine(RunOptions& run, at::Device device, const std::string& resumed) {
   TrainOptions& train = run.train;
   matmul_ways().measure(train.matmul == MatmulChoice::measured);
-  if (train.precision == Precision::automatic) train.precision = earlier_precision(resumed);
+  const TrainOptions earlier = earlier_choices(resumed);
+  if (train.precision == Precision::automatic) train.precision = earlier.precision;
+  if (train.micro_batch == kAutomatic) train.micro_batch = earlier.micro_batch;
   train.precision = decided_precision(train.precision, run.model, train.micro(), device);
 }
 

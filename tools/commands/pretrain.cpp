@@ -2,8 +2,9 @@
 
 #include <torch/utils.h>
 
-#include <filesystem>
+#include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "augment/encode_png.h"
@@ -13,10 +14,13 @@
 #include "cli/from_option.h"
 #include "cli/main.h"
 #include "cli/recipe_path.h"
+#include "commands/first_steps.h"
 #include "commands/knn_score.h"
 #include "commands/machine_choices.h"
 #include "commands/training_data.h"
 #include "log.h"
+#include "pretrain/train/micro_batch_choice.h"
+#include "pretrain/train/resume_check.h"
 #include "pretrain/train/stop_signal.h"
 #include "pretrain/train/trainer.h"
 #include "run_lock.h"
@@ -51,23 +55,49 @@ RunRecord record_of(const PretrainRun& run, const std::string& command, Product 
   return record;
 }
 
-int train_run(PretrainRun& run,
-              const po::variables_map& args,
-              const std::string& command,
-              Product product) {
+// How a command wants its run.
+struct Command {
+  std::string text;
+  Product product;
+  std::string folder;
+  at::Device device;
+  FirstSteps first_steps;
+  bool resume;
+};
+
+// Decides by the first steps what is left to them.
+void try_first_steps(PretrainRun& run, const Command& command, std::shared_ptr<Dataset>& images) {
+  const bool automatic = run.options.train.micro_batch == kAutomatic;
+  FirstSteps asked = command.first_steps;
+  if (!automatic && asked.time_budget == 0 && !asked.tell_time) return;
+  if (!command.resume) require_no_run(command.folder);
+  if (!images) images = open_dataset(run.options.data.path, Split::train, command.folder);
+  if (command.product == Product::backbone && run.knn.epochs > 0 &&
+      !images->class_names().empty()) {
+    asked.images_scored = std::min(run.knn.train_images, images->size()) +
+                          std::min(run.knn.test_images, images->size());
+  }
+  asked.in_main_memory = command.device.is_cpu();
+  decide_by_first_steps(run, asked, [&](const RunOptions& options) {
+    const auto objective = run.objective->build(options, open_tensor_file);
+    require_product(*objective, options.objective, command.product);
+    objective->to(command.device);
+    return std::make_unique<Trial>(
+        objective, training_source(options, images, objective->views(), command.device), options);
+  });
+}
+
+int train_once(const PretrainRun& run,
+               const Command& command,
+               bool resume,
+               std::shared_ptr<Dataset> images) {
+  const auto& [text, product, folder, device, first_steps, _] = command;
   const RunOptions& options = run.options;
-  const std::string folder = run_folder(args);
-  ignore_broken_pipes();
-  const RunLock lock(folder);
-  const at::Device device = choose_device(args["device"].as<std::string>());
-  if (options.train.threads > 0) at::set_num_threads(static_cast<int>(options.train.threads));
-  const bool resume = args.count("resume") != 0;
-  decide_for_machine(run.options, device, resume ? folder : "");
   torch::manual_seed(static_cast<uint64_t>(options.train.seed));
   const auto objective = run.build(open_tensor_file);
   require_product(*objective, options.objective, product);
   objective->to(device);
-  const auto images = open_dataset(options.data.path, Split::train, folder);
+  if (!images) images = open_dataset(options.data.path, Split::train, folder);
   info("{}: {} images", options.data.path, images->size());
   const auto source = training_source(options, images, objective->views(), device);
   TrainCallbacks callbacks;
@@ -79,51 +109,91 @@ int train_run(PretrainRun& run,
     callbacks.evaluate_epochs = run.knn.epochs;
   }
   return train(
-      *objective, *source, options, folder, resume, record_of(run, command, product), callbacks);
+      *objective, *source, options, folder, resume, record_of(run, text, product), callbacks);
+}
+
+int train_run(PretrainRun& run, const Command& command, std::shared_ptr<Dataset> images) {
+  TrainOptions& train = run.options.train;
+  ignore_broken_pipes();
+  const RunLock lock(command.folder);
+  if (train.threads > 0) at::set_num_threads(static_cast<int>(train.threads));
+  const bool automatic = train.micro_batch == kAutomatic;
+  decide_for_machine(run.options, command.device, command.resume ? command.folder : "");
+  try_first_steps(run, command, images);
+  if (!automatic) return train_once(run, command, command.resume, images);
+  int code = 0;
+  bool resume = command.resume;  // later from what the attempt before has left
+  halve_until_it_fits(
+      train, [&] { code = train_once(run, command, std::exchange(resume, true), images); });
+  return code;
 }
 
 }  // namespace
 
-po::options_description pretrain_options() {
+po::options_description pretrain_options(Product product) {
   po::options_description options("Options");
   auto add = options.add_options();
+  const bool chooses = product == Product::backbone;
+  auto* recipe = po::value<std::string>();
   add("recipe",
-      po::value<std::string>()->required(),
-      "YAML file that describes the run, or a name that --list-recipes shows");
+      chooses ? recipe : recipe->required(),
+      chooses
+          ? "YAML file that describes the run, or a name that --list-recipes shows; without it, "
+            "one is chosen for the images of --data"
+          : "YAML file that describes the run, or a name that --list-recipes shows");
   add("list-recipes", "print the recipes that have a name and end");
   add("data",
       po::value<std::string>(),
       "image folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC; instead of data.path");
+  if (chooses) {
+    add("objective",
+        po::value<std::string>(),
+        "of the chosen recipe: mae (default), dino or simmim");
+  }
   add("out", po::value<std::string>(), "run folder; runs/<recipe> when not given");
   add("set",
       po::value<std::vector<std::string>>()->composing(),
       "key.path=value on top of the recipe; may be given again");
   add("device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N");
+  add("time-budget",
+      po::value<std::string>(),
+      "fit train.epochs to a time, as 2h, 30m or 1h30m; the first steps are measured for it");
   add("resume", "go on from the last good checkpoint of the run folder");
   add("print-recipe", "print the fully resolved recipe and end");
   return options;
 }
 
-PretrainRun read_pretrain_run(const po::variables_map& args) {
-  Recipe recipe = Recipe::load(find_recipe(args["recipe"].as<std::string>()));
+PretrainRun read_pretrain_run(const po::variables_map& args, Recipe recipe) {
   apply_settings(recipe, args);
   PretrainRun run = PretrainRun::read(recipe);
   if (args.count("data") != 0) run.options.data.path = args["data"].as<std::string>();
   return run;
 }
 
-std::string run_folder(const po::variables_map& args) {
-  if (args.count("out") != 0) return args["out"].as<std::string>();
-  return "runs/" + std::filesystem::path(args["recipe"].as<std::string>()).stem().string();
+PretrainRun read_pretrain_run(const po::variables_map& args) {
+  return read_pretrain_run(args, Recipe::load(find_recipe(args["recipe"].as<std::string>())));
 }
 
 int pretrain(const po::variables_map& args, const std::string& command, Product product) {
-  PretrainRun run = read_pretrain_run(args);
+  const double budget = time_budget(args);
+  FoundRecipe found = find_pretrain_recipe(args);
+  PretrainRun run = read_pretrain_run(args, std::move(found.recipe));
   if (args.count("print-recipe") != 0) {
     print(run.resolved());
     return 0;
   }
-  return run.places.around([&] { return train_run(run, args, command, product); });
+  const FirstSteps first_steps{.time_budget = found.resumed ? 0 : budget,
+                               .tell_time = found.chosen};
+  return run.places.around([&] {
+    return train_run(run,
+                     {.text = command,
+                      .product = product,
+                      .folder = run_folder(args),
+                      .device = choose_device(args["device"].as<std::string>()),
+                      .first_steps = first_steps,
+                      .resume = args.count("resume") != 0},
+                     found.images);
+  });
 }
 
 std::string command_line(int argc, char** argv) {

@@ -3,23 +3,23 @@
 #include <boost/program_options.hpp>
 #include <string>
 
+#include "commands/pretrain_recipe.h"
 #include "pretrain/pretrain_run.h"
 
 namespace previt::cli {
 
 namespace po = boost::program_options;
 
-/// The command line of `pretrain` and `train_tokenizer`, frozen by a test.
-po::options_description pretrain_options();
-
-/// Reads --recipe, with --set and --data on top. Throws UsageError.
-PretrainRun read_pretrain_run(const po::variables_map& args);
-
-/// --out, or runs/<name of the recipe>.
-std::string run_folder(const po::variables_map& args);
-
 /// What a command trains. It refuses the recipes of the other product.
 enum class Product { backbone, tokenizer };
+
+/// The command line of `pretrain` and, for a tokenizer, of `train_tokenizer`, which must have a
+/// recipe. Frozen by a test.
+po::options_description pretrain_options(Product product = Product::backbone);
+
+/// Reads --recipe, or another recipe, with --set and --data on top. Throws UsageError.
+PretrainRun read_pretrain_run(const po::variables_map& args);
+PretrainRun read_pretrain_run(const po::variables_map& args, Recipe recipe);
 
 /// The whole of `pretrain` and `train_tokenizer`; returns the exit code. `command` is how it was
 /// called, for the report. Throws Error or UsageError.

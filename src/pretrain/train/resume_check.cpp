@@ -39,13 +39,19 @@ std::vector<std::string> missing_in(const std::vector<std::string>& names,
   return missing;
 }
 
-}  // namespace
-
 bool holds_run(const std::string& run_folder) {
   std::error_code missing;
   // A start that failed at once leaves an empty file, which makes no run.
   const auto size = std::filesystem::file_size(run_folder + "/metrics.jsonl", missing);
   return (!missing && size > 0) || !list_checkpoints(run_folder).empty();
+}
+
+}  // namespace
+
+void require_no_run(const std::string& run_folder) {
+  if (!holds_run(run_folder)) return;
+  fail_usage("{}: holds a run already; add --resume to go on with it, or give another --out",
+             run_folder);
 }
 
 std::optional<Checkpoint> checkpoint_to_resume(const std::string& run_folder) {

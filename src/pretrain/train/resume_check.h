@@ -11,8 +11,8 @@
 
 namespace previt {
 
-/// Whether a run was made in the folder.
-bool holds_run(const std::string& run_folder);
+/// Throws UsageError if a run was made in the folder: a new one would mix with it.
+void require_no_run(const std::string& run_folder);
 
 /// The checkpoint that a run goes on from; nothing, and a line in the log, if there is none. Warns
 /// of each one that is passed over. Throws Error if all are damaged.

@@ -288,10 +288,7 @@ int train(Objective& objective,
           bool resume,
           const RunRecord& record,
           const TrainCallbacks& callbacks) {
-  if (!resume && holds_run(run_folder)) {
-    fail_usage("{}: holds a run already; add --resume to go on with it, or give another --out",
-               run_folder);
-  }
+  if (!resume) require_no_run(run_folder);
   Trainer trainer(objective, source, options, run_folder, record, callbacks);
   if (resume) trainer.resume();
   return trainer.run();

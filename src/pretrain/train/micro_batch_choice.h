@@ -1,0 +1,18 @@
+#pragma once
+
+#include <functional>
+
+#include "pretrain/run_options.h"
+
+namespace previt {
+
+/// Calls `work` with train.micro_batch as it is. As long as memory runs out in it, on the host or
+/// on a GPU, warns, halves train.micro_batch and calls it again. Throws Error where one image is
+/// too many, or where `work` refuses the half with a UsageError, as losses over a whole batch do.
+void halve_until_it_fits(TrainOptions& train, const std::function<void()>& work);
+
+/// The largest of the batch, its half, its quarter … for which a step stays within `bytes`; 1 where
+/// none does. fixed, per_image: what it takes, in bytes (Trial::main_memory).
+int64_t micro_batch_within(TrainOptions train, double fixed, double per_image, double bytes);
+
+}  // namespace previt

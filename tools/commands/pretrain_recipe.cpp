@@ -1,0 +1,81 @@
+#include "commands/pretrain_recipe.h"
+
+#include <filesystem>
+#include <thread>
+#include <utility>
+
+#include "augment/open_dataset.h"
+#include "cli/device.h"
+#include "cli/recipe_path.h"
+#include "commands/recipe_choice.h"
+#include "error.h"
+#include "log.h"
+#include "pretrain/train/time_budget.h"
+
+namespace previt::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string text_of(const po::variables_map& args, const char* option) {
+  return args.count(option) != 0 ? args[option].as<std::string>() : "";
+}
+
+// "photos" of "/home/me/photos/" and of "photos.h5", "shapes" of "synthetic:shapes,size=64".
+std::string name_of_images(const std::string& path) {
+  const auto colon = path.find(':');
+  if (path.starts_with("synthetic:")) return path.substr(colon + 1, path.find(',') - colon - 1);
+  fs::path whole = fs::absolute(path).lexically_normal();
+  if (!whole.has_filename()) whole = whole.parent_path();  // of a path with a slash at its end
+  const fs::path name = whole.extension() == ".h5" ? whole.stem() : whole.filename();
+  return name.empty() ? "images" : name.string();
+}
+
+FoundRecipe chosen_recipe(const std::string& data, const po::variables_map& args) {
+  const MachineFacts machine{.gpu = choose_device(args["device"].as<std::string>()).is_cuda(),
+                             .cores = std::thread::hardware_concurrency()};
+  auto images = open_dataset(data, Split::train);
+  const RecipeChoice choice =
+      choose_recipe(look_at(*images, data), machine, text_of(args, "objective"), data);
+  for (const std::string& reason : choice.reasons) info("{}", reason);
+  return {.recipe = Recipe::parse(choice.recipe, "the recipe chosen for " + data),
+          .chosen = true,
+          .images = std::move(images)};
+}
+
+}  // namespace
+
+FoundRecipe find_pretrain_recipe(const po::variables_map& args) {
+  const bool given = args.count("recipe") != 0, budget = args.count("time-budget") != 0;
+  const std::string data = text_of(args, "data");
+  const bool nothing = !given && data.empty();
+  if (args.count("resume") != 0 && (!nothing || args.count("out") != 0) && (!given || budget)) {
+    const std::string own = run_folder(args) + "/recipe.yaml";
+    if (fs::exists(own)) {
+      if (budget) info("--time-budget: not measured again; {} holds, with its epochs", own);
+      return {.recipe = Recipe::load(own), .resumed = true};
+    }
+    if (nothing) fail_usage("--resume: there is no {} to go on with", own);
+  }
+  if (nothing) {
+    fail_usage("--recipe: must be given, or --data for one that fits the images; --help says more");
+  }
+  if (!given) return chosen_recipe(data, args);
+  if (args.count("objective") != 0) {
+    fail_usage("--objective: is for --data without --recipe; a recipe names its own");
+  }
+  return {.recipe = Recipe::load(find_recipe(args["recipe"].as<std::string>()))};
+}
+
+std::string run_folder(const po::variables_map& args) {
+  if (args.count("out") != 0) return args["out"].as<std::string>();
+  if (args.count("recipe") == 0) return "runs/" + name_of_images(text_of(args, "data"));
+  return "runs/" + fs::path(args["recipe"].as<std::string>()).stem().string();
+}
+
+double time_budget(const po::variables_map& args) {
+  const std::string text = text_of(args, "time-budget");
+  return args.count("time-budget") == 0 ? 0 : parse_duration(text, "--time-budget");
+}
+
+}  // namespace previt::cli
