@@ -261,7 +261,7 @@ TEST_CASE("an own run of MAE takes its decoder along, if it is asked to", "[conv
   check_in_python(folders);
 }
 
-TEST_CASE("--backbone leaves the classes behind", "[convert]") {
+TEST_CASE("the backbone alone leaves its classes behind", "[convert]") {
   const TempFolder temp;
   VitOptions options = tiny_vit();
   kWithClasses(options);
