@@ -116,7 +116,7 @@ TEST_CASE("a flag covers what its layout says") {
   const std::array<std::array<double, kFlagColours>, 10> expected = {
       {{kAll / 3, kAll / 3, kAll / 3},  // rows
        {kAll / 3, kAll / 3, kAll / 3},
-       {kAll - 499, 499, 0},  // a cross of 7.4 x 34 and 40 x 7.6 pixels
+       {kAll - 499, 499, 0},           // a cross of 7.4 x 34 and 40 x 7.6 pixels
        {kAll * 0.49, kAll * 0.51, 0},  // two bands without their overlap
        {kAll - 314.2, 314.2, 0},
        {kAll / 2, kAll / 2, 0},
