@@ -8,6 +8,9 @@ endif()
 
 add_library(previt_flags INTERFACE)
 target_compile_options(previt_flags INTERFACE -Wall -Wextra $<$<BOOL:${CCACHE}>:-fpch-preprocess>)
+# One set of objects for the programs and for libprevit.so. With hidden symbols, position-independent code is the
+# machine code that programs have by default; without them each function would be called as if it could be replaced.
+target_compile_options(previt_flags INTERFACE -fPIC -fvisibility=hidden -fvisibility-inlines-hidden)
 if(PREVIT_WERROR)
   target_compile_options(previt_flags INTERFACE -Werror)
 endif()

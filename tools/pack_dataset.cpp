@@ -102,5 +102,6 @@ int main(int argc, char** argv) {
       "shrink images whose longer side is more pixels")(
       "workers", po::value<int64_t>()->default_value(0), "threads; 0: one per core")(
       "force", "replace an existing pack");
-  return cli::run(argc, argv, "Packs images, labels and names into one HDF5 file.", options, pack);
+  return cli::run(
+      argc, argv, "pack_dataset: packs images, labels and names into one HDF5 file", options, pack);
 }

@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
   using namespace previt;
   return cli::run(argc,
                   argv,
-                  "Writes the class and its probability of each image, as CSV.",
+                  "predict: writes the class of each image and its probability, as CSV",
                   cli::predict_options(),
                   [](const auto& args) { return cli::predict(args, std::cout); });
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "augment/dataset/flags.h"
 #include "augment/dataset/shapes.h"
 #include "augment/dataset/synthetic.h"
 #include "augment/open_dataset.h"
@@ -93,6 +94,69 @@ TEST_CASE("the hue of an object tells its species, but not its shape") {
   CHECK(most(weakest(*shapes, 0)) < 30);
 }
 
+TEST_CASE("a flag covers what its layout says") {
+  // The area of each colour in a flag of half width 20, which is 40 x 34 pixels.
+  const auto areas = [](size_t layout) {
+    std::vector<int> top(48 * 48, -1);
+    for (const FlagPart& part : flag_parts(layout)) {
+      std::vector<float> coverage(top.size());
+      add_coverage(placed(part.outline, 0, 20, 24, 24), 48, 48, coverage);
+      for (size_t i = 0; i < top.size(); ++i) {
+        if (coverage[i] >= 0.5f) top[i] = static_cast<int>(part.colour);
+      }
+    }
+    std::array<double, kFlagColours> area{};
+    for (const int colour : top) {
+      if (colour >= 0) ++area[static_cast<size_t>(colour)];
+    }
+    return area;
+  };
+  constexpr double kAll = 1360;
+  REQUIRE(flag_names().size() == 10);
+  const std::array<std::array<double, kFlagColours>, 10> expected = {
+      {{kAll / 3, kAll / 3, kAll / 3},  // rows
+       {kAll / 3, kAll / 3, kAll / 3},
+       {kAll - 499, 499, 0},           // a cross of 7.4 x 34 and 40 x 7.6 pixels
+       {kAll * 0.49, kAll * 0.51, 0},  // two bands without their overlap
+       {kAll - 314.2, 314.2, 0},
+       {kAll / 2, kAll / 2, 0},
+       {kAll * 3 / 8, kAll * 3 / 8, kAll / 4},
+       {kAll * 0.72, kAll * 0.28, 0},  // all but two triangles of 0.85 of the sides
+       {kAll - 24 * 18, 24 * 18, 0},
+       {kAll * 3 / 4, kAll / 4, 0}}};
+  for (size_t layout = 0; layout < expected.size(); ++layout) {
+    INFO(flag_names()[layout]);
+    const auto area = areas(layout);
+    CHECK(area[0] + area[1] + area[2] == kAll);
+    for (size_t c = 0; c < kFlagColours; ++c) {
+      CHECK_THAT(area[c], Catch::Matchers::WithinAbs(expected[layout][c], 60));
+    }
+  }
+}
+
+TEST_CASE("a flag's colours tell nothing about its layout, and its mask is the whole flag") {
+  const auto data = open_dataset("synthetic:flags,size=32,count=400");
+  CHECK(data->class_names() == flag_names());
+  const auto reader = data->reader();
+  for (int64_t layout = 0; layout < 10; ++layout) {
+    std::array<int, 3> strongest{};
+    for (int64_t i = layout; i < data->size(); i += 10) {
+      const Image image = read_image(*reader, i), mask = *data->mask(i);
+      std::array<int64_t, 3> sum{};
+      int64_t inside = 0;
+      for (size_t p = 0; p < mask.pixels.size(); ++p) {
+        inside += mask.pixels[p] != 0;
+        for (size_t c = 0; c < 3; ++c) sum[c] += mask.pixels[p] != 0 ? image.pixels[3 * p + c] : 0;
+      }
+      // A flag is 0.88 to 0.98 of the picture wide and 0.85 of that high.
+      CHECK(inside > 0.62 * 1024);
+      CHECK(inside < 0.85 * 1024);
+      ++strongest[static_cast<size_t>(std::max_element(sum.begin(), sum.end()) - sum.begin())];
+    }
+    for (const int times : strongest) CHECK(times >= 3);
+  }
+}
+
 TEST_CASE("an outline covers its area") {
   // A circle of radius 10 and the ring of outer radius 10 and inner radius 5.8.
   const auto area = [](size_t shape) {
@@ -142,7 +206,7 @@ TEST_CASE("few labels") {
 
 TEST_CASE("a wrong synthetic spec is named") {
   CHECK(error_of("circles") ==
-        "synthetic: circles is not a kind of scene; there are shapes and species");
+        "synthetic: circles is not a kind of scene; there are shapes, species, flags");
   CHECK(error_of("shapes,sise=3") ==
         "synthetic: sise=3 is not one of count, labels, seed, size, val (as in size=64); did you "
         "mean "

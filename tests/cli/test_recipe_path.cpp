@@ -61,5 +61,5 @@ TEST_CASE("programs know the recipes of their source tree from any folder, and l
   const auto list = test::run_program(test::program("finetune"), {"--list-recipes"});
   CHECK(list.code == 0);
   CHECK_THAT(list.output, ContainsSubstring("\nquickstart/mae "));
-  CHECK_THAT(list.output, ContainsSubstring("MAE on generated scenes"));
+  CHECK_THAT(list.output, ContainsSubstring("MAE on generated flags"));
 }

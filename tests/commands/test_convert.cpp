@@ -234,7 +234,7 @@ TEST_CASE("an own run of MAE takes its decoder along, if it is asked to", "[conv
   REQUIRE(convert(run, whole, "hf") == 0);
   const auto config = json_in(whole + "/config.json");
   CHECK(config.at("architectures").at(0) == "ViTMAEForPreTraining");
-  CHECK(config.at("decoder_num_attention_heads") == 3);
+  CHECK(config.at("decoder_num_attention_heads") == 2);
   CHECK(config.at("decoder_num_hidden_layers") == 1);
   CHECK(config.at("mask_ratio") == 0.5);
   const LoadedModel before = load_model(run), after = load_model(whole);
@@ -261,7 +261,7 @@ TEST_CASE("an own run of MAE takes its decoder along, if it is asked to", "[conv
   check_in_python(folders);
 }
 
-TEST_CASE("--backbone leaves the classes behind", "[convert]") {
+TEST_CASE("the backbone alone leaves its classes behind", "[convert]") {
   const TempFolder temp;
   VitOptions options = tiny_vit();
   kWithClasses(options);

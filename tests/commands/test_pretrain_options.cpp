@@ -68,7 +68,7 @@ TEST_CASE("what a recipe asks wrongly is told by the key's place, before anythin
   refuse("optimizer.betas=[0.9]", "optimizer.betas: 2 numbers are needed, not 1");
   refuse("model.image_size=[18]", "model.image_size: 18 is not a multiple of patch_size 4");
   refuse("mae.mask_ratio=0.99", "mae.mask_ratio: 0.99 of 16 patches leaves none visible");
-  refuse("mae.decoder.embed_dim=25", "mae.decoder.embed_dim: 25 is not a multiple of num_heads 3");
+  refuse("mae.decoder.embed_dim=25", "mae.decoder.embed_dim: 25 is not a multiple of num_heads 2");
   refuse("augment.height=99",
          "augment.height, augment.width: 99 x 16 is not model.image_size 16 x 16");
 }

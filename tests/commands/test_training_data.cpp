@@ -146,7 +146,7 @@ TEST_CASE("images of several sizes need a canvas for the device") {
   CHECK_THROWS_MATCHES(
       pretrain(words),
       UsageError,
-      Catch::Message(fmt::format("{}:6: data.canvas: images of {} are 20 x 24 and 21 x 24; give a "
+      Catch::Message(fmt::format("{}:8: data.canvas: images of {} are 20 x 24 and 21 x 24; give a "
                                  "side for all of them",
                                  kTinyMae[1],
                                  photos)));

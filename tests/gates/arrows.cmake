@@ -20,7 +20,8 @@ function(forbid where except includes why)
 endfunction()
 
 file(GLOB_RECURSE files RELATIVE ${SOURCE_DIR} ${SOURCE_DIR}/src/*.h ${SOURCE_DIR}/src/*.cpp
-     ${SOURCE_DIR}/tests/*.h ${SOURCE_DIR}/tests/*.cpp ${SOURCE_DIR}/tools/*.h ${SOURCE_DIR}/tools/*.cpp)
+     ${SOURCE_DIR}/tests/*.h ${SOURCE_DIR}/tests/*.cpp ${SOURCE_DIR}/tools/*.h ${SOURCE_DIR}/tools/*.cpp
+     ${SOURCE_DIR}/include/*.h ${SOURCE_DIR}/examples/*.cpp)
 list(LENGTH files count)
 if(count LESS 20)
   message(FATAL_ERROR "only ${count} files under ${SOURCE_DIR}: wrong folder?")
@@ -43,6 +44,10 @@ forbid("^src/pretrain/train/" "" "^pretrain/(objectives|losses|masks|views|pictu
 forbid("^src/finetune/probes/" "" "^finetune/pictures/" "probes draw nothing")
 forbid("^tools/cli/" "" "^commands/" "what commands share knows no command")
 forbid("^src/finetune/" "${main}" "^(augment/|pretrain/objectives)" "finetune uses models and pretrain/train")
+forbid("^src/library/" "" "^(pretrain/|finetune/pictures/)" "the library trains and draws nothing")
+forbid("^(include|examples)/" "" "/[^/]*/|^[^/]*\\.h$|^(ATen|c10|torch|augment|finetune|models|pretrain|cli|commands)/" "the public header needs the standard library alone")
+forbid("^(src|tools)/" "^src/library/" "^previt/" "what is public is for others")
+forbid("^src/" "^src/augment/io/opencv/" "^opencv2/" "OpenCV belongs to libprevit_video.so")
 forbid("^src/" "^src/augment/io/" "^(opencv2/|hdf5|H5|jpeglib|turbojpeg)" "image files belong to src/augment/io")
 forbid("." "^src/recipe(_tree|_writer)?\\.cpp$|^src/recipe_tree\\.h$" "^(yaml-cpp/|recipe_tree\\.h)" "YAML belongs to src/recipe*.cpp")
 forbid("^(src|tests)/" "${main}" "^boost/" "command lines belong to tools and main.cpp")

@@ -12,4 +12,4 @@ done
 [[ -n $format ]] || { echo "format.sh: no clang-format $version here"; exit 77; }
 how=(--dry-run -Werror)
 [[ ${1:-} == --fix ]] && how=(-i)
-find src tools tests \( -name '*.cpp' -o -name '*.h' \) -print0 | xargs -0 -P 2 -n 40 "$format" "${how[@]}"
+find src include examples tools tests \( -name '*.cpp' -o -name '*.h' \) -print0 | xargs -0 -P 2 -n 40 "$format" "${how[@]}"

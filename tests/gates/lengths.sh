@@ -3,7 +3,7 @@
 # there; what no longer needs its place there must leave it, so that the list only shrinks.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-find src tools tests \( -name '*.cpp' -o -name '*.h' \) -print0 | sort -z |
+find src include examples tools tests \( -name '*.cpp' -o -name '*.h' \) -print0 | sort -z |
   xargs -0 awk -v function_lines=60 -v file_lines=300 -f tests/gates/lengths.awk |
   awk '
     FILENAME != "-" { if (!/^#/) allowed[$1] = $2; next }

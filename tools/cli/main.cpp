@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/help_pages.h"
 #include "cli/recipe_path.h"
 #include "cpu_level.h"
 #include "error.h"
@@ -67,6 +68,16 @@ std::string answer(const po::variables_map& values) {
   return values.count("version") != 0 ? fmt::format("PreViT {}\n", PREVIT_VERSION) : "";
 }
 
+// Whether a page for the installation was asked for and printed.
+bool described_itself(int argc,
+                      char** argv,
+                      const std::string& summary,
+                      const po::options_description& options) {
+  const std::string page = argc == 2 ? help_page(argv[1], summary, options) : "";
+  if (!page.empty()) print(page);
+  return !page.empty();
+}
+
 // Where a standard stream is closed, the next file opened would get its number, and with it all
 // that is meant for the terminal. So /dev/null takes its place, opened the wrong way round:
 // reading or writing there fails, as it should.
@@ -93,6 +104,7 @@ int run(int argc,
   tune_allocator();
   options.add_options()("help,h", "this text")("version", "the version");
   try {
+    if (described_itself(argc, argv, summary, options)) return 0;
     po::variables_map values;
     po::store(
         po::command_line_parser(argc, argv)

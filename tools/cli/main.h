@@ -12,8 +12,8 @@ namespace po = boost::program_options;
 void print(const std::string& text);
 
 /// Parses the command line with `options` (--help and --version are added, and --list-recipes
-/// is answered) and calls `body`. What
-/// that throws becomes one line on stderr and an exit code: 2 for usage, 1 for failure. With
+/// and the words of help_pages.h are answered) and calls `body`. `summary` begins with the
+/// program's name and a colon. What that throws becomes one line on stderr and an exit code: 2 for usage, 1 for failure. With
 /// PREVIT_DEBUG=1 the message comes with its backtrace.
 int run(int argc,
         char** argv,

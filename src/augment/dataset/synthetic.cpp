@@ -5,6 +5,7 @@
 #include <map>
 #include <numbers>
 
+#include "augment/dataset/flags.h"
 #include "augment/dataset/shapes.h"
 #include "augment/dataset/texture.h"
 #include "augment/views.h"
@@ -18,6 +19,10 @@ namespace {
 constexpr double kTurn = 2 * std::numbers::pi;
 constexpr double kTilt = kTurn / 18;  // radians; largest tilt of an object, to either side
 constexpr float kStandsOut = 110;     // least colour distance of an object from its background
+
+const std::vector<std::string>& names_of(SceneKind kind) {
+  return kind == SceneKind::flags ? flag_names() : shape_names();
+}
 
 struct Scene {
   Image pixels, mask;
@@ -101,7 +106,40 @@ TextureChoice coat_of_species(size_t shape) {
           .value = {0.5, 1}};
 }
 
-Scene draw_scene(size_t shape, const SyntheticOptions& options, Random draws) {
+/// Colours that stand out from each other.
+std::vector<Texture> plain_colours(size_t count, Draws& draws, double unit) {
+  std::vector<Texture> colours;
+  while (colours.size() < count) {
+    const Texture colour(draws, unit, {.contrast = {0, 0}});
+    const auto close = [&](const Texture& other) {
+      return colour.colour_distance(other) < kStandsOut;
+    };
+    if (std::none_of(colours.begin(), colours.end(), close)) colours.push_back(colour);
+  }
+  return colours;
+}
+
+/// A flag before a plain ground, of which little is seen.
+Scene draw_flag(size_t layout, const SyntheticOptions& options, Random draws) {
+  const double unit = static_cast<double>(options.size);
+  Painter painter(static_cast<int>(options.size));
+  const std::vector<Texture> colours = plain_colours(kFlagColours + 1, draws, unit);
+  painter.background(colours[kFlagColours]);
+  const double half = unit * draws.uniform(0.44, 0.49);
+  const double room_x = unit / 2 - half, room_y = (unit / 2 - half * kFlagHeight) / 2;
+  const double x = unit / 2 + draws.uniform(-room_x, room_x);
+  const double y = unit / 2 + draws.uniform(-room_y, room_y);
+  const double angle = draws.uniform(-kTilt, kTilt) / 6;
+  Image mask;
+  for (const FlagPart& part : flag_parts(layout)) {
+    painter.paint(placed(part.outline, angle, half, x, y), colours[part.colour]);
+    if (mask.pixels.empty()) mask = painter.mask();  // of the cloth, which is all of the flag
+  }
+  const auto salt = static_cast<uint32_t>(draws.integer(0, int64_t{1} << 32));
+  return {painter.picture(salt, 12), std::move(mask)};
+}
+
+Scene draw_object(size_t shape, const SyntheticOptions& options, Random draws) {
   const TextureChoice coat =
       options.kind == SceneKind::species ? coat_of_species(shape) : TextureChoice{};
   const double unit = static_cast<double>(options.size);
@@ -124,6 +162,11 @@ Scene draw_scene(size_t shape, const SyntheticOptions& options, Random draws) {
   return {painter.picture(salt, static_cast<float>(draws.uniform(0, 16))), painter.mask()};
 }
 
+Scene draw_scene(size_t label, const SyntheticOptions& options, Random draws) {
+  return options.kind == SceneKind::flags ? draw_flag(label, options, draws)
+                                          : draw_object(label, options, draws);
+}
+
 class Synthetic final : public Dataset {
  public:
   /// `ranges` holds the first number and the count of scenes, range after range. The numbers for
@@ -137,9 +180,9 @@ class Synthetic final : public Dataset {
     return total;
   }
   int64_t label(int64_t index) const override {
-    return number(index) % static_cast<int64_t>(shape_names().size());
+    return number(index) % static_cast<int64_t>(names_of(options_.kind).size());
   }
-  std::vector<std::string> class_names() const override { return shape_names(); }
+  std::vector<std::string> class_names() const override { return names_of(options_.kind); }
   std::unique_ptr<SampleReader> reader() const override;
   std::optional<Image> mask(int64_t index) const override { return scene(index).mask; }
 
@@ -216,7 +259,7 @@ SyntheticOptions parse_synthetic(const std::string& spec) {
       if (!kind.has(part)) {
         fail_usage("synthetic: {} is not a kind of scene; there are {}",
                    part,
-                   fmt::join(kind.choices(), " and "));
+                   fmt::join(kind.choices(), ", "));
       }
       kind.set(part, "synthetic");
     } else {
@@ -238,7 +281,7 @@ SyntheticOptions parse_synthetic(const std::string& spec) {
 }
 
 std::shared_ptr<Dataset> make_synthetic(const SyntheticOptions& options, Split split) {
-  const auto classes = static_cast<int64_t>(shape_names().size());
+  const auto classes = static_cast<int64_t>(names_of(options.kind).size());
   const int64_t few = options.labels > 0 ? options.labels * classes : options.count;
   const std::pair<int64_t, int64_t> train = {0, std::min(options.count, few)};
   const std::pair<int64_t, int64_t> val = {int64_t{1} << 40, options.val};

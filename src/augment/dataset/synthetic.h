@@ -8,9 +8,10 @@
 
 namespace previt {
 
-/// Whether only the outline tells a scene's class, or pattern and hue do too (make_synthetic).
-enum class SceneKind { shapes, species };
-constexpr auto enum_names(SceneKind) { return std::array{"shapes", "species"}; }
+/// What tells a scene's class: the outline of an object, with its pattern and hue too, or the layout
+/// of a flag (make_synthetic).
+enum class SceneKind { shapes, species, flags };
+constexpr auto enum_names(SceneKind) { return std::array{"shapes", "species", "flags"}; }
 
 /// What follows `synthetic:` in a data path: the kind, then key=value pairs, for example
 /// "shapes,size=64,count=2000".
@@ -28,7 +29,8 @@ SyntheticOptions parse_synthetic(const std::string& spec);
 
 /// Generated scenes: an object of one of ten shapes, textured and slightly tilted, at a random
 /// place and size on a textured background with fragments lying about. In `shapes` only the outline
-/// tells the class. In `species` each class also has its own pattern and hue, as animals do. Sample
+/// tells the class. In `species` each class also has its own pattern and hue, as animals do. In
+/// `flags` a flag of one of ten layouts fills the picture, in plain colours that tell nothing. Sample
 /// i has class i % 10 and is the same for the same seed, whatever `count` is. Training and
 /// validation share no scene; `all` is one after the other. Throws Error if options.val leaves
 /// nothing to validate on.

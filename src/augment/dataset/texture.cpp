@@ -7,9 +7,6 @@
 namespace previt {
 namespace {
 
-// Between a pattern's two colours, per channel: an object stands out from its ground by more.
-constexpr double kContrast = 80;
-
 float fraction(float x) { return x - std::floor(x); }
 float triangle_wave(float x) { return std::abs(2 * fraction(x) - 1); }
 
@@ -50,19 +47,19 @@ Texture::Texture(Draws& draws, double unit, const TextureChoice& choice) {
 }
 
 void Texture::draw_colours(Draws& draws, const TextureChoice& choice) {
-  if (!choice.hue) {
-    for (int c = 0; c < 3; ++c) {
-      base_[c] = static_cast<float>(draws.uniform(0, 255));
-      difference_[c] = static_cast<float>(draws.uniform(-kContrast, kContrast));
-    }
-    return;
-  }
   const auto from = [&](const Span& span) {
     return static_cast<float>(draws.uniform(span.low, span.high));
   };
+  if (!choice.hue) {
+    for (int c = 0; c < 3; ++c) {
+      base_[c] = from({0, 255});
+      difference_[c] = from(choice.contrast);
+    }
+    return;
+  }
   const float hue = from(*choice.hue), saturation = from(choice.saturation);
   const float value = 255 * from(choice.value);
-  const auto lighter = static_cast<float>(draws.uniform(-kContrast, kContrast));
+  const float lighter = from(choice.contrast);
   for (int c = 0; c < 3; ++c) {
     // As HSV to RGB: a channel loses a clipped triangle wave of the hue.
     const float wave = 3 * triangle_wave(hue + static_cast<float>(c) / 3) - 1;

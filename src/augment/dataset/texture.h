@@ -19,6 +19,8 @@ struct TextureChoice {
   Span wavelength = {0.06, 0.3};             ///< share of the picture's side
   std::optional<Span> hue{};                 ///< turns; none: any colour at all
   Span saturation = {0, 1}, value = {0, 1};  ///< used where a hue is given
+  Span contrast = {-80,
+                   80};  ///< between the two colours, per channel; an object stands out by more
 };
 
 /// A pattern of two colours: speckle, stripes, checks, dots, clouds or a gradient.

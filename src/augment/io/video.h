@@ -8,7 +8,8 @@
 namespace previt {
 
 /// Writes frames as a video: Motion JPEG in .avi, MPEG-4 in .mp4. A video that isn't finished is
-/// removed. Throws Error led by the path, UsageError for another ending.
+/// removed. Throws Error led by the path, also where kVideoModule (opencv/video_module.h) can't be
+/// loaded, UsageError for another ending.
 class VideoWriter {
  public:
   VideoWriter(const std::string& path, double frames_per_second);

@@ -97,7 +97,8 @@ const bool added[] = {
          .seeds =
              [] {
                return std::vector<std::string>{"shapes,size=16,count=20,val=5,seed=3,labels=1",
-                                               "species,size=8"};
+                                               "species,size=8",
+                                               "flags,size=8"};
              },
          .parse =
              [](const std::string& text) {
