@@ -134,6 +134,7 @@ TEST_CASE("a PNG that we write reads back") {
   const at::Tensor planes = picture.permute({2, 0, 1}).contiguous().permute({1, 2, 0});
   CHECK(encode_png(planes) == encode_png(picture));
   CHECK_THROWS(encode_png(picture.to(torch::kFloat)));
+  CHECK_THROWS_WITH(encode_png(picture.narrow(0, 0, 0)), "a picture could not be encoded");
 }
 
 TEST_CASE("a JPEG that we write reads back") {
@@ -146,6 +147,9 @@ TEST_CASE("a JPEG that we write reads back") {
   const Image back = decode_all(decoder, encode_jpeg(smooth, 95));
   CHECK(smooth.pixels == copy.pixels);
   CHECK(largest_difference(back, smooth) < 24);
+  CHECK(encode_jpeg(smooth, 50).size() < encode_jpeg(smooth, 95).size());
+  CHECK_THROWS_WITH(encode_jpeg(Image(1, 70000), 95),
+                    "a picture of 70000 x 1 can't be written as JPEG");
 }
 
 TEST_CASE("what isn't a picture is an error in one line") {
