@@ -1,5 +1,7 @@
 #include "unfinished_folder.h"
 
+#include <fcntl.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -24,13 +26,19 @@ void require_free(const std::string& path) {
 
 }  // namespace
 
-UnfinishedFolder::UnfinishedFolder(const std::string& path) {
-  fs::path target = fs::weakly_canonical(path).lexically_normal();
+UnfinishedFolder::UnfinishedFolder(const std::string& path, IfThere if_there)
+    : if_there_(if_there) {
+  // Absolute first: a relative path of which nothing exists stays relative.
+  fs::path target = fs::weakly_canonical(fs::absolute(path)).lexically_normal();
   if (!target.has_filename()) target = target.parent_path();
   target_ = target.string();
   path_ = target_ + ".partial";
-  require_free(target_);
-  require_free(path_);
+  if (if_there_ == IfThere::refuse) {
+    require_free(target_);
+    require_free(path_);
+  } else {
+    fs::remove_all(path_);
+  }
   make_folder(path_);
 }
 
@@ -41,9 +49,18 @@ UnfinishedFolder::~UnfinishedFolder() {
 
 void UnfinishedFolder::finish() {
   flush_folder(path_);
-  // Takes the place of an empty folder; one that has got files meanwhile is an error.
-  require(
-      std::rename(path_.c_str(), target_.c_str()) == 0, "{}: {}", target_, std::strerror(errno));
+  const bool replaces = if_there_ == IfThere::replace && fs::exists(target_);
+  // The old folder is swapped out, so that at any moment one of the two is there. Otherwise the new
+  // one takes the place of an empty folder; one that has got files meanwhile is an error.
+  const bool swapped =
+      replaces &&
+      ::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target_.c_str(), RENAME_EXCHANGE) == 0;
+  if (replaces && !swapped) fs::remove_all(target_);  // the file system can't swap
+  require(swapped || std::rename(path_.c_str(), target_.c_str()) == 0,
+          "{}: {}",
+          target_,
+          std::strerror(errno));
+  if (swapped) fs::remove_all(path_);
   path_ = target_;
   flush_folder(fs::path(target_).parent_path().string());
 }

@@ -8,8 +8,13 @@ namespace previt {
 /// to FOLDER.partial beside it, which is removed if finish() is never called.
 class UnfinishedFolder {
  public:
-  /// Throws UsageError led by the path if something is there already: only an empty folder may be.
-  explicit UnfinishedFolder(const std::string& path);
+  /// What becomes of a folder that has the name already.
+  enum class IfThere { refuse, replace };
+
+  /// To be refused, throws UsageError led by the path if something is there: only an empty folder
+  /// may be. To be replaced, it stays until finish(), and what an interrupted run left of
+  /// FOLDER.partial goes.
+  explicit UnfinishedFolder(const std::string& path, IfThere if_there = IfThere::refuse);
   ~UnfinishedFolder();
   UnfinishedFolder(const UnfinishedFolder&) = delete;
   UnfinishedFolder& operator=(const UnfinishedFolder&) = delete;
@@ -20,6 +25,7 @@ class UnfinishedFolder {
 
  private:
   std::string target_, path_;
+  IfThere if_there_;
 };
 
 }  // namespace previt

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "error.h"
+#include "models/weights/load_model.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
 #include "tensor_files.h"
@@ -28,6 +29,10 @@ class ObjectiveRecipe {
   /// throws Error.
   virtual std::shared_ptr<Objective> build(const RunOptions& run,
                                            const TensorFileOpener& open) const = 0;
+  /// Lays out what a run has beside the backbone in `model` as the authors' files have it: sets
+  /// LoadedModel::format, and of `own`, the objective's tensors by their names, `extra` and
+  /// `others`. Without a layout of the method, does nothing.
+  virtual void lay_out(const NamedTensors& own, LoadedModel& model) const = 0;
 };
 
 /// Objectives by name. CMake generates register_all_objectives() from the files in objectives/:
@@ -36,7 +41,8 @@ class ObjectiveRegistry {
  public:
   /// Adds an objective. Options needs `static void set_defaults(RunOptions&)` and
   /// `visit(FieldVisitor&, Options&)`. Impl needs a constructor (const Options&, const
-  /// RunOptions&), with a TensorFileOpener as its last argument if it reads tensor files.
+  /// RunOptions&), with a TensorFileOpener as its last argument if it reads tensor files. Options
+  /// may have a `lay_out` (ObjectiveRecipe).
   template <class Impl, class Options>
   void add(const std::string& name) {
     makers_[name] = [] { return std::make_unique<Typed<Impl, Options>>(); };
@@ -74,6 +80,10 @@ class ObjectiveRegistry {
       } else {
         return std::make_shared<Impl>(options, run);
       }
+    }
+    void lay_out([[maybe_unused]] const NamedTensors& own,
+                 [[maybe_unused]] LoadedModel& model) const override {
+      if constexpr (requires { options.lay_out(own, model); }) options.lay_out(own, model);
     }
   };
   std::map<std::string, std::function<std::unique_ptr<ObjectiveRecipe>()>> makers_;

@@ -126,6 +126,9 @@ void visit(FieldVisitor& v, OutputOptions& o) {
           at_least(0));
   v.field("preview_images", o.preview_images, "images in a picture", between(0, 64));
   v.field("log_steps", o.log_steps, "a metrics line at least this often", at_least(1));
+  v.field("export",
+          o.export_format,
+          "at the end, also a folder hf/ or timm/ in the run that transformers or timm loads");
 }
 
 void visit(FieldVisitor& v, RunOptions& o) {

@@ -102,6 +102,10 @@ struct TrainOptions {
 };
 void visit(FieldVisitor& v, TrainOptions& o);
 
+/// As what a run leaves its network for others at its end, besides its checkpoints.
+enum class ExportFormat { none, hf, timm };
+constexpr auto enum_names(ExportFormat) { return std::array{"none", "hf", "timm"}; }
+
 /// The section `output:` of a recipe.
 struct OutputOptions {
   double checkpoint_epochs = 20;  ///< save every so many epochs (and at the end)
@@ -110,6 +114,7 @@ struct OutputOptions {
   double preview_epochs = 10;  ///< pictures every so many epochs; 0: only at the end
   int64_t preview_images = 8;
   int64_t log_steps = 50;  ///< a metrics line at least every so many steps
+  ExportFormat export_format = ExportFormat::none;
 };
 void visit(FieldVisitor& v, OutputOptions& o);
 

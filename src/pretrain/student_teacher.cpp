@@ -85,6 +85,19 @@ void StudentTeacherOptions::set_defaults(RunOptions& run) {
   run.schedule.min_lr = 1e-6;
 }
 
+void lay_out_pair(const NamedTensors& own, const std::string& loss, LoadedModel& model) {
+  model.format = "dino";
+  const std::string teacher = "teacher.";
+  for (const auto& [name, tensor] : own) {
+    if (name.starts_with("teacher.backbone.")) continue;
+    if (name.starts_with(teacher)) {
+      model.extra[name.substr(teacher.size())] = tensor;
+    } else {
+      model.others[name.starts_with("student.") ? name : loss + "." + name] = tensor;
+    }
+  }
+}
+
 StudentTeacherNetwork::StudentTeacherNetwork(const VitOptions& model) {
   backbone = register_module("backbone", std::make_shared<Vit>(model));
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/heads/dino_head.h"
+#include "models/weights/load_model.h"
 #include "pretrain/collapse.h"
 #include "pretrain/ema_teacher.h"
 #include "pretrain/objective.h"
@@ -35,6 +36,10 @@ struct StudentTeacherOptions {
   static void set_defaults(RunOptions& run);
 };
 void visit(FieldVisitor& v, StudentTeacherOptions& o);
+
+/// ObjectiveRecipe::lay_out of such methods: the teacher's head and, beside it, the student and the
+/// centers, which are buffers of the loss. `loss` is its key in the authors' checkpoints.
+void lay_out_pair(const NamedTensors& own, const std::string& loss, LoadedModel& model);
 
 /// A backbone to which a method adds its heads. Student and teacher are one such network each.
 class StudentTeacherNetwork : public torch::nn::Module {

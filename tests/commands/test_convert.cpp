@@ -1,10 +1,8 @@
 #include <fmt/format.h>
 #include <torch/types.h>
 
-#include <cstdlib>
 #include <filesystem>
 
-#include "commands/convert.h"
 #include "files.h"
 #include "json_options.h"
 #include "models/vit.h"
@@ -12,9 +10,8 @@
 #include "models/weights/weights.h"
 #include "support/catch.h"
 #include "support/checkpoint_file.h"
-#include "support/command.h"
+#include "support/convert_command.h"
 #include "support/pretrain_command.h"
-#include "support/program.h"
 #include "support/same_tensors.h"
 #include "support/temp_folder.h"
 #include "support/tiny_vit.h"
@@ -26,15 +23,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr auto kWithClasses = [](VitOptions& o) { o.num_classes = 3; };
-
-int convert(const std::string& from,
-            const std::string& to,
-            const std::string& format,
-            const Words& more = {}) {
-  return call(cli::convert_options(),
-              cli::convert,
-              Words{"--from", from, "--to", to, "--format", format} + more);
-}
 
 nlohmann::json json_in(const std::string& path) {
   return nlohmann::json::parse(read_whole_file(path));
@@ -114,19 +102,6 @@ void write_check(const std::string& folder, const LoadedModel& model) {
     check["features"] = vit.forward_features(pixels);
   }
   write_safetensors(folder + ".check.safetensors", check);
-}
-
-// Loads the folders in a Python that has transformers and timm, if there is one.
-void check_in_python(const Words& folders) {
-  const char* python = std::getenv("PREVIT_PEER_PYTHON");
-  if (python == nullptr) {
-    WARN("PREVIT_PEER_PYTHON is not set: neither transformers nor timm load what was written");
-    return;
-  }
-  const std::string script = std::string(PREVIT_SOURCE_DIR) + "/tools/peers/check_export.py";
-  const Outcome outcome = run_program(python, Words{script} + folders);
-  INFO(outcome.output << outcome.errors);
-  CHECK(outcome.code == 0);
 }
 
 }  // namespace
@@ -237,6 +212,7 @@ TEST_CASE("an own run of MAE takes its decoder along, if it is asked to", "[conv
   CHECK(config.at("decoder_num_attention_heads") == 2);
   CHECK(config.at("decoder_num_hidden_layers") == 1);
   CHECK(config.at("mask_ratio") == 0.5);
+  CHECK(config.at("norm_pix_loss") == true);
   const LoadedModel before = load_model(run), after = load_model(whole);
   check_same_tensors(after.weights, before.weights);
   NamedTensors decoder;
@@ -247,7 +223,7 @@ TEST_CASE("an own run of MAE takes its decoder along, if it is asked to", "[conv
   CHECK(decoder.contains("decoder_pred.weight"));
   check_same_tensors(after.extra, decoder);
   CHECK_THAT(read_whole_file(whole + "/README.md"),
-             ContainsSubstring("| trained by | PreViT, mae; epochs: 1 |"));
+             ContainsSubstring("| trained by | PreViT, mae; epochs: 1; images: 128 |"));
   Words folders = {whole};
   for (const std::string format : {"hf", "timm"}) {
     const std::string bare = temp.path() + "/" + format;
@@ -273,6 +249,27 @@ TEST_CASE("the backbone alone leaves its classes behind", "[convert]") {
   CHECK(json_in(to + "/config.json").at("architectures").at(0) == "ViTModel");
 }
 
+TEST_CASE("arguments of MAE's authors become transformers' configuration", "[convert]") {
+  const TempFolder temp;
+  const std::string to = temp.path() + "/out";
+  REQUIRE(convert(PREVIT_SOURCE_DIR "/tests/fixtures/mae_checkpoint_a.pth",
+                  to,
+                  "hf",
+                  settings({"model.num_heads=3"})) == 0);
+  CHECK(json_in(to + "/config.json").at("norm_pix_loss") == false);  // not the usual value
+}
+
+TEST_CASE("a folder may be named from where one is", "[convert]") {
+  const TempFolder temp;
+  const std::string from = checkpoint(temp.path(), tiny_vit());
+  const fs::path before = fs::current_path();
+  fs::current_path(temp.path());
+  const int code = convert(from, "out", "timm");
+  fs::current_path(before);
+  CHECK(code == 0);
+  CHECK(fs::exists(temp.path() + "/out/config.json"));
+}
+
 TEST_CASE("what can't be written leaves no folder, and none is overwritten", "[convert]") {
   const TempFolder temp;
   VitOptions options = tiny_vit();
@@ -283,9 +280,11 @@ TEST_CASE("what can't be written leaves no folder, and none is overwritten", "[c
     CHECK_THROWS_WITH(convert(from, to, format), message);
     CHECK_FALSE(fs::exists(to + ".partial"));
   };
-  refuse("hf", "hugging_face: its networks have no pool: \"avg\"");
+  refuse("hf",
+         "hugging_face: ViT takes the class token, and this network averages its patches (pool: "
+         "avg); timm's does too");
   CHECK_FALSE(fs::exists(to));
-  refuse("onnx", "--format: onnx is not one of hf, timm");
+  refuse("onnx", "--format: onnx is not one of hf, timm, official");
   fs::create_directories(to);
   REQUIRE(convert(from, to + "/", "timm") == 0);  // an empty folder may be there
   const std::string card = read_whole_file(to + "/README.md");

@@ -27,8 +27,9 @@ VitOptions described(const po::variables_map& args,
   return section.model;
 }
 
-LoadHints hints_in(const po::variables_map& args) {
+LoadHints hints_in(const po::variables_map& args, bool whole) {
   LoadHints hints;
+  hints.whole = whole;
   if (args.count("weights") > 0) hints.network = args["weights"].as<std::string>();
   VitOptions unknown;
   unknown.image_size.clear();
@@ -71,9 +72,9 @@ void add_model_option(po::options_description& options) {
                         "given again");
 }
 
-LoadedModel load_from(const po::variables_map& args) {
+LoadedModel load_from(const po::variables_map& args, bool whole) {
   std::vector<std::string> warnings;
-  LoadedModel loaded = load_model(args["from"].as<std::string>(), &warnings, hints_in(args));
+  LoadedModel loaded = load_model(args["from"].as<std::string>(), &warnings, hints_in(args, whole));
   for (const std::string& warning : warnings) log_warning(warning);
   if (!loaded.choice.empty()) info("{}: {} (--weights chooses)", loaded.source, loaded.choice);
   return loaded;
@@ -90,8 +91,8 @@ void apply_settings(Recipe& recipe,
   }
 }
 
-LoadedModel load_frozen(const po::variables_map& args, OtherKeys others) {
-  LoadedModel loaded = load_from(args);
+LoadedModel load_frozen(const po::variables_map& args, OtherKeys others, bool whole) {
+  LoadedModel loaded = load_from(args, whole);
   const auto take = [&](const std::string& assignment) {
     return others == OtherKeys::wrong || is_model_key(assignment);
   };

@@ -6,9 +6,8 @@
 
 #include "cli/from_option.h"
 #include "cli/main.h"
-#include "commands/model_card.h"
+#include "commands/model_folder.h"
 #include "commands/outgoing_model.h"
-#include "files.h"
 #include "first_few.h"
 #include "json_text.h"
 #include "log.h"
@@ -19,20 +18,12 @@
 namespace previt::cli {
 namespace {
 
-enum class Target { hf, timm };
-constexpr auto enum_names(Target) { return std::array{"hf", "timm"}; }
+enum class Target { hf, timm, official };
+constexpr auto enum_names(Target) { return std::array{"hf", "timm", "official"}; }
 
-const WeightFormat& format_of_target(Target target) {
+const WeightFormat& format_of_target(Target target, const LoadedModel& model) {
+  if (target == Target::official) return official_format(model);
   return format_named(target == Target::hf ? "hugging_face" : "timm");
-}
-
-void write_files(const std::string& folder, const ForeignModel& files, const std::string& card) {
-  write_safetensors(folder + "/model.safetensors", files.state_dict(), files.metadata);
-  write_whole_file(folder + "/config.json", json_text(files.config, 2) + "\n");
-  if (!files.preprocessor.is_null()) {
-    write_whole_file(folder + "/preprocessor_config.json", json_text(files.preprocessor, 2) + "\n");
-  }
-  write_whole_file(folder + "/README.md", card);
 }
 
 }  // namespace
@@ -47,7 +38,8 @@ po::options_description convert_options() {
   auto add = options.add_options();
   add("format",
       po::value<std::string>()->required(),
-      "hf (a folder of transformers: its ViT, DeiT, ViTMAE, BEiT or DINOv2) or timm (local-dir:)");
+      "hf (a folder of transformers: its ViT, DeiT, ViTMAE, BEiT or DINOv2), timm (local-dir:) or "
+      "official (checkpoint.pth, as the authors of the method store it)");
   add("to", po::value<std::string>()->required(), "new folder: weights, config.json, README.md");
   add("backbone", "the backbone alone, without classes, decoder and heads");
   return options;
@@ -57,12 +49,15 @@ int convert(const po::variables_map& args) {
   const auto target = enum_named<Target>(args["format"].as<std::string>(), "--format");
   const auto to = args["to"].as<std::string>();
   UnfinishedFolder folder(to);
-  const WeightFormat& format = format_of_target(target);
-  const auto from = args["from"].as<std::string>();
-  const OutgoingModel out =
-      outgoing_model(load_frozen(args), from, format, args.count("backbone") > 0);
-  const ForeignModel files = format.write(out.model);
-  write_files(folder.path(), files, model_card(out, files));
+  const auto choose = [&](const LoadedModel& model) -> const WeightFormat& {
+    return format_of_target(target, model);
+  };
+  const bool whole = target == Target::official;
+  const OutgoingModel out = outgoing_model(load_frozen(args, OtherKeys::wrong, whole),
+                                           args["from"].as<std::string>(),
+                                           choose,
+                                           args.count("backbone") > 0);
+  const ForeignModel files = write_model_files(folder.path(), out);
   folder.finish();
   if (!out.left_out.empty()) {
     info("{}: {} has no place for {}", out.model.source, name_of(target), first_few(out.left_out));

@@ -9,6 +9,7 @@
 #include "cli/device.h"
 #include "cli/failure.h"
 #include "cli/main.h"
+#include "commands/export_run.h"
 #include "commands/machine_choices.h"
 #include "commands/own_run.h"
 #include "error.h"
@@ -18,6 +19,7 @@
 #include "finetune/evaluation_report.h"
 #include "json_text.h"
 #include "log.h"
+#include "models/weights/weights.h"
 #include "pretrain/train/stop_signal.h"
 #include "pretrain/train/trainer.h"
 #include "run_lock.h"
@@ -57,6 +59,15 @@ RunRecord record_of(const FinetuneJob& job, const std::string& command) {
   record.class_names = job.class_names();
   record.crop_pct = job.run.finetune.crop_pct(job.run.options.model.image_height());
   return record;
+}
+
+// What output.export would have to express, with the weights of now.
+LoadedModel classifier_model(const FinetuneJob& job, const Vit& vit) {
+  LoadedModel model;
+  model.options = vit.options();
+  model.weights = named_tensors(vit);
+  model.normalize = job.run.options.normalize;
+  return model;
 }
 
 int train_and_evaluate(const FinetuneJob& job,
@@ -99,6 +110,7 @@ int train_and_evaluate(const FinetuneJob& job,
     result["best_epoch"] = best.epoch;
   }
   report_result(job, result);
+  export_run(job.run.options, job.out);
   info("report: {0}/report.html; best checkpoint: {1}",
        job.out,
        best.epoch > 0 ? job.out + "/best" : "none, as nothing was evaluated");
@@ -114,6 +126,7 @@ int run_job(FinetuneJob& job, at::Device device, const std::string& command) {
   if (!job.out.empty()) lock.emplace(job.out);
   job.open_data();
   const auto vit = job.build_model();
+  if (!job.eval_only) require_exportable(job.run.options, classifier_model(job, *vit));
   vit->to(device);
   if (!job.eval_only) return train_and_evaluate(job, vit, command);
   return report_result(job, evaluate(job, *vit, *job.validation_source()).json());

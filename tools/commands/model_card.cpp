@@ -45,6 +45,24 @@ Loading timm_loading(const nlohmann::json& config) {
               "output = model(view(Image.open(path)).unsqueeze(0))\n"};
 }
 
+Loading official_loading(const OutgoingModel& out, const ForeignModel& files) {
+  const std::string dict = files.key.empty() ? "file" : fmt::format("file[\"{}\"]", files.key);
+  return {.library = "pytorch",
+          .architecture = fmt::format("as {} stores it", out.format->code_base()),
+          .code = fmt::format("import torch\n"
+                              "\n"
+                              "file = torch.load(f\"{{folder}}/{}\", weights_only=True)\n"
+                              "model.load_state_dict({})\n",
+                              kTorchFile,
+                              dict)};
+}
+
+Loading loading_of(const OutgoingModel& out, const ForeignModel& files) {
+  if (files.pickled) return official_loading(out, files);
+  return files.config.contains("architectures") ? transformers_loading(files.config)
+                                                : timm_loading(files.config);
+}
+
 std::string classes(const LoadedModel& model) {
   const int64_t count = model.options.num_classes;
   std::string text = std::to_string(count);
@@ -60,6 +78,7 @@ std::string made_by(const OutgoingModel& out) {
   if (out.method.empty()) return fmt::format("not known; read from {}", on_one_line(name));
   std::string text = "PreViT, " + out.method;
   if (out.epochs > 0) text += fmt::format("; epochs: {}", out.epochs);
+  if (out.images > 0) text += fmt::format("; images: {}", out.images);
   return text;
 }
 
@@ -74,9 +93,7 @@ int64_t parameters(const ForeignModel& files) {
 std::string model_card(const OutgoingModel& out, const ForeignModel& files) {
   const LoadedModel& model = out.model;
   const VitOptions& o = model.options;
-  const Loading loading = files.config.contains("architectures")
-                              ? transformers_loading(files.config)
-                              : timm_loading(files.config);
+  const Loading loading = loading_of(out, files);
   std::string rows;
   const auto row = [&](const char* what, const std::string& text) {
     rows += fmt::format("| {} | {} |\n", what, text);
@@ -94,6 +111,7 @@ std::string model_card(const OutgoingModel& out, const ForeignModel& files) {
           "{}, {}", fmt::join(model.normalize.mean, " "), fmt::join(model.normalize.std, " ")));
   if (o.num_classes > 0) row("classes", classes(model));
   row("trained by", made_by(out));
+  for (const auto& [name, score] : out.scores) row(name.c_str(), fmt::format("{:.4g}", score));
   row("written by", "PreViT " PREVIT_VERSION);
   row("licence", out.license.empty() ? "not known: the source doesn't say" : out.license);
   if (!out.left_out.empty()) {

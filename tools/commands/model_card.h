@@ -7,8 +7,8 @@
 
 namespace previt::cli {
 
-/// README.md of a folder of transformers or timm: what the network is, where it comes from, its
-/// licence if the source says it, and how it is loaded.
+/// README.md of a folder of transformers, timm or official files: what the network is, where it
+/// comes from, its licence if the source says it, and how it is loaded.
 std::string model_card(const OutgoingModel& out, const ForeignModel& files);
 
 }  // namespace previt::cli

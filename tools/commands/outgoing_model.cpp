@@ -1,8 +1,9 @@
 #include "commands/outgoing_model.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 #include <utility>
 
 #include "commands/own_run.h"
@@ -12,8 +13,7 @@
 #include "finetune/model.h"
 #include "json_text.h"
 #include "models/weights/checkpoint.h"
-#include "pretrain/objectives/mae.h"
-#include "recipe.h"
+#include "pretrain/pretrain_run.h"
 #include "utf8.h"
 
 namespace previt::cli {
@@ -21,11 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-struct Method {
-  std::string objective;
-};
-void visit(FieldVisitor& v, Method& o) { v.field("objective", o.objective, "the method"); }
 
 // "license: apache-2.0" at the head of a model card.
 std::string license_in_card(const fs::path& folder) {
@@ -52,47 +47,49 @@ std::string license_of(const LoadedModel& model) {
   return license_in_card(fs::is_directory(source) ? source : source.parent_path());
 }
 
-// The tensors of a run's decoder under the official names, of their moving average if there is one.
-NamedTensors decoder_in(const NamedTensors& training) {
-  NamedTensors decoder;
-  for (const char* prefix : {"objective.", "average."}) {
+// The objective's tensors by its own names, those of the moving average where there is one.
+NamedTensors own_tensors(const NamedTensors& training) {
+  NamedTensors own;
+  for (const std::string prefix : {"objective.", "average."}) {
     for (const auto& [name, tensor] : training) {
-      if (!name.starts_with(prefix)) continue;
-      const std::string own = name.substr(std::string(prefix).size());
-      if (own.starts_with("decoder_") || own == "mask_token") decoder[own] = tensor;
+      if (name.starts_with(prefix)) own[name.substr(prefix.size())] = tensor;
     }
   }
-  return decoder;
+  return own;
 }
 
-// MAE's decoder becomes `extra` where it is built as the official one; what its shapes don't say
-// goes into the configuration.
-void take_decoder(Recipe& recipe, const NamedTensors& training, LoadedModel& model) {
-  MaeMethodOptions mae;
-  recipe.read("mae", mae);
-  const bool official =
-      mae.pixel_order == PixelOrder::channel_last && mae.decoder.project && mae.decoder.norm;
-  if (!official) return;
-  model.extra = decoder_in(training);
-  model.config = {{"model_type", "vit_mae"},
-                  {"decoder_num_attention_heads", mae.decoder.num_heads},
-                  {"mask_ratio", mae.mask_ratio},
-                  {"norm_pix_loss", mae.norm_pix_loss}};
+// The scores in the run's line of metrics after this step.
+std::map<std::string, double> scores_at(const fs::path& metrics, int64_t step) {
+  std::map<std::string, double> scores;
+  if (!fs::is_regular_file(metrics)) return scores;
+  std::istringstream lines(read_whole_file(metrics));
+  for (std::string line; std::getline(lines, line);) {
+    const json values = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!values.is_object() || values.value("step", json()) != step) continue;
+    for (const auto& [name, value] : values.items()) {
+      if (name.find("top") != std::string::npos && value.is_number()) scores[name] = value;
+    }
+  }
+  return scores;
 }
 
 // Tells where a model of ours comes from. `training` is what its checkpoint has beside the backbone.
 void describe_run(const std::string& from, const NamedTensors& training, OutgoingModel& out) {
-  if (const fs::path meta = fs::path(out.model.source) / "meta.json"; fs::exists(meta)) {
-    const json document = parse_json(read_whole_file(meta), meta);
-    out.epochs = document.at("meta").value("epoch", int64_t{0});
-  }
-  const std::string file = recipe_of_run(from);
-  if (file.empty()) return;
-  Recipe recipe = Recipe::load(file);
-  Method method;
-  recipe.read(method);
-  out.method = recipe.has("finetune") ? "finetune" : method.objective;
-  if (out.method == "mae") take_decoder(recipe, training, out.model);
+  const std::string file = fs::path(out.model.source) / "meta.json";
+  const json document = parse_json(read_whole_file(file), file), meta = document.at("meta");
+  out.epochs = meta.value("epoch", int64_t{0});
+  out.images = meta.value("samples", int64_t{0});
+  const std::string path = recipe_of_run(from);
+  if (path.empty()) return;
+  out.scores = scores_at(fs::path(path).parent_path() / "metrics.jsonl", meta.at("step"));
+  Recipe recipe = Recipe::load(path);
+  out.method = recipe.has("finetune") ? "finetune" : objective_in(recipe, "mae");
+  if (out.method == "finetune") return;
+  ObjectiveRegistry registry;
+  register_all_objectives(registry);
+  const auto method = registry.make(out.method);
+  method->visit_options(recipe.reader());
+  method->lay_out(own_tensors(training), out.model);
 }
 
 void leave_heads(LoadedModel& model) {
@@ -102,13 +99,27 @@ void leave_heads(LoadedModel& model) {
   model.options.num_classes = 0;
   model.class_names.clear();
   model.extra.clear();
+  model.others.clear();
 }
 
 }  // namespace
 
+void leave_out_misfits(OutgoingModel& out) {
+  LoadedModel& model = out.model;
+  for (const auto& [name, tensor] : model.extra) {
+    if (!out.format->has_place(model, name)) out.left_out.push_back(name);
+  }
+  for (const std::string& name : out.left_out) model.extra.erase(name);
+  if (!out.format->code_base().empty()) return;
+  std::set<std::string> networks;  // and buffers of losses
+  for (const auto& [name, tensor] : model.others) networks.insert(name.substr(0, name.find('.')));
+  out.left_out.insert(out.left_out.end(), networks.begin(), networks.end());
+  model.others.clear();
+}
+
 OutgoingModel outgoing_model(LoadedModel loaded,
                              const std::string& from,
-                             const WeightFormat& format,
+                             const FormatChoice& choose,
                              bool bare) {
   require_heads(loaded.options, loaded);
   OutgoingModel out{.model = std::move(loaded)};
@@ -119,16 +130,22 @@ OutgoingModel outgoing_model(LoadedModel loaded,
   }
   out.license = license_of(model);
   if (bare) leave_heads(model);
-  for (const auto& [name, tensor] : model.extra) {
-    if (!format.has_place(model, name)) out.left_out.push_back(name);
-  }
-  for (const std::string& name : out.left_out) model.extra.erase(name);
+  out.format = &choose(model);
+  leave_out_misfits(out);
   // Others take another crop where none is written down.
   FinetuneOptions evaluation;
   evaluation.eval_crop_pct = model.crop_pct;
   model.crop_pct = evaluation.crop_pct(model.options.image_height());
   for (std::string& name : model.class_names) name = utf8_or_escaped(name);
   return out;
+}
+
+OutgoingModel outgoing_model(LoadedModel loaded,
+                             const std::string& from,
+                             const WeightFormat& format,
+                             bool bare) {
+  const auto choose = [&](const LoadedModel&) -> const WeightFormat& { return format; };
+  return outgoing_model(std::move(loaded), from, FormatChoice(choose), bare);
 }
 
 }  // namespace previt::cli

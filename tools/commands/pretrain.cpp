@@ -14,11 +14,13 @@
 #include "cli/from_option.h"
 #include "cli/main.h"
 #include "cli/recipe_path.h"
+#include "commands/export_run.h"
 #include "commands/first_steps.h"
 #include "commands/knn_score.h"
 #include "commands/machine_choices.h"
 #include "commands/training_data.h"
 #include "log.h"
+#include "models/weights/weights.h"
 #include "pretrain/train/micro_batch_choice.h"
 #include "pretrain/train/resume_check.h"
 #include "pretrain/train/stop_signal.h"
@@ -36,7 +38,9 @@ std::string quoted(const std::string& word) {
   return safe + "'";
 }
 
-void require_product(Objective& objective, const std::string& name, Product product) {
+void require_product(Objective& objective, const RunOptions& run, Product product) {
+  const std::string& name = run.objective;
+  const ExportFormat exported = run.output.export_format;
   const bool has_backbone = objective.backbone() != nullptr;
   if (product == Product::backbone && !has_backbone) {
     fail_usage("objective: {} makes an image tokenizer; use train_tokenizer", name);
@@ -44,6 +48,20 @@ void require_product(Objective& objective, const std::string& name, Product prod
   if (product == Product::tokenizer && has_backbone) {
     fail_usage("objective: {} makes a backbone, not an image tokenizer; use pretrain", name);
   }
+  if (product == Product::tokenizer && exported != ExportFormat::none) {
+    fail_usage("output.export: {} has no such image tokenizer", name_of(exported));
+  }
+}
+
+// What output.export would have to express, with the weights of now.
+LoadedModel pretrained_model(const PretrainRun& run, Objective& objective) {
+  const auto vit = objective.backbone();
+  LoadedModel model;
+  model.options = vit->options();
+  model.weights = named_tensors(*vit);
+  model.normalize = run.options.normalize;
+  run.objective->lay_out(named_tensors(objective), model);
+  return model;
 }
 
 RunRecord record_of(const PretrainRun& run, const std::string& command, Product product) {
@@ -80,7 +98,7 @@ void try_first_steps(PretrainRun& run, const Command& command, std::shared_ptr<D
   asked.in_main_memory = command.device.is_cpu();
   decide_by_first_steps(run, asked, [&](const RunOptions& options) {
     const auto objective = run.objective->build(options, open_tensor_file);
-    require_product(*objective, options.objective, command.product);
+    require_product(*objective, options, command.product);
     objective->to(command.device);
     return std::make_unique<Trial>(
         objective, training_source(options, images, objective->views(), command.device), options);
@@ -95,7 +113,8 @@ int train_once(const PretrainRun& run,
   const RunOptions& options = run.options;
   torch::manual_seed(static_cast<uint64_t>(options.train.seed));
   const auto objective = run.build(open_tensor_file);
-  require_product(*objective, options.objective, product);
+  require_product(*objective, options, product);
+  if (product == Product::backbone) require_exportable(options, pretrained_model(run, *objective));
   objective->to(device);
   if (!images) images = open_dataset(options.data.path, Split::train, folder);
   info("{}: {} images", options.data.path, images->size());
@@ -108,8 +127,10 @@ int train_once(const PretrainRun& run,
     callbacks.evaluate = knn_score(run, *objective, images, folder);
     callbacks.evaluate_epochs = run.knn.epochs;
   }
-  return train(
-      *objective, *source, options, folder, resume, record_of(run, text, product), callbacks);
+  const int code =
+      train(*objective, *source, options, folder, resume, record_of(run, text, product), callbacks);
+  if (code == 0) export_run(options, folder);
+  return code;
 }
 
 int train_run(PretrainRun& run, const Command& command, std::shared_ptr<Dataset> images) {

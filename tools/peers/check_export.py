@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Loads a folder that `convert` wrote, in transformers or timm, and compares what comes out.
+"""Loads a folder that `convert` wrote, in transformers, timm or its authors' code (official_files.py),
+and compares what comes out.
 
     check_export.py FOLDER... [--tolerance 1e-5]
 
@@ -9,12 +10,15 @@ PreViT makes of them, `logits` [B, classes] or `features` [B, tokens, width] aft
 end status is 0, or 1 with a line that says what differs.
 """
 import argparse
+import functools
 import json
 import pathlib
 import sys
 
 import torch
 from safetensors.torch import load_file
+
+import official_files
 
 
 def load_transformers(folder, config):
@@ -75,16 +79,20 @@ def compare(made, wanted, tolerance, folder):
 
 
 def check(folder, tolerance):
-    config = json.loads((pathlib.Path(folder) / "config.json").read_text())
-    hugging_face = "architectures" in config
-    load = load_transformers if hugging_face else load_timm
-    model, name = load(folder, config)
+    checkpoint = pathlib.Path(folder) / "checkpoint.pth"
+    if checkpoint.exists():
+        name, make = official_files.load(checkpoint)
+    else:
+        config = json.loads((pathlib.Path(folder) / "config.json").read_text())
+        hugging_face = "architectures" in config
+        model, name = (load_transformers if hugging_face else load_timm)(folder, config)
+        make = functools.partial(outputs, model, hugging_face=hugging_face)
     line = f"{folder}: {name}: loaded strictly"
     wanted_file = pathlib.Path(f"{folder}.check.safetensors")
-    if wanted_file.exists():
+    if wanted_file.exists() and make:
         wanted = load_file(wanted_file)
         with torch.no_grad():
-            made = outputs(model, wanted.pop("pixels"), hugging_face)
+            made = make(wanted.pop("pixels"))
         worst = compare(made, wanted, tolerance, folder)
         line += f", {', '.join(wanted)} differ by {worst:.3g}"
     print(line, flush=True)

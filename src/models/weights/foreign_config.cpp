@@ -98,6 +98,7 @@ void apply_timm_config(const json& config, LoadedModel& model) {
 // width alone does not.
 void apply_arguments(const json& args, LoadedModel& model) {
   VitOptions& o = model.options;
+  if (const json& own = member(args, kOwnArguments); own.is_object()) apply_timm_config(own, model);
   for (const char* key : {"model", "arch"}) {
     const json& value = member(args, key);
     if (!value.is_string() || o.num_heads != 0) continue;
@@ -115,6 +116,7 @@ void apply_arguments(const json& args, LoadedModel& model) {
 
 std::vector<int64_t> image_size_in(const json& config) {
   if (!config.is_object()) return {};
+  if (const json& own = member(config, kOwnArguments); own.is_object()) return image_size_in(own);
   for (const char* key : {"image_size", "input_size"}) {
     if (const auto size = sides(member(config, key)); !size.empty()) return size;
   }

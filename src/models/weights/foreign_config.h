@@ -11,6 +11,10 @@ namespace previt {
 // or the command-line arguments in an official .pth. `config` may be null, and any key may be
 // missing.
 
+/// Key in the arguments of an official .pth that we wrote: what its shapes don't tell, in the words
+/// of timm's config.json.
+constexpr const char* kOwnArguments = "previt";
+
 /// [side], [height, width], or empty if it does not say.
 std::vector<int64_t> image_size_in(const nlohmann::json& config);
 

@@ -20,12 +20,15 @@ struct NamedWeights {
 
 /// One network as the files of a code base hold it: what a format reads, and what it writes.
 struct ForeignModel {
-  std::string place;      ///< leads errors: the file
-  std::string key;        ///< of its state_dict in a file of torch.save, as "teacher"; "": the file
-  std::string prefix;     ///< before the names of `network` in the state_dict, as "backbone."
-  NamedTensors network;   ///< its own tensors under the code base's names, without the prefix
-  NamedTensors beside;    ///< the others of the state_dict, which no network holds: heads, decoders
-  nlohmann::json config;  ///< config.json, or the arguments in a .pth; else null
+  std::string place;     ///< leads errors: the file
+  std::string key;       ///< of its state_dict in a file of torch.save, as "teacher"; "": the file
+  std::string prefix;    ///< before the names of `network` in the state_dict, as "backbone."
+  NamedTensors network;  ///< its own tensors under the code base's names, without the prefix
+  NamedTensors beside;   ///< the others of the state_dict, which no network holds: heads, decoders
+  /// What stands beside that state_dict in a file of torch.save, by key: "student", "dino_loss".
+  /// Only written.
+  std::map<std::string, NamedTensors> others = {};
+  nlohmann::json config;        ///< config.json, or the arguments in a .pth; else null
   nlohmann::json preprocessor;  ///< Hugging Face's preprocessor_config.json; else null
   std::map<std::string, std::string> metadata;  ///< the header of safetensors
   bool pickled = false;                         ///< in a file of torch.save

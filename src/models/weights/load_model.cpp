@@ -43,6 +43,33 @@ LoadedModel from_own(NamedTensors weights,
   return format_named("previt").read(own, {});
 }
 
+// What LoadedModel::others says, of all networks but the first. Of one kind, the first counts. One
+// that can't be read, as a tokenizer's decoder, is nobody's to use.
+NamedTensors beside_the_first(WeightFile& file,
+                              const std::vector<Network>& networks,
+                              const ForeignModel& first,
+                              const LoadHints& hints) {
+  NamedTensors others = std::move(file.loose);
+  for (size_t i = 1; i < networks.size(); ++i) {
+    ForeignModel foreign = take_network(file.dicts.at(networks[i].key), networks[i]);
+    foreign.place = first.place;
+    foreign.config = first.config;
+    foreign.pickled = first.pickled;
+    LoadedModel other;
+    try {
+      other = format_of(foreign).read(foreign, hints);
+    } catch (const Error&) {
+      continue;
+    }
+    const std::string kind = networks[i].kind() + ".";
+    for (const auto& [name, tensor] : other.weights) {
+      others.emplace(kind + "backbone." + name, tensor);
+    }
+    for (const auto& [name, tensor] : other.extra) others.emplace(kind + name, tensor);
+  }
+  return others;
+}
+
 LoadedModel from_file(WeightFile file, json config, const LoadHints& hints, std::string place) {
   if (file.metadata.contains(kOwnHeader)) {
     require_no_choice(hints, place);
@@ -53,17 +80,20 @@ LoadedModel from_file(WeightFile file, json config, const LoadHints& hints, std:
   foreign.place = std::move(place);
   foreign.config = config.is_null() ? std::move(file.args) : std::move(config);
   foreign.pickled = file.pickled;
-  LoadedModel model = format_of(foreign).read(foreign, hints);
+  const WeightFormat& format = format_of(foreign);
+  LoadedModel model = format.read(foreign, hints);
   model.choice = choice_between(networks);
+  model.format = format.name();
+  if (hints.whole) model.others = beside_the_first(file, networks, foreign, hints);
   return model;
 }
 
 constexpr const char* kIndex = ".index.json";
 
 // The file of weights, or the index of its parts, in the order in which transformers looks for
-// them; "" if there is none.
+// them, then an official checkpoint; "" if there is none.
 fs::path weights_in(const fs::path& folder) {
-  for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
+  for (const char* name : {"model.safetensors", "pytorch_model.bin", kTorchFile}) {
     for (const char* kind : {"", kIndex}) {
       const fs::path path = folder / (std::string(name) + kind);
       if (fs::exists(path)) return path;

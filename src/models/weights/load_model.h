@@ -20,8 +20,13 @@ struct LoadedModel {
   double crop_pct = 0;      ///< of the view that its classifier was evaluated on; 0: not known
   std::string source;       ///< the file or folder it came from
   bool heads_told = false;  ///< num_heads is known; else it is 0, or usual for this width
+  std::string format;       ///< WeightFormat::name of these files, or of the run's method; else ""
   std::string choice;       ///< of a file with several networks: which this is, in words; else ""
   NamedTensors extra;  ///< other tensors of the file by their official names (MAE's decoder, heads)
+  /// With LoadHints::whole, what belongs to other networks of the file, by the kind of each and our
+  /// names ("student.backbone.blocks.0.norm1.weight", "student.head.mlp.0.weight"), and to none
+  /// ("dino_loss.center").
+  NamedTensors others;
   nlohmann::json
       config;  ///< what came beside the weights: config.json, or args of a .pth; else null
 };
@@ -33,6 +38,7 @@ struct LoadHints {
   std::string network = "";
   /// [height, width], for position tables that are not square; else empty.
   std::vector<int64_t> image_size = {};
+  bool whole = false;  ///< fill LoadedModel::others too
 };
 
 /// `ckpt` is a run folder (its newest good checkpoint), a checkpoint folder, a file of weights
@@ -43,6 +49,9 @@ struct LoadHints {
 LoadedModel load_model(const std::string& ckpt,
                        std::vector<std::string>* warnings = nullptr,
                        const LoadHints& hints = {});
+
+/// The weights in a folder of official files, as `convert` writes it.
+constexpr const char* kTorchFile = "checkpoint.pth";
 
 /// The key in the header of our weight files by which they are known.
 constexpr const char* kOwnHeader = "previt_format";

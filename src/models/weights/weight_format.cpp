@@ -112,6 +112,16 @@ const WeightFormat& format_of(const ForeignModel& model) {
   fail("{}: holds no Vision Transformer that is known", model.place);
 }
 
+const WeightFormat& official_format(const LoadedModel& model) {
+  for (const auto& format : weight_formats()) {
+    if (format->name() == model.format && !format->code_base().empty()) return *format;
+  }
+  ForeignModel file = official_file(model, {.table = {{"register_tokens", "reg_token"}}}, "model");
+  file.place = model.source;
+  file.network.merge(file.beside);
+  return format_of(file);
+}
+
 const WeightFormat& format_named(const std::string& name) {
   std::vector<std::string> names;
   for (const auto& format : weight_formats()) {

@@ -18,6 +18,10 @@ class WeightFormat {
 
   virtual std::string name() const = 0;
 
+  /// Of authors whose files are made by torch.save, their repository, as "facebookresearch/mae";
+  /// "" for formats with folders of their own.
+  virtual std::string code_base() const { return ""; }
+
   /// The weight by which a network of this code base is found in a state_dict.
   virtual std::string patch_embed() const { return kPatchEmbed; }
 
@@ -63,6 +67,10 @@ const std::vector<std::unique_ptr<WeightFormat>>& weight_formats();
 
 /// The first that recognises the model. Throws Error, led by the model's place, if none does.
 const WeightFormat& format_of(const ForeignModel& model);
+
+/// The authors' own layout for a model: that of the files or of the run that it comes from, else
+/// the first that recognises its weights.
+const WeightFormat& official_format(const LoadedModel& model);
 
 /// The format of this name. Throws UsageError that lists all names.
 const WeightFormat& format_named(const std::string& name);

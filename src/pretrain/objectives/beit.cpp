@@ -8,7 +8,6 @@
 #include "models/layers/init.h"
 #include "models/layers/layer_norm.h"
 #include "models/layers/linear.h"
-#include "models/layers/patch_embed.h"
 #include "models/vit_macs.h"
 #include "models/weights/weights.h"
 #include "pretrain/losses/masked_tokens.h"
@@ -104,6 +103,12 @@ void BeitOptions::set_defaults(RunOptions& run) {
   run.schedule.warmup_epochs = 10;
   run.schedule.min_lr = 1e-5;
   run.train.batch = 2048;
+}
+
+void BeitOptions::lay_out(const NamedTensors& own, LoadedModel& model) const {
+  model.format = "beit";
+  model.extra = own;
+  std::erase_if(model.extra, [](const auto& item) { return item.first.starts_with("encoder."); });
 }
 
 Beit::Beit(const BeitOptions& options,

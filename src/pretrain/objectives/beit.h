@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "models/weights/load_model.h"
 #include "pretrain/masks/block_masking.h"
 #include "pretrain/masks/patch_mask.h"
 #include "pretrain/objective.h"
@@ -45,6 +46,7 @@ struct BeitOptions {
 
   BeitOptions();
   static void set_defaults(RunOptions& run);
+  void lay_out(const NamedTensors& own, LoadedModel& model) const;
 };
 void visit(FieldVisitor& v, BeitOptions& o);
 

@@ -45,6 +45,10 @@ void DinoOptions::set_defaults(RunOptions& run) {
   run.train.batch = 512;
 }
 
+void DinoOptions::lay_out(const NamedTensors& own, LoadedModel& model) const {
+  lay_out_pair(own, "dino_loss", model);
+}
+
 DinoNetwork::DinoNetwork(const VitOptions& model, const DinoHeadOptions& head_options)
     : StudentTeacherNetwork(model) {
   head = register_module("head", std::make_shared<DinoHead>(model.embed_dim, head_options));

@@ -28,6 +28,7 @@ struct DinoOptions {
   MultiCropOptions augment;
 
   static void set_defaults(RunOptions& run);
+  void lay_out(const NamedTensors& own, LoadedModel& model) const;
 };
 void visit(FieldVisitor& v, DinoOptions& o);
 

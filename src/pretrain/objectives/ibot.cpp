@@ -83,6 +83,18 @@ void IbotOptions::set_defaults(RunOptions& run) {
   run.train.batch = 1024;
 }
 
+// The authors' shared head has one last layer under two names.
+void IbotOptions::lay_out(const NamedTensors& own, LoadedModel& model) const {
+  NamedTensors all = own;
+  const std::string last = ".head.last_layer.";
+  for (const auto& [name, tensor] : own) {
+    const size_t at = name.find(last);
+    if (at == std::string::npos) continue;
+    all.emplace(name.substr(0, at) + ".head.last_layer2." + name.substr(at + last.size()), tensor);
+  }
+  lay_out_pair(all, "ibot_loss", model);
+}
+
 IbotNetwork::IbotNetwork(const VitOptions& model, const IbotMethodOptions& o, bool student)
     : StudentTeacherNetwork(model) {
   const bool shared = student ? o.shared_head : o.shared_head_teacher;

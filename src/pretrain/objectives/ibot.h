@@ -35,6 +35,7 @@ struct IbotOptions {
 
   IbotOptions();
   static void set_defaults(RunOptions& run);
+  void lay_out(const NamedTensors& own, LoadedModel& model) const;
 };
 void visit(FieldVisitor& v, IbotOptions& o);
 

@@ -76,6 +76,20 @@ void MaeOptions::set_defaults(RunOptions& run) {
   run.model.pos_resize = ResizeConvention::mae;
 }
 
+// The authors' decoder always projects, has a norm, and predicts channels last.
+void MaeOptions::lay_out(const NamedTensors& own, LoadedModel& model) const {
+  model.format = "mae";
+  model.config = {{"mask_ratio", mae.mask_ratio},
+                  {"norm_pix_loss", mae.norm_pix_loss},
+                  {"decoder_num_heads", mae.decoder.num_heads}};
+  if (mae.pixel_order != PixelOrder::channel_last || !mae.decoder.project || !mae.decoder.norm) {
+    return;
+  }
+  for (const auto& [name, tensor] : own) {
+    if (name.starts_with("decoder_") || name == "mask_token") model.extra[name] = tensor;
+  }
+}
+
 Mae::Mae(const MaeOptions& options, const RunOptions& run)
     : options_(options.mae),
       model_(resolve(run.model)),

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "models/weights/load_model.h"
 #include "pretrain/losses/masked_pixels.h"
 #include "pretrain/masks/random_masking.h"
 #include "pretrain/objective.h"
@@ -50,6 +51,7 @@ struct MaeOptions {
   ViewSpec augment{.height = 0, .width = 0};  ///< sizes of 0: as model.image_size
 
   static void set_defaults(RunOptions& run);
+  void lay_out(const NamedTensors& own, LoadedModel& model) const;
 };
 void visit(FieldVisitor& v, MaeOptions& o);
 

@@ -70,6 +70,12 @@ void SimMimOptions::set_defaults(RunOptions& run) {
   run.train.batch = 2048;
 }
 
+// Its own layout is BEiT's under other names, which its scripts read too.
+void SimMimOptions::lay_out(const NamedTensors& own, LoadedModel& model) const {
+  model.format = "beit";
+  if (const auto token = own.find("mask_token"); token != own.end()) model.extra.insert(*token);
+}
+
 SimMim::SimMim(const SimMimOptions& options, const RunOptions& run)
     : options_(options.simmim),
       model_(resolve(run.model)),

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "models/weights/load_model.h"
 #include "pretrain/masks/patch_mask.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
@@ -26,6 +27,7 @@ struct SimMimOptions {
 
   SimMimOptions();
   static void set_defaults(RunOptions& run);
+  void lay_out(const NamedTensors& own, LoadedModel& model) const;
 };
 void visit(FieldVisitor& v, SimMimOptions& o);
 

@@ -8,10 +8,10 @@
 #include "models/vit.h"
 #include "models/weights/weight_format.h"
 #include "models/weights/weights.h"
+#include "models/weights/write_pth.h"
 #include "support/catch.h"
 #include "support/same_tensors.h"
 #include "support/temp_folder.h"
-#include "support/torch_save.h"
 
 namespace previt {
 namespace {
@@ -125,6 +125,7 @@ const std::vector<FormatCase> kFormatCases = {
        o.num_classes = 3;
      }},
     {"dino", ResizeConvention::dino, plain, {{"head.mlp.0.weight", {8, 192}}}},
+    {"dino", ResizeConvention::dino, [](VitOptions& o) { o.num_heads = 4; }},
     {"dinov2", ResizeConvention::dino, swiglu, kDinov2Mask},
     {"dinov2", ResizeConvention::dinov2_reg, registers, kDinov2Mask},
     {"dinov2", ResizeConvention::dinov2_reg, registers},
@@ -181,7 +182,7 @@ LoadedModel through_files(const ForeignModel& files) {
   const TempFolder folder;
   const auto at = [&](const char* name) { return folder.path() + "/" + name; };
   if (files.pickled) {
-    write_whole_file(at("weights.pth"), test::torch_save({{files.key, files.state_dict()}}));
+    write_pth(at("weights.pth"), {{files.key, files.state_dict()}}, files.config);
     return load_model(at("weights.pth"));
   }
   write_safetensors(at("model.safetensors"), files.state_dict(), files.metadata);
@@ -211,8 +212,8 @@ TEST_CASE("what a format writes the normal reader reads as the same options and 
     CHECK(options_to_json(back.options) == options);
     check_same_tensors(back.weights, model.weights);
     check_same_tensors(back.extra, model.extra);
-    if (!files.pickled) {
-      CHECK(files.metadata.at("format") == "pt");
+    if (!files.pickled) CHECK(files.metadata.at("format") == "pt");
+    if (!files.pickled || !files.key.empty()) {  // a bare state_dict has nothing beside it
       CHECK(back.normalize.mean == model.normalize.mean);
       CHECK(back.normalize.std == model.normalize.std);
       CHECK(back.class_names == model.class_names);
@@ -232,6 +233,35 @@ TEST_CASE("names become foreign and ours again, values included, in every format
   }
 }
 
+TEST_CASE("an official layout is that of the source, or the one that recognises the weights") {
+  const auto layout = [](const FormatCase& item, const std::string& source) {
+    LoadedModel model = model_of(item);
+    model.format = source;
+    return official_format(model).name();
+  };
+  const FormatCase bare = {"", ResizeConvention::timm, plain};
+  CHECK(layout(bare, "") == "deit");
+  CHECK(layout(bare, "timm") == "deit");
+  CHECK(layout(bare, "dino") == "dino");
+  CHECK(layout(bare, "mae") == "mae");
+  CHECK(layout({"", ResizeConvention::mae, sincos, kDecoder}, "hugging_face") == "mae");
+  CHECK(layout({"", ResizeConvention::mae, beit_classifier}, "previt") == "beit");
+  CHECK(layout({"", ResizeConvention::mae, registers}, "timm") == "dinov2");
+}
+
+TEST_CASE("BEiT's tables have the indices that its scripts ask for") {
+  const auto files = format_named("beit").write(model_of({"", ResizeConvention::mae, beit}));
+  const auto index = files.network.find("rel_pos_bias.relative_position_index");
+  REQUIRE(index != files.network.end());
+  // Two by two patches and the class token; rows of the table: 9 offsets, then three for it.
+  CHECK(torch::equal(index->second,
+                     torch::tensor({{11, 9, 9, 9, 9},
+                                    {10, 4, 3, 1, 0},
+                                    {10, 5, 4, 2, 1},
+                                    {10, 7, 6, 4, 3},
+                                    {10, 8, 7, 5, 4}})));
+}
+
 TEST_CASE("what a code base hasn't, or would be read as something else, isn't written") {
   refuse(
       "timm",
@@ -244,13 +274,14 @@ TEST_CASE("what a code base hasn't, or would be read as something else, isn't wr
   refuse("dino", registers, "dino: its networks have no layer_scale: 1e-05");
   refuse("mae", distilled, "mae: its networks have no dist_token: true");
   refuse(
-      "dino",
+      "dinov2",
       [](VitOptions& o) { o.num_heads = 4; },
-      "dino: num_heads: 4 can't be said; it would be read as 3");
+      "dinov2: num_heads: 4 can't be said; it would be read as 3");
   refuse(
       "hugging_face",
       [](VitOptions& o) { o.pool = Pooling::avg; },
-      "hugging_face: its networks have no pool: \"avg\"");
+      "hugging_face: ViT takes the class token, and this network averages its patches (pool: avg); "
+      "timm's does too");
   refuse(
       "hugging_face",
       [](VitOptions& o) { o.mlp = MlpKind::swiglu; },

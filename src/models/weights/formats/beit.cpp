@@ -1,16 +1,30 @@
+#include "models/layers/rel_pos_bias.h"
 #include "models/weights/formats/formats.h"
 
 namespace previt {
 namespace {
 
-const RenameTable kBeitNames = {{"blocks.#.gamma_1", "blocks.#.ls1.gamma"},
-                                {"blocks.#.gamma_2", "blocks.#.ls2.gamma"}};
+const RenameTable kBeitNames = {{"*.gamma_1", "*.ls1.gamma"}, {"*.gamma_2", "*.ls2.gamma"}};
+
+// Buffers beside the tables, which the authors' scripts ask for when they load strictly.
+void add_indices(const VitOptions& o, NamedTensors& weights) {
+  const std::string table = "relative_position_bias_table", index = "relative_position_index";
+  NamedTensors indices;
+  for (const auto& [name, tensor] : weights) {
+    if (!name.ends_with(table)) continue;
+    indices[name.substr(0, name.size() - table.size()) + index] =
+        relative_position_index(o.grid_height(), o.grid_width());
+  }
+  weights.merge(indices);
+}
 
 // microsoft/unilm, beit and beit2, and microsoft/SimMIM (there under "encoder."): {"model": …} with
 // biases for queries and values, but not for keys.
 class BeitFormat final : public WeightFormat {
  public:
   std::string name() const override { return "beit"; }
+
+  std::string code_base() const override { return "microsoft/unilm"; }
 
   bool recognises(const ForeignModel& model) const override {
     return official_has(model, "blocks.0.attn.q_bias");
@@ -20,6 +34,7 @@ class BeitFormat final : public WeightFormat {
   ForeignModel foreign(const LoadedModel& model) const override {
     ForeignModel file = official_file(model, {.table = kBeitNames}, "model");
     file.network.merge(file.beside);
+    add_indices(model.options, file.network);
     return file;
   }
 

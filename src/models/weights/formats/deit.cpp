@@ -9,13 +9,27 @@ class DeitFormat final : public WeightFormat {
  public:
   std::string name() const override { return "deit"; }
 
+  std::string code_base() const override { return "facebookresearch/deit"; }
+
+  // Its networks have nothing beside the classifier; files may, as MAE's linear probes have.
+  bool has_place(const LoadedModel& model, const std::string& /*name*/) const override {
+    return model.format == name();
+  }
+
   bool recognises(const ForeignModel& model) const override {
     return model.pickled && (model.key == "model" || model.key == "model_ema");
   }
 
  private:
   ForeignModel foreign(const LoadedModel& model) const override {
-    return official_file(model, {}, "model");
+    ForeignModel file = official_file(model, {}, "model");
+    const std::string average = "ema.", backbone = average + "backbone.";
+    for (const auto& [name, tensor] : model.others) {
+      if (!name.starts_with(average)) continue;
+      const auto& start = name.starts_with(backbone) ? backbone : average;
+      file.others["model_ema"][name.substr(start.size())] = tensor;
+    }
+    return file;
   }
 
   std::set<std::string> says(const LoadedModel& /*model*/) const override {

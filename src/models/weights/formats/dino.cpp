@@ -4,11 +4,13 @@ namespace previt {
 namespace {
 
 // facebookresearch/dino and bytedance/ibot: {"student", "teacher"}, each a "backbone." under timm's
-// names with a "head." beside it. The weights that they publish are bare backbones, without a
-// wrapper.
+// names with a "head." beside it, and the loss's center. The weights that they publish are bare
+// backbones, without a wrapper.
 class DinoFormat final : public WeightFormat {
  public:
   std::string name() const override { return "dino"; }
+
+  std::string code_base() const override { return "facebookresearch/dino, bytedance/ibot"; }
 
   bool recognises(const ForeignModel& model) const override {
     const auto under = [&](const char* word) {
@@ -24,7 +26,20 @@ class DinoFormat final : public WeightFormat {
 
  private:
   ForeignModel foreign(const LoadedModel& model) const override {
-    return official_file(model, {}, "teacher", "backbone.");
+    ForeignModel file = official_file(model, {}, "teacher", "backbone.");
+    // The student comes as DistributedDataParallel wraps it. Buffers of the loss are "dino_loss.…".
+    const std::string student = "student.";
+    for (const auto& [name, tensor] : model.others) {
+      const size_t dot = name.find('.');
+      if (!name.starts_with(student)) {
+        file.others[name.substr(0, dot)][name.substr(dot + 1)] = tensor;
+        continue;
+      }
+      const std::string own = name.substr(student.size());
+      const bool placed = own.starts_with("backbone.") || own.starts_with("head.");
+      file.others["student"][(placed ? "module." : "module.backbone.") + own] = tensor;
+    }
+    return file;
   }
 
   std::set<std::string> says(const LoadedModel& /*model*/) const override { return {"pos_embed"}; }

@@ -11,6 +11,12 @@ class Dinov2Format final : public WeightFormat {
  public:
   std::string name() const override { return "dinov2"; }
 
+  std::string code_base() const override { return "facebookresearch/dinov2"; }
+
+  bool has_place(const LoadedModel& /*model*/, const std::string& name) const override {
+    return name == "mask_token";
+  }
+
   bool recognises(const ForeignModel& model) const override {
     const bool tokens =
         model.network.contains("register_tokens") || model.network.contains("mask_token");

@@ -184,7 +184,12 @@ class HuggingFaceFormat final : public WeightFormat {
   }
 
   std::set<std::string> says(const LoadedModel& model) const override {
-    return hf_family(model).says;
+    const HfFamily& family = hf_family(model);
+    require(model.options.pool == Pooling::cls || family.says.contains("pool"),
+            "hugging_face: {} takes the class token, and this network averages its patches (pool: "
+            "avg); timm's does too",
+            family.stem);
+    return family.says;
   }
 };
 

@@ -42,17 +42,26 @@ void set_dinov2(const LoadedModel& model, json& config) {
   if (o.register_tokens > 0) config["num_register_tokens"] = o.register_tokens;
 }
 
+// The value of a key in what came with the model, if it is of the same kind.
+json told(const LoadedModel& model, const char* key, const json& otherwise) {
+  const json& given = model.config;
+  const json value = given.is_object() ? given.value(key, otherwise) : otherwise;
+  return value.is_number() == otherwise.is_number() && value.is_boolean() == otherwise.is_boolean()
+             ? value
+             : otherwise;
+}
+
 // Shapes don't show the decoder's heads and the loss. They are MAE's, unless the model came with
-// others.
+// others: config.json, which has these keys, or the arguments of the authors' script or of a run.
 void set_decoder(const LoadedModel& model, json& config) {
   int64_t depth = 0;
   while (hidden_width(model.extra, "decoder_blocks." + std::to_string(depth) + ".") > 0) ++depth;
   config["decoder_hidden_size"] = model.extra.at("decoder_pos_embed").size(-1);
   config["decoder_num_hidden_layers"] = depth;
   config["decoder_intermediate_size"] = hidden_width(model.extra, "decoder_blocks.0.");
-  config.emplace("decoder_num_attention_heads", 16);
-  config.emplace("mask_ratio", 0.75);
-  config.emplace("norm_pix_loss", true);
+  config.emplace("decoder_num_attention_heads", told(model, "decoder_num_heads", 16));
+  config.emplace("mask_ratio", told(model, "mask_ratio", 0.75));
+  config.emplace("norm_pix_loss", told(model, "norm_pix_loss", true));
 }
 
 void set_labels(const LoadedModel& model, json& config) {

@@ -9,6 +9,8 @@ class MaeFormat final : public WeightFormat {
  public:
   std::string name() const override { return "mae"; }
 
+  std::string code_base() const override { return "facebookresearch/mae"; }
+
   bool recognises(const ForeignModel& model) const override {
     return model.find("decoder_pos_embed") != nullptr;
   }

@@ -1,6 +1,30 @@
+#include "models/weights/foreign_config.h"
 #include "models/weights/formats/formats.h"
 
 namespace previt {
+namespace {
+
+using nlohmann::json;
+
+// What stands under "args": the source's own arguments, and what neither they nor shapes tell. The
+// authors' scripts ignore these; apply_config reads them.
+json arguments(const LoadedModel& model) {
+  const json& given = model.config;
+  const bool own =
+      given.is_object() && !given.contains("model_type") && !given.contains("architecture");
+  json args = own ? given : json::object();
+  args[kOwnArguments] = {
+      {"model_args",
+       {{"num_heads", model.options.num_heads}, {"img_size", config_image_size(model.options)}}},
+      {"pretrained_cfg",
+       {{"mean", model.normalize.mean},
+        {"std", model.normalize.std},
+        {"crop_pct", model.crop_pct}}},
+      {"label_names", model.class_names}};
+  return args;
+}
+
+}  // namespace
 
 const NamedWeights& official_weights(const ForeignModel& model) {
   // clang-format off
@@ -24,10 +48,7 @@ ForeignModel official_file(const LoadedModel& model,
   file.prefix = prefix;
   file.network = to_foreign(naming, model.weights);
   file.beside = to_foreign(naming, model.extra);
-  const auto& config = model.config;
-  const bool arguments =
-      config.is_object() && !config.contains("model_type") && !config.contains("architecture");
-  if (arguments) file.config = config;
+  if (!key.empty()) file.config = arguments(model);
   file.pickled = true;
   return file;
 }
