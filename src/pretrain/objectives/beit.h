@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "models/layers/patch_embed.h"
 #include "models/weights/load_model.h"
 #include "pretrain/masks/block_masking.h"
 #include "pretrain/masks/patch_mask.h"
