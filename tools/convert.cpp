@@ -7,7 +7,7 @@ int main(int argc, char** argv) {
   using namespace previt;
   return cli::run(argc,
                   argv,
-                  "convert: writes a network as transformers or timm loads it",
+                  "convert: writes a network as transformers, timm or ONNX Runtime loads it",
                   cli::convert_options(),
                   cli::convert);
 }

@@ -285,7 +285,7 @@ TEST_CASE("what can't be written leaves no folder, and none is overwritten", "[c
   };
   refuse("hf", "hugging_face: its networks have no pool: \"avg\"");
   CHECK_FALSE(fs::exists(to));
-  refuse("onnx", "--format: onnx is not one of hf, timm");
+  refuse("onix", "--format: onix is not one of hf, timm, onnx");
   fs::create_directories(to);
   REQUIRE(convert(from, to + "/", "timm") == 0);  // an empty folder may be there
   const std::string card = read_whole_file(to + "/README.md");

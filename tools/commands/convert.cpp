@@ -7,6 +7,7 @@
 #include "cli/from_option.h"
 #include "cli/main.h"
 #include "commands/model_card.h"
+#include "commands/onnx_model.h"
 #include "commands/outgoing_model.h"
 #include "files.h"
 #include "first_few.h"
@@ -19,8 +20,8 @@
 namespace previt::cli {
 namespace {
 
-enum class Target { hf, timm };
-constexpr auto enum_names(Target) { return std::array{"hf", "timm"}; }
+enum class Target { hf, timm, onnx };
+constexpr auto enum_names(Target) { return std::array{"hf", "timm", "onnx"}; }
 
 const WeightFormat& format_of_target(Target target) {
   return format_named(target == Target::hf ? "hugging_face" : "timm");
@@ -47,14 +48,18 @@ po::options_description convert_options() {
   auto add = options.add_options();
   add("format",
       po::value<std::string>()->required(),
-      "hf (a folder of transformers: its ViT, DeiT, ViTMAE, BEiT or DINOv2) or timm (local-dir:)");
+      "hf (a folder of transformers: its ViT, DeiT, ViTMAE, BEiT or DINOv2), timm (local-dir:) or "
+      "onnx (model.onnx for ONNX Runtime, OpenCV and others)");
   add("to", po::value<std::string>()->required(), "new folder: weights, config.json, README.md");
   add("backbone", "the backbone alone, without classes, decoder and heads");
+  add_onnx_options(options);
   return options;
 }
 
 int convert(const po::variables_map& args) {
   const auto target = enum_named<Target>(args["format"].as<std::string>(), "--format");
+  if (target == Target::onnx) return convert_to_onnx(args);
+  refuse_onnx_options(args);
   const auto to = args["to"].as<std::string>();
   UnfinishedFolder folder(to);
   const WeightFormat& format = format_of_target(target);

@@ -45,6 +45,22 @@ Loading timm_loading(const nlohmann::json& config) {
               "output = model(view(Image.open(path)).unsqueeze(0))\n"};
 }
 
+Loading onnx_loading(const nlohmann::json& config) {
+  return {.library = "onnx",
+          .architecture = fmt::format("ONNX, opset {}; model.json says what its input is",
+                                      config.at("opset").get<int64_t>()),
+          .code =
+              "import onnxruntime\n"
+              "\n"
+              "session = onnxruntime.InferenceSession(f\"{folder}/model.onnx\")\n"
+              "outputs = session.run(None, {\"pixels\": pixels})  # float32 [N, C, H, W]\n"};
+}
+
+Loading loading_of(const nlohmann::json& config) {
+  if (config.contains("opset")) return onnx_loading(config);
+  return config.contains("architectures") ? transformers_loading(config) : timm_loading(config);
+}
+
 std::string classes(const LoadedModel& model) {
   const int64_t count = model.options.num_classes;
   std::string text = std::to_string(count);
@@ -74,9 +90,7 @@ int64_t parameters(const ForeignModel& files) {
 std::string model_card(const OutgoingModel& out, const ForeignModel& files) {
   const LoadedModel& model = out.model;
   const VitOptions& o = model.options;
-  const Loading loading = files.config.contains("architectures")
-                              ? transformers_loading(files.config)
-                              : timm_loading(files.config);
+  const Loading loading = loading_of(files.config);
   std::string rows;
   const auto row = [&](const char* what, const std::string& text) {
     rows += fmt::format("| {} | {} |\n", what, text);

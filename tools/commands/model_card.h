@@ -7,7 +7,7 @@
 
 namespace previt::cli {
 
-/// README.md of a folder of transformers or timm: what the network is, where it comes from, its
+/// README.md of a folder of transformers, timm or ONNX: what the network is, where it comes from, its
 /// licence if the source says it, and how it is loaded.
 std::string model_card(const OutgoingModel& out, const ForeignModel& files);
 
