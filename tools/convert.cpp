@@ -7,7 +7,7 @@ int main(int argc, char** argv) {
   using namespace previt;
   return cli::run(argc,
                   argv,
-                  "convert: writes a network as transformers, timm or its authors' scripts load it",
+                  "convert: writes a network as other libraries load it",
                   cli::convert_options(),
                   cli::convert);
 }

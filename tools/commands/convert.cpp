@@ -7,6 +7,7 @@
 #include "cli/from_option.h"
 #include "cli/main.h"
 #include "commands/model_folder.h"
+#include "commands/onnx_model.h"
 #include "commands/outgoing_model.h"
 #include "first_few.h"
 #include "json_text.h"
@@ -18,8 +19,8 @@
 namespace previt::cli {
 namespace {
 
-enum class Target { hf, timm, official };
-constexpr auto enum_names(Target) { return std::array{"hf", "timm", "official"}; }
+enum class Target { hf, timm, official, onnx };
+constexpr auto enum_names(Target) { return std::array{"hf", "timm", "official", "onnx"}; }
 
 const WeightFormat& format_of_target(Target target, const LoadedModel& model) {
   if (target == Target::official) return official_format(model);
@@ -39,14 +40,18 @@ po::options_description convert_options() {
   add("format",
       po::value<std::string>()->required(),
       "hf (a folder of transformers: its ViT, DeiT, ViTMAE, BEiT or DINOv2), timm (local-dir:) or "
-      "official (checkpoint.pth, as the authors of the method store it)");
+      "official (checkpoint.pth, as the authors of the method store it) or onnx (model.onnx for "
+      "ONNX Runtime, OpenCV and others)");
   add("to", po::value<std::string>()->required(), "new folder: weights, config.json, README.md");
   add("backbone", "the backbone alone, without classes, decoder and heads");
+  add_onnx_options(options);
   return options;
 }
 
 int convert(const po::variables_map& args) {
   const auto target = enum_named<Target>(args["format"].as<std::string>(), "--format");
+  if (target == Target::onnx) return convert_to_onnx(args);
+  refuse_onnx_options(args);
   const auto to = args["to"].as<std::string>();
   UnfinishedFolder folder(to);
   const auto choose = [&](const LoadedModel& model) -> const WeightFormat& {

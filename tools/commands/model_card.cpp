@@ -45,6 +45,17 @@ Loading timm_loading(const nlohmann::json& config) {
               "output = model(view(Image.open(path)).unsqueeze(0))\n"};
 }
 
+Loading onnx_loading(const nlohmann::json& config) {
+  return {.library = "onnx",
+          .architecture = fmt::format("ONNX, opset {}; model.json says what its input is",
+                                      config.at("opset").get<int64_t>()),
+          .code =
+              "import onnxruntime\n"
+              "\n"
+              "session = onnxruntime.InferenceSession(f\"{folder}/model.onnx\")\n"
+              "outputs = session.run(None, {\"pixels\": pixels})  # float32 [N, C, H, W]\n"};
+}
+
 Loading official_loading(const OutgoingModel& out, const ForeignModel& files) {
   const std::string dict = files.key.empty() ? "file" : fmt::format("file[\"{}\"]", files.key);
   return {.library = "pytorch",
@@ -59,6 +70,7 @@ Loading official_loading(const OutgoingModel& out, const ForeignModel& files) {
 
 Loading loading_of(const OutgoingModel& out, const ForeignModel& files) {
   if (files.pickled) return official_loading(out, files);
+  if (files.config.contains("opset")) return onnx_loading(files.config);
   return files.config.contains("architectures") ? transformers_loading(files.config)
                                                 : timm_loading(files.config);
 }

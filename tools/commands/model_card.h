@@ -7,7 +7,7 @@
 
 namespace previt::cli {
 
-/// README.md of a folder of transformers, timm or official files: what the network is, where it
+/// README.md of a folder of transformers, timm, official files or ONNX: what the network is, where it
 /// comes from, its licence if the source says it, and how it is loaded.
 std::string model_card(const OutgoingModel& out, const ForeignModel& files);
 
