@@ -13,9 +13,19 @@ TEST_CASE("the command line of pretrain is frozen") {
   std::vector<std::string> names;
   const auto options = cli::pretrain_options();
   for (const auto& option : options.options()) names.push_back(option->long_name());
-  CHECK(names ==
-        std::vector<std::string>{
-            "recipe", "list-recipes", "data", "out", "set", "device", "resume", "print-recipe"});
+  CHECK(names == std::vector<std::string>{"recipe",
+                                          "list-recipes",
+                                          "data",
+                                          "from",
+                                          "weights",
+                                          "allow",
+                                          "freeze-blocks",
+                                          "freeze-epochs",
+                                          "out",
+                                          "set",
+                                          "device",
+                                          "resume",
+                                          "print-recipe"});
 }
 
 TEST_CASE("a command is written as one would type it again") {

@@ -15,8 +15,10 @@
 #include "cli/recipe_path.h"
 #include "commands/knn_score.h"
 #include "commands/machine_choices.h"
+#include "commands/start_options.h"
 #include "commands/training_data.h"
 #include "log.h"
+#include "pretrain/start_from.h"
 #include "pretrain/train/stop_signal.h"
 #include "pretrain/train/trainer.h"
 #include "run_lock.h"
@@ -51,6 +53,16 @@ RunRecord record_of(const PretrainRun& run, const std::string& command, Product 
   return record;
 }
 
+// Loads the weights that the run starts from, if any, and tells what became of them.
+std::vector<std::string> start(Objective& objective, PretrainRun& run) {
+  if (!run.source) return {};
+  const StartOptions& options = run.options.start;
+  auto lines = start_from(objective, *run.source, options.allow).lines();
+  lines.front() += ", xxh64 " + options.from_checksum;
+  run.source.reset();  // its memory is the run's to use
+  return lines;
+}
+
 int train_run(PretrainRun& run,
               const po::variables_map& args,
               const std::string& command,
@@ -66,6 +78,7 @@ int train_run(PretrainRun& run,
   torch::manual_seed(static_cast<uint64_t>(options.train.seed));
   const auto objective = run.build(open_tensor_file);
   require_product(*objective, options.objective, product);
+  const auto started_from = start(*objective, run);
   objective->to(device);
   const auto images = open_dataset(options.data.path, Split::train, folder);
   info("{}: {} images", options.data.path, images->size());
@@ -78,8 +91,9 @@ int train_run(PretrainRun& run,
     callbacks.evaluate = knn_score(run, *objective, images, folder);
     callbacks.evaluate_epochs = run.knn.epochs;
   }
-  return train(
-      *objective, *source, options, folder, resume, record_of(run, command, product), callbacks);
+  RunRecord record = record_of(run, command, product);
+  record.started_from = started_from;
+  return train(*objective, *source, options, folder, resume, record, callbacks);
 }
 
 }  // namespace
@@ -94,6 +108,7 @@ po::options_description pretrain_options() {
   add("data",
       po::value<std::string>(),
       "image folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC; instead of data.path");
+  add_start_options(options);
   add("out", po::value<std::string>(), "run folder; runs/<recipe> when not given");
   add("set",
       po::value<std::vector<std::string>>()->composing(),
@@ -107,7 +122,10 @@ po::options_description pretrain_options() {
 PretrainRun read_pretrain_run(const po::variables_map& args) {
   Recipe recipe = Recipe::load(find_recipe(args["recipe"].as<std::string>()));
   apply_settings(recipe, args);
-  PretrainRun run = PretrainRun::read(recipe);
+  apply_start_options(recipe, args);
+  const auto source = load_source(recipe, args.count("resume") != 0 ? run_folder(args) : "");
+  PretrainRun run = PretrainRun::read(recipe, source.get());
+  if (source && !source->weights.empty()) run.source = source;
   if (args.count("data") != 0) run.options.data.path = args["data"].as<std::string>();
   return run;
 }

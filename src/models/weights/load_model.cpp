@@ -43,6 +43,33 @@ LoadedModel from_own(NamedTensors weights,
   return format_named("previt").read(own, {});
 }
 
+// What LoadedModel::others says, of all networks but the first. Of one kind, the first counts. One
+// that can't be read, as a tokenizer's decoder, is nobody's to use.
+NamedTensors beside_the_first(WeightFile& file,
+                              const std::vector<Network>& networks,
+                              const ForeignModel& first,
+                              const LoadHints& hints) {
+  NamedTensors others = std::move(file.loose);
+  for (size_t i = 1; i < networks.size(); ++i) {
+    ForeignModel foreign = take_network(file.dicts.at(networks[i].key), networks[i]);
+    foreign.place = first.place;
+    foreign.config = first.config;
+    foreign.pickled = first.pickled;
+    LoadedModel other;
+    try {
+      other = format_of(foreign).read(foreign, hints);
+    } catch (const Error&) {
+      continue;
+    }
+    const std::string kind = networks[i].kind() + ".";
+    for (const auto& [name, tensor] : other.weights) {
+      others.emplace(kind + "backbone." + name, tensor);
+    }
+    for (const auto& [name, tensor] : other.extra) others.emplace(kind + name, tensor);
+  }
+  return others;
+}
+
 LoadedModel from_file(WeightFile file, json config, const LoadHints& hints, std::string place) {
   if (file.metadata.contains(kOwnHeader)) {
     require_no_choice(hints, place);
@@ -55,6 +82,7 @@ LoadedModel from_file(WeightFile file, json config, const LoadHints& hints, std:
   foreign.pickled = file.pickled;
   LoadedModel model = format_of(foreign).read(foreign, hints);
   model.choice = choice_between(networks);
+  if (hints.whole) model.others = beside_the_first(file, networks, foreign, hints);
   return model;
 }
 
@@ -146,6 +174,25 @@ LoadedModel load_model(const std::string& ckpt,
                           : from_file(read_weight_file(ckpt), nullptr, hints, ckpt);
   require_finite(model.weights, model.source);
   return model;
+}
+
+std::string source_checksum(const LoadedModel& model) {
+  const fs::path source(model.source);
+  std::vector<fs::path> files = {source};
+  if (fs::is_directory(source)) {
+    files = {source / "backbone.safetensors", source / "training.safetensors"};
+  } else if (model.source.ends_with(kIndex)) {
+    files.clear();
+    for (const auto& [file, names] : files_of_index(model.source)) {
+      files.push_back(source.parent_path() / file);
+    }
+  }
+  Checksum checksum;
+  for (const fs::path& path : files) {
+    const MappedFile bytes(path);
+    checksum.update(bytes.data(), bytes.size());
+  }
+  return checksum.hex();
 }
 
 }  // namespace previt

@@ -22,6 +22,10 @@ struct LoadedModel {
   bool heads_told = false;  ///< num_heads is known; else it is 0, or usual for this width
   std::string choice;       ///< of a file with several networks: which this is, in words; else ""
   NamedTensors extra;  ///< other tensors of the file by their official names (MAE's decoder, heads)
+  /// With LoadHints::whole, what belongs to other networks of the file, by the kind of each and our
+  /// names ("student.backbone.blocks.0.norm1.weight", "student.head.mlp.0.weight"), and to none
+  /// ("dino_loss.center").
+  NamedTensors others;
   nlohmann::json
       config;  ///< what came beside the weights: config.json, or args of a .pth; else null
 };
@@ -33,6 +37,7 @@ struct LoadHints {
   std::string network = "";
   /// [height, width], for position tables that are not square; else empty.
   std::vector<int64_t> image_size = {};
+  bool whole = false;  ///< fill LoadedModel::others too
 };
 
 /// `ckpt` is a run folder (its newest good checkpoint), a checkpoint folder, a file of weights
@@ -43,6 +48,11 @@ struct LoadHints {
 LoadedModel load_model(const std::string& ckpt,
                        std::vector<std::string>* warnings = nullptr,
                        const LoadHints& hints = {});
+
+/// XXH64 (16 hexadecimal digits) of the bytes of the file that `model` was read from. Where these
+/// are several (a checkpoint of ours, parts with an index), of all one after another, in order of
+/// name. Throws Error led by the path.
+std::string source_checksum(const LoadedModel& model);
 
 /// The key in the header of our weight files by which they are known.
 constexpr const char* kOwnHeader = "previt_format";

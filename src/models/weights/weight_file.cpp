@@ -73,14 +73,19 @@ void collect(const PickleValue& value,
              const std::string& key,
              int depth,
              std::set<const PickleValue*>& seen,
-             StateDicts& dicts) {
+             WeightFile& file) {
   // A dict can stand in several places, even in itself.
   if (depth > kMaxDepth || !seen.insert(&value).second) return;
   NamedTensors tensors = without_wrappers(tensors_in(value));
-  if (!network_prefixes(tensors).empty()) dicts[key] = std::move(tensors);
+  const std::string inside = key + (key.empty() ? "" : ".");
+  if (!network_prefixes(tensors).empty()) {
+    file.dicts[key] = std::move(tensors);
+  } else {
+    for (auto& [name, tensor] : tensors) file.loose[inside + name] = std::move(tensor);
+  }
   for (const auto& [name, item] : value.entries) {
     if (!name->is(PickleValue::Kind::text) || item->entries.empty()) continue;
-    collect(*item, key + (key.empty() ? "" : ".") + name->text, depth + 1, seen, dicts);
+    collect(*item, inside + name->text, depth + 1, seen, file);
   }
 }
 
@@ -105,18 +110,35 @@ json plain_data(const PickleValue* value) {
 
 WeightFile from_pickle(const std::string& path) {
   const PthFile file = read_pth(path);
-  WeightFile read{
-      .dicts = {}, .metadata = {}, .args = plain_data(file.root->find("args")), .pickled = true};
+  WeightFile read{.dicts = {},
+                  .metadata = {},
+                  .loose = {},
+                  .args = plain_data(file.root->find("args")),
+                  .pickled = true};
   std::set<const PickleValue*> seen;
-  collect(*file.root, "", 0, seen, read.dicts);
+  collect(*file.root, "", 0, seen, read);
   if (read.dicts.empty()) refuse_module(*file.root, path);
   return read;
 }
 
-// --- several files -------------------------------------------------------------------------------
+}  // namespace
 
-// The names of tensors in an index, by the file that holds them.
-std::map<std::string, std::vector<std::string>> read_index(const std::string& index) {
+WeightFile read_weight_file(const std::string& path) {
+  const std::string start = read_start(path);
+  if (is_safetensors(start)) {  // first, since the length of its header can look like a pickle
+    SafeTensors file = read_safetensors(path);
+    return {.dicts = {{"", without_wrappers(file.tensors)}},
+            .metadata = std::move(file.metadata),
+            .loose = {},
+            .args = nullptr};
+  }
+  if (is_torch_save(start)) return from_pickle(path);
+  const std::string known = name_of(start);
+  if (known.empty()) fail("{}: holds no weights that can be read; {}", path, kWanted);
+  fail("{}: {}", path, known);
+}
+
+std::map<std::string, std::vector<std::string>> files_of_index(const std::string& index) {
   const std::string text = read_whole_file(index);
   const std::string start = text.substr(0, 512);
   require(start.starts_with('{') || name_of(start).empty(), "{}: {}", index, name_of(start));
@@ -137,26 +159,10 @@ std::map<std::string, std::vector<std::string>> read_index(const std::string& in
   return files;
 }
 
-}  // namespace
-
-WeightFile read_weight_file(const std::string& path) {
-  const std::string start = read_start(path);
-  if (is_safetensors(start)) {  // first, since the length of its header can look like a pickle
-    SafeTensors file = read_safetensors(path);
-    return {.dicts = {{"", without_wrappers(file.tensors)}},
-            .metadata = std::move(file.metadata),
-            .args = nullptr};
-  }
-  if (is_torch_save(start)) return from_pickle(path);
-  const std::string known = name_of(start);
-  if (known.empty()) fail("{}: holds no weights that can be read; {}", path, kWanted);
-  fail("{}: {}", path, known);
-}
-
 WeightFile read_sharded_weights(const std::string& index) {
   NamedTensors all;
   bool pickled = false;
-  for (const auto& [file, names] : read_index(index)) {
+  for (const auto& [file, names] : files_of_index(index)) {
     const std::string path = fs::path(index).parent_path() / file;
     std::error_code error;
     require(fs::is_regular_file(path, error), "{}: missing, but {} names it", path, index);
@@ -174,8 +180,11 @@ WeightFile read_sharded_weights(const std::string& index) {
     }
     pickled = pickled || !safetensors;
   }
-  return {
-      .dicts = {{"", without_wrappers(all)}}, .metadata = {}, .args = nullptr, .pickled = pickled};
+  return {.dicts = {{"", without_wrappers(all)}},
+          .metadata = {},
+          .loose = {},
+          .args = nullptr,
+          .pickled = pickled};
 }
 
 }  // namespace previt
