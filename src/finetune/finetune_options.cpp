@@ -154,6 +154,9 @@ FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
   whole.options.model = whole.places.around([&] { return resolve(whole.options.model); });
   set_view_size(recipe, whole.augment, whole.options.model);
   check_distillation(recipe, whole);
+  if (!whole.options.start.from.empty()) {
+    recipe.fail_at("model.from", "is for pretraining; fine-tuning takes --from");
+  }
   if (whole.options.data.device_augment) {
     recipe.fail_at("data.device_augment", "is for pretraining; fine-tuning augments on the host");
   }

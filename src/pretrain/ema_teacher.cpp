@@ -26,12 +26,19 @@ EmaTeacher::EmaTeacher(torch::nn::Module& teacher, const torch::nn::Module& stud
     if (same == nullptr) continue;
     teacher_.push_back(parameter.value());
     student_.push_back(*same);
+    trained_.push_back(same->requires_grad());
   }
 }
 
 void EmaTeacher::move(double momentum) {
   const torch::NoGradGuard no_grad;
-  at::_foreach_lerp_(teacher_, student_, 1 - momentum);
+  std::vector<at::Tensor> moved, followed;
+  for (size_t i = 0; i < student_.size(); ++i) {
+    if (trained_[i] && !student_[i].requires_grad()) continue;
+    moved.push_back(teacher_[i]);
+    followed.push_back(student_[i]);
+  }
+  if (!moved.empty()) at::_foreach_lerp_(moved, followed, 1 - momentum);
 }
 
 }  // namespace previt

@@ -25,11 +25,13 @@ class EmaTeacher {
   EmaTeacher() = default;
   EmaTeacher(torch::nn::Module& teacher, const torch::nn::Module& student);
 
-  /// teacher ← momentum · teacher + (1 - momentum) · student.
+  /// teacher ← momentum · teacher + (1 - momentum) · student, but for what the run froze in the
+  /// student since: a file of weights may hold others for the teacher, which are frozen too.
   void move(double momentum);
 
  private:
   std::vector<at::Tensor> teacher_, student_;
+  std::vector<bool> trained_;  // by the method
 };
 
 }  // namespace previt

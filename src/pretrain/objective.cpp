@@ -4,6 +4,16 @@
 
 namespace previt {
 
+std::vector<StartingBackbone> Objective::starting_backbones() {
+  const auto vit = backbone();
+  if (vit == nullptr) return {};
+  return {{"", vit.get()}};
+}
+
+InFiles Objective::in_files(const std::string& name) const {
+  return {.part = name.substr(0, name.find('.')), .names = {name}};
+}
+
 KeptModel Objective::kept_model() {
   const auto vit = backbone();
   TORCH_CHECK(vit != nullptr, "an objective without a backbone must say what it keeps");

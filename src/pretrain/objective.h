@@ -61,6 +61,20 @@ struct KeptModel {
   std::map<std::string, std::string> description;  ///< describe_backbone or describe_tokenizer
 };
 
+/// A Vision Transformer of an objective that can start from a file of weights.
+struct StartingBackbone {
+  /// Which network of a file with several it is, by Network::kind; "": the one that is chosen.
+  std::string network;
+  Vit* vit = nullptr;
+};
+
+/// Where a file of weights may hold a tensor of an objective that is none of its backbone's.
+struct InFiles {
+  std::string part;                ///< "decoder"; a part is loaded as a whole, or starts anew
+  std::vector<std::string> names;  ///< in the file, the best first
+  bool needed = true;              ///< without it the whole part starts anew
+};
+
 /// A pretraining method. It is a module: all parameters and buffers registered in it are saved and
 /// restored, frozen ones too; those that require a gradient are trained. What can be read from a
 /// file again need not be registered (see frozen_parts). One file under objectives/ holds options,
@@ -89,6 +103,22 @@ class Objective : public torch::nn::Module {
   /// The Vision Transformer that is evaluated, exported and fine-tuned; null: the run makes
   /// something else, which kept_model() then gives.
   virtual std::shared_ptr<Vit> backbone() { return nullptr; }
+
+  /// Those that start from the backbone of a file of weights (start_from.h).
+  virtual std::vector<StartingBackbone> starting_backbones();
+
+  /// Where a file may hold the parameter or buffer `name`, which is no backbone's. Names in a file
+  /// are official ones; LoadedModel::others says those of further networks. By default the name is
+  /// the same, and a part is what has the same first word.
+  virtual InFiles in_files(const std::string& name) const;
+
+  /// A tensor of a file made to fit the parameter `name`: at another image size, resized positions.
+  /// `source` is the file's backbone. By default it stays as it is.
+  virtual at::Tensor fitted(const std::string& /*name*/,
+                            const at::Tensor& tensor,
+                            const VitOptions& /*source*/) const {
+    return tensor;
+  }
 
   /// What checkpoints keep: the backbone, unless the method says otherwise.
   virtual KeptModel kept_model();

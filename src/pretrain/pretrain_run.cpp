@@ -1,5 +1,7 @@
 #include "pretrain/pretrain_run.h"
 
+#include "error.h"
+#include "pretrain/source_architecture.h"
 #include "recipe_writer.h"
 
 namespace previt {
@@ -22,6 +24,29 @@ void visit_all(FieldVisitor& v,
   objective.visit_options(v);
 }
 
+// Frozen random weights would say nothing.
+void require_freezable(const RunOptions& run) {
+  const int64_t blocks = run.start.freeze_blocks;
+  const char* key = blocks > 0 ? "model.freeze_blocks" : "train.freeze_epochs";
+  if ((blocks > 0 || run.train.freeze_epochs > 0) && run.start.from.empty()) {
+    fail_usage("{}: is for weights that are loaded; give them with --from, or as model.from", key);
+  }
+  if (blocks > run.model.depth) {
+    fail_usage("model.freeze_blocks: {} of {} blocks", blocks, run.model.depth);
+  }
+}
+
+void resolve_model(RunOptions& run, const Recipe& recipe, const LoadedModel* source) {
+  if (source != nullptr && run.model.num_heads == 0 && !recipe.has("model.arch")) {
+    fail_usage("model.num_heads: {} does not say how many attention heads it has; set it",
+               source->source);
+  }
+  run.model = resolve(run.model);
+  const auto said = [&](const std::string& key) { return recipe.has("model." + key); };
+  if (source != nullptr) require_source_fits(run.model, *source, said);
+  require_freezable(run);
+}
+
 }  // namespace
 
 void visit(FieldVisitor& v, KnnScoreOptions& o) {
@@ -38,7 +63,7 @@ std::string objective_in(Recipe& recipe, const std::string& otherwise, const Cho
   return method.name;
 }
 
-PretrainRun PretrainRun::read(Recipe& recipe) {
+PretrainRun PretrainRun::read(Recipe& recipe, const LoadedModel* source) {
   ObjectiveRegistry registry;
   register_all_objectives(registry);
   PretrainRun run;
@@ -49,12 +74,13 @@ PretrainRun PretrainRun::read(Recipe& recipe) {
   }
   run.objective = registry.make(objective_in(recipe, asked, registry.names()));
   run.objective->set_defaults(run.options);
+  if (source != nullptr) take_architecture(*source, recipe.has("model.arch"), run.options);
   recipe.read(run.options);
   recipe.reader().section("knn", run.knn);
   run.objective->visit_options(recipe.reader());
   recipe.require_all_read();
   run.places = recipe.places();
-  run.options.model = run.places.around([&] { return resolve(run.options.model); });
+  run.places.around([&] { resolve_model(run.options, recipe, source); });
   return run;
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "models/weights/load_model.h"
 #include "pretrain/registry.h"
 #include "recipe.h"
 #include "settings.h"
@@ -32,10 +33,13 @@ struct PretrainRun {
   KnnScoreOptions knn;
   std::unique_ptr<ObjectiveRecipe> objective;
   KeyPlaces places = {};  ///< of the recipe's keys, for errors that are found only later
+  std::shared_ptr<const LoadedModel> source = {};  ///< what it starts from (start_from.h); or null
 
-  /// Takes the official defaults of the method under `objective:`, then the recipe's keys. Throws
-  /// UsageError led by the key's place for an unknown key, or a wrong type or value.
-  static PretrainRun read(Recipe& recipe);
+  /// Takes the official defaults of the method under `objective:`, with the architecture of the
+  /// `source` of its weights if there is one (source_architecture.h), then the recipe's keys.
+  /// Throws UsageError led by the key's place for an unknown key, a wrong type or value, and
+  /// options that do not fit the source.
+  static PretrainRun read(Recipe& recipe, const LoadedModel* source = nullptr);
 
   /// Builds the method. Throws UsageError led by the key's place for keys that don't go together.
   std::shared_ptr<Objective> build(const TensorFileOpener& open = {}) const {

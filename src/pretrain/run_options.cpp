@@ -19,6 +19,15 @@ std::string wrong_channels(int64_t channels) {
                      channels);
 }
 
+struct ModelAndStart {
+  VitOptions& model;
+  StartOptions& start;
+};
+void visit(FieldVisitor& v, ModelAndStart& o) {
+  visit(v, o.model);
+  visit(v, o.start);
+}
+
 }  // namespace
 
 void visit(FieldVisitor& v, DataOptions& o) {
@@ -33,6 +42,21 @@ void visit(FieldVisitor& v, DataOptions& o) {
   v.field("canvas",
           o.canvas,
           "device_augment: pixels a side to which whole images are squeezed; 0: all have one size",
+          at_least(0));
+}
+
+void visit(FieldVisitor& v, StartOptions& o) {
+  v.field("from", o.from, "checkpoint whose weights the run starts from; \"\": random ones");
+  v.field("from_weights",
+          o.from_weights,
+          "which of several networks in it: model, ema, teacher, student, or its key");
+  v.field("from_checksum", o.from_checksum, "xxh64 that it must have; \"\": any");
+  v.field("allow",
+          o.allow,
+          "names of backbone weights that it may lack or have left over, as reg_*; commas between");
+  v.field("freeze_blocks",
+          o.freeze_blocks,
+          "first blocks that stay as they are, with all that comes before them",
           at_least(0));
 }
 
@@ -92,6 +116,10 @@ int64_t TrainOptions::micro() const {
 
 void visit(FieldVisitor& v, TrainOptions& o) {
   v.field("epochs", o.epochs, "passes over the data", at_least(1));
+  v.field("freeze_epochs",
+          o.freeze_epochs,
+          "first epochs in which the backbone stays as it is",
+          at_least(0));
   v.field("batch", o.batch, "images per optimizer step", at_least(1));
   v.field("micro_batch",
           o.micro_batch,
@@ -133,7 +161,8 @@ void visit(FieldVisitor& v, OutputOptions& o) {
 
 void visit(FieldVisitor& v, RunOptions& o) {
   v.field("objective", o.objective, "the pretraining method");
-  v.section("model", o.model);
+  ModelAndStart model{o.model, o.start};
+  v.section("model", model);
   v.check("model.in_channels", wrong_channels(o.model.in_channels));
   v.section("normalize", o.normalize);
   if (o.model.in_channels == 1) make_grey(o.normalize);

@@ -24,6 +24,17 @@ struct DataOptions {
 };
 void visit(FieldVisitor& v, DataOptions& o);
 
+/// What a run starts from, and what of that it leaves as it is. These keys stand in the section
+/// `model:` too.
+struct StartOptions {
+  std::string from;           ///< any checkpoint (load_model.h), absolute once it is read; "": none
+  std::string from_weights;   ///< LoadHints::network
+  std::string from_checksum;  ///< source_checksum of these weights; "": not known yet
+  std::string allow;          ///< names of weights (start_from.h)
+  int64_t freeze_blocks = 0;  ///< blocks that are never trained, nor what stands before them
+};
+void visit(FieldVisitor& v, StartOptions& o);
+
 /// The optimizers of train/optimizer.h.
 enum class OptimizerKind { adamw, lars, sgd };
 constexpr auto enum_names(OptimizerKind) { return std::array{"adamw", "lars", "sgd"}; }
@@ -87,8 +98,9 @@ constexpr int64_t kAutomatic = -1;
 /// The section `train:` of a recipe.
 struct TrainOptions {
   int64_t epochs = 800;
-  int64_t batch = 256;      ///< effective batch per optimizer step
-  int64_t micro_batch = 0;  ///< what fits in memory; 0, or kAutomatic undecided: the whole batch
+  int64_t freeze_epochs = 0;  ///< epochs before the backbone is trained too
+  int64_t batch = 256;        ///< effective batch per optimizer step
+  int64_t micro_batch = 0;    ///< what fits in memory; 0, or kAutomatic undecided: the whole batch
   Precision precision = Precision::automatic;
   MatmulChoice matmul = MatmulChoice::measured;
   int64_t seed = 0;
@@ -122,6 +134,7 @@ void visit(FieldVisitor& v, OutputOptions& o);
 struct RunOptions {
   std::string objective = "mae";
   VitOptions model;
+  StartOptions start;
   NormalizeOptions normalize;
   DataOptions data;
   OptimizerOptions optimizer;

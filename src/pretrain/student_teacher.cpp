@@ -136,6 +136,24 @@ std::vector<at::Tensor> StudentTeacher::global_crops(const std::vector<at::Tenso
   return {views.begin(), views.begin() + options_.global_crops};
 }
 
+std::vector<StartingBackbone> StudentTeacher::starting_backbones() {
+  return {{"teacher", teacher().backbone.get()}, {"student", student().backbone.get()}};
+}
+
+// A file may hold one head only, from which both start. The center belongs to it, but may be
+// missing; the official training states have it in that of the loss.
+InFiles StudentTeacher::in_files(const std::string& name) const {
+  const size_t dot = name.find('.');
+  if (dot == std::string::npos) {
+    return {
+        .part = "head", .names = {name, "dino_loss." + name, "ibot_loss." + name}, .needed = false};
+  }
+  const std::string rest = name.substr(dot + 1);
+  const bool of_student = name.starts_with("student.");
+  return {.part = rest.substr(0, rest.find('.')),
+          .names = {name, rest, (of_student ? "teacher." : "student.") + rest}};
+}
+
 void StudentTeacher::begin_step(const StepInfo& info) {
   if (info.micro_step == 0) forget();
   student().freeze_prototypes(info.whole_epoch() < options_.freeze_last_layer);

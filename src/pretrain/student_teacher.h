@@ -64,6 +64,8 @@ class StudentTeacher : public Objective {
   void after_optimizer_step(const StepInfo& info) override;
   void skipped_optimizer_step(const StepInfo&) override { forget(); }
   std::shared_ptr<Vit> backbone() override { return teacher().backbone; }
+  std::vector<StartingBackbone> starting_backbones() override;
+  InFiles in_files(const std::string& name) const override;
   std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
   std::string diagnose(const std::map<std::string, double>& means,
                        const StepInfo& info) const override;

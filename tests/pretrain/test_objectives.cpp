@@ -1,9 +1,13 @@
 // What every registered objective must do. A new one is tested here without a line of its own; to
 // keep it fast it may have a reduced recipe in tests/pretrain/objectives/<name>.yaml.
 #include "models/tokenizers/tokenizer.h"
+#include "models/weights/weights.h"
 #include "pretrain/pretrain_run.h"
+#include "pretrain/start_from.h"
 #include "support/catch.h"
+#include "support/checkpoint_file.h"
 #include "support/reduced_recipe.h"
+#include "support/temp_folder.h"
 
 using namespace previt;
 
@@ -183,4 +187,37 @@ TEST_CASE("an objective keeps a backbone made as the model section says, or a to
     CHECK(std::dynamic_pointer_cast<Tokenizer>(kept.network) != nullptr);
     CHECK(kept.description.at("tokenizer") == name);
   }
+}
+
+TEST_CASE("every objective with a Vision Transformer starts from one of its own kind") {
+  const std::string name = GENERATE(from_range(objectives()));
+  INFO(name);
+  const auto trained = build(small_run(name));
+  const auto backbones = trained->starting_backbones();
+  const TempFolder folder;
+  if (backbones.empty()) {
+    const LoadedModel any = load_model(test::tiny_checkpoint(folder.path()));
+    CHECK(trained->backbone() == nullptr);
+    CHECK_THROWS_AS(start_from(*trained, any, ""), UsageError);
+    return;
+  }
+  const Vit& vit = *backbones.front().vit;
+  const std::string path = folder.path() + "/backbone.safetensors";
+  write_safetensors(path, named_tensors(vit), model_metadata(vit.options(), {}, {}));
+  const LoadedModel source = load_model(path, nullptr, {.whole = true});
+
+  auto recipe = test::reduced_recipe(name);
+  torch::manual_seed(99);
+  const auto objective = PretrainRun::read(recipe, &source).build();
+  const StartReport report = start_from(*objective, source, "");
+  CHECK(report.left_out.empty());
+  for (const StartingBackbone& backbone : objective->starting_backbones()) {
+    const NamedTensors got = named_tensors(*backbone.vit);
+    CHECK(got.size() == source.weights.size());
+    for (const auto& [tensor, value] : source.weights) {
+      INFO(tensor);
+      CHECK(torch::equal(got.at(tensor), value));
+    }
+  }
+  CHECK(report.loaded.size() == backbones.size());
 }

@@ -18,9 +18,11 @@
 #include "commands/first_steps.h"
 #include "commands/knn_score.h"
 #include "commands/machine_choices.h"
+#include "commands/start_options.h"
 #include "commands/training_data.h"
 #include "log.h"
 #include "models/weights/weights.h"
+#include "pretrain/start_from.h"
 #include "pretrain/train/micro_batch_choice.h"
 #include "pretrain/train/resume_check.h"
 #include "pretrain/train/stop_signal.h"
@@ -73,6 +75,16 @@ RunRecord record_of(const PretrainRun& run, const std::string& command, Product 
   return record;
 }
 
+// Loads the weights that the run starts from, if any, and tells what became of them.
+std::vector<std::string> start(Objective& objective,
+                               const LoadedModel* weights,
+                               const StartOptions& options) {
+  if (weights == nullptr) return {};
+  auto lines = start_from(objective, *weights, options.allow).lines();
+  lines.front() += ", xxh64 " + options.from_checksum;
+  return lines;
+}
+
 // How a command wants its run.
 struct Command {
   std::string text;
@@ -108,13 +120,17 @@ void try_first_steps(PretrainRun& run, const Command& command, std::shared_ptr<D
 int train_once(const PretrainRun& run,
                const Command& command,
                bool resume,
-               std::shared_ptr<Dataset> images) {
+               std::shared_ptr<Dataset> images,
+               std::shared_ptr<const LoadedModel> weights) {
   const auto& [text, product, folder, device, first_steps, _] = command;
   const RunOptions& options = run.options;
   torch::manual_seed(static_cast<uint64_t>(options.train.seed));
   const auto objective = run.build(open_tensor_file);
   require_product(*objective, options, product);
   if (product == Product::backbone) require_exportable(options, pretrained_model(run, *objective));
+  RunRecord record = record_of(run, text, product);
+  record.started_from = start(*objective, weights.get(), options.start);
+  weights.reset();  // their memory is the run's to use
   objective->to(device);
   if (!images) images = open_dataset(options.data.path, Split::train, folder);
   info("{}: {} images", options.data.path, images->size());
@@ -127,8 +143,7 @@ int train_once(const PretrainRun& run,
     callbacks.evaluate = knn_score(run, *objective, images, folder);
     callbacks.evaluate_epochs = run.knn.epochs;
   }
-  const int code =
-      train(*objective, *source, options, folder, resume, record_of(run, text, product), callbacks);
+  const int code = train(*objective, *source, options, folder, resume, record, callbacks);
   if (code == 0) export_run(options, folder);
   return code;
 }
@@ -141,11 +156,13 @@ int train_run(PretrainRun& run, const Command& command, std::shared_ptr<Dataset>
   const bool automatic = train.micro_batch == kAutomatic;
   decide_for_machine(run.options, command.device, command.resume ? command.folder : "");
   try_first_steps(run, command, images);
-  if (!automatic) return train_once(run, command, command.resume, images);
+  auto weights = std::exchange(run.source, nullptr);
+  if (!automatic) return train_once(run, command, command.resume, images, std::move(weights));
   int code = 0;
   bool resume = command.resume;  // later from what the attempt before has left
-  halve_until_it_fits(
-      train, [&] { code = train_once(run, command, std::exchange(resume, true), images); });
+  halve_until_it_fits(train, [&] {
+    code = train_once(run, command, std::exchange(resume, true), images, weights);
+  });
   return code;
 }
 
@@ -166,6 +183,7 @@ po::options_description pretrain_options(Product product) {
   add("data",
       po::value<std::string>(),
       "image folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC; instead of data.path");
+  add_start_options(options);
   if (chooses) {
     add("objective",
         po::value<std::string>(),
@@ -186,7 +204,10 @@ po::options_description pretrain_options(Product product) {
 
 PretrainRun read_pretrain_run(const po::variables_map& args, Recipe recipe) {
   apply_settings(recipe, args);
-  PretrainRun run = PretrainRun::read(recipe);
+  apply_start_options(recipe, args);
+  const auto source = load_source(recipe, args.count("resume") != 0 ? run_folder(args) : "");
+  PretrainRun run = PretrainRun::read(recipe, source.get());
+  if (source && !source->weights.empty()) run.source = source;
   if (args.count("data") != 0) run.options.data.path = args["data"].as<std::string>();
   return run;
 }

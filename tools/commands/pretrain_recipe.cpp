@@ -43,6 +43,17 @@ FoundRecipe chosen_recipe(const std::string& data, const po::variables_map& args
           .images = std::move(images)};
 }
 
+// Weights that are there have a network and a size of their own.
+FoundRecipe continuing_recipe(const po::variables_map& args) {
+  const std::string objective = args.count("objective") != 0 ? text_of(args, "objective") : "mae";
+  if (objective != "mae" && objective != "dino") {
+    fail_usage("--objective: {}: from weights, mae or dino; others need a --recipe", objective);
+  }
+  const std::string name = "small/continue_" + objective;
+  info("recipe: {}, as weights are there to start from", name);
+  return {.recipe = Recipe::load(find_recipe(name)), .chosen = true};
+}
+
 }  // namespace
 
 FoundRecipe find_pretrain_recipe(const po::variables_map& args) {
@@ -60,6 +71,7 @@ FoundRecipe find_pretrain_recipe(const po::variables_map& args) {
   if (nothing) {
     fail_usage("--recipe: must be given, or --data for one that fits the images; --help says more");
   }
+  if (!given && args.count("from") != 0) return continuing_recipe(args);
   if (!given) return chosen_recipe(data, args);
   if (args.count("objective") != 0) {
     fail_usage("--objective: is for --data without --recipe; a recipe names its own");

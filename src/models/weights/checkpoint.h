@@ -24,6 +24,12 @@ struct Checkpoint {
   std::string folder = {};                         ///< where it was loaded from
 };
 
+/// How names in `training` begin, by what they belong to: the objective's parameters and buffers,
+/// their moving averages, the optimizer.
+constexpr const char* kObjectiveTensors = "objective.";
+constexpr const char* kAverageTensors = "average.";
+constexpr const char* kOptimizerTensors = "optimizer.";
+
 /// Key in `meta`: how many steps in a row had been left out as not finite when it was saved. Above
 /// 0, the checkpoint is in doubt: its weights may be why the loss overflows.
 constexpr const char* kSkippedInARow = "skipped_in_a_row";

@@ -178,4 +178,23 @@ LoadedModel load_model(const std::string& ckpt,
   return model;
 }
 
+std::string source_checksum(const LoadedModel& model) {
+  const fs::path source(model.source);
+  std::vector<fs::path> files = {source};
+  if (fs::is_directory(source)) {
+    files = {source / "backbone.safetensors", source / "training.safetensors"};
+  } else if (model.source.ends_with(kIndex)) {
+    files.clear();
+    for (const auto& [file, names] : files_of_index(model.source)) {
+      files.push_back(source.parent_path() / file);
+    }
+  }
+  Checksum checksum;
+  for (const fs::path& path : files) {
+    const MappedFile bytes(path);
+    checksum.update(bytes.data(), bytes.size());
+  }
+  return checksum.hex();
+}
+
 }  // namespace previt

@@ -52,6 +52,10 @@ LoadedModel load_model(const std::string& ckpt,
 
 /// The weights in a folder of official files, as `convert` writes it.
 constexpr const char* kTorchFile = "checkpoint.pth";
+/// XXH64 (16 hexadecimal digits) of the bytes of the file that `model` was read from. Where these
+/// are several (a checkpoint of ours, parts with an index), of all one after another, in order of
+/// name. Throws Error led by the path.
+std::string source_checksum(const LoadedModel& model);
 
 /// The key in the header of our weight files by which they are known.
 constexpr const char* kOwnHeader = "previt_format";

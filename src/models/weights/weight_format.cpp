@@ -46,6 +46,8 @@ json comparable(VitOptions options) {
   options.arch = usual.arch;
   options.mlp_ratio = usual.mlp_ratio;  // the weights' shapes hold the hidden width
   options.pos_resize = usual.pos_resize;
+  // A fixed table that was resized can't be told from a learned one, and gives the same.
+  if (options.pos_embed == PosEmbed::sincos) options.pos_embed = PosEmbed::learned;
   options.drop_path = usual.drop_path;
   options.drop_path_mode = usual.drop_path_mode;
   options.layer_scale = options.layer_scale > 0 ? 1 : 0;  // an initial value

@@ -150,6 +150,27 @@ void Mae::init_weights() {
   if (options_.init == MaeInit::framework) init_linears_framework(*this);
 }
 
+// The fixed table need not be in a file.
+InFiles Mae::in_files(const std::string& name) const {
+  const bool table =
+      name == "decoder_pos_embed" && options_.decoder.pos_embed == DecoderPositions::sincos;
+  return {.part = "decoder", .names = {name}, .needed = !table};
+}
+
+// Decoders run at the sizes that the encoder does, so their positions are resized as its own.
+at::Tensor Mae::fitted(const std::string& name,
+                       const at::Tensor& tensor,
+                       const VitOptions& source) const {
+  const bool table = name == "decoder_pos_embed" && tensor.dim() == 3;
+  if (!table || tensor.size(1) < source.num_patches()) return tensor;
+  return resize_pos_embed(tensor.to(torch::kFloat32),
+                          source.grid_height(),
+                          source.grid_width(),
+                          model_.grid_height(),
+                          model_.grid_width(),
+                          pos_resize(source.pos_resize));
+}
+
 RandomMask Mae::mask_of(const at::Tensor& noise) const {
   return random_mask(noise, options_.mask_ratio);
 }

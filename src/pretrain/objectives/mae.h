@@ -73,6 +73,10 @@ class Mae final : public Objective {
   std::vector<ViewSpec> views() const override { return {view_}; }
   StepResult step(const Batch& batch, const StepInfo& info) override;
   std::shared_ptr<Vit> backbone() override { return encoder_; }
+  InFiles in_files(const std::string& name) const override;
+  at::Tensor fitted(const std::string& name,
+                    const at::Tensor& tensor,
+                    const VitOptions& source) const override;
   /// FLOPs of what is computed, a third of them forward. They are fewer than the plain method's in
   /// docs/official_settings.md, "Compute per image".
   double flops_per_image() const override;

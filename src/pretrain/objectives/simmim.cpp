@@ -92,6 +92,13 @@ SimMim::SimMim(const SimMimOptions& options, const RunOptions& run)
   conv_default_(decoder_->weight, decoder_->bias);
 }
 
+// The official decoder is the first of two layers.
+InFiles SimMim::in_files(const std::string& name) const {
+  InFiles in = Objective::in_files(name);
+  if (in.part == "decoder") in.names.push_back("decoder.0" + name.substr(in.part.size()));
+  return in;
+}
+
 ParamRules SimMim::param_rules() const {
   return decay_matrices_except({"encoder.pos_embed", "encoder.cls_token"});
 }

@@ -89,6 +89,10 @@ Settings VqkdTraining::frozen_parts() const {
   return {{"checksum of vqkd.teacher", weights_checksum(*teacher_)}};
 }
 
+std::vector<StartingBackbone> VqkdTraining::starting_backbones() {
+  return {{"", &tokenizer_->encoder()}};
+}
+
 KeptModel VqkdTraining::kept_model() { return {tokenizer_, describe_tokenizer<Vqkd>(network_)}; }
 
 ParamRules VqkdTraining::param_rules() const {

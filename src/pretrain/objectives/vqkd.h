@@ -45,6 +45,7 @@ class VqkdTraining final : public Objective {
   void after_optimizer_step(const StepInfo& info) override;
   void skipped_optimizer_step(const StepInfo&) override { tokenizer_->quantizer().forget(); }
   Settings frozen_parts() const override;
+  std::vector<StartingBackbone> starting_backbones() override;
   KeptModel kept_model() override;
   ParamRules param_rules() const override;
   double flops_per_image() const override;

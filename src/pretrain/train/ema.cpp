@@ -7,21 +7,20 @@
 namespace previt {
 
 Ema::Ema(const torch::nn::Module& module, double decay) : decay_(decay) {
-  const auto add = [this](const auto& items, bool trained_kind) {
+  const auto add = [this](const auto& items) {
     for (const auto& item : items) {
       const at::Tensor weight = item.value().detach();
-      const bool averaged = trained_kind && item.value().requires_grad();
-      entries_.push_back({item.key(), weight, weight.clone(), averaged});
+      entries_.push_back({item.key(), item.value(), weight, weight.clone()});
     }
   };
-  add(module.named_parameters(), true);
-  add(module.named_buffers(), false);
+  add(module.named_parameters());
+  add(module.named_buffers());
 }
 
 void Ema::update() {
   const torch::NoGradGuard no_grad;
   for (auto& entry : entries_) {
-    if (entry.averaged) {
+    if (entry.own.requires_grad()) {
       entry.average.mul_(decay_).add_(entry.weight, 1 - decay_);
     } else {
       entry.average.copy_(entry.weight);

@@ -9,7 +9,8 @@
 namespace previt {
 
 /// Exponential moving average of a module's weights: average ← decay · average + (1 - decay) ·
-/// weight after each step, starting at the weights. Buffers are copied as they are.
+/// weight after each step, starting at the weights. Buffers and frozen parameters are copied as
+/// they are.
 class Ema {
  public:
   Ema(const torch::nn::Module& module, double decay);
@@ -28,8 +29,8 @@ class Ema {
  private:
   struct Entry {
     std::string name;
+    at::Tensor own;  // averaged while it is trained
     at::Tensor weight, average;
-    bool averaged;
   };
   std::vector<Entry> entries_;
   double decay_;

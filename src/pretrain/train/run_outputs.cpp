@@ -46,6 +46,7 @@ RunOutputs::RunOutputs(std::string folder,
       log_(folder_ + "/log.txt"),
       metrics_(folder_ + "/metrics.jsonl", first_step),
       events_(folder_, first_step) {
+  for (const std::string& line : record.started_from) info("{}", line);
   if (first_step > 0) previews_ = newest_previews(previews_folder());
   if (!record.recipe.empty()) write_whole_file(folder_ + "/recipe.yaml", record.recipe);
   if (!record.kept_apart.empty()) write_whole_file(folder_ + "/held_out.json", record.kept_apart);

@@ -18,6 +18,9 @@ struct RunRecord {
   std::string few_shot;    ///< images kept of each class, JSON, written to few_shot.json; "": all
   std::vector<std::string> class_names;  ///< stored with the backbone
   double crop_pct = 0;                   ///< of the evaluation view; stored with the backbone
+
+  /// StartReport::lines, logged when the run begins.
+  std::vector<std::string> started_from;
 };
 
 }  // namespace previt

@@ -10,10 +10,6 @@
 namespace previt {
 namespace {
 
-const std::string kObjective = "objective.";
-const std::string kAverage = "average.";
-const std::string kOptimizer = "optimizer.";
-
 /// The objective's names → the kept model's, for the tensors that both have.
 std::map<std::string, std::string> backbone_names(Objective& objective) {
   std::map<const void*, std::string> by_tensor;
@@ -79,27 +75,27 @@ Checkpoint collect(Objective& objective, Stepper& stepper) {
   if (stepper.ema() != nullptr) {
     NamedTensors averages = stepper.ema()->tensors();
     checkpoint.backbone = take_backbone(averages, names);
-    add(checkpoint.training, kAverage, averages);
+    add(checkpoint.training, kAverageTensors, averages);
   } else {
     checkpoint.backbone = take_backbone(own, names);
   }
-  add(checkpoint.training, kObjective, own);
-  add(checkpoint.training, kOptimizer, stepper.optimizer().state());
+  add(checkpoint.training, kObjectiveTensors, own);
+  add(checkpoint.training, kOptimizerTensors, stepper.optimizer().state());
   return checkpoint;
 }
 
 void restore(const Checkpoint& checkpoint, Objective& objective, Stepper& stepper) {
   const auto names = backbone_names(objective);
-  NamedTensors own = with_prefix(checkpoint.training, kObjective);
+  NamedTensors own = with_prefix(checkpoint.training, kObjectiveTensors);
   if (stepper.ema() != nullptr) {
-    NamedTensors averages = with_prefix(checkpoint.training, kAverage);
+    NamedTensors averages = with_prefix(checkpoint.training, kAverageTensors);
     put_backbone(averages, checkpoint.backbone, names);
     stepper.ema()->load(averages);
   } else {
     put_backbone(own, checkpoint.backbone, names);
   }
   load_exactly(objective, own);
-  stepper.optimizer().load_state(with_prefix(checkpoint.training, kOptimizer));
+  stepper.optimizer().load_state(with_prefix(checkpoint.training, kOptimizerTensors));
 }
 
 }  // namespace previt

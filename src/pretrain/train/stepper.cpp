@@ -32,6 +32,7 @@ Stepper::Stepper(Objective& objective, const RunOptions& options)
       options_(options),
       device_(device_of(objective)),
       compute_type_(scalar_type(options.train.precision)),
+      freezing_(objective, options),
       optimizer_(
           make_optimizer(options.optimizer,
                          trained_parameters(objective, rules_of(objective, options.optimizer)))),
@@ -52,6 +53,7 @@ StepOutcome Stepper::step(StepInfo info,
   StepOutcome outcome;
   outcome.lr = lr_(info);
   optimizer_->zero_grad();
+  freezing_.begin_step(info);
   const at::Tensor loss = accumulate(info, images, next, outcome);
 
   Gradients gradients(optimizer_->parameters());

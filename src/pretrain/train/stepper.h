@@ -7,6 +7,7 @@
 #include "pretrain/run_options.h"
 #include "pretrain/train/averages.h"
 #include "pretrain/train/ema.h"
+#include "pretrain/train/freezing.h"
 #include "pretrain/train/optimizer.h"
 #include "pretrain/train/schedule.h"
 #include "random.h"
@@ -62,6 +63,7 @@ class Stepper {
   RunOptions options_;
   at::Device device_;
   at::ScalarType compute_type_;
+  Freezing freezing_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<Ema> ema_;
   Schedule lr_, weight_decay_;

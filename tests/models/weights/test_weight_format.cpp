@@ -221,6 +221,14 @@ TEST_CASE("what a format writes the normal reader reads as the same options and 
   }
 }
 
+TEST_CASE("a fixed table of positions that was resized is written as it is") {
+  LoadedModel model = model_of({"timm", ResizeConvention::mae, sincos});
+  model.weights["pos_embed"] = torch::randn_like(model.weights["pos_embed"]);
+  const LoadedModel back = through_files(format_named("timm").write(model));
+  check_same_tensors(back.weights, model.weights);
+  CHECK(back.options.pos_embed == PosEmbed::learned);
+}
+
 TEST_CASE("names become foreign and ours again, values included, in every format") {
   torch::manual_seed(6);
   for (const FormatCase& item : kFormatCases) {

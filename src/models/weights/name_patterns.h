@@ -1,0 +1,24 @@
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace previt {
+
+/// Patterns of tensors' names, with * for any text and ? for any character.
+class NamePatterns {
+ public:
+  /// Patterns with commas between; spaces don't count.
+  explicit NamePatterns(const std::string& list);
+
+  bool fit(const std::string& name) const;  ///< whether any does
+
+ private:
+  std::vector<std::string> patterns_;
+};
+
+/// The names with * for each number in them, "blocks.*.ls1.gamma", each once.
+std::set<std::string> families_of(const std::vector<std::string>& names);
+
+}  // namespace previt
