@@ -103,6 +103,33 @@ TEST_CASE("a time budget decides the epochs once, and the recipe keeps them") {
   CHECK(read_whole_file(out + "/recipe.yaml") == written);
 }
 
+TEST_CASE("weights without a recipe are trained on as recipes/small/continue says") {
+  const TempFolder temp;
+  const std::string first = temp.path() + "/first", second = temp.path() + "/second";
+  REQUIRE(pretrain(kTinyMae + Words{"--data", kFewScenes, "--out", first} +
+                   Words{"--set", "train.epochs=1"}) == 0);
+  const Words more = {"--from", first, "--data", kFewScenes, "--device", "cpu", "--out", second};
+  CHECK_THROWS_WITH(pretrain(more + Words{"--objective", "simmim"}),
+                    "--objective: simmim: from weights, mae or dino; others need a --recipe");
+  REQUIRE(pretrain(more + Words{"--set",
+                                "model.image_size=[16]",
+                                "--set",
+                                "train.batch=8",
+                                "--set",
+                                "train.epochs=1",
+                                "--set",
+                                "schedule.warmup_epochs=0",
+                                "--set",
+                                "data.workers=1",
+                                "--set",
+                                "knn.epochs=0"}) == 0);
+  const RunOptions run = options_in(second);
+  CHECK(run.objective == "mae");
+  CHECK(run.model.embed_dim == 24);  // the weights', of which the recipe says nothing
+  CHECK(run.start.from == first);
+  CHECK(run.optimizer.base_lr == 5e-4);
+}
+
 TEST_CASE("what --time-budget and --objective don't go with is told") {
   CHECK_THROWS_WITH(pretrain(kTinyMae + Words{"--time-budget", "soon"}),
                     "--time-budget: soon is no time like 2h, 30m, 90s or 1h30m");

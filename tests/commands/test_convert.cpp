@@ -212,7 +212,7 @@ TEST_CASE("an own run of MAE takes its decoder along, if it is asked to", "[conv
   CHECK(config.at("decoder_num_attention_heads") == 2);
   CHECK(config.at("decoder_num_hidden_layers") == 1);
   CHECK(config.at("mask_ratio") == 0.5);
-  CHECK(config.at("norm_pix_loss") == true);
+  CHECK(config.at("norm_pix_loss") == false);
   const LoadedModel before = load_model(run), after = load_model(whole);
   check_same_tensors(after.weights, before.weights);
   NamedTensors decoder;

@@ -26,6 +26,7 @@
 #include "pretrain/train/micro_batch_choice.h"
 #include "pretrain/train/resume_check.h"
 #include "pretrain/train/stop_signal.h"
+#include "pretrain/train/time_budget.h"
 #include "pretrain/train/trainer.h"
 #include "run_lock.h"
 
@@ -202,8 +203,11 @@ po::options_description pretrain_options(Product product) {
   return options;
 }
 
-PretrainRun read_pretrain_run(const po::variables_map& args, Recipe recipe) {
-  apply_settings(recipe, args);
+PretrainRun read_pretrain_run(const po::variables_map& args, Recipe recipe, bool resumed) {
+  const bool budget = resumed && args.count("time-budget") != 0;
+  apply_settings(recipe, args, [&](const std::string& assignment) {
+    return !budget || !decided_by_budget(assignment.substr(0, assignment.find('=')));
+  });
   apply_start_options(recipe, args);
   const auto source = load_source(recipe, args.count("resume") != 0 ? run_folder(args) : "");
   PretrainRun run = PretrainRun::read(recipe, source.get());
@@ -219,7 +223,7 @@ PretrainRun read_pretrain_run(const po::variables_map& args) {
 int pretrain(const po::variables_map& args, const std::string& command, Product product) {
   const double budget = time_budget(args);
   FoundRecipe found = find_pretrain_recipe(args);
-  PretrainRun run = read_pretrain_run(args, std::move(found.recipe));
+  PretrainRun run = read_pretrain_run(args, std::move(found.recipe), found.resumed);
   if (args.count("print-recipe") != 0) {
     print(run.resolved());
     return 0;

@@ -17,9 +17,10 @@ enum class Product { backbone, tokenizer };
 /// recipe. Frozen by a test.
 po::options_description pretrain_options(Product product = Product::backbone);
 
-/// Reads --recipe, or another recipe, with --set and --data on top. Throws UsageError.
+/// Reads --recipe, or another recipe, with --set and --data on top; of a `resumed` one, what a time
+/// budget decided stays. Throws UsageError.
 PretrainRun read_pretrain_run(const po::variables_map& args);
-PretrainRun read_pretrain_run(const po::variables_map& args, Recipe recipe);
+PretrainRun read_pretrain_run(const po::variables_map& args, Recipe recipe, bool resumed = false);
 
 /// The whole of `pretrain` and `train_tokenizer`; returns the exit code. `command` is how it was
 /// called, for the report. Throws Error or UsageError.

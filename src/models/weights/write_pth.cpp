@@ -84,9 +84,13 @@ Pickled pickled(const c10::IValue& value) {
   return made;
 }
 
-void write_archive(const Pickled& made, std::FILE* file) {
+// Returns the error number of the first write that failed, or 0. The writer is not told: it ends its
+// file in its destructor, where a second failure would end the program.
+int write_archive(const Pickled& made, std::FILE* file) {
+  int error = 0;
   const auto append = [&](const void* data, size_t size) {
-    return std::fwrite(data, 1, size, file);
+    if (error == 0 && std::fwrite(data, 1, size, file) != size) error = errno;
+    return size;
   };
   caffe2::serialize::PyTorchStreamWriter archive(append);
   archive.writeRecord("data.pkl", made.bytes.data(), made.bytes.size());
@@ -95,6 +99,7 @@ void write_archive(const Pickled& made, std::FILE* file) {
     archive.writeRecord("data/" + std::to_string(i), tensor.const_data_ptr(), tensor.nbytes());
   }
   archive.writeEndOfFile();
+  return error;
 }
 
 }  // namespace
@@ -112,11 +117,8 @@ void write_pth(const std::string& path,
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
       std::fopen(unfinished.path().c_str(), "wb"), &std::fclose);
   require(file != nullptr, "{}: {}", path, std::strerror(errno));
-  try {
-    write_archive(made, file.get());
-  } catch (const c10::Error&) {  // of fwrite, which left errno
-    fail("{}: {}", path, std::strerror(errno));
-  }
+  const int error = write_archive(made, file.get());
+  require(error == 0, "{}: {}", path, std::strerror(error));
   const bool flushed = std::fflush(file.get()) == 0 && ::fsync(::fileno(file.get())) == 0;
   require(flushed, "{}: {}", path, std::strerror(errno));
   unfinished.finish();

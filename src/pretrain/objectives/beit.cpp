@@ -8,7 +8,6 @@
 #include "models/layers/init.h"
 #include "models/layers/layer_norm.h"
 #include "models/layers/linear.h"
-#include "models/layers/patch_embed.h"
 #include "models/vit_macs.h"
 #include "models/weights/weights.h"
 #include "pretrain/losses/masked_tokens.h"

@@ -38,6 +38,10 @@ bool is_interval(std::string_view name) {
   return std::find(kIntervals.begin(), kIntervals.end(), name) != kIntervals.end();
 }
 
+bool counts_epochs(std::string_view name) {
+  return name.ends_with("_epochs") || name.ends_with("_epoch");
+}
+
 // Two digits behind the point: a recipe should be readable. None becomes 0, which may mean another
 // thing.
 constexpr double kLeastEpochs = 0.01;
@@ -82,6 +86,8 @@ int64_t RunTime::epochs_within(double limit) const {
   return epochs;
 }
 
+bool decided_by_budget(std::string_view key) { return key == "train.epochs" || counts_epochs(key); }
+
 void EpochScale::field(const Field& field) {
   const auto from = static_cast<double>(from_), to = static_cast<double>(to_);
   const std::string_view name = field.name;
@@ -90,7 +96,7 @@ void EpochScale::field(const Field& field) {
     interval = std::min(interval, to / kLeastTimes);
     return;
   }
-  if (!name.ends_with("_epochs") && !name.ends_with("_epoch")) return;
+  if (!counts_epochs(name)) return;
   std::visit(
       [&](const auto& value) {
         if constexpr (requires { *value; }) scale_epochs(*value, to / from);

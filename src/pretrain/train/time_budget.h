@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "options.h"
@@ -23,6 +24,9 @@ struct RunTime {
   /// The most epochs that take no longer; 0 where one does.
   int64_t epochs_within(double seconds) const;
 };
+
+/// Whether a time budget decides the option of a recipe that has this name, as "train.epochs".
+bool decided_by_budget(std::string_view key);
 
 /// Visits the options of a run whose number of epochs changes. What counts epochs of a schedule
 /// changes in proportion: all keys that end in `_epochs` or `_epoch`, such as warm-ups of the rate

@@ -87,3 +87,12 @@ TEST_CASE("schedules shrink and grow with the epochs; what is seldom done stays"
   CHECK(tiny["schedule.warmup_epochs"] == "0.01");
   CHECK(tiny["output.checkpoint_epochs"] == "1.25");
 }
+
+TEST_CASE("a time budget decides what counts epochs, but not how often features are scored") {
+  CHECK(decided_by_budget("train.epochs"));
+  CHECK(decided_by_budget("schedule.warmup_epochs"));
+  CHECK(decided_by_budget("ibot.mask_start_epoch"));
+  CHECK(decided_by_budget("output.checkpoint_epochs"));
+  CHECK_FALSE(decided_by_budget("knn.epochs"));
+  CHECK_FALSE(decided_by_budget("train.batch"));
+}
