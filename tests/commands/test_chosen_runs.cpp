@@ -185,7 +185,7 @@ TEST_CASE("a folder of images is all that pretrain needs", "[programs]") {
                            std::string("images: 32 px in patches of 4, "),
                            std::string("train: 800 epochs in batches of 8: "),
                            std::string("train.micro_batch: 8, the whole batch, as it fits"),
-                           std::string("2 epochs of 24 images take about "),
+                           std::string("2 epochs of 24 images: about "),
                            std::string("done after step 6 of 6")}) {
     CHECK_THAT(outcome.errors, ContainsSubstring(told));
   }

@@ -107,9 +107,10 @@ void decide_by_first_steps(PretrainRun& run, const FirstSteps& asked, const Make
   }
   const int64_t epochs = run.options.train.epochs;
   info(
-      "{} epochs of {} images take about {} at {:.1f} images/s; --time-budget 2h fits the epochs "
-      "to a time",
+      "{} epoch{} of {} images: about {} at {:.1f} images/s; --time-budget 2h fits the epochs to a "
+      "time",
       epochs,
+      epochs == 1 ? "" : "s",
       time.images_in_epoch,
       duration_text(time.seconds(epochs)),
       time.images_per_second);
