@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "json_options.h"
+#include "models/weights/name_patterns.h"
 #include "models/weights/weights.h"
 
 namespace previt {
@@ -42,7 +43,7 @@ NamedTensors without_unused(NamedTensors weights, const VitOptions& options, boo
   std::erase_if(weights, [&](const auto& entry) {
     const std::string& name = entry.first;
     return starts_with_any(name, {options.pool == Pooling::avg ? "norm." : "fc_norm."}) ||
-           (!keep_head && starts_with_any(name, {"head.", "head_dist."})) ||
+           (!keep_head && is_classifier(name)) ||
            (!options.dist_token && starts_with_any(name, {"dist_token", "head_dist."})) ||
            (options.pos_embed == PosEmbed::none && name == "pos_embed");
   });
@@ -65,7 +66,7 @@ void fit_dist_position(NamedTensors& weights, const VitOptions& old, const Vit& 
 // distillation token that the checkpoint lacks.
 bool may_be_new(const std::string& name, bool keep_head) {
   return starts_with_any(name, {"norm.", "fc_norm.", "dist_token"}) ||
-         (!keep_head && starts_with_any(name, {"head.", "head_dist."}));
+         (!keep_head && is_classifier(name));
 }
 
 }  // namespace
@@ -112,7 +113,7 @@ std::shared_ptr<Vit> vit_from_checkpoint(const LoadedModel& loaded,
 void keep_classes(LoadedModel& loaded, const std::vector<int64_t>& classes) {
   const at::Tensor rows = torch::tensor(classes, torch::kInt64);
   for (auto& [name, weights] : loaded.weights) {
-    if (starts_with_any(name, {"head.", "head_dist."})) weights = weights.index_select(0, rows);
+    if (is_classifier(name)) weights = weights.index_select(0, rows);
   }
   std::vector<std::string> names;
   for (const int64_t number : classes) {

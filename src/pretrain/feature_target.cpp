@@ -7,6 +7,7 @@
 #include "log.h"
 #include "models/vit_macs.h"
 #include "models/weights/load_model.h"
+#include "models/weights/name_patterns.h"
 #include "models/weights/weights.h"
 
 namespace previt {
@@ -34,9 +35,7 @@ FeatureTarget::FeatureTarget(const std::string& checkpoint, int64_t heads) {
   options.drop_path = 0;
   vit_ = register_module("vit", std::make_shared<Vit>(options));
   // Only features are read, so classifiers are left out.
-  std::erase_if(loaded.weights, [](const auto& item) {
-    return item.first.starts_with("head.") || item.first.starts_with("head_dist.");
-  });
+  std::erase_if(loaded.weights, [](const auto& item) { return is_classifier(item.first); });
   const LoadReport report = load_into(*vit_, loaded.weights);
   require(report.missing.empty() && report.unexpected.empty(),
           "{}: {} does not belong to its network, or is missing",

@@ -17,10 +17,6 @@ namespace {
 
 std::string first_word(const std::string& name) { return name.substr(0, name.find('.')); }
 
-bool is_classifier(const std::string& name) {
-  return name.starts_with("head.") || name.starts_with("head_dist.");
-}
-
 std::vector<int64_t> without_ones(const at::Tensor& tensor) {
   std::vector<int64_t> sizes = tensor.sizes().vec();
   std::erase(sizes, 1);

@@ -13,6 +13,7 @@
 #include "finetune/model.h"
 #include "json_text.h"
 #include "models/weights/checkpoint.h"
+#include "models/weights/name_patterns.h"
 #include "pretrain/pretrain_run.h"
 #include "utf8.h"
 
@@ -93,9 +94,7 @@ void describe_run(const std::string& from, const NamedTensors& training, Outgoin
 }
 
 void leave_heads(LoadedModel& model) {
-  std::erase_if(model.weights, [](const auto& item) {
-    return item.first.starts_with("head.") || item.first.starts_with("head_dist.");
-  });
+  std::erase_if(model.weights, [](const auto& item) { return is_classifier(item.first); });
   model.options.num_classes = 0;
   model.class_names.clear();
   model.extra.clear();

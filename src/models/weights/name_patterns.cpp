@@ -36,4 +36,8 @@ std::set<std::string> families_of(const std::vector<std::string>& names) {
   return families;
 }
 
+bool is_classifier(const std::string& name) {
+  return name.starts_with("head.") || name.starts_with("head_dist.");
+}
+
 }  // namespace previt

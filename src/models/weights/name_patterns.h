@@ -21,4 +21,8 @@ class NamePatterns {
 /// The names with * for each number in them, "blocks.*.ls1.gamma", each once.
 std::set<std::string> families_of(const std::vector<std::string>& names);
 
+/// Whether our name is that of a classifier's weight: `head.` or, for a distillation token,
+/// `head_dist.`.
+bool is_classifier(const std::string& name);
+
 }  // namespace previt

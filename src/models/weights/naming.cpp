@@ -3,6 +3,8 @@
 #include <set>
 #include <utility>
 
+#include "models/weights/name_patterns.h"
+
 namespace previt {
 namespace {
 
@@ -32,7 +34,7 @@ NamedWeights split_backbone(NamedTensors weights) {
   const bool own_head = head_fits(weights);
   for (auto& [name, tensor] : weights) {
     if (name.ends_with("relative_position_index")) continue;  // computed from the grid
-    const bool head = name.starts_with("head.") || name.starts_with("head_dist.");
+    const bool head = is_classifier(name);
     (is_vit_name(name) && (own_head || !head) ? split.backbone : split.extra)[name] =
         std::move(tensor);
   }
