@@ -1,0 +1,64 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace previt {
+
+/// A collective operation under way (Communicator::start_sum).
+class Pending {
+ public:
+  virtual ~Pending() = default;
+  virtual void wait() = 0;  ///< until the tensor holds its result
+};
+
+/// How the processes of a run work together. Each has a rank, 0 to size - 1; rank 0 leads: it alone
+/// writes the run folder and speaks. A process that is alone is a run of one, and every operation
+/// then leaves its tensor as it is.
+///
+/// Every operation is collective: all ranks call the same ones in the same order, with tensors of
+/// one shape and type (gather: of one shape but for the first dimension). All get the same bits.
+/// They throw Error, naming the rank at fault where it is known, when another rank failed, is gone,
+/// or has not come within train.timeout.
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  virtual int64_t rank() const { return 0; }
+  virtual int64_t size() const { return 1; }
+  bool alone() const { return size() == 1; }
+  bool leads() const { return rank() == 0; }
+
+  /// Adds up a contiguous tensor over all ranks, in place.
+  void sum(const at::Tensor& tensor) { start_sum(tensor)->wait(); }
+  /// The same while this process goes on; the tensor must not be touched until wait() has returned.
+  virtual std::unique_ptr<Pending> start_sum(const at::Tensor& tensor);
+  /// The largest of all ranks by element, in place.
+  virtual void max(const at::Tensor&) {}
+  /// What all ranks have, one after the other along the first dimension, whose size may differ.
+  virtual at::Tensor gather(const at::Tensor& tensor) { return tensor; }
+  /// Gives all ranks the tensor of rank 0, in place.
+  virtual void broadcast(const at::Tensor&) {}
+  /// The same for text of any length.
+  virtual std::string broadcast(const std::string& text) { return text; }
+  /// Returns when all ranks have come here.
+  virtual void barrier() {}
+};
+
+/// That of this process. A process is one rank from start to end, so it is not passed around, as a
+/// random generator's default isn't: what adds up over images asks for it where it adds.
+Communicator& world();
+
+/// Makes `communicator` this process's world() while it lives; a program does so once, at its start.
+class JoinedWorld {
+ public:
+  explicit JoinedWorld(std::unique_ptr<Communicator> communicator);
+  ~JoinedWorld();
+  JoinedWorld(const JoinedWorld&) = delete;
+  JoinedWorld& operator=(const JoinedWorld&) = delete;
+};
+
+}  // namespace previt
