@@ -40,9 +40,9 @@ class Communicator {
   virtual void max(const at::Tensor&) {}
   /// What all ranks have, one after the other along the first dimension, whose size may differ.
   virtual at::Tensor gather(const at::Tensor& tensor) { return tensor; }
-  /// Gives all ranks the tensor of rank 0, in place.
-  virtual void broadcast(const at::Tensor&) {}
-  /// The same for text of any length.
+  /// Gives all ranks the tensor of one of them, in place.
+  virtual void broadcast(const at::Tensor&, int64_t /*from*/ = 0) {}
+  /// Gives all ranks the text of rank 0, of any length.
   virtual std::string broadcast(const std::string& text) { return text; }
   /// Returns when all ranks have come here.
   virtual void barrier() {}
