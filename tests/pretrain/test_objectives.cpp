@@ -8,6 +8,7 @@
 #include "support/checkpoint_file.h"
 #include "support/reduced_recipe.h"
 #include "support/temp_folder.h"
+#include "support/test_device.h"
 
 using namespace previt;
 
@@ -31,6 +32,7 @@ PretrainRun small_run(const std::string& name) {
 std::shared_ptr<Objective> build(const PretrainRun& run) {
   torch::manual_seed(7);
   auto objective = run.build();
+  objective->to(test::test_device());
   objective->train();
   return objective;
 }
@@ -46,7 +48,7 @@ Batch random_batch(const Objective& objective, const RunOptions& options) {
   }
   batch.labels = torch::full({options.train.batch}, -1, torch::kInt64);
   batch.indices = torch::arange(options.train.batch);
-  return to_device(std::move(batch), objective.views(), options.normalize, torch::kCPU);
+  return to_device(std::move(batch), objective.views(), options.normalize, test::test_device());
 }
 
 // In the first epoch some objectives leave parts alone.
@@ -146,6 +148,7 @@ TEST_CASE("an objective's state decides its next loss") {
 
   torch::manual_seed(99);
   const auto restored = run.build();
+  restored->to(test::test_device());
   restored->train();
   CHECK(loss_of(*restored, batch).item<double>() != next);
   copy_state(*trained, *restored);
