@@ -1,10 +1,15 @@
 #include "cli/device.h"
 
+#include <ATen/Context.h>
 #include <torch/cuda.h>
 
 #include <charconv>
+#include <filesystem>
+#include <mutex>
 
 #include "error.h"
+#include "log.h"
+#include "upload.h"
 
 namespace previt::cli {
 namespace {
@@ -20,18 +25,53 @@ int cuda_index(const std::string& name) {
   return error == std::errc() && stop == end ? index : -1;
 }
 
-}  // namespace
+GpuFacts gpu_facts() {
+  return {.devices = static_cast<int>(torch::cuda::device_count()),
+          .built_for_it = at::globalContext().getAcceleratorHooksInterface(at::kCUDA).isBuilt(),
+          .driver = std::filesystem::exists("/proc/driver/nvidia/version")};
+}
 
-at::Device choose_device(const std::string& name) {
-  const auto devices = static_cast<int>(torch::cuda::device_count());
-  if (name == "auto") return devices > 0 ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+at::Device automatic_device() {
+  const GpuFacts facts = gpu_facts();
+  static std::once_flag said;
+  std::call_once(said, [&] {
+    const std::string why = why_automatic(facts);
+    if (!why.empty()) info("{}", why);
+  });
+  return facts.devices > 0 ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
+}
+
+at::Device named_device(const std::string& name) {
+  if (name == "auto") return automatic_device();
   if (name == "cpu") return {at::kCPU};
+  const auto devices = static_cast<int>(torch::cuda::device_count());
   const int index = cuda_index(name);
   if (index < 0) fail_usage("--device: {} is not one of auto, cpu, cuda, cuda:N", name);
   if (index >= devices) {
     fail_usage("--device: {} is not there: LibTorch sees {} CUDA devices", name, devices);
   }
   return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
+}
+
+}  // namespace
+
+std::string why_automatic(const GpuFacts& facts) {
+  if (facts.devices > 0) {
+    return fmt::format("device: cuda:0, the first of {} that LibTorch sees (auto)", facts.devices);
+  }
+  if (!facts.driver) return "";
+  if (facts.built_for_it) {
+    return "device: cpu, as LibTorch sees no GPU though a driver is loaded; is it as new as "
+           "LibTorch's CUDA needs? (auto)";
+  }
+  return "device: cpu, as this LibTorch has no CUDA; the GPU here needs one that has "
+         "(docs/install.md) (auto)";
+}
+
+at::Device choose_device(const std::string& name) {
+  const at::Device device = named_device(name);
+  pin_host_memory_for(device);
+  return device;
 }
 
 }  // namespace previt::cli
