@@ -1,7 +1,9 @@
 #include "commands/bench_step.h"
 
+#include <ATen/DeviceAccelerator.h>
 #include <torch/cuda.h>
 #include <torch/utils.h>
+#include <torch/version.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +13,7 @@
 #include "cli/main.h"
 #include "cli/recipe_path.h"
 #include "commands/machine_choices.h"
+#include "commands/step_trace.h"
 #include "error.h"
 #include "memory.h"
 #include "pretrain/pretrain_run.h"
@@ -20,6 +23,7 @@ namespace previt::cli {
 namespace {
 
 constexpr int64_t kWarmupSteps = 2;  // before the clock: memory is touched, kernels are chosen
+constexpr int64_t kTracedSteps = 3;  // after it, as a trace takes time itself
 
 PretrainRun read_run(const po::variables_map& args) {
   Recipe recipe = Recipe::load(find_recipe(args["recipe"].as<std::string>()));
@@ -53,20 +57,44 @@ struct Timing {
   double loss = 0;
 };
 
-Timing time_steps(Objective& objective, const RunOptions& options, int64_t steps) {
+// The most bytes that tensors had on a GPU; 0 elsewhere, and before LibTorch 2.9.
+int64_t peak_device_memory([[maybe_unused]] at::Device device) {
+#if TORCH_VERSION_MAJOR > 2 || TORCH_VERSION_MINOR >= 9
+  if (device.is_cuda()) {
+    constexpr auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    return at::accelerator::getDeviceStats(device.index()).allocated_bytes[all].peak;
+  }
+#endif
+  return 0;
+}
+
+Timing time_steps(Objective& objective,
+                  const RunOptions& options,
+                  int64_t steps,
+                  const std::string& trace_path) {
   Stepper stepper(objective, options);
   const Batch pictures = random_pictures(objective, options);
   // The middle of a long run: past the warm-up, so that the rate isn't 0.
   StepInfo info{.step = 500, .total_steps = 1000, .steps_per_epoch = 10, .epochs = 100};
   Timing timing;
-  for (int64_t i = 0; i < kWarmupSteps + steps; ++i, ++info.step) {
-    const auto begin = std::chrono::steady_clock::now();
+  const auto step = [&] {
     const StepOutcome outcome = stepper.step(info, options.train.batch, [&] { return pictures; });
-    if (stepper.device().is_cuda()) torch::cuda::synchronize();
+    ++info.step;
+    if (stepper.device().is_cuda()) torch::cuda::synchronize(stepper.device().index());
+    return outcome;
+  };
+  for (int64_t i = 0; i < kWarmupSteps + steps; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    const StepOutcome outcome = step();
     const std::chrono::duration<double, std::milli> spent =
         std::chrono::steady_clock::now() - begin;
     if (i >= kWarmupSteps) timing.milliseconds.push_back(spent.count());
     timing.loss = outcome.loss;
+  }
+  if (!trace_path.empty()) {
+    trace(trace_path, stepper.device(), [&] {
+      for (int64_t i = 0; i < kTracedSteps; ++i) step();
+    });
   }
   std::sort(timing.milliseconds.begin(), timing.milliseconds.end());
   return timing;
@@ -74,6 +102,7 @@ Timing time_steps(Objective& objective, const RunOptions& options, int64_t steps
 
 nlohmann::ordered_json describe(const Timing& timing,
                                 const RunOptions& options,
+                                at::Device device,
                                 double flops_per_image) {
   const double best = timing.milliseconds.front();
   const double images_per_second = static_cast<double>(options.train.batch) / best * 1e3;
@@ -82,6 +111,8 @@ nlohmann::ordered_json describe(const Timing& timing,
           {"images_per_second", images_per_second},
           {"gflops_per_second", images_per_second * flops_per_image / 1e9},
           {"peak_memory_mib", static_cast<double>(peak_memory()) / (1 << 20)},
+          {"device", device.str()},
+          {"device_memory_mib", static_cast<double>(peak_device_memory(device)) / (1 << 20)},
           {"precision", name_of(options.train.precision)},
           {"threads", torch::get_num_threads()},
           {"batch", options.train.batch},
@@ -101,8 +132,9 @@ int measure_step(const po::variables_map& args) {
   const auto objective = run.build();
   objective->to(device);
   objective->train();
-  const Timing timing = time_steps(*objective, run.options, steps);
-  print(describe(timing, run.options, objective->flops_per_image()).dump() + "\n");
+  const std::string trace_path = args.count("trace") != 0 ? args["trace"].as<std::string>() : "";
+  const Timing timing = time_steps(*objective, run.options, steps, trace_path);
+  print(describe(timing, run.options, device, objective->flops_per_image()).dump() + "\n");
   return 0;
 }
 
@@ -116,7 +148,8 @@ int bench_step(int argc, char** argv) {
       "set",
       po::value<std::vector<std::string>>()->default_value({}, "")->composing(),
       "key.path=value on top of the recipe")(
-      "device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N");
+      "device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N")(
+      "trace", po::value<std::string>(), "file for a Chrome trace of 3 more steps, untimed");
   return run(argc,
              argv,
              "bench step: times whole training steps (forward, backward, optimizer) of a recipe on "
