@@ -1,5 +1,5 @@
-// parity_check [--device D] DIR [NAME…]: runs every fixture of a folder (or those whose name contains
-// a NAME), with networks and losses on cpu (the default), cuda or cuda:N.
+// parity_check [--device D] DIR [NAME…]: runs every fixture of a folder (or those whose name
+// contains a NAME), with networks and losses on cpu (the default), cuda or cuda:N.
 #include <cstdio>
 #include <filesystem>
 #include <string>

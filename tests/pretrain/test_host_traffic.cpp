@@ -57,7 +57,7 @@ Batch random_batch(const Objective& objective, const RunOptions& options) {
   return batch;
 }
 
-// Losses of a few steps, and what passed in the last one: codebooks and constants are there by then.
+// Losses of a few steps, and what passed in the last: codebooks and constants are there by then.
 struct Steps {
   std::vector<double> losses;
   std::string traffic;
