@@ -61,4 +61,16 @@ class JoinedWorld {
   JoinedWorld& operator=(const JoinedWorld&) = delete;
 };
 
+/// While it lives, world() is a run of one: what a rank tries out by itself. Not for threads.
+class OnItsOwn {
+ public:
+  OnItsOwn();
+  ~OnItsOwn();
+  OnItsOwn(const OnItsOwn&) = delete;
+  OnItsOwn& operator=(const OnItsOwn&) = delete;
+
+ private:
+  std::unique_ptr<Communicator> others_;
+};
+
 }  // namespace previt

@@ -109,8 +109,12 @@ struct TrainOptions {
   int64_t max_bad_steps = 10;  ///< non-finite losses in a row before the run stops
   double ema_decay = 0;        ///< moving average of the weights; 0: off
 
-  /// Images in memory at a time: the largest divisor of the batch that is not above micro_batch.
+  /// Images in memory at a time: the largest divisor of a process's share of the batch (world())
+  /// that is not above micro_batch.
   int64_t micro() const;
+  /// Throws UsageError, which says what would do, if the processes of the run can't share the batch
+  /// evenly, each by micro-batches.
+  void require_shareable() const;
 };
 void visit(FieldVisitor& v, TrainOptions& o);
 
