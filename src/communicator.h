@@ -46,6 +46,8 @@ class Communicator {
   virtual std::string broadcast(const std::string& text) { return text; }
   /// Returns when all ranks have come here.
   virtual void barrier() {}
+  /// How long an operation waits for a rank that doesn't come; 60 s until this is called.
+  virtual void set_timeout(double /*seconds*/) {}
 };
 
 /// That of this process. A process is one rank from start to end, so it is not passed around, as a

@@ -173,6 +173,10 @@ void visit(FieldVisitor& v, TrainOptions& o) {
   v.field(
       "max_bad_steps", o.max_bad_steps, "non-finite losses in a row that end the run", at_least(1));
   v.field("ema_decay", o.ema_decay, "moving average of the weights; 0: off", {0, 1, false, true});
+  v.field("timeout",
+          o.timeout,
+          "seconds that one of several processes waits for another before the run ends",
+          between(1, 86400));
 }
 
 void visit(FieldVisitor& v, OutputOptions& o) {
