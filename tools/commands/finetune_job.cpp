@@ -10,6 +10,7 @@
 #include "cli/from_option.h"
 #include "cli/recipe_path.h"
 #include "commands/own_run.h"
+#include "communicator.h"
 #include "error.h"
 #include "finetune/class_match.h"
 #include "finetune/model.h"
@@ -222,7 +223,10 @@ std::shared_ptr<const Distillation> FinetuneJob::load_distillation(at::Device de
 
 std::unique_ptr<BatchSource> FinetuneJob::training_source() const {
   LoaderOptions options = loader_options(run.options);
+  run.options.train.require_shareable();
   options.step = run.options.train.batch;
+  options.rank = world().rank();
+  options.of = world().size();
   options.copies = run.finetune.repeated_augmentation;
   return make_loader(data.train, {run.augment}, options, log_warning);
 }

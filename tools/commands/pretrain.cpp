@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "commands/machine_choices.h"
 #include "commands/start_options.h"
 #include "commands/training_data.h"
+#include "communicator.h"
 #include "log.h"
 #include "models/weights/weights.h"
 #include "pretrain/start_from.h"
@@ -109,6 +111,7 @@ void try_first_steps(PretrainRun& run, const Command& command, std::shared_ptr<D
                           std::min(run.knn.test_images, images->size());
   }
   asked.in_main_memory = command.device.is_cpu();
+  asked.sharers = world().size();
   decide_by_first_steps(run, asked, [&](const RunOptions& options) {
     const auto objective = run.objective->build(options, open_tensor_file);
     require_product(*objective, options, command.product);
@@ -145,20 +148,24 @@ int train_once(const PretrainRun& run,
     callbacks.evaluate_epochs = run.knn.epochs;
   }
   const int code = train(*objective, *source, options, folder, resume, record, callbacks);
-  if (code == 0) export_run(options, folder);
+  if (code == 0 && world().leads()) export_run(options, folder);
   return code;
 }
 
 int train_run(PretrainRun& run, const Command& command, std::shared_ptr<Dataset> images) {
   TrainOptions& train = run.options.train;
   ignore_broken_pipes();
-  const RunLock lock(command.folder);
+  std::optional<RunLock> lock;
+  if (world().leads()) lock.emplace(command.folder);
   if (train.threads > 0) at::set_num_threads(static_cast<int>(train.threads));
   const bool automatic = train.micro_batch == kAutomatic;
   decide_for_machine(run.options, command.device, command.resume ? command.folder : "");
   try_first_steps(run, command, images);
   auto weights = std::exchange(run.source, nullptr);
-  if (!automatic) return train_once(run, command, command.resume, images, std::move(weights));
+  // A rank that is out of memory can't begin anew by itself.
+  if (!automatic || !world().alone()) {
+    return train_once(run, command, command.resume, images, std::move(weights));
+  }
   int code = 0;
   bool resume = command.resume;  // later from what the attempt before has left
   halve_until_it_fits(train, [&] {
