@@ -139,6 +139,17 @@ void visit(FieldVisitor& v, TrainOptions& o) {
   v.field(
       "max_bad_steps", o.max_bad_steps, "non-finite losses in a row that end the run", at_least(1));
   v.field("ema_decay", o.ema_decay, "moving average of the weights; 0: off", {0, 1, false, true});
+  v.field("checkpoint_blocks",
+          o.checkpoint_blocks,
+          "first blocks of each network that keep only their input and are computed again in "
+          "backward: less memory, more time, the same numbers; 0: none",
+          at_least(0),
+          {"all"});
+  v.field(
+      "shard_optimizer",
+      o.shard_optimizer,
+      "with several processes: each keeps the optimizer's state of its share of the weights and "
+      "sends the others its updates (ZeRO-1); the same numbers");
 }
 
 void visit(FieldVisitor& v, OutputOptions& o) {

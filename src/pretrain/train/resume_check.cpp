@@ -24,7 +24,9 @@ bool may_change(const std::string& key) {
                                                 "train.precision",
                                                 "train.matmul",
                                                 "train.threads",
-                                                "train.max_bad_steps"};
+                                                "train.max_bad_steps",
+                                                "train.checkpoint_blocks",
+                                                "train.shard_optimizer"};
   if (std::find(fixed.begin(), fixed.end(), key) != fixed.end()) return false;
   return std::any_of(
       free.begin(), free.end(), [&](const auto& part) { return key.starts_with(part); });
