@@ -177,6 +177,17 @@ void visit(FieldVisitor& v, TrainOptions& o) {
           o.timeout,
           "seconds that one of several processes waits for another before the run ends",
           between(1, 86400));
+  v.field("checkpoint_blocks",
+          o.checkpoint_blocks,
+          "first blocks of each network that keep only their input and are computed again in "
+          "backward: less memory, more time, the same numbers; 0: none",
+          at_least(0),
+          {"all"});
+  v.field(
+      "shard_optimizer",
+      o.shard_optimizer,
+      "with several processes: each keeps the optimizer's state of its share of the weights and "
+      "sends the others its updates (ZeRO-1); the same numbers");
 }
 
 void visit(FieldVisitor& v, OutputOptions& o) {

@@ -25,6 +25,8 @@ bool may_change(const std::string& key) {
                                                 "train.matmul",
                                                 "train.threads",
                                                 "train.max_bad_steps",
+                                                "train.checkpoint_blocks",
+                                                "train.shard_optimizer",
                                                 "train.timeout"};
   if (std::find(fixed.begin(), fixed.end(), key) != fixed.end()) return false;
   return std::any_of(

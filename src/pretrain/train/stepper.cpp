@@ -6,9 +6,12 @@
 #include <cmath>
 #include <utility>
 
+#include "communicator.h"
 #include "error.h"
 #include "models/kernels/precision.h"
+#include "models/layers/block.h"
 #include "pretrain/train/gradients.h"
+#include "pretrain/train/sharded_optimizer.h"
 #include "random.h"
 
 namespace previt {
@@ -21,6 +24,14 @@ at::Device device_of(const torch::nn::Module& module) {
 
 ParamRules rules_of(const Objective& objective, const OptimizerOptions& options) {
   return options.decay_all ? decay_all() : objective.param_rules();
+}
+
+std::unique_ptr<Optimizer> optimizer_of(const Objective& objective, const RunOptions& options) {
+  auto parameters = trained_parameters(objective, rules_of(objective, options.optimizer));
+  if (!options.train.shard_optimizer || world().alone()) {
+    return make_optimizer(options.optimizer, std::move(parameters));
+  }
+  return std::make_unique<ShardedOptimizer>(world(), options.optimizer, std::move(parameters));
 }
 
 }  // namespace
@@ -43,11 +54,10 @@ Stepper::Stepper(Objective& objective, const RunOptions& options)
       device_(device_of(objective)),
       compute_type_(scalar_type(options.train.precision)),
       freezing_(objective, options),
-      optimizer_(
-          make_optimizer(options.optimizer,
-                         trained_parameters(objective, rules_of(objective, options.optimizer)))),
+      optimizer_(optimizer_of(objective, options)),
       lr_(lr_schedule(options)),
       weight_decay_(weight_decay_schedule(options.optimizer)) {
+  checkpoint_blocks(objective, options.train.checkpoint_blocks);
   if (options.train.ema_decay > 0) ema_ = std::make_unique<Ema>(objective, options.train.ema_decay);
   if (ranks_.alone()) return;
   std::vector<at::Tensor> tensors;
