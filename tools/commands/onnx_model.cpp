@@ -59,7 +59,6 @@ ordered_json description(const OutgoingModel& out,
                          const onnx::VitGraphOptions& options) {
   const LoadedModel& model = out.model;
   const int64_t height = sizes.image_height(), width = sizes.image_width();
-  const auto side = static_cast<double>(std::max(height, width));
   return {{"opset", options.opset},
           {"outputs", name_of(options.outputs)},
           {"pixels", options.raw_pixels ? "0 to 255" : "normalized"},
@@ -70,7 +69,7 @@ ordered_json description(const OutgoingModel& out,
           {"width", width},
           {"dynamic_size", options.dynamic_size},
           {"patch", sizes.patch_size},
-          {"resize_shortest_side", static_cast<int64_t>(side / model.crop_pct + 1e-6)},
+          {"resize_shortest_side", uncropped_side(std::max(height, width), model.crop_pct)},
           {"crop", "center"},
           {"interpolation", "bicubic"},
           {"class_names", model.class_names}};
