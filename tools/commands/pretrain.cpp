@@ -128,7 +128,9 @@ int train_once(const PretrainRun& run,
   torch::manual_seed(static_cast<uint64_t>(options.train.seed));
   const auto objective = run.build(open_tensor_file);
   require_product(*objective, options, product);
-  if (product == Product::backbone) require_exportable(options, pretrained_model(run, *objective));
+  if (product == Product::backbone) {
+    require_exportable(options, [&] { return pretrained_model(run, *objective); });
+  }
   RunRecord record = record_of(run, text, product);
   record.started_from = start(*objective, weights.get(), options.start);
   weights.reset();  // their memory is the run's to use
