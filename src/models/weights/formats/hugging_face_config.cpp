@@ -108,6 +108,9 @@ json hf_config(const HfFamily& family, const LoadedModel& model) {
     config["intermediate_size"] = hidden_width(model.weights, "blocks.0.");
   }
   if (family.model_type == "vit_mae") set_decoder(model, config);
+  if (hf_class(family, model) == "ViTForMaskedImageModeling") {
+    config["encoder_stride"] = o.patch_size;
+  }
   set_labels(model, config);
   return config;
 }
