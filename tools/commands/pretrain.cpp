@@ -227,6 +227,9 @@ int pretrain(const po::variables_map& args, const std::string& command, Product 
   FoundRecipe found = find_pretrain_recipe(args);
   PretrainRun run = read_pretrain_run(args, std::move(found.recipe), found.resumed);
   if (args.count("print-recipe") != 0) {
+    if (budget > 0 && !found.resumed) {
+      info("--time-budget: not fitted yet; the run measures its first steps for that");
+    }
     print(run.resolved());
     return 0;
   }
