@@ -108,7 +108,7 @@ int convert_to_onnx(const po::variables_map& args) {
   for (const auto& [name, tensor] : out.model.extra) out.left_out.push_back(name);
   const VitOptions sizes = sized(args, out.model.options);
   const onnx::VitGraphOptions options = graph_options(args, out.model);
-  const auto vit = vit_from_checkpoint(out.model, sizes, {.keep = true});
+  const auto vit = frozen_vit(out.model, sizes);
   onnx::Graph graph = onnx::vit_graph(*vit, options);
   const ordered_json about = description(out, sizes, options);
   for (const auto& [key, value] : about.items()) {
