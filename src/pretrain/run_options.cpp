@@ -205,7 +205,8 @@ void visit(FieldVisitor& v, OutputOptions& o) {
   v.field("log_steps", o.log_steps, "a metrics line at least this often", at_least(1));
   v.field("export",
           o.export_format,
-          "at the end, also a folder hf/ or timm/ in the run that transformers or timm loads");
+          "at the end, also a folder hf/ or timm/ in the run that transformers or timm loads: of "
+          "fine-tuning's best checkpoint, else of the last");
 }
 
 void visit(FieldVisitor& v, RunOptions& o) {

@@ -16,6 +16,7 @@ TEST_CASE("the command line of finetune is frozen") {
   for (const auto& option : options.options()) names.push_back(option->long_name());
   CHECK(names == Words{"from",
                        "weights",
+                       "allow",
                        "data",
                        "recipe",
                        "list-recipes",

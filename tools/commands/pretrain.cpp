@@ -131,7 +131,9 @@ int train_once(const PretrainRun& run,
   torch::manual_seed(static_cast<uint64_t>(options.train.seed));
   const auto objective = run.build(open_tensor_file);
   require_product(*objective, options, product);
-  if (product == Product::backbone) require_exportable(options, pretrained_model(run, *objective));
+  if (product == Product::backbone) {
+    require_exportable(options, [&] { return pretrained_model(run, *objective); });
+  }
   RunRecord record = record_of(run, text, product);
   record.started_from = start(*objective, weights.get(), options.start);
   weights.reset();  // their memory is the run's to use
@@ -232,6 +234,9 @@ int pretrain(const po::variables_map& args, const std::string& command, Product 
   FoundRecipe found = find_pretrain_recipe(args);
   PretrainRun run = read_pretrain_run(args, std::move(found.recipe), found.resumed);
   if (args.count("print-recipe") != 0) {
+    if (budget > 0 && !found.resumed) {
+      info("--time-budget: not fitted yet; the run measures its first steps for that");
+    }
     print(run.resolved());
     return 0;
   }
