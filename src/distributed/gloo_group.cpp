@@ -251,7 +251,7 @@ void require_c10d() {}
 
 std::unique_ptr<ProcessGroup> open_group(const Place& place, const JoinOptions& options) {
   // What c10d logs of a rank that is gone or late, the watch says in one line.
-  if (std::getenv("PREVIT_DEBUG") == nullptr) FLAGS_caffe2_log_level = kFatalOnly;
+  if (!options.c10d_logs) FLAGS_caffe2_log_level = kFatalOnly;
   return std::make_unique<GlooGroup>(place, options);
 }
 

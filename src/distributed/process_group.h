@@ -43,6 +43,7 @@ struct JoinOptions {
   std::optional<int> listener;
   /// Whether what started the processes tells the user of a rank 0 that is gone.
   bool leader_is_watched = false;
+  bool c10d_logs = false;  ///< c10d's own warnings of ranks that are late or gone
 };
 
 /// Whether this LibTorch has what several processes need. Throws UsageError where not.

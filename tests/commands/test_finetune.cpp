@@ -26,7 +26,8 @@ TEST_CASE("the command line of finetune is frozen") {
                        "device",
                        "eval-only",
                        "resume",
-                       "print-recipe"});
+                       "print-recipe",
+                       "nproc"});
 }
 
 TEST_CASE("fine-tuning leaves a run that evaluates, resumes and is fine-tuned again") {

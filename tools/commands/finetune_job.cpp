@@ -8,6 +8,7 @@
 #include "augment/loader.h"
 #include "augment/sample_order.h"
 #include "cli/from_option.h"
+#include "cli/launch.h"
 #include "cli/recipe_path.h"
 #include "commands/own_run.h"
 #include "commands/start_options.h"
@@ -126,6 +127,7 @@ po::options_description finetune_options() {
   add("eval-only", "evaluate the checkpoint's own classifier, train nothing");
   add("resume", "go on from the last good checkpoint of the run folder");
   add("print-recipe", "print the fully resolved recipe and end");
+  add_nproc_option(options);
   return options;
 }
 

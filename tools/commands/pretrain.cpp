@@ -13,6 +13,7 @@
 #include "augment/open_tensor_file.h"
 #include "cli/device.h"
 #include "cli/from_option.h"
+#include "cli/launch.h"
 #include "cli/main.h"
 #include "cli/recipe_path.h"
 #include "commands/export_run.h"
@@ -209,6 +210,7 @@ po::options_description pretrain_options(Product product) {
       "fit train.epochs to a time, as 2h, 30m or 1h30m; the first steps are measured for it");
   add("resume", "go on from the last good checkpoint of the run folder");
   add("print-recipe", "print the fully resolved recipe and end");
+  add_nproc_option(options);
   return options;
 }
 
