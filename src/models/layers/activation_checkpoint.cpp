@@ -85,8 +85,8 @@ struct Checkpointed : torch::autograd::Function<Checkpointed> {
     const GeneratorState random(at::globalContext().defaultGenerator(x.device()), passes->random);
     const at::AutoGradMode on(true);
     variable_list gradients = torch::autograd::grad({passes->compute(x, bias)},
-                                                    {grads[0]},
                                                     trained(x, bias, passes->parameters),
+                                                    {grads[0]},
                                                     /*retain_graph=*/std::nullopt,
                                                     /*create_graph=*/false,
                                                     /*allow_unused=*/true);
