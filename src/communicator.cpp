@@ -33,4 +33,8 @@ JoinedWorld::JoinedWorld(std::unique_ptr<Communicator> communicator) {
 
 JoinedWorld::~JoinedWorld() { joined().reset(); }
 
+OnItsOwn::OnItsOwn() : others_(std::move(joined())) {}
+
+OnItsOwn::~OnItsOwn() { joined() = std::move(others_); }
+
 }  // namespace previt

@@ -94,6 +94,8 @@ constexpr auto enum_names(MatmulChoice) { return std::array{"measured", "fixed"}
 
 /// A number that is found out before the run begins: `auto` in a recipe.
 constexpr int64_t kAutomatic = -1;
+/// `all` in a recipe, where a number of things is asked for.
+constexpr int64_t kAll = -1;
 
 /// The section `train:` of a recipe.
 struct TrainOptions {
@@ -107,11 +109,18 @@ struct TrainOptions {
   int64_t seed = 0;
   int64_t threads = 0;  ///< compute threads; 0: one per core
   bool drop_last = true;
-  int64_t max_bad_steps = 10;  ///< non-finite losses in a row before the run stops
-  double ema_decay = 0;        ///< moving average of the weights; 0: off
+  int64_t max_bad_steps = 10;     ///< non-finite losses in a row before the run stops
+  double ema_decay = 0;           ///< moving average of the weights; 0: off
+  int64_t checkpoint_blocks = 0;  ///< of each network, whose activations are made again; or kAll
+  bool shard_optimizer = false;   ///< each process keeps the optimizer's state of its parameters
+  double timeout = 60;            ///< seconds that a process waits for another
 
-  /// Images in memory at a time: the largest divisor of the batch that is not above micro_batch.
+  /// Images in memory at a time: the largest divisor of a process's share of the batch (world())
+  /// that is not above micro_batch.
   int64_t micro() const;
+  /// Throws UsageError, which says what would do, if the processes of the run can't share the batch
+  /// evenly, each by micro-batches.
+  void require_shareable() const;
 };
 void visit(FieldVisitor& v, TrainOptions& o);
 

@@ -1,5 +1,6 @@
 // What every registered objective must do. A new one is tested here without a line of its own; to
 // keep it fast it may have a reduced recipe in tests/pretrain/objectives/<name>.yaml.
+#include "models/layers/block.h"
 #include "models/tokenizers/tokenizer.h"
 #include "models/weights/weights.h"
 #include "pretrain/pretrain_run.h"
@@ -7,6 +8,7 @@
 #include "support/catch.h"
 #include "support/checkpoint_file.h"
 #include "support/reduced_recipe.h"
+#include "support/same_tensors.h"
 #include "support/temp_folder.h"
 #include "support/test_device.h"
 
@@ -92,6 +94,25 @@ TEST_CASE(
       CHECK(gradient.abs().max().item<double>() > 0);
     }
   }
+}
+
+TEST_CASE("an objective's gradients are the same bits when its blocks are computed again") {
+  const std::string name = GENERATE(from_range(objectives()));
+  INFO(name);
+  const PretrainRun run = small_run(name);
+  const auto gradients = [&](int64_t checkpointed) {
+    const auto objective = build(run);
+    checkpoint_blocks(*objective, checkpointed);
+    loss_of(*objective, random_batch(*objective, run.options)).backward();
+    NamedTensors named;
+    for (const auto& parameter : objective->named_parameters()) {
+      if (parameter.value().grad().defined()) named[parameter.key()] = parameter.value().grad();
+    }
+    return named;
+  };
+  const NamedTensors plain = gradients(0);
+  CHECK(!plain.empty());
+  check_same_tensors(gradients(kAll), plain);
 }
 
 TEST_CASE("an objective takes a batch of one image, or says that it needs more") {

@@ -7,12 +7,24 @@
 #include <filesystem>
 #include <mutex>
 
+#include "distributed/environment.h"
 #include "error.h"
 #include "log.h"
 #include "upload.h"
 
 namespace previt::cli {
 namespace {
+
+// Of several processes on a machine, each has a device of its own.
+at::DeviceIndex own_device(int devices) {
+  const Place place = place_from(environment_variables());
+  if (place.local_size > 1 && place.local_size > devices) {
+    fail_usage("--device: {} processes on this machine need a CUDA device each; LibTorch sees {}",
+               place.local_size,
+               devices);
+  }
+  return static_cast<at::DeviceIndex>(place.local_rank);
+}
 
 /// N of "cuda:N", 0 of "cuda", -1 of anything else.
 int cuda_index(const std::string& name) {
@@ -31,20 +43,19 @@ GpuFacts gpu_facts() {
           .driver = std::filesystem::exists("/proc/driver/nvidia/version")};
 }
 
-at::Device automatic_device() {
-  const GpuFacts facts = gpu_facts();
+void tell_why_automatic() {
   static std::once_flag said;
-  std::call_once(said, [&] {
-    const std::string why = why_automatic(facts);
+  std::call_once(said, [] {
+    const std::string why = why_automatic(gpu_facts());
     if (!why.empty()) info("{}", why);
   });
-  return facts.devices > 0 ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
 }
 
 at::Device named_device(const std::string& name) {
-  if (name == "auto") return automatic_device();
-  if (name == "cpu") return {at::kCPU};
+  if (name == "auto") tell_why_automatic();
   const auto devices = static_cast<int>(torch::cuda::device_count());
+  if (name == "cpu" || (name == "auto" && devices == 0)) return {at::kCPU};
+  if (devices > 0 && (name == "auto" || name == "cuda")) return {at::kCUDA, own_device(devices)};
   const int index = cuda_index(name);
   if (index < 0) fail_usage("--device: {} is not one of auto, cpu, cuda, cuda:N", name);
   if (index >= devices) {

@@ -16,6 +16,7 @@
 #include "commands/step_trace.h"
 #include "error.h"
 #include "memory.h"
+#include "models/kernels/matmul_ways.h"
 #include "pretrain/pretrain_run.h"
 #include "pretrain/train/stepper.h"
 
@@ -54,6 +55,7 @@ Batch random_pictures(const Objective& objective, const RunOptions& options) {
 
 struct Timing {
   std::vector<double> milliseconds;  // ascending
+  double matmuls = 0;                // share of a step that is spent in them
   double loss = 0;
 };
 
@@ -83,12 +85,18 @@ Timing time_steps(Objective& objective,
     if (stepper.device().is_cuda()) torch::cuda::synchronize(stepper.device().index());
     return outcome;
   };
-  for (int64_t i = 0; i < kWarmupSteps + steps; ++i) {
+  const int64_t last = kWarmupSteps + steps;  // one more, for the matmuls
+  for (int64_t i = 0; i <= last; ++i) {
+    if (i == last) matmul_ways().start_clock();
     const auto begin = std::chrono::steady_clock::now();
     const StepOutcome outcome = step();
     const std::chrono::duration<double, std::milli> spent =
         std::chrono::steady_clock::now() - begin;
-    if (i >= kWarmupSteps) timing.milliseconds.push_back(spent.count());
+    if (i == last) {
+      timing.matmuls = matmul_ways().stop_clock() * 1e3 / spent.count();
+    } else if (i >= kWarmupSteps) {
+      timing.milliseconds.push_back(spent.count());
+    }
     timing.loss = outcome.loss;
   }
   if (!trace_path.empty()) {
@@ -110,6 +118,7 @@ nlohmann::ordered_json describe(const Timing& timing,
            {{"min", best}, {"median", timing.milliseconds[timing.milliseconds.size() / 2]}}},
           {"images_per_second", images_per_second},
           {"gflops_per_second", images_per_second * flops_per_image / 1e9},
+          {"matmul_share", timing.matmuls},
           {"peak_memory_mib", static_cast<double>(peak_memory()) / (1 << 20)},
           {"device", device.str()},
           {"device_memory_mib", static_cast<double>(peak_device_memory(device)) / (1 << 20)},
@@ -156,7 +165,9 @@ int bench_step(int argc, char** argv) {
              "random\n"
              "pictures in memory. images_per_second is that of the fastest step; gflops_per_second "
              "counts the\n"
-             "arithmetic that is done, not that of the plain method.",
+             "arithmetic that is done, not that of the plain method. matmul_share is the part of "
+             "one more\n"
+             "step that is spent in the matmuls of layers, on a CPU.",
              options,
              measure_step);
 }

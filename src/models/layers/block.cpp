@@ -1,6 +1,9 @@
 #include "models/layers/block.h"
 
+#include <string>
+
 #include "models/kernels/kernels.h"
+#include "models/layers/activation_checkpoint.h"
 #include "models/layers/layer_norm.h"
 #include "models/layers/layer_scale.h"
 
@@ -53,6 +56,17 @@ at::Tensor Block::forward(const at::Tensor& x,
                           const at::Tensor& bias,
                           int64_t first_query,
                           int64_t end_query) {
+  if (!checkpointed_) return compute(x, bias, first_query, end_query);
+  const Computation again = [=, this](const at::Tensor& input, const at::Tensor& own_bias) {
+    return compute(input, own_bias, first_query, end_query);
+  };
+  return checkpointed(again, x, bias, parameters());
+}
+
+at::Tensor Block::compute(const at::Tensor& x,
+                          const at::Tensor& bias,
+                          int64_t first_query,
+                          int64_t end_query) const {
   const DropPath first = draw(x);
   // The branch sees only the kept images, so it needs only their biases.
   const bool bias_per_image = bias.defined() && bias.dim() == 4 && bias.size(0) > 1;
@@ -68,6 +82,16 @@ at::Tensor Block::forward(const at::Tensor& x,
 at::Tensor Block::forward_rows(const at::Tensor& x,
                                const at::Tensor& bias,
                                const at::Tensor& rows) {
+  if (!checkpointed_) return compute_rows(x, bias, rows);
+  const Computation again = [=, this](const at::Tensor& input, const at::Tensor& own_bias) {
+    return compute_rows(input, own_bias, rows);
+  };
+  return checkpointed(again, x, bias, parameters());
+}
+
+at::Tensor Block::compute_rows(const at::Tensor& x,
+                               const at::Tensor& bias,
+                               const at::Tensor& rows) const {
   const auto [stream, normed] = norm1_->fork(x);
   const at::Tensor attended = attn_->forward_rows(normed, bias, rows);
   const at::Tensor image = rows.div(x.size(1), "floor");
@@ -79,6 +103,15 @@ at::Tensor Block::forward_rows(const at::Tensor& x,
 at::Tensor Block::add_mlp(const at::Tensor& x, const DropPath& drop) const {
   const auto [stream, normed] = norm2_->fork(x, drop.kept);
   return add(stream, mlp_->forward(normed), ls2_, drop);
+}
+
+void checkpoint_blocks(const torch::nn::Module& network, int64_t count) {
+  for (const auto& item : network.named_modules()) {
+    const auto block = std::dynamic_pointer_cast<Block>(item.value());
+    if (!block) continue;
+    const int64_t place = std::stoll(item.key().substr(item.key().rfind('.') + 1));
+    block->set_checkpointed(count < 0 || place < count);
+  }
 }
 
 at::Tensor Block::attention_weights(const at::Tensor& x, const at::Tensor& bias) const {

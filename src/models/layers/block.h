@@ -48,6 +48,10 @@ class Block : public torch::nn::Module {
   /// numbers the tokens of the whole batch, from 0 to B·N - 1. Gives [R, D].
   at::Tensor forward_rows(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& rows);
 
+  /// From now on only x and bias are kept for backward, which computes the block once more
+  /// (activation_checkpoint.h). The block must live until then. All results stay as they are.
+  void set_checkpointed(bool checkpointed) { checkpointed_ = checkpointed; }
+
   /// Attention weights of this block, float32 [B, H, N, N].
   at::Tensor attention_weights(const at::Tensor& x, const at::Tensor& bias = {}) const;
 
@@ -55,6 +59,15 @@ class Block : public torch::nn::Module {
   double drop_path_rate() const { return drop_path_; }
 
  private:
+  // forward and forward_rows, with all that backward needs in the graph.
+  at::Tensor compute(const at::Tensor& x,
+                     const at::Tensor& bias,
+                     int64_t first_query,
+                     int64_t end_query) const;
+  at::Tensor compute_rows(const at::Tensor& x,
+                          const at::Tensor& bias,
+                          const at::Tensor& rows) const;
+
   // What drop path leaves of a branch of x [B, ...], and of a branch of single rows, given the
   // image of each: rows of an image are dropped together.
   DropPath draw(const at::Tensor& x) const;
@@ -71,10 +84,15 @@ class Block : public torch::nn::Module {
                         const DropPath& drop);
 
   double drop_path_;
+  bool checkpointed_ = false;
   std::shared_ptr<LayerNorm> norm1_, norm2_;
   std::shared_ptr<Attention> attn_;
   std::shared_ptr<Mlp> mlp_;
   std::shared_ptr<LayerScale> ls1_, ls2_;
 };
+
+/// Block::set_checkpointed for the first `count` blocks, or all if it is negative, of every list of
+/// blocks in `network`.
+void checkpoint_blocks(const torch::nn::Module& network, int64_t count);
 
 }  // namespace previt

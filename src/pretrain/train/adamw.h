@@ -10,8 +10,6 @@ class AdamW final : public Optimizer {
  public:
   AdamW(const OptimizerOptions& options, std::vector<TrainedParameter> parameters);
   void step(double lr, double weight_decay) override;
-
- protected:
   std::vector<Slot> slots() const override;
 
  private:

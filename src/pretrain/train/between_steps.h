@@ -25,13 +25,14 @@ class BetweenSteps {
   /// Takes the images for the pictures; moves the source.
   void take_preview_images(BatchSource& source);
 
-  /// What the caller's evaluation gives after so many epochs; empty if it has none.
+  /// What the caller's evaluation gives after so many epochs, on rank 0; empty if it has none.
   Scalars evaluate(int64_t epochs_done);
   /// Pictures, always of the same images with the same random masks; none if nobody encodes them.
   std::vector<Picture> previews();
 
  private:
   class Looking;
+  static Scalars of_first_rank(const Scalars& own);
 
   Objective& objective_;
   Stepper& stepper_;

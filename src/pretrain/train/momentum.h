@@ -10,9 +10,9 @@ class Sgd : public Optimizer {
  public:
   Sgd(const OptimizerOptions& options, std::vector<TrainedParameter> parameters);
   void step(double lr, double weight_decay) override;
+  std::vector<Slot> slots() const override;
 
  protected:
-  std::vector<Slot> slots() const override;
   /// What goes into the momentum buffer.
   virtual at::Tensor update(const TrainedParameter& parameter, double weight_decay) const;
 

@@ -23,6 +23,10 @@ void Optimizer::zero_grad() {
   for (auto& parameter : parameters_) parameter.tensor.mutable_grad().reset();
 }
 
+std::string Optimizer::state_name(const Slot& slot, const TrainedParameter& parameter) {
+  return fmt::format("{}.{}", slot.name, parameter.name);
+}
+
 std::vector<at::Tensor>& Optimizer::slots_of(size_t i) {
   state_.resize(parameters_.size());
   auto& tensors = state_[i];
@@ -41,26 +45,24 @@ NamedTensors Optimizer::state() const {
   const auto all = slots();
   for (size_t i = 0; i < state_.size(); ++i) {
     for (size_t slot = 0; slot < state_[i].size(); ++slot) {
-      named[fmt::format("{}.{}", all[slot].name, parameters_[i].name)] = state_[i][slot];
+      named[state_name(all[slot], parameters_[i])] = state_[i][slot];
     }
   }
   return named;
 }
 
-void Optimizer::load_state(const NamedTensors& state) {
+void Optimizer::require_fits(const NamedTensors& state) const {
   size_t used = 0;
-  const auto all = slots();
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    for (size_t slot = 0; slot < all.size(); ++slot) {
-      const auto saved = state.find(fmt::format("{}.{}", all[slot].name, parameters_[i].name));
+  for (const TrainedParameter& parameter : parameters_) {
+    for (const Slot& slot : slots()) {
+      const auto saved = state.find(state_name(slot, parameter));
       if (saved == state.end()) continue;
-      at::Tensor& own = slots_of(i)[slot];
-      require(own.sizes() == saved->second.sizes(),
+      const auto expected = slot.scalar ? at::IntArrayRef{} : parameter.tensor.sizes();
+      require(saved->second.sizes() == expected,
               "optimizer state {}: shape {} but {} expected",
               saved->first,
               saved->second.sizes(),
-              own.sizes());
-      own.copy_(saved->second);
+              expected);
       ++used;
     }
   }
@@ -68,6 +70,17 @@ void Optimizer::load_state(const NamedTensors& state) {
           "optimizer state: {} of {} tensors belong to no parameter",
           state.size() - used,
           state.size());
+}
+
+void Optimizer::load_state(const NamedTensors& state) {
+  require_fits(state);
+  const auto all = slots();
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    for (size_t slot = 0; slot < all.size(); ++slot) {
+      const auto saved = state.find(state_name(all[slot], parameters_[i]));
+      if (saved != state.end()) slots_of(i)[slot].copy_(saved->second);
+    }
+  }
 }
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,

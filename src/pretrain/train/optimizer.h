@@ -39,20 +39,25 @@ class Optimizer {
 
   const std::vector<TrainedParameter>& parameters() const { return parameters_; }
 
-  /// "<slot>.<parameter>" → tensor, sharing memory with the optimizer.
-  NamedTensors state() const;
-  /// Throws Error naming a tensor that is unknown or has the wrong shape.
-  void load_state(const NamedTensors& state);
-
- protected:
   /// A tensor of state that each parameter has, zeros until its first step.
   struct Slot {
     const char* name;
     bool scalar;  ///< one float32 number rather than the parameter's shape
   };
   virtual std::vector<Slot> slots() const = 0;
+
+  /// "<slot>.<parameter>" → tensor, sharing memory with the optimizer.
+  virtual NamedTensors state() const;
+  /// Throws Error naming a tensor that is unknown or has the wrong shape.
+  virtual void load_state(const NamedTensors& state);
+
+ protected:
   /// Slot tensors of parameter i, made on first use.
   std::vector<at::Tensor>& slots_of(size_t i);
+  /// As what state() has a slot of a parameter.
+  static std::string state_name(const Slot& slot, const TrainedParameter& parameter);
+  /// Throws Error as load_state does.
+  void require_fits(const NamedTensors& state) const;
 
  private:
   std::vector<TrainedParameter> parameters_;

@@ -25,7 +25,10 @@ bool may_change(const std::string& key) {
                                                 "train.matmul",
                                                 "train.deterministic",
                                                 "train.threads",
-                                                "train.max_bad_steps"};
+                                                "train.max_bad_steps",
+                                                "train.checkpoint_blocks",
+                                                "train.shard_optimizer",
+                                                "train.timeout"};
   if (std::find(fixed.begin(), fixed.end(), key) != fixed.end()) return false;
   return std::any_of(
       free.begin(), free.end(), [&](const auto& part) { return key.starts_with(part); });
