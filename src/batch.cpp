@@ -1,5 +1,6 @@
 #include "batch.h"
 
+#include <c10/core/InferenceMode.h>
 #include <torch/types.h>
 
 #include <map>
@@ -40,6 +41,7 @@ const Constants& constants_on(at::Device device, const NormalizeOptions& options
   const std::lock_guard lock(mutex);
   Constants& c = made[{device.str(), options.mean, options.std, unit}];
   if (c.mean.defined()) return c;
+  const c10::InferenceMode none(false);  // a caller's would make tensors that can't be trained with
   const at::Tensor mean = torch::tensor(options.mean, torch::kFloat32).view({1, -1, 1, 1});
   const at::Tensor std = torch::tensor(options.std, torch::kFloat32).view({1, -1, 1, 1});
   c = {upload(mean, device),

@@ -196,6 +196,10 @@ TORCH_LIBRARY_IMPL(aten, HPU, m) {
   m.impl("as_strided", at::native::as_strided_tensorimpl);
   m.impl("_reshape_alias", at::native::_reshape_alias);
   m.impl("unfold", at::native::unfold);
+  // LibTorch chooses by the device how to compute these, and has no way for this one.
+  for (const char* name : {"convolution", "convolution_backward"}) {
+    m.impl(name, torch::CppFunction::makeFromBoxedFunction<&by_the_host>());
+  }
 }
 
 TORCH_LIBRARY_IMPL(_, HPU, m) {

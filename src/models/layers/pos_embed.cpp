@@ -1,6 +1,7 @@
 #include "models/layers/pos_embed.h"
 
 #include <ATen/Context.h>
+#include <c10/core/InferenceMode.h>
 #include <torch/types.h>
 
 #include <map>
@@ -44,7 +45,7 @@ at::Tensor axis_matrix(int64_t from, int64_t to, PosResize how, at::Device devic
   const std::lock_guard lock(mutex);
   at::Tensor& matrix = made[{from, to, how.antialias, how.offset, device.str()}];
   if (matrix.defined()) return matrix;
-  const torch::NoGradGuard no_grad;
+  const c10::InferenceMode none(false);  // a caller's would make tensors that can't be trained with
   // Each unit vector along the axis as a picture of width 1. With an offset, the operator takes 1.1
   // for the scale of that width, which reads the only pixel all the same.
   const at::Tensor columns = by_operator(torch::eye(from).view({1, from, from, 1}), to, 1, how);
