@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "augment/image.h"
+#include "communicator.h"
 #include "random.h"
 
 namespace previt {
@@ -64,6 +65,12 @@ Image read_image(SampleReader& reader, int64_t index);
 
 /// The samples with these indices, in this order. Throws Error for an index out of range.
 std::shared_ptr<Dataset> select(std::shared_ptr<Dataset> dataset, std::vector<int64_t> indices);
+
+/// The samples that this rank evaluates (part_of, by whole batches); all of them where it is alone.
+/// Null where there are none for it.
+std::shared_ptr<Dataset> own_part(std::shared_ptr<Dataset> dataset,
+                                  int64_t batch,
+                                  const Communicator& all = world());
 
 /// The few-label setting: `per_class` random samples of each class, or all of a smaller class, in
 /// their old order, drawn with `seed` from `stream`. Throws Error if there are no labels.
