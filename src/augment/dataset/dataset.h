@@ -10,6 +10,7 @@
 
 #include "augment/image.h"
 #include "communicator.h"
+#include "error.h"
 #include "random.h"
 
 namespace previt {
@@ -26,6 +27,12 @@ struct ImageSize {
   bool operator==(const ImageSize&) const = default;
 };
 
+/// The dataset itself, not one of its samples, can't be read: no reason to skip samples and go on.
+class DatasetError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Reads a dataset's samples one after another, and keeps its buffers and decoders in between.
 /// Every thread has its own.
 class SampleReader {
@@ -33,7 +40,7 @@ class SampleReader {
   virtual ~SampleReader() = default;
 
   /// Goes to sample `index` and returns its size, usually without decoding it. Throws Error,
-  /// without the sample's name in the message, if it can't be read.
+  /// without the sample's name in the message, if it can't be read; DatasetError if many can't.
   virtual ImageSize open(int64_t index) = 0;
 
   /// Decodes at least `box` of the open sample into RGB, at 1, 1/2, 1/4 or 1/8 of its size, but

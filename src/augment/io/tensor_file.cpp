@@ -191,11 +191,8 @@ struct TensorFileReader::Impl {
 };
 
 TensorFileReader::TensorFileReader(const std::string& path) : impl_(std::make_unique<Impl>()) {
-  h5_quiet();
   impl_->path = path;
-  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
-  require(file >= 0, "{}: not an HDF5 file that can be read", path);
-  impl_->file = {file, H5Fclose, path};
+  impl_->file = h5_open(path, "not an HDF5 file that can be read");
 }
 
 TensorFileReader::~TensorFileReader() = default;
