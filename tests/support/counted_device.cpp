@@ -42,24 +42,6 @@ const std::set<std::string> kWaiting = {"aten::nonzero",
                                         "aten::repeat_interleave.Tensor",
                                         "aten::_linalg_eigh.eigenvalues"};
 
-// The same bytes under another device's name; they live as long as the copy.
-at::Tensor seen_as(const at::Tensor& tensor, c10::Device device) {
-  auto* owner = new c10::Storage(tensor.storage());
-  c10::DataPtr data(
-      owner->mutable_data(),
-      owner,
-      [](void* storage) { delete static_cast<c10::Storage*>(storage); },
-      device);
-  c10::Storage storage(c10::Storage::use_byte_size_t(), owner->nbytes(), std::move(data));
-  at::Tensor seen = at::detail::make_tensor<c10::TensorImpl>(
-      std::move(storage),
-      c10::DispatchKeySet(device.is_cpu() ? c10::DispatchKey::CPU : c10::DispatchKey::HPU),
-      tensor.dtype());
-  seen.unsafeGetTensorImpl()->set_sizes_and_strides(
-      tensor.sizes(), tensor.strides(), tensor.storage_offset());
-  return seen;
-}
-
 struct Allocator final : c10::Allocator {
   c10::DataPtr allocate(size_t bytes) override {
     c10::DataPtr data = c10::GetCPUAllocator()->allocate(bytes);
@@ -75,6 +57,28 @@ struct Allocator final : c10::Allocator {
 Allocator& allocator() {
   static Allocator one;
   return one;
+}
+
+// The same bytes under another device's name; they live as long as the copy.
+at::Tensor seen_as(const at::Tensor& tensor, c10::Device device) {
+  auto* owner = new c10::Storage(tensor.storage());
+  c10::DataPtr data(
+      owner->mutable_data(),
+      owner,
+      [](void* storage) { delete static_cast<c10::Storage*>(storage); },
+      device);
+  c10::Storage storage(c10::Storage::use_byte_size_t(),
+                       owner->nbytes(),
+                       std::move(data),
+                       device.is_cpu() ? c10::GetCPUAllocator() : &allocator(),
+                       /*resizable=*/true);
+  at::Tensor seen = at::detail::make_tensor<c10::TensorImpl>(
+      std::move(storage),
+      c10::DispatchKeySet(device.is_cpu() ? c10::DispatchKey::CPU : c10::DispatchKey::HPU),
+      tensor.dtype());
+  seen.unsafeGetTensorImpl()->set_sizes_and_strides(
+      tensor.sizes(), tensor.strides(), tensor.storage_offset());
+  return seen;
 }
 
 constexpr c10::DispatchKeySet kKeys(c10::DispatchKey::HPU);
@@ -161,9 +165,14 @@ class HostOperands {
   }
 
   at::Tensor device(const at::Tensor& tensor) const {
-    const auto changed_in_place = originals_.find(tensor.unsafeGetTensorImpl());
-    return changed_in_place == originals_.end() ? seen_as(tensor, kDevice)
-                                                : changed_in_place->second;
+    const auto given = originals_.find(tensor.unsafeGetTensorImpl());
+    if (given == originals_.end()) return seen_as(tensor, kDevice);
+    if (tensor.sizes() != given->second.sizes()) {  // an output that was resized has other memory
+      c10::TensorImpl* const original = given->second.unsafeGetTensorImpl();
+      original->set_storage_keep_dtype(seen_as(tensor, kDevice).storage());
+      original->set_sizes_and_strides(tensor.sizes(), tensor.strides(), tensor.storage_offset());
+    }
+    return given->second;
   }
 
   const c10::OperatorHandle& op_;
@@ -212,6 +221,10 @@ struct Guard final : c10::impl::NoOpDeviceGuardImpl<kType> {
   c10::Stream getStream(c10::Device) const noexcept override { return stream(); }
   c10::Stream getNewStream(c10::Device, int) const override { return stream(); }
   c10::Stream exchangeStream(c10::Stream) const noexcept override { return stream(); }
+  // The only stream is the host's own order; autograd makes events all the same.
+  void record(void**, const c10::Stream&, c10::DeviceIndex, c10::EventFlag) const override {}
+  void block(void*, const c10::Stream&) const override {}
+  bool queryEvent(void*) const override { return true; }
 
  private:
   static c10::Stream stream() noexcept { return c10::Stream(c10::Stream::DEFAULT, kDevice); }
@@ -222,6 +235,11 @@ C10_REGISTER_GUARD_IMPL(HPU, Guard)
 struct HPUHooks final : at::HPUHooksInterface {
   explicit HPUHooks(at::HPUHooksArgs) {}
   void init() const override {}
+  // Autograd asks for the accelerator, of which LibTorch allows one.
+  bool isBuilt() const override { return counted_device_has_gradients(); }
+  bool isAvailable() const override { return isBuilt(); }
+  bool hasHPU() const override { return isBuilt(); }
+  bool hasPrimaryContext(at::DeviceIndex) const override { return true; }
   at::DeviceIndex deviceCount() const override { return 1; }
   at::DeviceIndex getCurrentDevice() const override { return 0; }
   const at::Generator& getDefaultGenerator(at::DeviceIndex) const override {
@@ -240,6 +258,8 @@ REGISTER_HPU_HOOKS(HPUHooks)
 namespace previt::test {
 
 at::Device counted_device() { return kDevice; }
+
+bool counted_device_has_gradients() { return !at::detail::getCUDAHooks().isBuilt(); }
 
 HostTraffic::HostTraffic() {
   const std::lock_guard lock(counts_mutex);

@@ -14,6 +14,10 @@ namespace previt::test {
 /// a key that it keeps for accelerators of others (HPU).
 at::Device counted_device();
 
+/// Whether autograd works there: not with a LibTorch that has CUDA, which then is the only device
+/// that autograd takes beside the CPU.
+bool counted_device_has_gradients();
+
 /// What passed between the host and counted_device() since it was made, in all threads, by name:
 /// "upload" and "download" of tensors, "read" of a number (item()), and operators whose result's
 /// size the host must know before it can go on ("nonzero").
