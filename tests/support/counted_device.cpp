@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/EmptyTensor.h>
 #include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/detail/HPUHooksInterface.h>
 #include <ATen/ops/_reshape_alias_native.h>
 #include <ATen/ops/as_strided_native.h>
@@ -167,7 +168,9 @@ class HostOperands {
   at::Tensor device(const at::Tensor& tensor) const {
     const auto given = originals_.find(tensor.unsafeGetTensorImpl());
     if (given == originals_.end()) return seen_as(tensor, kDevice);
-    if (tensor.sizes() != given->second.sizes()) {  // an output that was resized has other memory
+    // An output that was resized may have other memory, though its size is the old one again.
+    if (tensor.sizes() != given->second.sizes() ||
+        tensor.storage().data() != given->second.storage().data()) {
       c10::TensorImpl* const original = given->second.unsafeGetTensorImpl();
       original->set_storage_keep_dtype(seen_as(tensor, kDevice).storage());
       original->set_sizes_and_strides(tensor.sizes(), tensor.strides(), tensor.storage_offset());
