@@ -49,7 +49,7 @@ PARITY_CASE(dino_linear) {
   options.pos_resize = ResizeConvention::dino;
   const auto vit = load_vit(fixture, options, check);
   vit->eval();
-  const at::Tensor images = fixture.at("input.imgs");
+  const at::Tensor images = fixture.given("input.imgs");
   const auto features = [&](FeatureTokens tokens, int64_t blocks) {
     return features_of(*vit, images, {.tokens = tokens, .blocks = blocks}).detach();
   };
@@ -68,6 +68,7 @@ PARITY_CASE(dino_linear) {
     head->weight.copy_(fixture.at("weight_linear.linear.weight"));
     head->bias.copy_(fixture.at("weight_linear.linear.bias"));
   }
+  head->to(device());
   OptimizerOptions sgd;
   sgd.name = OptimizerKind::sgd;
   sgd.momentum = fixture.number("momentum");
@@ -75,7 +76,7 @@ PARITY_CASE(dino_linear) {
   std::vector<at::Tensor> losses;
   std::vector<double> rates;
   for (int64_t step = 0; step < fixture.integer("steps"); ++step) {
-    losses.push_back(torch::cross_entropy_loss(head->forward(both), fixture.at("input.target")));
+    losses.push_back(torch::cross_entropy_loss(head->forward(both), fixture.given("input.target")));
     optimizer->zero_grad();
     losses.back().backward();
     rates.push_back(cosine_rate(fixture.number("lr"), step, fixture.integer("epochs")));

@@ -46,10 +46,11 @@ at::Tensor axis_matrix(int64_t from, int64_t to, PosResize how, at::Device devic
   at::Tensor& matrix = made[{from, to, how.antialias, how.offset, device.str()}];
   if (matrix.defined()) return matrix;
   const c10::InferenceMode none(false);  // a caller's would make tensors that can't be trained with
-  // Each unit vector along the axis as a picture of width 1. With an offset, the operator takes 1.1
-  // for the scale of that width, which reads the only pixel all the same.
-  const at::Tensor columns = by_operator(torch::eye(from).view({1, from, from, 1}), to, 1, how);
-  return matrix = upload(columns.view({from, to}).t().contiguous(), device);
+  // Each unit vector along the axis as a picture of two equal columns: whatever the operator does
+  // across them is lost, and of one column alone its antialiasing reads the wrong rows.
+  const at::Tensor units = torch::eye(from).view({1, from, from, 1}).repeat({1, 1, 1, 2});
+  const at::Tensor columns = by_operator(units, to, 2, how).select(3, 0);
+  return matrix = upload(columns.reshape({from, to}).t().contiguous(), device);
 }
 
 }  // namespace
