@@ -27,10 +27,9 @@ std::unique_ptr<Pending> Communicator::start_sum(const at::Tensor&) {
 
 Communicator& world() { return joined() ? *joined() : alone(); }
 
-JoinedWorld::JoinedWorld(std::unique_ptr<Communicator> communicator) {
-  joined() = std::move(communicator);
-}
+JoinedWorld::JoinedWorld(std::unique_ptr<Communicator> communicator)
+    : before_(std::exchange(joined(), std::move(communicator))) {}
 
-JoinedWorld::~JoinedWorld() { joined().reset(); }
+JoinedWorld::~JoinedWorld() { joined() = std::move(before_); }
 
 }  // namespace previt

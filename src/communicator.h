@@ -53,12 +53,16 @@ class Communicator {
 Communicator& world();
 
 /// Makes `communicator` this process's world() while it lives; a program does so once, at its start.
+/// A further one, which may pass on to the world() before it, stands in for that until it is gone.
 class JoinedWorld {
  public:
   explicit JoinedWorld(std::unique_ptr<Communicator> communicator);
   ~JoinedWorld();
   JoinedWorld(const JoinedWorld&) = delete;
   JoinedWorld& operator=(const JoinedWorld&) = delete;
+
+ private:
+  std::unique_ptr<Communicator> before_;
 };
 
 }  // namespace previt

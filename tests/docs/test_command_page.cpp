@@ -30,6 +30,8 @@ const std::vector<std::vector<std::string>> kCommands = {
     {"bench", "step"},
     {"bench", "loader"},
     {"bench", "knn"},
+    {"bench", "memory"},
+    {"bench", "scaling"},
     {"bench", "machine"},
 };
 

@@ -9,8 +9,10 @@
 
 #include "cli/device.h"
 #include "cli/main.h"
-#include "cli/recipe_path.h"
+#include "commands/bench_run.h"
 #include "commands/machine_choices.h"
+#include "commands/timed_communicator.h"
+#include "communicator.h"
 #include "error.h"
 #include "memory.h"
 #include "pretrain/pretrain_run.h"
@@ -21,53 +23,38 @@ namespace {
 
 constexpr int64_t kWarmupSteps = 2;  // before the clock: memory is touched, kernels are chosen
 
-PretrainRun read_run(const po::variables_map& args) {
-  Recipe recipe = Recipe::load(find_recipe(args["recipe"].as<std::string>()));
-  for (const auto& assignment : args["set"].as<std::vector<std::string>>()) recipe.set(assignment);
-  if (args.count("batch") != 0) {
-    recipe.set(fmt::format("train.batch={}", args["batch"].as<int64_t>()));
-    recipe.set("train.micro_batch=0");
-  }
-  return PretrainRun::read(recipe);
-}
-
-// Random pictures as the loader gives them: uint8, channels last.
-Batch random_pictures(const Objective& objective, const RunOptions& options) {
-  const int64_t images = options.train.micro();
-  Batch batch;
-  for (const auto& view : objective.views()) {
-    for (int64_t i = 0; i < view.count; ++i) {
-      batch.views.push_back(
-          torch::randint(
-              256, {images, options.model.in_channels, view.height, view.width}, torch::kUInt8)
-              .contiguous(torch::MemoryFormat::ChannelsLast));
-    }
-  }
-  batch.labels = torch::full({images}, -1, torch::kInt64);
-  batch.indices = torch::arange(images);
-  return batch;
-}
-
 struct Timing {
   std::vector<double> milliseconds;  // ascending
   double loss = 0;
+  double communication = 0, exposed = 0;  // of a step, in milliseconds
 };
 
-Timing time_steps(Objective& objective, const RunOptions& options, int64_t steps) {
+// watched: counts what is sent to other processes; null if there are none.
+Timing time_steps(Objective& objective,
+                  const RunOptions& options,
+                  int64_t steps,
+                  TimedCommunicator* watched) {
   Stepper stepper(objective, options);
-  const Batch pictures = random_pictures(objective, options);
-  // The middle of a long run: past the warm-up, so that the rate isn't 0.
-  StepInfo info{.step = 500, .total_steps = 1000, .steps_per_epoch = 10, .epochs = 100};
+  const Batch pictures = random_pictures(objective, options, options.train.micro());
+  StepInfo info = middle_step();
   Timing timing;
   for (int64_t i = 0; i < kWarmupSteps + steps; ++i, ++info.step) {
+    if (watched != nullptr) {
+      watched->barrier();
+      watched->restart();
+    }
     const auto begin = std::chrono::steady_clock::now();
     const StepOutcome outcome = stepper.step(info, options.train.batch, [&] { return pictures; });
     if (stepper.device().is_cuda()) torch::cuda::synchronize();
     const std::chrono::duration<double, std::milli> spent =
         std::chrono::steady_clock::now() - begin;
     if (i >= kWarmupSteps) timing.milliseconds.push_back(spent.count());
+    if (watched != nullptr && i >= kWarmupSteps) {
+      timing.exposed += 1e3 * watched->waited() / static_cast<double>(steps);
+    }
     timing.loss = outcome.loss;
   }
+  if (watched != nullptr) timing.communication = 1e3 * watched->seconds_of_sums_alone();
   std::sort(timing.milliseconds.begin(), timing.milliseconds.end());
   return timing;
 }
@@ -89,7 +76,7 @@ nlohmann::ordered_json describe(const Timing& timing,
 }
 
 int measure_step(const po::variables_map& args) {
-  PretrainRun run = read_run(args);
+  PretrainRun run = read_bench_run(args);
   const int64_t steps = args["steps"].as<int64_t>();
   if (steps < 1) fail_usage("--steps: {} is not in [1, inf)", steps);
   if (run.options.train.threads > 0) {
@@ -101,8 +88,21 @@ int measure_step(const po::variables_map& args) {
   const auto objective = run.build();
   objective->to(device);
   objective->train();
-  const Timing timing = time_steps(*objective, run.options, steps);
-  print(describe(timing, run.options, objective->flops_per_image()).dump() + "\n");
+  TimedCommunicator* watched = nullptr;
+  std::unique_ptr<JoinedWorld> joined;
+  if (!world().alone()) {
+    auto timed = std::make_unique<TimedCommunicator>(world());
+    watched = timed.get();
+    joined = std::make_unique<JoinedWorld>(std::move(timed));
+  }
+  const Timing timing = time_steps(*objective, run.options, steps, watched);
+  auto line = describe(timing, run.options, objective->flops_per_image());
+  if (watched != nullptr) {
+    line["processes"] = world().size();
+    line["milliseconds"]["communication"] = timing.communication;
+    line["milliseconds"]["exposed"] = timing.exposed;
+  }
+  if (world().leads()) print(line.dump() + "\n");
   return 0;
 }
 
@@ -110,12 +110,9 @@ int measure_step(const po::variables_map& args) {
 
 int bench_step(int argc, char** argv) {
   po::options_description options("Options");
-  options.add_options()("recipe", po::value<std::string>()->required(), "the recipe (YAML)")(
-      "batch", po::value<int64_t>(), "images a step, all at once; without it as the recipe says")(
+  add_run_options(options);
+  options.add_options()(
       "steps", po::value<int64_t>()->default_value(5), "steps timed, after 2 that are not")(
-      "set",
-      po::value<std::vector<std::string>>()->default_value({}, "")->composing(),
-      "key.path=value on top of the recipe")(
       "device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N");
   return run(argc,
              argv,
