@@ -64,6 +64,11 @@ ViewSpec evaluation_view(int64_t height,
   return spec;
 }
 
+int64_t uncropped_side(int64_t side, double crop_pct) {
+  // The small term keeps a quotient such as 224 / 0.875 from ending just below 256.
+  return static_cast<int64_t>(static_cast<double>(side) / crop_pct + 1e-6);
+}
+
 void visit(FieldVisitor& v, NormalizeOptions& o) {
   v.field("mean", o.mean, "per channel, of pixels in [0, 1]", between(0, 1));
   v.field("std", o.std, "per channel, of pixels in [0, 1]", above(0));

@@ -77,6 +77,9 @@ ViewSpec evaluation_view(int64_t height,
                          double crop_pct,
                          Interpolation interpolation = Interpolation::bicubic);
 
+/// The pixels that a side of a view of `side` pixels is cut from: side / crop_pct, truncated.
+int64_t uncropped_side(int64_t side, double crop_pct);
+
 /// Pixel normalisation, applied on the device: (pixel / 255 - mean) / std per channel.
 struct NormalizeOptions {
   std::vector<double> mean = {0.485, 0.456, 0.406};

@@ -27,9 +27,14 @@ std::unique_ptr<Pending> Communicator::start_sum(const at::Tensor&) {
 
 Communicator& world() { return joined() ? *joined() : alone(); }
 
-JoinedWorld::JoinedWorld(std::unique_ptr<Communicator> communicator)
-    : before_(std::exchange(joined(), std::move(communicator))) {}
+JoinedWorld::JoinedWorld(std::unique_ptr<Communicator> communicator) {
+  joined() = std::move(communicator);
+}
 
-JoinedWorld::~JoinedWorld() { joined() = std::move(before_); }
+JoinedWorld::~JoinedWorld() { joined().reset(); }
+
+OnItsOwn::OnItsOwn() : others_(std::move(joined())) {}
+
+OnItsOwn::~OnItsOwn() { joined() = std::move(others_); }
 
 }  // namespace previt

@@ -46,6 +46,8 @@ class Communicator {
   virtual std::string broadcast(const std::string& text) { return text; }
   /// Returns when all ranks have come here.
   virtual void barrier() {}
+  /// How long an operation waits for a rank that doesn't come; 60 s until this is called.
+  virtual void set_timeout(double /*seconds*/) {}
 };
 
 /// That of this process. A process is one rank from start to end, so it is not passed around, as a
@@ -53,16 +55,24 @@ class Communicator {
 Communicator& world();
 
 /// Makes `communicator` this process's world() while it lives; a program does so once, at its start.
-/// A further one, which may pass on to the world() before it, stands in for that until it is gone.
 class JoinedWorld {
  public:
   explicit JoinedWorld(std::unique_ptr<Communicator> communicator);
   ~JoinedWorld();
   JoinedWorld(const JoinedWorld&) = delete;
   JoinedWorld& operator=(const JoinedWorld&) = delete;
+};
+
+/// While it lives, world() is a run of one: what a rank tries out by itself. Not for threads.
+class OnItsOwn {
+ public:
+  OnItsOwn();
+  ~OnItsOwn();
+  OnItsOwn(const OnItsOwn&) = delete;
+  OnItsOwn& operator=(const OnItsOwn&) = delete;
 
  private:
-  std::unique_ptr<Communicator> before_;
+  std::unique_ptr<Communicator> others_;
 };
 
 }  // namespace previt

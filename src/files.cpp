@@ -83,6 +83,14 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
 }
 
+void MappedFile::release(const char* from, uint64_t size) const {
+  if (size == 0) return;
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(from) / page * page;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(from) + size;
+  ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 void make_folder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
@@ -117,9 +125,13 @@ std::string checksum_of(const std::string& text) {
   return checksum.hex();
 }
 
+void update_with_file(Checksum& checksum, const std::string& path) {
+  read_pieces(path, [&](const char* data, size_t size) { checksum.update(data, size); });
+}
+
 std::string checksum_of_file(const std::string& path) {
   Checksum checksum;
-  read_pieces(path, [&](const char* data, size_t size) { checksum.update(data, size); });
+  update_with_file(checksum, path);
   return checksum.hex();
 }
 

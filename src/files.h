@@ -28,6 +28,9 @@ class MappedFile {
 
   const char* data() const { return data_; }
   uint64_t size() const { return size_; }
+  /// Gives the memory of these bytes back, for what is read once; touched again, they are read
+  /// again.
+  void release(const char* from, uint64_t size) const;
 
  private:
   const char* data_ = nullptr;
@@ -53,6 +56,8 @@ class Checksum {
 
 /// Checksum::hex of a text.
 std::string checksum_of(const std::string& text);
+/// Adds a file's bytes, piece by piece. Throws Error led by the path.
+void update_with_file(Checksum& checksum, const std::string& path);
 /// Checksum::hex of a file's bytes. Throws Error led by the path.
 std::string checksum_of_file(const std::string& path);
 

@@ -12,6 +12,11 @@ namespace previt {
 /// between two runs.
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
+inline Settings joined(Settings settings, const Settings& more) {
+  settings.insert(settings.end(), more.begin(), more.end());
+  return settings;
+}
+
 /// Collects options as Settings.
 class SettingsList final : public FieldVisitor {
  public:

@@ -23,6 +23,13 @@ Batch loaded(const std::vector<ViewSpec>& specs) {
 
 }  // namespace
 
+TEST_CASE("a view's crop is cut from sides as other code bases resize to") {
+  CHECK(uncropped_side(224, 0.875) == 256);
+  CHECK(uncropped_side(224, 0.9) == 248);
+  CHECK(uncropped_side(384, 1) == 384);
+  CHECK(uncropped_side(10, 10.0 / 29) == 29);  // the quotient ends just below
+}
+
 TEST_CASE("each view of a batch gets the pixels that its spec asks for") {
   const std::vector<ViewSpec> specs = {
       {.count = 2, .height = 4, .width = 6},

@@ -9,12 +9,13 @@
 #include <deque>
 #include <exception>
 #include <mutex>
-#include <set>
 #include <thread>
 
+#include "augment/bad_samples.h"
 #include "augment/sample_order.h"
 #include "augment/sample_renderer.h"
 #include "augment/views.h"
+#include "communicator.h"
 #include "error.h"
 #include "random.h"
 
@@ -22,11 +23,6 @@ namespace previt {
 namespace {
 
 using Order = std::vector<int64_t>;  // the epoch's samples, as SampleOrder numbers them
-
-struct BadSample {
-  int64_t index = 0;
-  std::string reason;
-};
 
 /// A batch being made. Workers fill its slots in chunks, each slot by one worker only. Loader's
 /// mutex_ guards the counts, `bad` and `error`.
@@ -38,6 +34,11 @@ struct Job {
   std::vector<BadSample> bad;
   std::exception_ptr error;
 };
+
+int64_t own_cores() {
+  const int64_t cores = std::thread::hardware_concurrency();  // 0: not known
+  return std::max<int64_t>(1, cores / world().size());
+}
 
 std::shared_ptr<Job> make_job(const std::vector<ViewSpec>& specs, int64_t count) {
   auto job = std::make_shared<Job>();
@@ -65,31 +66,28 @@ class Loader final : public BatchSource {
   void seek(int64_t epoch, int64_t batch) override;
   Batch next() override;
   std::vector<std::string> class_names() const override { return dataset_->class_names(); }
-  int64_t bad_samples() const override { return bad_samples_; }
+  int64_t bad_samples() const override { return bad_samples_.count(); }
 
  private:
   void start_jobs();
+  void wrap();
   std::shared_ptr<const Order> order_of(int64_t epoch);
   void work();
   void fill(Job& job, int64_t first, int64_t last, SampleRenderer& renderer);
   void fill_slot(Job& job, int64_t slot, SampleRenderer& renderer);
-  void account(const Job& job);
 
   const std::shared_ptr<Dataset> dataset_;
   const std::vector<ViewSpec> specs_;
   const LoaderOptions options_;
   const SampleOrder sample_order_;
   const EpochPlan epoch_plan_;
-  const std::function<void(const std::string&)> log_;
   int64_t chunk_ = 1;  // slots that a worker takes at once
 
   // Used only by the thread that calls next() and seek().
-  int64_t epoch_ = 0, batch_ = 0;  // of the next job to start
+  int64_t epoch_ = 0, batch_ = 0;  // of the next job to start; batch_ is a position of all ranks
   int64_t order_epoch_ = -1;
   std::shared_ptr<const Order> order_;
-  std::set<int64_t> reported_;
-  int64_t bad_samples_ = 0;
-  int64_t counted_epoch_ = -1, seen_in_epoch_ = 0, bad_in_epoch_ = 0;
+  BadSamples bad_samples_;
 
   std::mutex mutex_;
   std::condition_variable work_there_, batch_done_;
@@ -114,11 +112,17 @@ Loader::Loader(std::shared_ptr<Dataset> dataset,
                   .step = options.step > 0 ? options.step : options.batch,
                   .batch = options.batch,
                   .drop_last = options.drop_last},
-      log_(std::move(log)) {
+      bad_samples_(
+          *dataset_, options.max_bad_fraction, epoch_plan_.samples / options.of, std::move(log)) {
   require(samples_per_epoch() > 0, "the data set has no images");
   require_a_step(epoch_plan_);
-  const int64_t cores = std::max(1u, std::thread::hardware_concurrency());
-  const int64_t workers = options.workers > 0 ? options.workers : cores;
+  batch_ = options.rank;
+  const int64_t per_step = epoch_plan_.step / epoch_plan_.batch;
+  require(options.of == 1 || (options.drop_last && per_step % options.of == 0),
+          "{} batches in a step can't be shared by {} processes",
+          per_step,
+          options.of);
+  const int64_t workers = options.workers > 0 ? options.workers : own_cores();
   chunk_ = std::clamp<int64_t>(options.batch / (4 * workers), 1, 16);
   for (int64_t i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
 }
@@ -136,9 +140,11 @@ void Loader::seek(int64_t epoch, int64_t batch) {
   require(epoch >= 0 && batch >= 0, "seek: there is no batch {} of epoch {}", batch, epoch);
   const std::lock_guard lock(mutex_);
   jobs_.clear();  // a worker still at one of them finishes its chunk for nothing
-  epoch_ = epoch + batch / batches_per_epoch();
-  batch_ = batch % batches_per_epoch();
-  counted_epoch_ = -1;
+  require(batch % options_.of == 0, "seek: batch {} is not the first of {}", batch, options_.of);
+  epoch_ = epoch;
+  batch_ = batch + options_.rank;
+  wrap();
+  bad_samples_.restart_epoch();
 }
 
 std::shared_ptr<const Order> Loader::order_of(int64_t epoch) {
@@ -161,11 +167,15 @@ void Loader::start_jobs() {
       jobs_.push_back(std::move(job));
     }
     work_there_.notify_all();
-    if (++batch_ == batches_per_epoch()) {
-      batch_ = 0;
-      ++epoch_;
-    }
+    batch_ += options_.of;
+    wrap();
   }
+}
+
+// An epoch has as many batches for each process, so that all begin the next one together.
+void Loader::wrap() {
+  epoch_ += batch_ / batches_per_epoch();
+  batch_ %= batches_per_epoch();
 }
 
 Batch Loader::next() {
@@ -180,38 +190,8 @@ Batch Loader::next() {
   // The freed place is filled at once, so that workers don't wait for the caller.
   start_jobs();
   if (job->error) std::rethrow_exception(job->error);
-  account(*job);
+  bad_samples_.add(job->batch.epoch, job->count, job->bad);
   return std::move(job->batch);
-}
-
-/// Counts and reports unreadable samples in the order of the batches, so that the result doesn't
-/// depend on which thread met them first.
-void Loader::account(const Job& job) {
-  if (counted_epoch_ != job.batch.epoch) {
-    counted_epoch_ = job.batch.epoch;
-    seen_in_epoch_ = bad_in_epoch_ = 0;
-  }
-  std::map<int64_t, std::string> reasons;
-  for (const auto& bad : job.bad) reasons[bad.index] = bad.reason;
-  for (const auto& [index, reason] : reasons) {
-    if (reported_.insert(index).second && log_) {
-      log_(fmt::format("{}: {}; skipped", dataset_->name(index), reason));
-    }
-  }
-  seen_in_epoch_ += job.count;
-  bad_in_epoch_ += static_cast<int64_t>(job.bad.size());
-  bad_samples_ += static_cast<int64_t>(job.bad.size());
-  if (job.bad.empty()) return;
-  const int64_t basis = std::max(seen_in_epoch_, std::min<int64_t>(samples_per_epoch(), 100));
-  const double allowed = options_.max_bad_fraction * static_cast<double>(basis);
-  require(static_cast<double>(bad_in_epoch_) <= allowed,
-          "{} of {} images are unreadable, more than data.max_bad_fraction {} allows; the last is "
-          "{}: {}",
-          bad_in_epoch_,
-          seen_in_epoch_,
-          options_.max_bad_fraction,
-          dataset_->name(job.bad.back().index),
-          job.bad.back().reason);
 }
 
 void Loader::work() {

@@ -7,7 +7,8 @@
 
 #include "error.h"
 #include "json_options.h"
-#include "models/weights/name_patterns.h"
+#include "models/layers/init.h"
+#include "models/weights/misfits.h"
 #include "models/weights/weights.h"
 
 namespace previt {
@@ -25,6 +26,9 @@ const std::set<std::string> kFree = {"arch",
                                      "norm_eps",
                                      "pool",
                                      "num_classes"};
+
+// Options by which a model has tensors that others lack: with patterns, these decide.
+const std::set<std::string> kOwnTensors = {"layer_scale", "qkv_bias", "register_tokens"};
 
 bool starts_with_any(const std::string& name, std::initializer_list<const char*> prefixes) {
   return std::any_of(prefixes.begin(), prefixes.end(), [&](const char* prefix) {
@@ -69,14 +73,45 @@ bool may_be_new(const std::string& name, bool keep_head) {
          (!keep_head && is_classifier(name));
 }
 
+// The checkpoint's weights as `vit` has them.
+NamedTensors fitting_weights(const LoadedModel& loaded,
+                             const Vit& vit,
+                             bool keep_head,
+                             const std::string* allow) {
+  const VitOptions& old = loaded.options;
+  NamedTensors weights = without_unused(loaded.weights, vit.options(), keep_head);
+  fit_dist_position(weights, old, vit);
+  weights = fit_positions(std::move(weights), vit.options(), {old.grid_height(), old.grid_width()});
+  Misfits misfits(loaded.source, allow);
+  const NamedTensors own = named_tensors(vit);
+  for (const auto& [name, tensor] : own) {
+    const auto found = weights.find(name);
+    if (found == weights.end()) {
+      if (!may_be_new(name, keep_head)) misfits.lacks(name);
+    } else if (found->second.sizes() != tensor.sizes()) {
+      misfits.other_shape(name, found->second.sizes(), tensor.sizes());
+      weights.erase(found);
+    }
+  }
+  for (const auto& [name, tensor] : weights) {
+    if (!own.contains(name)) misfits.left_over(name);
+  }
+  misfits.require_none();
+  misfits.warn_of_idle_patterns();
+  return weights;
+}
+
 }  // namespace
 
-void require_same_architecture(const VitOptions& wanted, const LoadedModel& loaded) {
+void require_same_architecture(const VitOptions& wanted,
+                               const LoadedModel& loaded,
+                               const std::string& allow) {
   const auto want = options_to_json(resolve(wanted));
   const auto have = options_to_json(loaded.options);
   for (const auto& [key, value] : want.items()) {
     const bool unknown = key == "num_heads" && !loaded.heads_told;
     if (kFree.contains(key) || have.at(key) == value || unknown) continue;
+    if (!allow.empty() && kOwnTensors.contains(key)) continue;
     if (same_start(key, value, have.at(key))) continue;
     fail_usage(
         "model.{}: {}, but {} has {}", key, value.dump(), loaded.source, have.at(key).dump());
@@ -91,22 +126,18 @@ void require_heads(const VitOptions& options, const LoadedModel& loaded) {
 
 std::shared_ptr<Vit> vit_from_checkpoint(const LoadedModel& loaded,
                                          const VitOptions& options,
-                                         HeadChoice head) {
+                                         HeadChoice head,
+                                         const std::string* allow) {
   auto vit = std::make_shared<Vit>(options);
   if (!head.keep) vit->set_num_classes(options.num_classes, head.new_std);
-  const VitOptions& old = loaded.options;
-  NamedTensors weights = without_unused(loaded.weights, options, head.keep);
-  fit_dist_position(weights, old, *vit);
-  weights =
-      fit_positions(std::move(weights), vit->options(), {old.grid_height(), old.grid_width()});
-  const LoadReport report = load_into(*vit, weights);
-  for (const std::string& name : report.missing) {
-    require(may_be_new(name, head.keep), "{}: has no {}", loaded.source, name);
-  }
-  require(report.unexpected.empty(),
-          "{}: {} has no place in this model",
-          loaded.source,
-          report.unexpected.empty() ? "" : report.unexpected.front());
+  load_into(*vit, fitting_weights(loaded, *vit, head.keep, allow));
+  return vit;
+}
+
+std::shared_ptr<Vit> frozen_vit(const LoadedModel& loaded, const VitOptions& options) {
+  const WithoutWeights until_shared;
+  auto vit = std::make_shared<Vit>(options);
+  share_into(*vit, fitting_weights(loaded, *vit, /*keep_head=*/true, nullptr));
   return vit;
 }
 

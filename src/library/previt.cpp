@@ -92,12 +92,12 @@ Backbone load_backbone(const std::string& path, const BackboneOptions& options) 
   auto impl = std::make_shared<Backbone::Impl>();
   with_plain_errors(path, [&] {
     LoadedModel& loaded = impl->loaded;
-    loaded = load_model(path, &impl->warnings, {.network = options.weights});
+    loaded = load_model(path, &impl->warnings, {.network = options.weights, .backbone_only = true});
     VitOptions model = loaded.options;
     if (options.heads > 0) model.num_heads = options.heads;
     require_heads(model, loaded);
     require_same_architecture(model, loaded);
-    impl->vit = vit_from_checkpoint(loaded, model, {.keep = true});
+    impl->vit = frozen_vit(loaded, model);
     impl->device = at::Device(options.device);
     impl->vit->to(impl->device);
     impl->vit->eval();

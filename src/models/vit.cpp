@@ -29,7 +29,7 @@ Vit::Vit(VitOptions options) : options_(resolve(std::move(options))) {
   register_blocks();
   register_norms();
   set_num_classes(o.num_classes);
-  init_weights_timm();
+  if (!WithoutWeights::now()) init_weights_timm();
 }
 
 void Vit::register_tokens_and_positions() {
@@ -95,7 +95,7 @@ void Vit::set_num_classes(int64_t n, double init_std) {
     if (!wanted) return;
     head = register_module(name, std::make_shared<Linear>(options_.embed_dim, n));
     head->to(patch_embed->weight().device());
-    trunc_normal_(head->weight, init_std);
+    if (!WithoutWeights::now()) trunc_normal_(head->weight, init_std);
   };
   options_.num_classes = n;
   renew("head", head_, n > 0);

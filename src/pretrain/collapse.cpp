@@ -16,14 +16,22 @@ constexpr double kUniform = 0.99;     // of ln K
 constexpr double kTakesAll = 0.9;     // share of one prototype
 constexpr double kOneFeature = 0.01;  // spread
 
+// Micro-batches are taken from the ranks in turn, so the rows come as one process would have them.
+at::Tensor of_all_ranks(const std::vector<at::Tensor>& micro_batches, Communicator& all) {
+  std::vector<at::Tensor> rows;
+  for (const at::Tensor& own : micro_batches) rows.push_back(all.gather(own));
+  return torch::cat(rows);
+}
+
 }  // namespace
 
 Metrics CollapseMetrics::add(const at::Tensor& loss,
                              const at::Tensor& targets,
                              const at::Tensor& features,
-                             const StepInfo& info) {
+                             const StepInfo& info,
+                             Communicator& all) {
   const torch::NoGradGuard no_grad;
-  if (info.micro_step == 0) reset();
+  if (info.first_here(all)) reset();
   const at::Tensor entropy = target_entropy(targets);
   // A cross-entropy is the targets' entropy plus the student's divergence from them.
   Metrics metrics = {{"teacher_entropy", entropy}, {"student_kl", loss.detach() - entropy}};
@@ -34,11 +42,12 @@ Metrics CollapseMetrics::add(const at::Tensor& loss,
   // one.
   const bool ranked = info.step % info.steps_per_epoch % log_steps_ == 0;
   if (ranked) features_.push_back(rows);
-  if (info.micro_step + 1 < info.accumulation) return metrics;
-  metrics.emplace_back("top_prototype", targets_.mean().max());
-  metrics.emplace_back("feature_spread", spread_around(unit_features_.mean()));
+  if (!info.last_here(all)) return metrics;
+  metrics.emplace_back("top_prototype", targets_.mean(all).max());
+  metrics.emplace_back("feature_spread", spread_around(unit_features_.mean(all)));
   if (ranked) {
-    metrics.emplace_back("feature_rank", torch::tensor(effective_rank(torch::cat(features_))));
+    const double rank = effective_rank(of_all_ranks(features_, all));
+    metrics.emplace_back("feature_rank", torch::tensor(rank));
   }
   return metrics;
 }

@@ -12,9 +12,9 @@ namespace previt {
 
 /// Metrics that show a collapse: teacher_entropy and student_kl (nats), top_prototype (the largest
 /// share of all targets that one prototype gets), feature_spread, feature_rank. The last three are
-/// about all images of an optimizer step: they are collected over its micro-batches and given with
-/// the last micro-batch, so that they don't depend on how the batch is cut. feature_rank waits for
-/// the device, so it is taken only in the first step of each metrics line.
+/// about all images of an optimizer step: they are collected over the micro-batches of all ranks
+/// and given with each rank's last one, so that they don't depend on how the batch is cut.
+/// feature_rank waits for the device, so it is taken only in the first step of each metrics line.
 class CollapseMetrics {
  public:
   explicit CollapseMetrics(int64_t log_steps = 1) : log_steps_(log_steps) {}
@@ -24,7 +24,8 @@ class CollapseMetrics {
   Metrics add(const at::Tensor& loss,
               const at::Tensor& targets,
               const at::Tensor& features,
-              const StepInfo& info);
+              const StepInfo& info,
+              Communicator& all = world());
   /// Forgets a step that wasn't finished.
   void reset();
 

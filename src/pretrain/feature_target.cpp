@@ -23,7 +23,7 @@ at::Tensor resized(const at::Tensor& pixels, int64_t height, int64_t width) {
 
 FeatureTarget::FeatureTarget(const std::string& checkpoint, int64_t heads) {
   std::vector<std::string> warnings;
-  LoadedModel loaded = load_model(checkpoint, &warnings);
+  LoadedModel loaded = load_model(checkpoint, &warnings, {.backbone_only = true});
   for (const auto& warning : warnings) log_warning(warning);
   if (!loaded.choice.empty()) info("{}: {}", loaded.source, loaded.choice);
   VitOptions options = loaded.options;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "batch.h"
+#include "communicator.h"
 #include "models/vit.h"
 #include "pretrain/train/param_rules.h"
 #include "settings.h"
@@ -22,11 +23,17 @@ struct StepInfo {
   int64_t steps_per_epoch = 0;
   int64_t epochs = 0;
   int64_t micro_step = 0;    ///< 0 … accumulation - 1
-  int64_t accumulation = 1;  ///< micro-batches per optimizer step
+  int64_t accumulation = 1;  ///< micro-batches per optimizer step, of all ranks
   /// Epochs done before this step, with fractions.
   double epoch() const { return static_cast<double>(step) / static_cast<double>(steps_per_epoch); }
   /// The epoch that this step is in, from 0.
   int64_t whole_epoch() const { return step / steps_per_epoch; }
+  /// Whether this rank makes its first, or its last, micro-step of the optimizer step: they go to
+  /// the ranks in turn.
+  bool first_here(const Communicator& all = world()) const { return micro_step < all.size(); }
+  bool last_here(const Communicator& all = world()) const {
+    return micro_step + all.size() >= accumulation;
+  }
 };
 
 /// Scalars by name, read once per metrics line.
@@ -93,7 +100,9 @@ class Objective : public torch::nn::Module {
   /// How many images a micro-batch needs: more than one where the loss compares images.
   virtual BatchNeed batch_need() const { return {}; }
 
-  /// Moves teachers and centers, once per optimizer step whatever the accumulation.
+  /// Moves teachers and centers, once per optimizer step whatever the accumulation. What step()
+  /// collected is of this rank's images: it is summed over all of world() here, so that all ranks
+  /// keep the same.
   virtual void after_optimizer_step(const StepInfo&) {}
 
   /// Called instead of after_optimizer_step() when loss or gradients were not finite, or the step

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "communicator.h"
 #include "error.h"
 #include "grey.h"
 
@@ -109,9 +112,39 @@ at::ScalarType scalar_type(Precision precision) {
 }
 
 int64_t TrainOptions::micro() const {
-  int64_t images = micro_batch > 0 && micro_batch < batch ? micro_batch : batch;
-  while (batch % images != 0) --images;
+  const int64_t share = std::max<int64_t>(1, batch / world().size());
+  int64_t images = micro_batch > 0 && micro_batch < share ? micro_batch : share;
+  while (share % images != 0) --images;
   return images;
+}
+
+void TrainOptions::require_shareable() const {
+  const int64_t processes = world().size(), share = batch / processes;
+  if (processes == 1) return;
+  const auto nearest = [&](int64_t unit) {
+    const int64_t below = batch / unit * unit;
+    return below == 0 ? fmt::format("{}", unit) : fmt::format("{} or {}", below, below + unit);
+  };
+  if (batch % processes != 0) {
+    fail_usage("train.batch: {} images can't be shared evenly by {} processes; {} can",
+               batch,
+               processes,
+               nearest(processes));
+  }
+  if (micro_batch > 0 && micro_batch < share && share % micro_batch != 0) {
+    fail_usage(
+        "train.micro_batch: {} does not divide the {} of {} images that each of {} processes "
+        "takes; {} does, or train.batch: {}",
+        micro_batch,
+        share,
+        batch,
+        processes,
+        micro(),
+        nearest(micro_batch * processes));
+  }
+  if (!drop_last) {
+    fail_usage("train.drop_last: must be true where several processes share each batch");
+  }
 }
 
 void visit(FieldVisitor& v, TrainOptions& o) {
@@ -120,10 +153,11 @@ void visit(FieldVisitor& v, TrainOptions& o) {
           o.freeze_epochs,
           "first epochs in which the backbone stays as it is",
           at_least(0));
-  v.field("batch", o.batch, "images per optimizer step", at_least(1));
+  v.field("batch", o.batch, "images per optimizer step, of all processes", at_least(1));
   v.field("micro_batch",
           o.micro_batch,
-          "images in memory at a time; 0: the batch; auto: what fits (pretraining)",
+          "images in memory at a time; 0: a process's share of the batch; auto: what fits "
+          "(pretraining)",
           at_least(0),
           {"auto"});
   v.field("precision",
@@ -139,6 +173,10 @@ void visit(FieldVisitor& v, TrainOptions& o) {
   v.field(
       "max_bad_steps", o.max_bad_steps, "non-finite losses in a row that end the run", at_least(1));
   v.field("ema_decay", o.ema_decay, "moving average of the weights; 0: off", {0, 1, false, true});
+  v.field("timeout",
+          o.timeout,
+          "seconds that one of several processes waits for another before the run ends",
+          between(1, 86400));
   v.field("checkpoint_blocks",
           o.checkpoint_blocks,
           "first blocks of each network that keep only their input and are computed again in "
@@ -167,7 +205,8 @@ void visit(FieldVisitor& v, OutputOptions& o) {
   v.field("log_steps", o.log_steps, "a metrics line at least this often", at_least(1));
   v.field("export",
           o.export_format,
-          "at the end, also a folder hf/ or timm/ in the run that transformers or timm loads");
+          "at the end, also a folder hf/ or timm/ in the run that transformers or timm loads: of "
+          "fine-tuning's best checkpoint, else of the last");
 }
 
 void visit(FieldVisitor& v, RunOptions& o) {

@@ -112,9 +112,14 @@ struct TrainOptions {
   double ema_decay = 0;           ///< moving average of the weights; 0: off
   int64_t checkpoint_blocks = 0;  ///< of each network, whose activations are made again; or kAll
   bool shard_optimizer = false;   ///< each process keeps the optimizer's state of its parameters
+  double timeout = 60;            ///< seconds that a process waits for another
 
-  /// Images in memory at a time: the largest divisor of the batch that is not above micro_batch.
+  /// Images in memory at a time: the largest divisor of a process's share of the batch (world())
+  /// that is not above micro_batch.
   int64_t micro() const;
+  /// Throws UsageError, which says what would do, if the processes of the run can't share the batch
+  /// evenly, each by micro-batches.
+  void require_shareable() const;
 };
 void visit(FieldVisitor& v, TrainOptions& o);
 

@@ -9,6 +9,7 @@
 #include "error.h"
 #include "models/weights/checkpoint.h"
 #include "models/weights/finite.h"
+#include "models/weights/misfits.h"
 #include "models/weights/name_patterns.h"
 #include "models/weights/weights.h"
 
@@ -50,7 +51,10 @@ std::string type_text(at::ScalarType type) {
 class Start {
  public:
   Start(Objective& objective, const LoadedModel& source, const std::string& allow)
-      : objective_(objective), source_(source), allowed_(allow), parts_(parts_of(source)) {
+      : objective_(objective),
+        source_(source),
+        misfits_(source.source, &allow),
+        parts_(parts_of(source)) {
     for (const auto& [name, tensor] : parts_) unused_.insert(name);
   }
 
@@ -72,8 +76,6 @@ class Start {
   NamedTensors weights_of(const std::string& network);
   at::Tensor take(NamedTensors& weights, const std::string& name);
   void load_backbone(const StartingBackbone& backbone);
-  void require_allowed(const std::vector<std::string>& missing,
-                       const std::vector<std::string>& unexpected) const;
   void add(Part& part, const std::string& own, const at::Tensor& tensor, const InFiles& in);
   void load_parts();
   void load(const std::string& name, const Part& part);
@@ -82,7 +84,7 @@ class Start {
 
   Objective& objective_;
   const LoadedModel& source_;
-  const NamePatterns allowed_;
+  Misfits misfits_;
   const NamedTensors parts_;
   std::set<std::string> unused_;  // of parts_
   std::set<const void*> of_backbones_;
@@ -102,25 +104,6 @@ NamedTensors Start::weights_of(const std::string& network) {
     unused_.erase(name);
   }
   return weights.empty() ? source_.weights : weights;
-}
-
-void Start::require_allowed(const std::vector<std::string>& missing,
-                            const std::vector<std::string>& unexpected) const {
-  if (missing.empty() && unexpected.empty()) return;
-  std::set<std::string> all = families_of(missing);
-  const std::set<std::string> left = families_of(unexpected);
-  const std::string lacks =
-      all.empty() ? "" : fmt::format("lacks {} of the backbone", fmt::join(all, ", "));
-  const std::string leaves =
-      left.empty() ? ""
-                   : fmt::format("has {}, for which the model has no place", fmt::join(left, ", "));
-  all.insert(left.begin(), left.end());
-  fail("{}: {}{}{}; --allow '{}' goes on without",
-       source_.source,
-       lacks,
-       lacks.empty() || leaves.empty() ? "" : ", and ",
-       leaves,
-       fmt::join(all, ","));
 }
 
 // Undefined if there is none. A norm that the file's own pooling does without lies beside the
@@ -143,30 +126,24 @@ void Start::load_backbone(const StartingBackbone& backbone) {
   tell_positions(vit, weights);
 
   NamedTensors fitting;
-  std::vector<std::string> missing, unexpected, anew;
+  std::vector<std::string> anew;
   for (const auto& [name, own] : named_tensors(vit)) {
     of_backbones_.insert(own.unsafeGetTensorImpl());
     const at::Tensor tensor = take(weights, name);
-    const bool allowed = allowed_.fit(name);
     if (tensor.defined() && tensor.sizes() == own.sizes()) {
       fitting[name] = tensor;
       count_type(tensor);
       continue;
     }
-    require(!tensor.defined() || allowed,
-            "{}: {} is {}, the model's is {}; --allow '{}' starts it anew",
-            source_.source,
-            name,
-            tensor.defined() ? tensor.sizes().vec() : std::vector<int64_t>(),
-            own.sizes().vec(),
-            fmt::join(families_of({name}), ","));
-    (allowed ? anew : missing).push_back(name);
+    const bool allowed = tensor.defined() ? misfits_.other_shape(name, tensor.sizes(), own.sizes())
+                                          : misfits_.lacks(name);
+    if (allowed) anew.push_back(name);
   }
   for (const auto& [name, tensor] : weights) {
-    if (!is_classifier(name) && !allowed_.fit(name)) unexpected.push_back(name);
+    if (!is_classifier(name)) misfits_.left_over(name);
     if (report_.loaded.empty()) ++report_.left_out[first_word(name)];
   }
-  require_allowed(missing, unexpected);
+  misfits_.require_none();
   require_finite(fitting, source_.source);
   load_into(vit, fitting);
   const std::string group = backbone.network + (backbone.network.empty() ? "" : " ") + "backbone";
@@ -253,6 +230,7 @@ StartReport Start::run() {
   if (!source_.choice.empty()) report_.source += " (" + source_.choice + ")";
   for (const StartingBackbone& backbone : objective_.starting_backbones()) load_backbone(backbone);
   load_parts();
+  misfits_.warn_of_idle_patterns();
   for (const auto& [type, count] : types_) {
     report_.converted.push_back(fmt::format("{} tensors from {}", count, type));
   }

@@ -16,8 +16,9 @@ namespace previt {
 ///
 /// `allow`: NamePatterns of backbone weights that may start anew, or be left out. Any other that
 /// the backbone lacks, that it has no place for, or that has another shape is an Error, led by the
-/// source, before anything is changed in that backbone. So is a weight that isn't finite. Throws
-/// UsageError for an objective without a Vision Transformer.
+/// source, before anything is changed in that backbone. So is a weight that isn't finite. A pattern
+/// that allows nothing is warned of. Throws UsageError for an objective without a Vision
+/// Transformer.
 StartReport start_from(Objective& objective, const LoadedModel& source, const std::string& allow);
 
 }  // namespace previt

@@ -20,7 +20,7 @@ void check_head(const std::string& section,
         "more, or use_bn: false",
         section);
   }
-  if (train.micro() < train.batch) {
+  if (train.micro() * world().size() < train.batch) {
     fail_usage(
         "{}.head.use_bn: its statistics need the whole batch at once; set "
         "train.micro_batch: 0, or use_bn: false",
@@ -155,7 +155,7 @@ InFiles StudentTeacher::in_files(const std::string& name) const {
 }
 
 void StudentTeacher::begin_step(const StepInfo& info) {
-  if (info.micro_step == 0) forget();
+  if (info.first_here()) forget();
   student().freeze_prototypes(info.whole_epoch() < options_.freeze_last_layer);
 }
 

@@ -265,3 +265,35 @@ TEST_CASE("decoding may be coarser only when every view has pixels to spare") {
   CHECK(reduction(895, 224, CropKind::center) == 1);
   CHECK(reduction(896, 224, CropKind::center) == 2);
 }
+
+TEST_CASE("processes get every so many-th batch of the same order, from any position") {
+  constexpr int64_t kProcesses = 3;
+  LoaderOptions options = options_of(2, 1);
+  options.step = 6;
+  const auto dataset = std::make_shared<Flat>(26, std::set<int64_t>{});  // 4 steps, 2 left out
+  const auto whole = make_loader(dataset, {small_view(8)}, options);
+  std::vector<Batch> expected;
+  for (int64_t i = 0; i < 30; ++i) expected.push_back(whole->next());
+  options.of = kProcesses;
+  for (options.rank = 0; options.rank < kProcesses; ++options.rank) {
+    const auto share = make_loader(dataset, {small_view(8)}, options);
+    CHECK(share->batches_per_epoch() == whole->batches_per_epoch());
+    const auto give_from = [&](int64_t first) {
+      for (int64_t i = first + options.rank; i < 30; i += kProcesses) {
+        CHECK(same(share->next(), expected[i]));
+      }
+    };
+    give_from(0);
+    share->seek(1, 3);
+    give_from(whole->batches_per_epoch() + 3);
+  }
+}
+
+TEST_CASE("batches that processes can't share evenly are refused") {
+  LoaderOptions options = options_of(2, 1);
+  options.step = 4;
+  options.of = 3;
+  const auto dataset = std::make_shared<Flat>(12, std::set<int64_t>{});
+  CHECK_THROWS_WITH(make_loader(dataset, {small_view(8)}, options),
+                    ContainsSubstring("can't be shared by 3 processes"));
+}

@@ -48,6 +48,48 @@ TEST_CASE("processes share the optimizer's state and the images of a step") {
         Approx(line.at("trained_parameters").get<double>() * 2 / (1 << 20)).margin(0.06));
 }
 
+TEST_CASE("two processes make bench step's step, and say what they send each other") {
+  const std::vector<std::string> words = {"step", "--batch", "4", "--steps", "1", "--set"};
+  const auto line_of = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), words.begin(), words.end());
+    const Outcome run = bench(more);
+    INFO(run.errors);
+    REQUIRE(run.code == 0);
+    return nlohmann::json::parse(run.output);
+  };
+  const auto one = line_of({"train.micro_batch=2"});
+  const auto two = line_of({"train.matmul=fixed", "--nproc", "2"});
+  CHECK(one.count("communication") == 0);
+  CHECK(two.at("processes") == 2);
+  CHECK(two.at("batch") == 4);
+  const auto& sent = two.at("communication");
+  CHECK(sent.at("mib").get<double>() > 1);
+  CHECK(sent.at("milliseconds").get<double>() > 0);
+  CHECK(sent.at("exposed_milliseconds") <= sent.at("milliseconds"));
+}
+
+TEST_CASE("bench scaling compares processes with one of one thread") {
+  const Outcome run = bench({"scaling", "--batch", "8", "--steps", "2", "--set", "model.depth=1"});
+  INFO(run.errors);
+  REQUIRE(run.code == 0);
+  const auto line = nlohmann::json::parse(run.output);
+  CHECK(line.at("processes") == 2);
+  CHECK(line.at("batch") == 8);
+  CHECK(line.at("micro_batch") == 4);
+  const double alone = line.at("one_process").at("median");
+  const double together = line.at("processes_together").at("median");
+  CHECK(line.at("speedup").get<double>() == Approx(alone / together));
+  CHECK(line.at("efficiency").get<double>() == Approx(alone / together / 2));
+  CHECK(line.at("exposed_share").get<double>() ==
+        Approx(line.at("communication").at("exposed_milliseconds").get<double>() / together));
+}
+
+TEST_CASE("bench scaling ends with 1 where a step fails") {
+  const Outcome run = bench({"scaling", "--batch", "4", "--steps", "0"});
+  CHECK(run.code == 1);
+  CHECK_THAT(run.errors, ContainsSubstring("--steps: 0"));
+}
+
 TEST_CASE("bench scaling simulates GPUs up to a number") {
   const Outcome run = bench({"scaling",
                              "--simulate",
@@ -78,5 +120,6 @@ TEST_CASE("the benches of several processes end with 2 on wrong usage") {
   CHECK(bench({"scaling", "--nproc", "1"}).code == 2);
   CHECK(bench({"scaling", "--nproc", "3", "--batch", "4"}).code == 2);
   CHECK(bench({"memory", "--nproc", "0"}).code == 2);
+  CHECK(bench({"step", "--nproc", "0"}).code == 2);
   CHECK(bench({"memory", "--nproc", "3", "--batch", "4"}).code == 2);
 }

@@ -67,6 +67,8 @@ TEST_CASE("bench step prints one JSON line that a script can compare") {
   CHECK(result.at("milliseconds").at("median") >= fastest);
   CHECK(result.at("images_per_second").get<double>() == Approx(4e3 / fastest));
   CHECK(result.at("gflops_per_second").get<double>() > 0);
+  CHECK(result.at("matmul_share").get<double>() > 0);
+  CHECK(result.at("matmul_share").get<double>() < 1);
   CHECK(result.at("peak_memory_mib").get<double>() > 10);
   // Targets of variance 1, predictions of the variance that Xavier gives a layer from 64 to 192.
   CHECK(result.at("loss").get<double>() == Approx(1 + 2. * 64 / (64 + 192)).margin(0.1));

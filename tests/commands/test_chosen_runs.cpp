@@ -196,6 +196,9 @@ TEST_CASE("a folder of images is all that pretrain needs", "[programs]") {
   CHECK(shown.code == 0);
   CHECK_THAT(shown.output, ContainsSubstring("objective: dino"));
   CHECK_THAT(shown.output, ContainsSubstring("micro_batch: auto  #"));
+  const Outcome budget =
+      run_program(program("pretrain"), {"--data", photos, "--time-budget", "2h", "--print-recipe"});
+  CHECK_THAT(budget.errors, ContainsSubstring("--time-budget: not fitted yet"));
 
   std::filesystem::remove_all(photos);
   write_classes(photos, kColors, 1);

@@ -154,6 +154,47 @@ TEST_CASE("a run of MAE becomes its authors' checkpoint, with its average where 
   check_in_python({to});
 }
 
+TEST_CASE("a run of SimMIM on a plain ViT leaves for transformers with its decoder", "[convert]") {
+  const TempFolder temp;
+  const std::string run = run_of(temp.path(),
+                                 "objective: simmim\n",
+                                 {"simmim.mask_unit=8",
+                                  "model.pos_embed=learned",
+                                  "model.rel_pos_bias=none",
+                                  "model.qkv_bias=full",
+                                  "model.layer_scale=0"});
+  const std::string hf = temp.path() + "/hf", timm = temp.path() + "/timm";
+  REQUIRE(convert(run, hf, "hf") == 0);
+  const LoadedModel before = load_model(run), after = load_model(hf);
+  check_same_model(hf, before);
+  const at::Tensor& decoder = before.extra.at("objective.decoder.weight");
+  check_same_tensors(after.extra,
+                     {{"mask_token", before.extra.at("objective.mask_token")},
+                      {"decoder.0.weight", decoder.reshape({48, 24, 1, 1})},
+                      {"decoder.0.bias", before.extra.at("objective.decoder.bias")}});
+  const auto config = nlohmann::json::parse(read_whole_file(hf + "/config.json"));
+  CHECK(config.at("architectures").at(0) == "ViTForMaskedImageModeling");
+  CHECK(config.at("encoder_stride") == 4);
+  REQUIRE(convert(run, timm, "timm") == 0);
+  CHECK(load_model(timm).extra.empty());
+  check_in_python({hf});
+
+  const std::string from = temp.path() + "/from";
+  REQUIRE(pretrain(Words{"--recipe", temp.path() + "/recipe.yaml", "--from", hf, "--out", from} +
+                   Words{"--device", "cpu"} +
+                   settings({"data.path=synthetic:shapes,size=16,count=40,val=20",
+                             "simmim.mask_unit=8",
+                             "optimizer.base_lr=0",
+                             "train.epochs=1",
+                             "train.batch=8",
+                             "schedule.warmup_epochs=0",
+                             "schedule.warmup_lr=0",
+                             "data.workers=1",
+                             "output.preview_images=0",
+                             "knn.epochs=0"})) == 0);
+  CHECK(torch::equal(load_model(from).extra.at("objective.decoder.weight"), decoder));
+}
+
 TEST_CASE("a run of BEiT leaves with its head, to its authors and to transformers", "[convert]") {
   const TempFolder temp;
   const std::string run =

@@ -2,9 +2,12 @@
 #include <filesystem>
 #include <sstream>
 
+#include "commands/export_run.h"
 #include "commands/knn_probe.h"
 #include "commands/predict.h"
 #include "error.h"
+#include "files.h"
+#include "models/weights/checkpoint.h"
 #include "models/weights/load_model.h"
 #include "support/catch.h"
 #include "support/convert_command.h"
@@ -78,15 +81,34 @@ TEST_CASE("output.export leaves a folder at the end of a run, or says at once th
   const Words hf = settings({"model.pool=cls", "output.export=hf"});
   trained(run, hf);
   const auto weights = [&](const std::string& folder) { return load_model(folder).weights; };
-  const NamedTensors first = weights(run + "/hf");
-  check_same_tensors(first, weights(run));
+  check_same_tensors(weights(run + "/hf"), weights(run + "/best"));
+  REQUIRE(finetune(from_scratch(kData, run) + hf + settings({"train.epochs=3"}) +
+                   Words{"--resume"}) == 0);
+  check_same_tensors(weights(run + "/hf"), weights(run + "/best"));
+  const std::string best = fs::path(list_checkpoints(run + "/best").front()).filename();
+  CHECK_THAT(read_whole_file(run + "/hf/README.md"),
+             ContainsSubstring("| checkpoint | best/checkpoints/" + best + " |"));
+  fs::remove_all(run + "/best");  // as where nothing was evaluated
+  fs::remove_all(run + "/hf");
   REQUIRE(finetune(from_scratch(kData, run) + hf + settings({"train.epochs=3"}) +
                    Words{"--resume"}) == 0);
   check_same_tensors(weights(run + "/hf"), weights(run));
-  CHECK_FALSE(first.at("head.weight").equal(weights(run + "/hf").at("head.weight")));
   CHECK_THROWS_WITH(trained(refused, settings({"model.pool=avg", "output.export=hf"})),
                     ContainsSubstring("output.export: hugging_face: ViT takes the class token"));
   CHECK_FALSE(fs::exists(refused + "/metrics.jsonl"));
+}
+
+TEST_CASE("a network is laid out for output.export only where something is exported") {
+  int asked = 0;
+  const auto model = [&]() -> LoadedModel {
+    ++asked;
+    fail("no such network");
+  };
+  RunOptions run;
+  cli::require_exportable(run, model);
+  CHECK(asked == 0);
+  run.output.export_format = ExportFormat::timm;
+  CHECK_THROWS_WITH(cli::require_exportable(run, model), "no such network");
 }
 
 TEST_CASE("a pretraining run exports its method's parts, and a tokenizer nothing", "[convert]") {

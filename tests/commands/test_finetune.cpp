@@ -16,6 +16,7 @@ TEST_CASE("the command line of finetune is frozen") {
   for (const auto& option : options.options()) names.push_back(option->long_name());
   CHECK(names == Words{"from",
                        "weights",
+                       "allow",
                        "data",
                        "recipe",
                        "list-recipes",
@@ -25,7 +26,8 @@ TEST_CASE("the command line of finetune is frozen") {
                        "device",
                        "eval-only",
                        "resume",
-                       "print-recipe"});
+                       "print-recipe",
+                       "nproc"});
 }
 
 TEST_CASE("fine-tuning leaves a run that evaluates, resumes and is fine-tuned again") {

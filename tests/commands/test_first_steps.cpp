@@ -3,6 +3,7 @@
 #include "commands/first_steps.h"
 #include "error.h"
 #include "support/catch.h"
+#include "support/fake_ranks.h"
 #include "support/tiny_run.h"
 
 using namespace previt;
@@ -113,4 +114,26 @@ TEST_CASE("a time in which no epoch fits is refused with the time of one") {
                     "--time-budget: 15 s: one epoch of 32 images takes 20 s here, at 1.6 images/s");
   CHECK(tried.run.options.train.epochs == 64);
   CHECK(tried.run.options.schedule.warmup_epochs == 8);
+}
+
+TEST_CASE("each of two processes tries its half of a batch by itself") {
+  Tried tried;
+  tried.run.options.train.micro_batch = kAutomatic;
+  const FakeWorld two(0, 2);
+  tried.decide({});
+  CHECK(tried.sizes == Sizes{4});
+  CHECK(tried.run.options.train.micro_batch == 4);
+  CHECK(tried.run.options.train.batch == 8);
+  CHECK(two.sent().empty());
+}
+
+TEST_CASE("a time budget goes by rank 0's speed on all ranks") {
+  Tried tried;
+  tried.seconds = 5;
+  // 32 images a second for each of two processes, which took 2.25 s to find it out.
+  const FakeWorld two(1, 2, zeros, [](const at::Tensor& found) {
+    found.copy_(torch::tensor({32.0, 2.25}, torch::kFloat64));
+  });
+  tried.decide({.time_budget = 100});
+  CHECK(tried.run.options.train.epochs == 185);
 }

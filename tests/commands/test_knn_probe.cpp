@@ -33,7 +33,8 @@ TEST_CASE("the command line of knn_probe is frozen") {
                        "k",
                        "temperature",
                        "features",
-                       "leave-one-out"});
+                       "leave-one-out",
+                       "nproc"});
 }
 
 TEST_CASE("knn_probe judges a checkpoint by a data set") {

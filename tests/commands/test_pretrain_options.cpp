@@ -30,7 +30,8 @@ TEST_CASE("the command lines of pretrain and train_tokenizer are frozen") {
                                                "device",
                                                "time-budget",
                                                "resume",
-                                               "print-recipe"});
+                                               "print-recipe",
+                                               "nproc"});
   CHECK(names(cli::Product::tokenizer) == Words{"recipe",
                                                 "list-recipes",
                                                 "data",
@@ -44,7 +45,8 @@ TEST_CASE("the command lines of pretrain and train_tokenizer are frozen") {
                                                 "device",
                                                 "time-budget",
                                                 "resume",
-                                                "print-recipe"});
+                                                "print-recipe",
+                                                "nproc"});
   CHECK_THROWS_AS(parse(cli::pretrain_options(cli::Product::tokenizer), {"--data", kScenes}),
                   cli::po::required_option);
 }

@@ -29,6 +29,7 @@ const std::vector<std::vector<std::string>> kCommands = {
 #endif
     {"bench", "step"},
     {"bench", "loader"},
+    {"bench", "load"},
     {"bench", "knn"},
     {"bench", "memory"},
     {"bench", "scaling"},

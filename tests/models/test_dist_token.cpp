@@ -153,7 +153,7 @@ TEST_CASE("a checkpoint gives its distillation token up, or gets one, with its p
   CHECK(with->pos_embed[0][1].abs().max().item<double>() < 0.2);  // new, and small
   CHECK(torch::equal(with->pos_embed.slice(1, 2), without->positions(6, 6).slice(1, 1)));
   CHECK_THROWS_WITH(vit_from_checkpoint(loaded(*without), distilled(), {.keep = true}),
-                    "memory: has no head_dist.bias");
+                    "memory: lacks head_dist.bias, head_dist.weight of the model");
 }
 
 TEST_CASE("a distillation token goes with a class token and learned positions") {

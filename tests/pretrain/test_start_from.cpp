@@ -270,7 +270,7 @@ TEST_CASE("weights that the backbone lacks or has no place for are an error, unl
   const std::string with = kSmall + ", register_tokens: 2}}";
   CHECK_THROWS_WITH(
       start(with, less),
-      less.source + ": lacks reg_token of the backbone; --allow 'reg_token' goes on without");
+      less.source + ": lacks reg_token of the model; --allow 'reg_token' goes on without");
   const Started added = start(with, less, "reg_*");
   check_same(under(added.tensors, "encoder."), less.weights);
   CHECK(added.report.anew.front() == "reg_token");

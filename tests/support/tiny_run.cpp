@@ -71,7 +71,7 @@ StepResult TinyObjective::step(const Batch& batch, const StepInfo& info) {
   if (noise_) features = features + 0.1 * torch::randn_like(features);
   at::Tensor loss = (torch::matmul(features, weight.t()) - 1).square().mean();
   if (change_loss) loss = change_loss(loss, info);
-  return {loss, {{"feature_mean", features.mean()}}};
+  return {loss, {{"feature_mean", features.mean()}}, weight_of(info)};
 }
 
 RunOptions tiny_options() {

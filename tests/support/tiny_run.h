@@ -47,6 +47,7 @@ class TinyObjective : public Objective {
   at::Tensor moves;   ///< buffer that counts optimizer steps
   int64_t skipped = 0;
   std::function<at::Tensor(const at::Tensor& loss, const StepInfo&)> change_loss;
+  std::function<double(const StepInfo&)> weight_of = [](const StepInfo&) { return 0; };
 
  private:
   bool noise_;

@@ -33,7 +33,7 @@ std::shared_ptr<Vit> build(const po::variables_map& args, LoadedModel& loaded) {
   require_heads(options, loaded);
   if (args.count("untrained") == 0) {
     require_same_architecture(options, loaded);
-    return vit_from_checkpoint(loaded, options, {.keep = true});
+    return frozen_vit(loaded, options);
   }
   // The same random weights each time, so that comparisons repeat.
   torch::manual_seed(0);
@@ -97,7 +97,7 @@ Backbone load_backbone(const po::variables_map& args, OtherKeys others) {
   const auto precision = enum_named<Precision>(args["precision"].as<std::string>(), "--precision");
   const at::Device device = choose_device(args["device"].as<std::string>());
 
-  backbone.loaded = load_frozen(args, others);
+  backbone.loaded = load_frozen(args, others, {.backbone_only = true});
   backbone.vit = build(args, backbone.loaded);
   backbone.vit->to(device);
   backbone.vit->eval();

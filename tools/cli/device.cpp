@@ -4,10 +4,22 @@
 
 #include <charconv>
 
+#include "distributed/environment.h"
 #include "error.h"
 
 namespace previt::cli {
 namespace {
+
+// Of several processes on a machine, each has a device of its own.
+at::DeviceIndex own_device(int devices) {
+  const Place place = place_from(environment_variables());
+  if (place.local_size > 1 && place.local_size > devices) {
+    fail_usage("--device: {} processes on this machine need a CUDA device each; LibTorch sees {}",
+               place.local_size,
+               devices);
+  }
+  return static_cast<at::DeviceIndex>(place.local_rank);
+}
 
 /// N of "cuda:N", 0 of "cuda", -1 of anything else.
 int cuda_index(const std::string& name) {
@@ -24,8 +36,8 @@ int cuda_index(const std::string& name) {
 
 at::Device choose_device(const std::string& name) {
   const auto devices = static_cast<int>(torch::cuda::device_count());
-  if (name == "auto") return devices > 0 ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
-  if (name == "cpu") return {at::kCPU};
+  if (name == "cpu" || (name == "auto" && devices == 0)) return {at::kCPU};
+  if (devices > 0 && (name == "auto" || name == "cuda")) return {at::kCUDA, own_device(devices)};
   const int index = cuda_index(name);
   if (index < 0) fail_usage("--device: {} is not one of auto, cpu, cuda, cuda:N", name);
   if (index >= devices) {

@@ -27,16 +27,13 @@ VitOptions described(const po::variables_map& args,
   return section.model;
 }
 
-LoadHints hints_in(const po::variables_map& args, bool whole) {
-  LoadHints hints;
-  hints.whole = whole;
+void add_hints(const po::variables_map& args, LoadHints& hints) {
   if (args.count("weights") > 0) hints.network = args["weights"].as<std::string>();
   VitOptions unknown;
   unknown.image_size.clear();
   hints.image_size = described(args, unknown, [](const std::string& assignment) {
                        return assignment.starts_with("model.image_size=");
                      }).image_size;
-  return hints;
 }
 
 // Throws UsageError where --set contradicts the weights, which tell all but what is `untold`.
@@ -72,9 +69,10 @@ void add_model_option(po::options_description& options) {
                         "given again");
 }
 
-LoadedModel load_from(const po::variables_map& args, bool whole) {
+LoadedModel load_from(const po::variables_map& args, LoadHints hints) {
+  add_hints(args, hints);
   std::vector<std::string> warnings;
-  LoadedModel loaded = load_model(args["from"].as<std::string>(), &warnings, hints_in(args, whole));
+  LoadedModel loaded = load_model(args["from"].as<std::string>(), &warnings, hints);
   for (const std::string& warning : warnings) log_warning(warning);
   if (!loaded.choice.empty()) info("{}: {} (--weights chooses)", loaded.source, loaded.choice);
   return loaded;
@@ -91,8 +89,8 @@ void apply_settings(Recipe& recipe,
   }
 }
 
-LoadedModel load_frozen(const po::variables_map& args, OtherKeys others, bool whole) {
-  LoadedModel loaded = load_from(args, whole);
+LoadedModel load_frozen(const po::variables_map& args, OtherKeys others, const LoadHints& hints) {
+  LoadedModel loaded = load_from(args, hints);
   const auto take = [&](const std::string& assignment) {
     return others == OtherKeys::wrong || is_model_key(assignment);
   };

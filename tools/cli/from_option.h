@@ -18,8 +18,8 @@ void add_from_option(po::options_description& options, const char* help);
 void add_model_option(po::options_description& options);
 
 /// Loads what --from names. Logs which of several networks it is, and what was found wrong. Throws
-/// Error where it can't be read. whole: LoadHints::whole.
-LoadedModel load_from(const po::variables_map& args, bool whole = false);
+/// Error where it can't be read. The options add to `hints`.
+LoadedModel load_from(const po::variables_map& args, LoadHints hints = {});
 
 /// What keys of --set are that aren't about the model: an error, or the tool's own business.
 enum class OtherKeys { wrong, own };
@@ -28,7 +28,7 @@ enum class OtherKeys { wrong, own };
 /// weights don't say. Throws UsageError where they contradict the weights.
 LoadedModel load_frozen(const po::variables_map& args,
                         OtherKeys others = OtherKeys::wrong,
-                        bool whole = false);
+                        const LoadHints& hints = {});
 
 /// Whether an assignment of --set is about the model.
 bool is_model_key(const std::string& assignment);

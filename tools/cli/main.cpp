@@ -9,13 +9,19 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <new>
+#include <sstream>
 #include <utility>
 #include <vector>
 
 #include "cli/help_pages.h"
+#include "cli/join.h"
+#include "cli/launch.h"
 #include "cli/recipe_path.h"
 #include "cpu_level.h"
+#include "distributed/environment.h"
+#include "distributed/process_group.h"
 #include "error.h"
 #include "memory.h"
 #include "utf8.h"
@@ -58,8 +64,8 @@ std::string memory_advice(const po::options_description& options) {
   return fmt::format("a smaller {} needs less", fmt::join(fitting, " or "));
 }
 
-int out_of_memory(const std::string& message, const po::options_description& options) {
-  return report(fmt::format("{}; {}", one_line(message), memory_advice(options)), 1);
+std::string out_of_memory(const std::string& message, const po::options_description& options) {
+  return fmt::format("{}; {}", one_line(message), memory_advice(options));
 }
 
 // What is asked of the program rather than of its work; "" for nothing.
@@ -88,6 +94,71 @@ void occupy_standard_streams() {
   }
 }
 
+// What `work` came to; what it throws becomes a line and an exit code.
+Ending attempt(const std::function<int()>& work, const po::options_description& options) {
+  try {
+    return {.code = work()};
+  } catch (const po::unknown_option& e) {
+    std::string option = e.get_option_name();
+    option.erase(0, option.find_first_not_of('-'));
+    const auto near = nearest_word(option, names(options));
+    return {2,
+            fmt::format("--{}: unknown option{}",
+                        option,
+                        near.empty() ? "" : fmt::format("; did you mean --{}?", near))};
+  } catch (const po::required_option& e) {
+    return {2, fmt::format("--{}: must be given; --help says more", e.get_option_name().substr(2))};
+  } catch (const po::error& e) {
+    return {2, one_line(e.what())};
+  } catch (const PeerError& e) {
+    return {1, on_one_line(e.what()), true};
+  } catch (const UsageError& e) {
+    return {2, on_one_line(e.what())};
+  } catch (const Error& e) {
+    return {1, on_one_line(e.what())};
+  } catch (const c10::OutOfMemoryError& e) {
+    if (debug()) return {1, e.what()};
+    return {1, out_of_memory(e.what_without_backtrace(), options)};
+  } catch (const std::bad_alloc&) {
+    return {1, out_of_memory("memory: the system gives no more", options)};
+  } catch (const c10::Error& e) {
+    return {1, debug() ? e.what() : one_line(e.what_without_backtrace())};
+  } catch (const std::exception& e) {
+    return {1, one_line(e.what())};
+  }
+}
+
+po::variables_map parse(int argc, char** argv, const po::options_description& options) {
+  po::variables_map values;
+  po::store(
+      po::command_line_parser(argc, argv)
+          .options(options)
+          .positional({})
+          .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
+          .run(),
+      values);
+  return values;
+}
+
+// Does the work in this process, in one of several, or in several that this one starts.
+int work(const std::string& command,
+         const po::variables_map& values,
+         const po::options_description& options,
+         bool takes_several,
+         const std::function<int(const po::variables_map&)>& body) {
+  const int64_t processes = takes_several ? asked_processes(values) : 1;
+  if (processes > 1) {
+    if (place_from(environment_variables()).size > 1) {
+      fail_usage("--nproc: the processes have been started already");
+    }
+    return launch(processes);
+  }
+  limit_cpu_level_by_environment();
+  const Ending ending = in_world(
+      command, takes_several, [&] { return attempt([&] { return body(values); }, options); });
+  return ending.line.empty() ? ending.code : report(ending.line, ending.code);
+}
+
 }  // namespace
 
 void print(const std::string& text) {
@@ -99,20 +170,14 @@ int run(int argc,
         char** argv,
         const std::string& summary,
         po::options_description options,
-        const std::function<int(const po::variables_map&)>& body) {
+        const std::function<int(const po::variables_map&)>& body,
+        Nproc nproc) {
   occupy_standard_streams();
   tune_allocator();
   options.add_options()("help,h", "this text")("version", "the version");
-  try {
+  const auto whole = [&] {
     if (described_itself(argc, argv, summary, options)) return 0;
-    po::variables_map values;
-    po::store(
-        po::command_line_parser(argc, argv)
-            .options(options)
-            .positional({})
-            .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
-            .run(),
-        values);
+    po::variables_map values = parse(argc, argv, options);
     if (values.count("help") != 0) {
       std::ostringstream text;
       text << options;
@@ -124,34 +189,13 @@ int run(int argc,
       return 0;
     }
     po::notify(values);
-    limit_cpu_level_by_environment();
-    return body(values);
-  } catch (const po::unknown_option& e) {
-    std::string option = e.get_option_name();
-    option.erase(0, option.find_first_not_of('-'));
-    const auto near = nearest_word(option, names(options));
-    return report(fmt::format("--{}: unknown option{}",
-                              option,
-                              near.empty() ? "" : fmt::format("; did you mean --{}?", near)),
-                  2);
-  } catch (const po::required_option& e) {
-    return report(
-        fmt::format("--{}: must be given; --help says more", e.get_option_name().substr(2)), 2);
-  } catch (const po::error& e) {
-    return report(one_line(e.what()), 2);
-  } catch (const UsageError& e) {
-    return report(on_one_line(e.what()), 2);
-  } catch (const Error& e) {
-    return report(on_one_line(e.what()), 1);
-  } catch (const c10::OutOfMemoryError& e) {
-    return debug() ? report(e.what(), 1) : out_of_memory(e.what_without_backtrace(), options);
-  } catch (const std::bad_alloc&) {
-    return out_of_memory("memory: the system gives no more", options);
-  } catch (const c10::Error& e) {
-    return report(debug() ? e.what() : one_line(e.what_without_backtrace()), 1);
-  } catch (const std::exception& e) {
-    return report(one_line(e.what()), 1);
-  }
+    const bool takes_several =
+        nproc == Nproc::starts && options.find_nothrow("nproc", false) != nullptr;
+    const std::string command = std::filesystem::path(argv[0]).filename();
+    return work(command, values, options, takes_several, body);
+  };
+  const Ending ending = attempt(whole, options);
+  return ending.line.empty() ? ending.code : report(ending.line, ending.code);
 }
 
 }  // namespace previt::cli

@@ -91,7 +91,8 @@ int bench_memory(int argc, char** argv) {
              "train.checkpoint_blocks (all) and train.shard_optimizer. Blocks of the encoder are\n"
              "counted by their shapes; the rest is measured on the CPU with a model of one block.",
              options,
-             estimate);
+             estimate,
+             Nproc::is_told);
 }
 
 }  // namespace previt::cli

@@ -4,60 +4,76 @@
 #include <nlohmann/json.hpp>
 
 #include "commands/bench_run.h"
-#include "commands/rank_programs.h"
+#include "commands/own_program.h"
 #include "commands/scaling_simulation.h"
 #include "error.h"
+#include "pretrain/train/gradient_sum.h"
 
 namespace previt::cli {
 namespace {
 
 using nlohmann::ordered_json;
 
-constexpr double kBucket = 25 << 20;  // bytes of gradients that are sent at once
 constexpr double kGigabit = 1e9 / 8;
 
 // --- measured ------------------------------------------------------------------------------------
 
-// What `bench step` prints of this many processes with one thread each.
-ordered_json step_of(const po::variables_map& args, int64_t batch, int64_t micro, int64_t n) {
-  std::vector<std::string> words = {
-      "step", "--device", "cpu", "--recipe", args["recipe"].as<std::string>()};
-  words.insert(words.end(), {"--steps", std::to_string(args["steps"].as<int64_t>())});
+// What `bench step` prints of `n` processes with one thread each.
+ordered_json step_of(const po::variables_map& args,
+                     int64_t n,
+                     const std::vector<std::string>& set) {
+  std::vector<std::string> words = {"step",
+                                    "--device",
+                                    "cpu",
+                                    "--recipe",
+                                    args["recipe"].as<std::string>(),
+                                    "--steps",
+                                    std::to_string(args["steps"].as<int64_t>()),
+                                    "--nproc",
+                                    std::to_string(n)};
   std::vector<std::string> settings = args["set"].as<std::vector<std::string>>();
-  settings.insert(settings.end(),
-                  {fmt::format("train.batch={}", batch),
-                   fmt::format("train.micro_batch={}", micro),
-                   "train.threads=1"});
+  settings.insert(settings.end(), set.begin(), set.end());
+  settings.insert(settings.end(), {"train.threads=1", "train.drop_last=true"});
   for (const std::string& setting : settings) words.insert(words.end(), {"--set", setting});
-  const std::string line = output_of_ranks(words, n);
-  const auto step = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
-  require(step.is_object(), "bench scaling: a process printed no JSON");
+  const auto step =
+      ordered_json::parse(output_of_own_program(words), nullptr, /*allow_exceptions=*/false);
+  require(step.is_object(), "bench step: printed no JSON");
   return step;
+}
+
+void require_shared_by(int64_t n, int64_t images) {
+  if (n < 2) fail_usage("--nproc: {} is not in [2, inf)", n);
+  if (images % n == 0) return;
+  const int64_t below = images / n * n;
+  fail_usage("train.batch: {} images can't be shared evenly by {} processes; {} can",
+             images,
+             n,
+             below == 0 ? n : below);
 }
 
 int measure(const po::variables_map& args) {
   const int64_t n = args["nproc"].as<int64_t>();
-  if (n < 2) fail_usage("--nproc: {} is not in [2, inf)", n);
-  const TrainOptions train = read_bench_run(args).options.train;
-  if (train.batch % n != 0) {
-    fail_usage("train.batch: {} images can't be shared by {} processes; {} or {} can",
-               train.batch,
-               n,
-               std::max<int64_t>(1, train.batch / n) * n,
-               (train.batch / n + 1) * n);
-  }
-  TrainOptions shared = train;
-  shared.batch /= n;
-  // Both make the same micro-batches: one process all of them, several each its own.
-  const auto one = step_of(args, train.batch, shared.micro(), 1);
-  const auto many = step_of(args, train.batch, shared.micro(), n);
-  const double alone = one["milliseconds"]["median"], together = many["milliseconds"]["median"];
-  const double exposed = many["milliseconds"].value("exposed", 0.0);
+  TrainOptions share = read_bench_run(args).options.train;
+  const int64_t batch = share.batch;
+  require_shared_by(n, batch);
+  share.batch /= n;
+  // All make the same micro-batches: one process all of them, several each its own.
+  std::vector<std::string> settings = {fmt::format("train.batch={}", batch),
+                                       fmt::format("train.micro_batch={}", share.micro())};
+  const auto one = step_of(args, 1, settings);
+  // What one found to be faster goes for the others too.
+  settings.push_back("train.precision=" + one.at("precision").get<std::string>());
+  const auto many = step_of(args, n, settings);
+  const double alone = one.at("milliseconds").at("median");
+  const double together = many.at("milliseconds").at("median");
+  const double exposed = many.at("communication").at("exposed_milliseconds");
   print(ordered_json{{"processes", n},
-                     {"batch", train.batch},
-                     {"micro_batch", shared.micro()},
-                     {"one_process", one["milliseconds"]},
-                     {"processes_together", many["milliseconds"]},
+                     {"batch", batch},
+                     {"micro_batch", share.micro()},
+                     {"precision", one.at("precision")},
+                     {"one_process", one.at("milliseconds")},
+                     {"processes_together", many.at("milliseconds")},
+                     {"communication", many.at("communication")},
                      {"speedup", alone / together},
                      {"efficiency", alone / together / static_cast<double>(n)},
                      {"exposed_share", exposed / together}}
@@ -68,14 +84,14 @@ int measure(const po::variables_map& args) {
 
 // --- simulated -----------------------------------------------------------------------------------
 
-// Bytes of gradients that are sent together: in reverse order of use, as backward makes them.
+// Bytes of gradients that are sent together, as GradientSum does it.
 std::vector<double> bucket_bytes(const Objective& objective) {
   std::vector<double> buckets;
   const auto parameters = objective.parameters();
   for (auto parameter = parameters.rbegin(); parameter != parameters.rend(); ++parameter) {
     if (!parameter->requires_grad()) continue;
     const auto bytes = static_cast<double>(parameter->nbytes());
-    if (buckets.empty() || buckets.back() + bytes > kBucket) buckets.push_back(0);
+    if (buckets.empty() || buckets.back() + bytes > GradientSum::kBucketBytes) buckets.push_back(0);
     buckets.back() += bytes;
   }
   return buckets;
@@ -136,13 +152,14 @@ int bench_scaling(int argc, char** argv) {
       argc,
       argv,
       "bench scaling: times the step of one process and that of --nproc processes on the same\n"
-      "images, each with one thread: how much faster it is, how long the processes' sums take\n"
-      "alone (communication) and how long a step waits for other processes (exposed). With\n"
+      "images, each with one thread on the CPU: how much faster it is, how long gradients are on\n"
+      "their way (communication), and for how much of that a step waits (exposed). With\n"
       "--simulate, steps of up to --gpus GPUs by the arithmetic of docs/processes.md.",
       options,
       [](const po::variables_map& args) {
         return args.count("simulate") != 0 ? simulate(args) : measure(args);
-      });
+      },
+      Nproc::is_told);
 }
 
 }  // namespace previt::cli

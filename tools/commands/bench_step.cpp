@@ -8,14 +8,16 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/device.h"
+#include "cli/launch.h"
 #include "cli/main.h"
 #include "commands/bench_run.h"
 #include "commands/machine_choices.h"
-#include "commands/timed_communicator.h"
 #include "communicator.h"
 #include "error.h"
 #include "memory.h"
+#include "models/kernels/matmul_ways.h"
 #include "pretrain/pretrain_run.h"
+#include "pretrain/train/same_start.h"
 #include "pretrain/train/stepper.h"
 
 namespace previt::cli {
@@ -25,36 +27,43 @@ constexpr int64_t kWarmupSteps = 2;  // before the clock: memory is touched, ker
 
 struct Timing {
   std::vector<double> milliseconds;  // ascending
+  double matmuls = 0;                // share of a step that is spent in them
   double loss = 0;
-  double communication = 0, exposed = 0;  // of a step, in milliseconds
+  Traffic traffic;  // of the timed steps
 };
 
-// watched: counts what is sent to other processes; null if there are none.
-Timing time_steps(Objective& objective,
-                  const RunOptions& options,
-                  int64_t steps,
-                  TimedCommunicator* watched) {
+Traffic between(const Traffic& before, const Traffic& after) {
+  return {.bytes = after.bytes - before.bytes,
+          .seconds = after.seconds - before.seconds,
+          .exposed = after.exposed - before.exposed};
+}
+
+Timing time_steps(Objective& objective, const RunOptions& options, int64_t steps) {
   Stepper stepper(objective, options);
   const Batch pictures = random_pictures(objective, options, options.train.micro());
   StepInfo info = middle_step();
   Timing timing;
-  for (int64_t i = 0; i < kWarmupSteps + steps; ++i, ++info.step) {
-    if (watched != nullptr) {
-      watched->barrier();
-      watched->restart();
+  Traffic before;
+  const int64_t last = kWarmupSteps + steps;  // one more, for the matmuls
+  for (int64_t i = 0; i <= last; ++i, ++info.step) {
+    if (i == kWarmupSteps) before = stepper.traffic();
+    if (i == last) {
+      timing.traffic = between(before, stepper.traffic());
+      matmul_ways().start_clock();
     }
+    world().barrier();
     const auto begin = std::chrono::steady_clock::now();
     const StepOutcome outcome = stepper.step(info, options.train.batch, [&] { return pictures; });
     if (stepper.device().is_cuda()) torch::cuda::synchronize();
     const std::chrono::duration<double, std::milli> spent =
         std::chrono::steady_clock::now() - begin;
-    if (i >= kWarmupSteps) timing.milliseconds.push_back(spent.count());
-    if (watched != nullptr && i >= kWarmupSteps) {
-      timing.exposed += 1e3 * watched->waited() / static_cast<double>(steps);
+    if (i == last) {
+      timing.matmuls = matmul_ways().stop_clock() * 1e3 / spent.count();
+    } else if (i >= kWarmupSteps) {
+      timing.milliseconds.push_back(spent.count());
     }
     timing.loss = outcome.loss;
   }
-  if (watched != nullptr) timing.communication = 1e3 * watched->seconds_of_sums_alone();
   std::sort(timing.milliseconds.begin(), timing.milliseconds.end());
   return timing;
 }
@@ -68,11 +77,20 @@ nlohmann::ordered_json describe(const Timing& timing,
            {{"min", best}, {"median", timing.milliseconds[timing.milliseconds.size() / 2]}}},
           {"images_per_second", images_per_second},
           {"gflops_per_second", images_per_second * flops_per_image / 1e9},
+          {"matmul_share", timing.matmuls},
           {"peak_memory_mib", static_cast<double>(peak_memory()) / (1 << 20)},
           {"precision", name_of(options.train.precision)},
           {"threads", torch::get_num_threads()},
           {"batch", options.train.batch},
           {"loss", timing.loss}};
+}
+
+// What rank 0 sent in a step, and how long.
+nlohmann::ordered_json describe(const Traffic& traffic, int64_t steps) {
+  const auto number = static_cast<double>(steps);
+  return {{"mib", static_cast<double>(traffic.bytes) / number / (1 << 20)},
+          {"milliseconds", traffic.seconds * 1e3 / number},
+          {"exposed_milliseconds", traffic.exposed * 1e3 / number}};
 }
 
 int measure_step(const po::variables_map& args) {
@@ -88,19 +106,12 @@ int measure_step(const po::variables_map& args) {
   const auto objective = run.build();
   objective->to(device);
   objective->train();
-  TimedCommunicator* watched = nullptr;
-  std::unique_ptr<JoinedWorld> joined;
-  if (!world().alone()) {
-    auto timed = std::make_unique<TimedCommunicator>(world());
-    watched = timed.get();
-    joined = std::make_unique<JoinedWorld>(std::move(timed));
-  }
-  const Timing timing = time_steps(*objective, run.options, steps, watched);
+  share_weights(*objective);
+  const Timing timing = time_steps(*objective, run.options, steps);
   auto line = describe(timing, run.options, objective->flops_per_image());
-  if (watched != nullptr) {
+  if (!world().alone()) {
     line["processes"] = world().size();
-    line["milliseconds"]["communication"] = timing.communication;
-    line["milliseconds"]["exposed"] = timing.exposed;
+    line["communication"] = describe(timing.traffic, steps);
   }
   if (world().leads()) print(line.dump() + "\n");
   return 0;
@@ -114,13 +125,20 @@ int bench_step(int argc, char** argv) {
   options.add_options()(
       "steps", po::value<int64_t>()->default_value(5), "steps timed, after 2 that are not")(
       "device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N");
+  add_nproc_option(options);
   return run(argc,
              argv,
              "bench step: times whole training steps (forward, backward, optimizer) of a recipe on "
              "random\n"
              "pictures in memory. images_per_second is that of the fastest step; gflops_per_second "
              "counts the\n"
-             "arithmetic that is done, not that of the plain method.",
+             "arithmetic that is done, not that of the plain method. matmul_share is the part of "
+             "one more\n"
+             "step that is spent in the matmuls of layers, on a CPU. With several processes, what "
+             "they send\n"
+             "each other in a step, from the first gradient to the last, and for how much of that "
+             "rank 0 waits\n"
+             "(exposed).",
              options,
              measure_step);
 }

@@ -57,8 +57,8 @@ int convert(const po::variables_map& args) {
   const auto choose = [&](const LoadedModel& model) -> const WeightFormat& {
     return format_of_target(target, model);
   };
-  const bool whole = target == Target::official;
-  const OutgoingModel out = outgoing_model(load_frozen(args, OtherKeys::wrong, whole),
+  const LoadHints hints{.whole = target == Target::official};
+  const OutgoingModel out = outgoing_model(load_frozen(args, OtherKeys::wrong, hints),
                                            args["from"].as<std::string>(),
                                            choose,
                                            args.count("backbone") > 0);

@@ -11,6 +11,7 @@
 #include "augment/io/tensor_file.h"
 #include "cli/backbone.h"
 #include "cli/frames.h"
+#include "cli/launch.h"
 #include "cli/main.h"
 #include "error.h"
 #include "files.h"
@@ -191,6 +192,7 @@ po::options_description embed_options() {
   add("patch-pca",
       po::value<std::string>(),
       "folder for pictures of the first images in which alike patches have alike colours");
+  add_nproc_option(options);
   return options;
 }
 

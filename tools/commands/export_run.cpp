@@ -2,7 +2,7 @@
 
 #include <torch/utils.h>
 
-#include <utility>
+#include <filesystem>
 
 #include "commands/model_folder.h"
 #include "error.h"
@@ -18,10 +18,10 @@ const WeightFormat& format_of_export(const RunOptions& run) {
 
 }  // namespace
 
-void require_exportable(const RunOptions& run, LoadedModel model) {
+void require_exportable(const RunOptions& run, const std::function<LoadedModel()>& model) {
   if (run.output.export_format == ExportFormat::none) return;
   const torch::NoGradGuard no_grad;
-  OutgoingModel out{.model = std::move(model), .format = &format_of_export(run)};
+  OutgoingModel out{.model = model(), .format = &format_of_export(run)};
   leave_out_misfits(out);
   try {
     out.format->write(out.model);
@@ -32,8 +32,10 @@ void require_exportable(const RunOptions& run, LoadedModel model) {
 
 void export_run(const RunOptions& run, const std::string& folder) {
   if (run.output.export_format == ExportFormat::none) return;
+  const std::string best = folder + "/best";
+  const std::string from = std::filesystem::exists(best) ? best : folder;
   const OutgoingModel out =
-      outgoing_model(load_model(folder), folder, format_of_export(run), /*bare=*/false);
+      outgoing_model(load_model(from), from, format_of_export(run), /*bare=*/false);
   const std::string to = folder + "/" + name_of(run.output.export_format);
   UnfinishedFolder unfinished(to, UnfinishedFolder::IfThere::replace);
   write_model_files(unfinished.path(), out);

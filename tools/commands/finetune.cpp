@@ -126,7 +126,10 @@ int run_job(FinetuneJob& job, at::Device device, const std::string& command) {
   if (!job.out.empty()) lock.emplace(job.out);
   job.open_data();
   const auto vit = job.build_model();
-  if (!job.eval_only) require_exportable(job.run.options, classifier_model(job, *vit));
+  if (job.loaded) job.loaded->weights.clear();  // their memory is the run's to use
+  if (!job.eval_only) {
+    require_exportable(job.run.options, [&] { return classifier_model(job, *vit); });
+  }
   vit->to(device);
   if (!job.eval_only) return train_and_evaluate(job, vit, command);
   return report_result(job, evaluate(job, *vit, *job.validation_source()).json());

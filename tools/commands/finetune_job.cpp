@@ -8,8 +8,11 @@
 #include "augment/loader.h"
 #include "augment/sample_order.h"
 #include "cli/from_option.h"
+#include "cli/launch.h"
 #include "cli/recipe_path.h"
 #include "commands/own_run.h"
+#include "commands/start_options.h"
+#include "communicator.h"
 #include "error.h"
 #include "finetune/class_match.h"
 #include "finetune/model.h"
@@ -30,7 +33,7 @@ std::string text(const po::variables_map& args,
 
 LoadedModel load_teacher(const std::string& checkpoint) {
   std::vector<std::string> warnings;
-  LoadedModel loaded = load_model(checkpoint, &warnings);
+  LoadedModel loaded = load_model(checkpoint, &warnings, {.backbone_only = true});
   for (const std::string& warning : warnings) log_warning(warning);
   if (!loaded.choice.empty()) info("{}: {}", loaded.source, loaded.choice);
   return loaded;
@@ -41,7 +44,7 @@ std::optional<LoadedModel> load_weights(const FinetuneJob& job, const po::variab
     if (job.eval_only) fail_usage("--eval-only: needs a checkpoint, not --from none");
     return std::nullopt;
   }
-  LoadedModel loaded = load_from(args);
+  LoadedModel loaded = load_from(args, {.backbone_only = true});
   require(!job.eval_only || loaded.options.num_classes > 0,
           "{}: has no classes to evaluate; fine-tune it first",
           job.from);
@@ -58,6 +61,7 @@ Recipe read_recipe(const po::variables_map& args, const FinetuneJob& job) {
     recipe.set("model.arch=" + text(args, "arch"));
   }
   apply_settings(recipe, args);
+  apply_allow_option(recipe, args);
   if (!recipe.has("data.path")) fail_usage("--data: say which images to train on");
   return recipe;
 }
@@ -103,6 +107,7 @@ LoaderOptions loader_options(const RunOptions& run) {
 po::options_description finetune_options() {
   po::options_description options("Options");
   add_from_option(options, "checkpoint, or none: random weights");
+  add_allow_option(options);
   auto add = options.add_options();
   add("data",
       po::value<std::string>(),
@@ -122,6 +127,7 @@ po::options_description finetune_options() {
   add("eval-only", "evaluate the checkpoint's own classifier, train nothing");
   add("resume", "go on from the last good checkpoint of the run folder");
   add("print-recipe", "print the fully resolved recipe and end");
+  add_nproc_option(options);
   return options;
 }
 
@@ -134,7 +140,10 @@ FinetuneJob FinetuneJob::read(const po::variables_map& args) {
   job.loaded = load_weights(job, args);
   Recipe recipe = read_recipe(args, job);
   job.run = FinetuneRun::read(recipe, job.loaded ? &*job.loaded : nullptr);
-  if (job.loaded) require_same_architecture(job.run.options.model, *job.loaded);
+  if (job.loaded) {
+    const RunOptions& run = job.run.options;
+    require_same_architecture(run.model, *job.loaded, job.eval_only ? "" : run.start.allow);
+  }
   return job;
 }
 
@@ -199,7 +208,9 @@ std::shared_ptr<Vit> FinetuneJob::build_model() const {
   const VitOptions& model = run.options.model;
   torch::manual_seed(static_cast<uint64_t>(run.options.train.seed));
   const HeadChoice head{.keep = keeps_head(), .new_std = run.finetune.head_std};
-  if (loaded) return vit_from_checkpoint(*loaded, model, head);
+  // What is evaluated as it is must be whole.
+  const std::string* allow = eval_only ? nullptr : &run.options.start.allow;
+  if (loaded) return vit_from_checkpoint(*loaded, model, head, allow);
   auto vit = std::make_shared<Vit>(model);  // as timm initialises it
   if (run.finetune.init == FinetuneInit::mae) vit->init_weights_mae();
   if (run.finetune.init == FinetuneInit::framework) init_linears_framework(*vit);
@@ -222,7 +233,10 @@ std::shared_ptr<const Distillation> FinetuneJob::load_distillation(at::Device de
 
 std::unique_ptr<BatchSource> FinetuneJob::training_source() const {
   LoaderOptions options = loader_options(run.options);
+  run.options.train.require_shareable();
   options.step = run.options.train.batch;
+  options.rank = world().rank();
+  options.of = world().size();
   options.copies = run.finetune.repeated_augmentation;
   return make_loader(data.train, {run.augment}, options, log_warning);
 }

@@ -1,7 +1,10 @@
 #include "commands/first_steps.h"
 
+#include <torch/types.h>
+
 #include <algorithm>
 
+#include "communicator.h"
 #include "error.h"
 #include "log.h"
 #include "memory.h"
@@ -21,8 +24,9 @@ constexpr double kMeasuredSeconds = 3;  // without one
 double gigabytes(double bytes) { return bytes / 1e9; }
 
 // A micro-batch that main memory should hold.
-int64_t estimated_micro_batch(const RunOptions& run, const MakeTrial& make) {
-  const auto usable = kUsable * static_cast<double>(obtainable_memory());
+int64_t estimated_micro_batch(const RunOptions& run, int64_t sharers, const MakeTrial& make) {
+  const double usable =
+      kUsable * static_cast<double>(obtainable_memory()) / static_cast<double>(sharers);
   RunOptions few = run;
   few.train.batch = std::min(run.train.batch, kProbedImages);
   few.train.micro_batch = 0;
@@ -40,10 +44,12 @@ int64_t estimated_micro_batch(const RunOptions& run, const MakeTrial& make) {
   return micro;
 }
 
-std::unique_ptr<Trial> fitting_trial(RunOptions& run, bool in_main_memory, const MakeTrial& make) {
+std::unique_ptr<Trial> fitting_trial(RunOptions& run,
+                                     const FirstSteps& asked,
+                                     const MakeTrial& make) {
   TrainOptions& train = run.train;
   train.micro_batch = train.batch;
-  if (in_main_memory) train.micro_batch = estimated_micro_batch(run, make);
+  if (asked.in_main_memory) train.micro_batch = estimated_micro_batch(run, asked.sharers, make);
   std::unique_ptr<Trial> trial;
   halve_until_it_fits(train, [&] {
     trial.reset();  // before another takes memory
@@ -81,28 +87,72 @@ void fit_epochs(PretrainRun& run, const RunTime& time, double budget, double spe
   epochs = fitting;
 }
 
-}  // namespace
+// What first steps show.
+struct Found {
+  int64_t micro_batch = 0;
+  double images_per_second = 0;
+  int64_t images_in_epoch = 0;
+  double spent = 0;  // seconds
+};
 
-void decide_by_first_steps(PretrainRun& run, const FirstSteps& asked, const MakeTrial& make) {
+bool is_timed(const FirstSteps& asked) { return asked.time_budget > 0 || asked.tell_time; }
+
+Found make_first_steps(RunOptions run, const FirstSteps& asked, const MakeTrial& make) {
   const double start = asked.now();
-  const bool timed = asked.time_budget > 0 || asked.tell_time;
   std::unique_ptr<Trial> trial;
-  if (run.options.train.micro_batch == kAutomatic) {
-    trial = fitting_trial(run.options, asked.in_main_memory, make);
-  } else if (timed) {
-    trial = make(run.options);
+  if (run.train.micro_batch == kAutomatic) {
+    trial = fitting_trial(run, asked, make);
+  } else if (is_timed(asked)) {
+    trial = make(run);
     trial->make_short_steps();
   }
-  if (!timed) return;
+  Found found{.micro_batch = run.train.micro_batch};
+  if (!is_timed(asked)) return found;
   const double seconds = asked.time_budget > 0
                              ? std::clamp(kMeasured * asked.time_budget, 1.0, 30.0)
                              : kMeasuredSeconds;
-  const RunTime time{.images_per_second = trial->images_per_second(seconds, asked.now),
-                     .images_in_epoch = trial->images_in_epoch(),
+  found.images_per_second = trial->images_per_second(seconds, asked.now);
+  found.images_in_epoch = trial->images_in_epoch();
+  found.spent = asked.now() - start;
+  return found;
+}
+
+// What all ranks go by, after each has tried its share of a batch.
+Found agreed(Found own, int64_t batch) {
+  Communicator& all = world();
+  const at::Tensor least = torch::full({1}, -own.micro_batch, torch::kInt64);
+  all.max(least);
+  const at::Tensor first = torch::tensor({own.images_per_second, own.spent}, torch::kFloat64);
+  all.broadcast(first);
+  return {.micro_batch = -least.item<int64_t>(),
+          .images_per_second = static_cast<double>(all.size()) * first[0].item<double>(),
+          .images_in_epoch = own.images_in_epoch / batch * batch,
+          .spent = first[1].item<double>()};
+}
+
+Found try_share(RunOptions run, const FirstSteps& asked, const MakeTrial& make) {
+  const int64_t batch = run.train.batch;
+  run.train.batch /= world().size();
+  const auto own = [&] {
+    const OnItsOwn alone;
+    return make_first_steps(run, asked, make);
+  };
+  return agreed(own(), batch);
+}
+
+}  // namespace
+
+void decide_by_first_steps(PretrainRun& run, const FirstSteps& asked, const MakeTrial& make) {
+  const Found found = world().alone() ? make_first_steps(run.options, asked, make)
+                                      : try_share(run.options, asked, make);
+  run.options.train.micro_batch = found.micro_batch;
+  if (!is_timed(asked)) return;
+  const RunTime time{.images_per_second = found.images_per_second,
+                     .images_in_epoch = found.images_in_epoch,
                      .images_scored = asked.images_scored,
                      .score_epochs = asked.images_scored > 0 ? run.knn.epochs : 0};
   if (asked.time_budget > 0) {
-    fit_epochs(run, time, asked.time_budget, asked.now() - start);
+    fit_epochs(run, time, asked.time_budget, found.spent);
     return;
   }
   const int64_t epochs = run.options.train.epochs;

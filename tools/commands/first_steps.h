@@ -17,6 +17,7 @@ struct FirstSteps {
   bool tell_time = false;     ///< say how long the run will take
   int64_t images_scored = 0;  ///< by each kNN score; 0: there are none
   bool in_main_memory = true;
+  int64_t sharers = 1;                               ///< processes that share it
   std::function<double()> now = Trial::seconds_now;  ///< a clock
 };
 
@@ -26,6 +27,9 @@ struct FirstSteps {
 ///   main memory, where a system ends the process instead, it is estimated from a few images first.
 /// - with a time budget train.epochs, and with it the keys that EpochScale names. Throws UsageError
 ///   if not even one epoch takes so little time.
+///
+/// Of several processes each makes such steps by itself, with its share of a batch, at the same time
+/// as the others. Then all take the least of their micro-batches, and rank 0's speed.
 ///
 /// Tells in a line each what was chosen and why. Draws from torch's generator, so it comes before
 /// that is seeded.

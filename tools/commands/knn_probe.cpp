@@ -5,6 +5,7 @@
 #include "augment/open_dataset.h"
 #include "cli/backbone.h"
 #include "cli/labelled_data.h"
+#include "cli/launch.h"
 #include "error.h"
 #include "finetune/probes/knn.h"
 #include "log.h"
@@ -82,6 +83,7 @@ po::options_description knn_probe_options() {
       po::value<std::string>()->default_value("pooled"),
       "pooled (as the model itself pools), cls, mean or cls+mean");
   add("leave-one-out", "classify each image by all others: for data without a validation split");
+  add_nproc_option(options);
   return options;
 }
 

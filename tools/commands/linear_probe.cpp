@@ -10,6 +10,7 @@
 #include "augment/loader.h"
 #include "cli/backbone.h"
 #include "cli/labelled_data.h"
+#include "cli/launch.h"
 #include "cli/main.h"
 #include "cli/recipe_path.h"
 #include "commands/feature_cache.h"
@@ -196,6 +197,7 @@ po::options_description linear_probe_options() {
       "model.num_heads=6 for weights that don't tell; may be given again");
   add("cache", po::value<std::string>(), "HDF5 file to keep the features in (without augment)");
   add("print-recipe", "print all settings and end");
+  add_nproc_option(options);
   return options;
 }
 

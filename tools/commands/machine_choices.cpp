@@ -1,7 +1,10 @@
 #include "commands/machine_choices.h"
 
+#include <torch/types.h>
+
 #include <filesystem>
 
+#include "communicator.h"
 #include "models/kernels/matmul_ways.h"
 #include "pretrain/train/precision_choice.h"
 #include "recipe.h"
@@ -22,11 +25,18 @@ TrainOptions earlier_choices(const std::string& folder) {
 
 void decide_for_machine(RunOptions& run, at::Device device, const std::string& resumed) {
   TrainOptions& train = run.train;
+  train.require_shareable();
   matmul_ways().measure(train.matmul == MatmulChoice::measured);
   const TrainOptions earlier = earlier_choices(resumed);
   if (train.precision == Precision::automatic) train.precision = earlier.precision;
   if (train.micro_batch == kAutomatic) train.micro_batch = earlier.micro_batch;
   train.precision = decided_precision(train.precision, run.model, train.micro(), device);
+  // All have measured, so that rank 0 saw the machine as busy as the run will make it.
+  const at::Tensor choices =
+      torch::tensor({static_cast<int64_t>(train.precision), train.micro_batch}, torch::kInt64);
+  world().broadcast(choices);
+  train.precision = static_cast<Precision>(choices[0].item<int64_t>());
+  train.micro_batch = choices[1].item<int64_t>();
 }
 
 }  // namespace previt::cli

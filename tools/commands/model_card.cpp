@@ -123,6 +123,7 @@ std::string model_card(const OutgoingModel& out, const ForeignModel& files) {
           "{}, {}", fmt::join(model.normalize.mean, " "), fmt::join(model.normalize.std, " ")));
   if (o.num_classes > 0) row("classes", classes(model));
   row("trained by", made_by(out));
+  if (!out.checkpoint.empty()) row("checkpoint", on_one_line(out.checkpoint));
   for (const auto& [name, score] : out.scores) row(name.c_str(), fmt::format("{:.4g}", score));
   row("written by", "PreViT " PREVIT_VERSION);
   row("licence", out.license.empty() ? "not known: the source doesn't say" : out.license);

@@ -59,7 +59,6 @@ ordered_json description(const OutgoingModel& out,
                          const onnx::VitGraphOptions& options) {
   const LoadedModel& model = out.model;
   const int64_t height = sizes.image_height(), width = sizes.image_width();
-  const auto side = static_cast<double>(std::max(height, width));
   return {{"opset", options.opset},
           {"outputs", name_of(options.outputs)},
           {"pixels", options.raw_pixels ? "0 to 255" : "normalized"},
@@ -70,7 +69,7 @@ ordered_json description(const OutgoingModel& out,
           {"width", width},
           {"dynamic_size", options.dynamic_size},
           {"patch", sizes.patch_size},
-          {"resize_shortest_side", static_cast<int64_t>(side / model.crop_pct + 1e-6)},
+          {"resize_shortest_side", uncropped_side(std::max(height, width), model.crop_pct)},
           {"crop", "center"},
           {"interpolation", "bicubic"},
           {"class_names", model.class_names}};
@@ -109,7 +108,7 @@ int convert_to_onnx(const po::variables_map& args) {
   for (const auto& [name, tensor] : out.model.extra) out.left_out.push_back(name);
   const VitOptions sizes = sized(args, out.model.options);
   const onnx::VitGraphOptions options = graph_options(args, out.model);
-  const auto vit = vit_from_checkpoint(out.model, sizes, {.keep = true});
+  const auto vit = frozen_vit(out.model, sizes);
   onnx::Graph graph = onnx::vit_graph(*vit, options);
   const ordered_json about = description(out, sizes, options);
   for (const auto& [key, value] : about.items()) {

@@ -82,7 +82,9 @@ void describe_run(const std::string& from, const NamedTensors& training, Outgoin
   out.images = meta.value("samples", int64_t{0});
   const std::string path = recipe_of_run(from);
   if (path.empty()) return;
-  out.scores = scores_at(fs::path(path).parent_path() / "metrics.jsonl", meta.at("step"));
+  const fs::path run = fs::path(path).parent_path();
+  out.checkpoint = fs::path(out.model.source).lexically_normal().lexically_relative(run);
+  out.scores = scores_at(run / "metrics.jsonl", meta.at("step"));
   Recipe recipe = Recipe::load(path);
   out.method = recipe.has("finetune") ? "finetune" : objective_in(recipe, "mae");
   if (out.method == "finetune") return;

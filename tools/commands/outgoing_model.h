@@ -16,8 +16,9 @@ struct OutgoingModel {
   LoadedModel model;
   const WeightFormat* format = nullptr;
   std::string method = {};  ///< of the run of ours that made it, as "mae" or "finetune"; "": none
-  int64_t epochs = 0;       ///< that this run has done; 0: not known
-  int64_t images = 0;       ///< in one of them; 0: not known
+  std::string checkpoint = {};                ///< of this run, its path there; "": not known
+  int64_t epochs = 0;                         ///< that this run has done; 0: not known
+  int64_t images = 0;                         ///< in one of them; 0: not known
   std::map<std::string, double> scores = {};  ///< in percent, that the run gave these very weights
   std::string license = {};  ///< as its source says, in Hugging Face's word for it; "": not known
   std::vector<std::string> left_out = {};  ///< names of tensors that the format has no place for

@@ -33,7 +33,7 @@ struct Classified {
 };
 
 Classified load_classifier(const po::variables_map& args, at::Device device) {
-  LoadedModel loaded = load_frozen(args);
+  LoadedModel loaded = load_frozen(args, OtherKeys::wrong, {.backbone_only = true});
   const auto from = args["from"].as<std::string>();
   require(loaded.options.num_classes > 0, "{}: has no classes; fine-tune it first", from);
   if (only_numbered(loaded.class_names, loaded.options.num_classes)) {
@@ -41,7 +41,7 @@ Classified load_classifier(const po::variables_map& args, at::Device device) {
     if (std::ssize(loaded.class_names) != loaded.options.num_classes) loaded.class_names.clear();
   }
   require_heads(loaded.options, loaded);
-  auto vit = vit_from_checkpoint(loaded, loaded.options, {.keep = true});
+  auto vit = frozen_vit(loaded, loaded.options);
   vit->to(device);
   vit->eval();
   return {std::move(loaded), std::move(vit)};

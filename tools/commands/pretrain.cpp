@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "augment/open_tensor_file.h"
 #include "cli/device.h"
 #include "cli/from_option.h"
+#include "cli/launch.h"
 #include "cli/main.h"
 #include "cli/recipe_path.h"
 #include "commands/export_run.h"
@@ -20,6 +22,7 @@
 #include "commands/machine_choices.h"
 #include "commands/start_options.h"
 #include "commands/training_data.h"
+#include "communicator.h"
 #include "log.h"
 #include "models/weights/weights.h"
 #include "pretrain/start_from.h"
@@ -109,6 +112,7 @@ void try_first_steps(PretrainRun& run, const Command& command, std::shared_ptr<D
                           std::min(run.knn.test_images, images->size());
   }
   asked.in_main_memory = command.device.is_cpu();
+  asked.sharers = world().size();
   decide_by_first_steps(run, asked, [&](const RunOptions& options) {
     const auto objective = run.objective->build(options, open_tensor_file);
     require_product(*objective, options, command.product);
@@ -128,7 +132,9 @@ int train_once(const PretrainRun& run,
   torch::manual_seed(static_cast<uint64_t>(options.train.seed));
   const auto objective = run.build(open_tensor_file);
   require_product(*objective, options, product);
-  if (product == Product::backbone) require_exportable(options, pretrained_model(run, *objective));
+  if (product == Product::backbone) {
+    require_exportable(options, [&] { return pretrained_model(run, *objective); });
+  }
   RunRecord record = record_of(run, text, product);
   record.started_from = start(*objective, weights.get(), options.start);
   weights.reset();  // their memory is the run's to use
@@ -145,20 +151,24 @@ int train_once(const PretrainRun& run,
     callbacks.evaluate_epochs = run.knn.epochs;
   }
   const int code = train(*objective, *source, options, folder, resume, record, callbacks);
-  if (code == 0) export_run(options, folder);
+  if (code == 0 && world().leads()) export_run(options, folder);
   return code;
 }
 
 int train_run(PretrainRun& run, const Command& command, std::shared_ptr<Dataset> images) {
   TrainOptions& train = run.options.train;
   ignore_broken_pipes();
-  const RunLock lock(command.folder);
+  std::optional<RunLock> lock;
+  if (world().leads()) lock.emplace(command.folder);
   if (train.threads > 0) at::set_num_threads(static_cast<int>(train.threads));
   const bool automatic = train.micro_batch == kAutomatic;
   decide_for_machine(run.options, command.device, command.resume ? command.folder : "");
   try_first_steps(run, command, images);
   auto weights = std::exchange(run.source, nullptr);
-  if (!automatic) return train_once(run, command, command.resume, images, std::move(weights));
+  // A rank that is out of memory can't begin anew by itself.
+  if (!automatic || !world().alone()) {
+    return train_once(run, command, command.resume, images, std::move(weights));
+  }
   int code = 0;
   bool resume = command.resume;  // later from what the attempt before has left
   halve_until_it_fits(train, [&] {
@@ -200,6 +210,7 @@ po::options_description pretrain_options(Product product) {
       "fit train.epochs to a time, as 2h, 30m or 1h30m; the first steps are measured for it");
   add("resume", "go on from the last good checkpoint of the run folder");
   add("print-recipe", "print the fully resolved recipe and end");
+  add_nproc_option(options);
   return options;
 }
 
@@ -225,6 +236,9 @@ int pretrain(const po::variables_map& args, const std::string& command, Product 
   FoundRecipe found = find_pretrain_recipe(args);
   PretrainRun run = read_pretrain_run(args, std::move(found.recipe), found.resumed);
   if (args.count("print-recipe") != 0) {
+    if (budget > 0 && !found.resumed) {
+      info("--time-budget: not fitted yet; the run measures its first steps for that");
+    }
     print(run.resolved());
     return 0;
   }

@@ -48,6 +48,20 @@ std::shared_ptr<const LoadedModel> source_of_run(Recipe& recipe, const std::stri
 
 }  // namespace
 
+void add_allow_option(po::options_description& options) {
+  options.add_options()(
+      "allow",
+      po::value<std::vector<std::string>>()->composing(),
+      "weights of the backbone that may be missing there or left over, as reg_token or "
+      "'blocks.*.ls?.gamma'; may be given again");
+}
+
+void apply_allow_option(Recipe& recipe, const po::variables_map& args) {
+  if (args.count("allow") == 0) return;
+  const auto patterns = args["allow"].as<std::vector<std::string>>();
+  recipe.set_text("model.allow", fmt::format("{}", fmt::join(patterns, ",")));
+}
+
 void add_start_options(po::options_description& options) {
   auto add = options.add_options();
   add("from",
@@ -56,10 +70,7 @@ void add_start_options(po::options_description& options) {
   add("weights",
       po::value<std::string>(),
       "which of several networks in it: model, ema (moving average), teacher, student, or its key");
-  add("allow",
-      po::value<std::vector<std::string>>()->composing(),
-      "weights of the backbone that may be missing there or left over, as reg_token or "
-      "'blocks.*.ls?.gamma'; may be given again");
+  add_allow_option(options);
   add("freeze-blocks",
       po::value<std::string>(),
       "first blocks that are not trained; instead of model.freeze_blocks");
@@ -77,10 +88,7 @@ void apply_start_options(Recipe& recipe, const po::variables_map& args) {
     recipe.set_text("model.from", path);
   }
   if (args.count("weights") > 0) recipe.set_text("model.from_weights", text("weights"));
-  if (args.count("allow") > 0) {
-    const auto patterns = args["allow"].as<std::vector<std::string>>();
-    recipe.set_text("model.allow", fmt::format("{}", fmt::join(patterns, ",")));
-  }
+  apply_allow_option(recipe, args);
   if (args.count("freeze-blocks") > 0) recipe.set("model.freeze_blocks=" + text("freeze-blocks"));
   if (args.count("freeze-epochs") > 0) recipe.set("train.freeze_epochs=" + text("freeze-epochs"));
 }

@@ -11,6 +11,10 @@ namespace previt::cli {
 
 namespace po = boost::program_options;
 
+/// --allow, for pretraining and fine-tuning; the recipe's key is model.allow.
+void add_allow_option(po::options_description& options);
+void apply_allow_option(Recipe& recipe, const po::variables_map& args);
+
 /// Adds --from, --weights, --allow, --freeze-blocks and --freeze-epochs.
 void add_start_options(po::options_description& options);
 

@@ -7,6 +7,7 @@
 
 #include "augment/device_augment.h"
 #include "augment/loader.h"
+#include "communicator.h"
 #include "error.h"
 #include "log.h"
 
@@ -60,6 +61,7 @@ std::unique_ptr<BatchSource> training_source(const RunOptions& run,
                                              const std::vector<ViewSpec>& views,
                                              at::Device device) {
   const DataOptions& data = run.data;
+  run.train.require_shareable();
   const LoaderOptions options{.batch = run.train.micro(),
                               .step = run.train.batch,
                               .shuffle = true,
@@ -67,7 +69,9 @@ std::unique_ptr<BatchSource> training_source(const RunOptions& run,
                               .workers = data.workers,
                               .prefetch = data.prefetch,
                               .seed = static_cast<uint64_t>(run.train.seed),
-                              .max_bad_fraction = data.max_bad_fraction};
+                              .max_bad_fraction = data.max_bad_fraction,
+                              .rank = world().rank(),
+                              .of = world().size()};
   if (!data.device_augment) return make_loader(std::move(images), views, options, log_warning);
   const ViewSpec canvas = canvas_of(*images, data);
   return make_device_augment(

@@ -110,11 +110,7 @@ Crop center_crop(int64_t image_height,
                  double crop_pct,
                  Interpolation interpolation) {
   // The side that needs the larger factor gets its exact size; the other follows, truncated.
-  const auto grown = [&](int64_t side) {
-    // The small term keeps a quotient such as 224 / 0.875 from ending just below 256.
-    return static_cast<int64_t>(static_cast<double>(side) / crop_pct + 1e-6);
-  };
-  Size resized{grown(view_height), grown(view_width)};
+  Size resized{uncropped_side(view_height, crop_pct), uncropped_side(view_width, crop_pct)};
   if (resized.height * image_width >= resized.width * image_height) {
     resized.width = std::max(view_width, resized.height * image_width / image_height);
   } else {

@@ -60,7 +60,7 @@ void visit(FieldVisitor& v, DinoHeadOptions& o) {
   v.field("hidden_dim", o.hidden_dim, "width of the head's layers", at_least(1));
   v.field("bottleneck_dim", o.bottleneck_dim, "width before the prototypes", at_least(1));
   v.field("layers", o.layers, "linear layers before the prototypes", between(1, 100));
-  v.field("use_bn", o.use_bn, "BatchNorm in the head");
+  v.field("use_bn", o.use_bn, "BatchNorm in the head, over the images of all processes");
   v.field("norm_last_layer", o.norm_last_layer, "keep the prototypes at length 1");
 }
 

@@ -6,7 +6,9 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace previt {
@@ -41,6 +43,11 @@ class MatmulWays {
 
   void measure(bool on) { measures_ = on; }
 
+  /// From now on the time spent in matmuls, small ones too, is added up from zero; it does not
+  /// include those of attention. For benches: nothing else may compute matmuls at the same time.
+  void start_clock() { seconds_ = 0; }
+  double stop_clock() { return std::exchange(seconds_, std::nullopt).value_or(0); }
+
   /// The measured choices: names of ways by the shapes' texts.
   std::map<std::string, std::string> chosen() const;
   /// What was measured: GFLOP/s of each way, by the shapes' texts.
@@ -49,10 +56,12 @@ class MatmulWays {
   void choose(const std::map<std::string, std::string>& chosen);
 
  private:
+  at::Tensor computed(const MatmulShape& shape, const std::vector<MatmulWay>& ways);
   at::Tensor measured(const MatmulShape& shape, const std::vector<MatmulWay>& ways);
 
   mutable std::mutex mutex_;
   bool measures_ = false;
+  std::optional<double> seconds_;  // in matmuls while the clock runs
   std::map<std::string, std::string> chosen_;
   std::map<std::string, std::map<std::string, double>> speeds_;
 };

@@ -10,6 +10,8 @@
 namespace previt {
 namespace {
 
+thread_local int without_weights = 0;
+
 void init_parts(torch::nn::Module& module, const std::function<void(at::Tensor)>& init_weight) {
   torch::NoGradGuard no_grad;
   module.apply([&](torch::nn::Module& part) {
@@ -27,6 +29,14 @@ void init_parts(torch::nn::Module& module, const std::function<void(at::Tensor)>
 }
 
 }  // namespace
+
+WithoutWeights::WithoutWeights() { ++without_weights; }
+WithoutWeights::~WithoutWeights() { --without_weights; }
+bool WithoutWeights::now() { return without_weights > 0; }
+
+at::Tensor WithoutWeights::zeros(at::IntArrayRef sizes) {
+  return now() ? torch::zeros({1}).expand(sizes) : torch::zeros(sizes);
+}
 
 void trunc_normal_(at::Tensor t, double std, double cut) {
   torch::NoGradGuard no_grad;

@@ -4,6 +4,20 @@
 
 namespace previt {
 
+/// While an object of this class lives, a Vit that its thread makes draws no first weights, and its
+/// Linear weights take no memory. For networks that get all weights from elsewhere right after
+/// (share_into).
+class WithoutWeights {
+ public:
+  WithoutWeights();
+  ~WithoutWeights();
+  WithoutWeights(const WithoutWeights&) = delete;
+  WithoutWeights& operator=(const WithoutWeights&) = delete;
+
+  static bool now();
+  static at::Tensor zeros(at::IntArrayRef sizes);  ///< now() one number that is seen as so many
+};
+
 // All of these work in place, draw from torch's default generator and record no gradients.
 
 /// Standard deviation of the first weights of BEiT and SimMIM, and the value where they are cut.

@@ -1,11 +1,12 @@
 #include "models/layers/linear.h"
 
 #include "models/kernels/kernels.h"
+#include "models/layers/init.h"
 
 namespace previt {
 
 Linear::Linear(int64_t in, int64_t out, bool with_bias) {
-  weight = register_parameter("weight", torch::zeros({out, in}));
+  weight = register_parameter("weight", WithoutWeights::zeros({out, in}));
   if (with_bias) bias = register_parameter("bias", torch::zeros({out}));
 }
 

@@ -46,9 +46,12 @@ WeightsFile read(const std::string& path) {
     auto file = read_safetensors(path);
     return {std::move(file.tensors), std::move(file.metadata), path};
   }
-  if (fs::exists(fs::path(path) / "meta.json")) return from_checkpoint(load_checkpoint(path), path);
+  const auto part = CheckpointPart::backbone;
+  if (fs::exists(fs::path(path) / "meta.json")) {
+    return from_checkpoint(load_checkpoint(path, part), path);
+  }
   std::vector<std::string> warnings;
-  Checkpoint latest = load_latest(path, warnings);
+  Checkpoint latest = load_latest(path, warnings, part);
   for (const auto& warning : warnings) log_warning(warning);
   return from_checkpoint(std::move(latest), path);
 }

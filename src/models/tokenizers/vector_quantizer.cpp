@@ -108,15 +108,17 @@ void VectorQuantizer::collect(const Quantized& quantized) {
   step_counts_ = step_counts_.defined() ? step_counts_ + counts : counts;
 }
 
-void VectorQuantizer::update(uint64_t run_seed, int64_t step) {
+void VectorQuantizer::update(uint64_t run_seed, int64_t step, Communicator& all) {
   const torch::NoGradGuard no_grad;
   const uint64_t seed = stream_key(run_seed, Stream::codes, {static_cast<uint64_t>(step)});
   if (!has_codes() && !step_latents_.empty()) {
-    init_codebook(seed);
+    init_codebook(seed, all);
   } else if (step_counts_.defined()) {
+    all.sum(step_counts_);
+    all.sum(step_sums_);
     count(step_counts_);
     ema_update();
-    if (options_.revive_below > 0) restart_dead_codes(seed);
+    if (options_.revive_below > 0) restart_dead_codes(seed, all);
   }
   forget();
 }
@@ -125,18 +127,25 @@ void VectorQuantizer::count(const at::Tensor& counts) {
   cluster_size.mul_(options_.decay).add_(counts, 1 - options_.decay);
 }
 
-at::Tensor VectorQuantizer::collected_latents() const {
-  return step_latents_.size() == 1 ? step_latents_.front() : torch::cat(step_latents_);
+// In the order in which one process would have them.
+at::Tensor VectorQuantizer::collected_latents(Communicator& all) const {
+  std::vector<at::Tensor> latents;
+  for (const at::Tensor& own : step_latents_) latents.push_back(all.gather(own));
+  return latents.size() == 1 ? latents.front() : torch::cat(latents);
 }
 
-void VectorQuantizer::init_codebook(uint64_t seed) {
-  const at::Tensor latents = collected_latents();
+void VectorQuantizer::init_codebook(uint64_t seed, Communicator& all) {
+  const at::Tensor latents = collected_latents(all);
   const at::Tensor first = pick_rows(latents.size(0), options_.codes, seed).to(latents.device());
   const Clusters found =
       kmeans(latents, latents.index_select(0, first), options_.kmeans, options_.normalize);
   codebook.copy_(found.means);
   cluster_size.copy_(found.counts);
   if (sums_.defined()) sums_.copy_(found.means * found.counts.unsqueeze(1));
+  // Processors differ in the last bit, which k-means makes more of.
+  for (const at::Tensor& kept : {codebook, cluster_size, sums_}) {
+    if (kept.defined()) all.broadcast(kept);
+  }
   started_.fill_(1);
 }
 
@@ -158,8 +167,8 @@ void VectorQuantizer::ema_update() {
 
 // A code that is hardly used starts again at one of the batch's latents, as if it had an equal
 // share of them (Dhariwal et al. 2020, arXiv:2005.00341).
-void VectorQuantizer::restart_dead_codes(uint64_t seed) {
-  const at::Tensor latents = collected_latents();
+void VectorQuantizer::restart_dead_codes(uint64_t seed, Communicator& all) {
+  const at::Tensor latents = collected_latents(all);
   const at::Tensor rows = pick_rows(latents.size(0), options_.codes, seed).to(latents.device());
   const at::Tensor fresh = latents.index_select(0, rows);
   const at::Tensor share = cluster_size.mean();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "communicator.h"
 #include "options.h"
 
 namespace previt {
@@ -35,9 +36,9 @@ struct Quantized {
 /// den Oord et al. 2017, appendix A.1): averages of counts and sums, whose quotient is the code.
 ///
 /// Training: forward() and collect() for each micro-batch, then once per optimizer step update(),
-/// so that the codebook sees the whole batch however it is cut. While there are no codes (the first
-/// step, with k-means), latents pass through as they are, and update() makes the first codes from
-/// all latents of the batch.
+/// so that the codebook sees the whole batch however it is cut, and over however many ranks. While
+/// there are no codes (the first step, with k-means), latents pass through as they are, and
+/// update() makes the first codes from all latents of the batch.
 class VectorQuantizer : public torch::nn::Module {
  public:
   explicit VectorQuantizer(const CodebookOptions& options);
@@ -49,8 +50,9 @@ class VectorQuantizer : public torch::nn::Module {
   /// Adds what forward() gave to what update() works on.
   void collect(const Quantized& quantized);
   /// Moves the codebook, or makes the first codes. Where k-means and restarted codes begin is
-  /// random, by the run's seed and the step.
-  void update(uint64_t seed, int64_t step);
+  /// random, by the run's seed and the step. The ranks, whose micro-batches are dealt out in turn,
+  /// add up what each collected, and keep the same codebook.
+  void update(uint64_t seed, int64_t step, Communicator& all = world());
   void forget();  ///< drops what was collected
 
   /// Moves the averaged counts by those of a batch, float32 [K].
@@ -64,10 +66,10 @@ class VectorQuantizer : public torch::nn::Module {
 
  private:
   at::Tensor prepared(const at::Tensor& latents) const;
-  at::Tensor collected_latents() const;
-  void init_codebook(uint64_t seed);
+  at::Tensor collected_latents(Communicator& all) const;
+  void init_codebook(uint64_t seed, Communicator& all);
   void ema_update();
-  void restart_dead_codes(uint64_t seed);
+  void restart_dead_codes(uint64_t seed, Communicator& all);
 
   CodebookOptions options_;
   at::Tensor sums_;             // [K, D], averaged; only without normalize

@@ -97,7 +97,7 @@ json read_meta(const fs::path& path) {
   return document;
 }
 
-void verify(const fs::path& path, const json& expected) {
+void verify(const fs::path& path, const json& expected, bool bytes) {
   require(fs::is_regular_file(path), "{}: missing", path.string());
   const uint64_t size = fs::file_size(path);
   require(size == expected.at("size"),
@@ -105,9 +105,19 @@ void verify(const fs::path& path, const json& expected) {
           path.string(),
           size,
           expected.at("size").get<uint64_t>());
-  require(checksum_of_file(path) == expected.at("xxh64").get<std::string>(),
+  require(!bytes || checksum_of_file(path) == expected.at("xxh64").get<std::string>(),
           "{}: damaged: wrong checksum",
           path.string());
+}
+
+NamedTensors read_training(const fs::path& path, CheckpointPart part) {
+  if (part == CheckpointPart::backbone) return {};
+  return read_safetensors(path,
+                          [&](const std::string& name) {
+                            return part == CheckpointPart::all ||
+                                   !name.starts_with(kOptimizerTensors);
+                          })
+      .tensors;
 }
 
 // A damaged checkpoint is not in doubt: loading it says what is wrong.
@@ -141,22 +151,23 @@ void save_checkpoint(const std::string& run_folder, int64_t step, const Checkpoi
   }
 }
 
-Checkpoint load_checkpoint(const std::string& folder) {
+Checkpoint load_checkpoint(const std::string& folder, CheckpointPart part) {
   const fs::path path(folder);
   require(fs::is_directory(path), "{}: no such checkpoint", folder);
   require(fs::is_regular_file(path / kMeta), "{}: missing", (path / kMeta).string());
   json meta;
   try {
     const json document = read_meta(path / kMeta);
-    for (const char* name : {kBackbone, kTraining})
-      verify(path / name, document.at("files").at(name));
+    const json& files = document.at("files");
+    verify(path / kBackbone, files.at(kBackbone), true);
+    verify(path / kTraining, files.at(kTraining), part != CheckpointPart::backbone);
     meta = document.at("meta").get<json::object_t>();
   } catch (const json::exception& e) {  // the checksum is right, but we write no such content
     fail("{}: damaged: {}", (path / kMeta).string(), e.what());
   }
   auto backbone = read_safetensors(path / kBackbone);
   return {.backbone = std::move(backbone.tensors),
-          .training = read_safetensors(path / kTraining).tensors,
+          .training = read_training(path / kTraining, part),
           .backbone_metadata = std::move(backbone.metadata),
           .meta = std::move(meta),
           .folder = folder};
@@ -180,14 +191,16 @@ std::string not_finite(const Checkpoint& checkpoint) {
   return name.empty() ? not_finite(checkpoint.training) : name;
 }
 
-Checkpoint load_latest(const std::string& run_folder, std::vector<std::string>& warnings) {
+Checkpoint load_latest(const std::string& run_folder,
+                       std::vector<std::string>& warnings,
+                       CheckpointPart part) {
   auto folders = list_checkpoints(run_folder);
   const std::string newest = folders.empty() ? "" : folders.front();
   // Checkpoints in doubt are the last resort.
   std::stable_partition(folders.begin(), folders.end(), std::not_fn(in_doubt));
   for (const auto& folder : folders) {
     try {
-      Checkpoint loaded = load_checkpoint(folder);
+      Checkpoint loaded = load_checkpoint(folder, part);
       const std::string broken = not_finite(loaded);
       require(broken.empty(), "{}: {} is not finite", folder, broken);
       if (in_doubt(newest)) {

@@ -40,8 +40,13 @@ constexpr const char* kSkippedInARow = "skipped_in_a_row";
 /// process at a time writes to a run.
 void save_checkpoint(const std::string& run_folder, int64_t step, const Checkpoint& checkpoint);
 
-/// Throws Error that names the file that is missing, cut short or damaged.
-Checkpoint load_checkpoint(const std::string& folder);
+/// What is read of a checkpoint: what resuming needs, what others may start from, or what they may
+/// look at.
+enum class CheckpointPart { all, without_optimizer, backbone };
+
+/// Throws Error that names the file that is missing, cut short or damaged. Of the backbone alone,
+/// training.safetensors is only known to have its size.
+Checkpoint load_checkpoint(const std::string& folder, CheckpointPart part = CheckpointPart::all);
 
 /// Checkpoint folders of a run, newest first, good or not; empty when there are none.
 std::vector<std::string> list_checkpoints(const std::string& run_folder);
@@ -49,9 +54,11 @@ std::vector<std::string> list_checkpoints(const std::string& run_folder);
 /// The name of a tensor that holds NaN or infinity; "" if there is none.
 std::string not_finite(const Checkpoint& checkpoint);
 
-/// The newest good checkpoint: whole, finite, and not in doubt unless all are. Adds a warning for
-/// each that it passes over; throws Error if none is left.
-Checkpoint load_latest(const std::string& run_folder, std::vector<std::string>& warnings);
+/// The newest good checkpoint: whole, finite in what is read of it, and not in doubt unless all
+/// are. Adds a warning for each that it passes over; throws Error if none is left.
+Checkpoint load_latest(const std::string& run_folder,
+                       std::vector<std::string>& warnings,
+                       CheckpointPart part = CheckpointPart::all);
 
 /// The folder of the newest checkpoint that is not in doubt, damaged or not; "" if there is none.
 std::string newest_undoubted(const std::string& run_folder);

@@ -132,9 +132,11 @@ LoadedModel from_checkpoint(Checkpoint checkpoint, const std::string& folder) {
   return model;
 }
 
-LoadedModel from_run(const std::string& folder, std::vector<std::string>* warnings) {
+LoadedModel from_run(const std::string& folder,
+                     std::vector<std::string>* warnings,
+                     CheckpointPart part) {
   std::vector<std::string> passed_over;
-  Checkpoint checkpoint = load_latest(folder, passed_over);
+  Checkpoint checkpoint = load_latest(folder, passed_over, part);
   if (warnings != nullptr)
     warnings->insert(warnings->end(), passed_over.begin(), passed_over.end());
   const std::string used = checkpoint.folder;
@@ -147,8 +149,10 @@ LoadedModel from_folder(const fs::path& folder,
   const bool checkpoint = fs::exists(folder / "meta.json");
   if (checkpoint || fs::exists(folder / "checkpoints")) {
     require_no_choice(hints, folder);
-    return checkpoint ? from_checkpoint(load_checkpoint(folder), folder)
-                      : from_run(folder, warnings);
+    const auto part =
+        hints.backbone_only ? CheckpointPart::backbone : CheckpointPart::without_optimizer;
+    return checkpoint ? from_checkpoint(load_checkpoint(folder, part), folder)
+                      : from_run(folder, warnings, part);
   }
   if (fs::exists(folder / "config.json")) return from_config_folder(folder, hints);
   if (const fs::path weights = weights_in(folder); !weights.empty()) {
@@ -178,22 +182,23 @@ LoadedModel load_model(const std::string& ckpt,
   return model;
 }
 
-std::string source_checksum(const LoadedModel& model) {
+std::vector<std::string> files_read(const LoadedModel& model) {
   const fs::path source(model.source);
-  std::vector<fs::path> files = {source};
-  if (fs::is_directory(source)) {
-    files = {source / "backbone.safetensors", source / "training.safetensors"};
-  } else if (model.source.ends_with(kIndex)) {
-    files.clear();
-    for (const auto& [file, names] : files_of_index(model.source)) {
-      files.push_back(source.parent_path() / file);
-    }
+  if (fs::is_directory(source)) return {source / "backbone.safetensors"};
+  if (!model.source.ends_with(kIndex)) return {source};
+  std::vector<std::string> files;
+  for (const auto& [file, names] : files_of_index(model.source)) {
+    files.push_back(source.parent_path() / file);
   }
+  return files;
+}
+
+std::string source_checksum(const LoadedModel& model) {
+  std::vector<std::string> files = files_read(model);
+  const fs::path source(model.source);
+  if (fs::is_directory(source)) files.push_back(source / "training.safetensors");
   Checksum checksum;
-  for (const fs::path& path : files) {
-    const MappedFile bytes(path);
-    checksum.update(bytes.data(), bytes.size());
-  }
+  for (const std::string& path : files) update_with_file(checksum, path);
   return checksum.hex();
 }
 

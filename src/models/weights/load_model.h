@@ -38,17 +38,22 @@ struct LoadHints {
   std::string network = "";
   /// [height, width], for position tables that are not square; else empty.
   std::vector<int64_t> image_size = {};
-  bool whole = false;  ///< fill LoadedModel::others too
+  bool whole = false;          ///< fill LoadedModel::others too
+  bool backbone_only = false;  ///< of checkpoints of ours, leave LoadedModel::extra empty
 };
 
 /// `ckpt` is a run folder (its newest good checkpoint), a checkpoint folder, a file of weights
 /// (safetensors or torch.save, whatever its name), or a Hugging Face or timm folder (config.json
 /// beside weights in one file or in parts with an index). Without a description the architecture is
-/// inferred from the shapes. Throws Error led by the path, also for weights that are not finite.
-/// Damaged checkpoints that were passed over are named in `warnings`.
+/// inferred from the shapes. An optimizer's state is never read. Throws Error led by the path, also
+/// for weights that are not finite. Damaged checkpoints that were passed over are named in
+/// `warnings`.
 LoadedModel load_model(const std::string& ckpt,
                        std::vector<std::string>* warnings = nullptr,
                        const LoadHints& hints = {});
+
+/// The files of weights that `model` was read from, with LoadHints::backbone_only.
+std::vector<std::string> files_read(const LoadedModel& model);
 
 /// The weights in a folder of official files, as `convert` writes it.
 constexpr const char* kTorchFile = "checkpoint.pth";

@@ -3,7 +3,6 @@
 #include <fmt/ranges.h>
 #include <fnmatch.h>
 
-#include <algorithm>
 #include <sstream>
 
 namespace previt {
@@ -16,10 +15,12 @@ NamePatterns::NamePatterns(const std::string& list) {
   }
 }
 
-bool NamePatterns::fit(const std::string& name) const {
-  return std::any_of(patterns_.begin(), patterns_.end(), [&](const std::string& pattern) {
-    return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
-  });
+std::vector<std::string> NamePatterns::fitting(const std::string& name) const {
+  std::vector<std::string> found;
+  for (const std::string& pattern : patterns_) {
+    if (::fnmatch(pattern.c_str(), name.c_str(), 0) == 0) found.push_back(pattern);
+  }
+  return found;
 }
 
 std::set<std::string> families_of(const std::vector<std::string>& names) {

@@ -12,7 +12,8 @@ class NamePatterns {
   /// Patterns with commas between; spaces don't count.
   explicit NamePatterns(const std::string& list);
 
-  bool fit(const std::string& name) const;  ///< whether any does
+  const std::vector<std::string>& all() const { return patterns_; }
+  std::vector<std::string> fitting(const std::string& name) const;
 
  private:
   std::vector<std::string> patterns_;

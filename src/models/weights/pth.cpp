@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include <cstring>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -24,7 +25,13 @@ constexpr int kMaxJsonValues = 100'000;  // one value of a pickle can be in many
 
 // --- zip: ROOT/data.pkl, ROOT/data/KEY ----------------------------------------------------------
 
-PthFile parse_zip(const char* data, uint64_t size, const std::string& place) {
+// Called with bytes that are done with.
+using Release = std::function<void(const char*, uint64_t)>;
+
+PthFile parse_zip(const char* data,
+                  uint64_t size,
+                  const std::string& place,
+                  const Release& release) {
   const auto entries = read_zip_directory(data, size, place);
   const auto bytes_of = [&](const std::string& path) {
     const auto it = entries.find(path);
@@ -57,6 +64,7 @@ PthFile parse_zip(const char* data, uint64_t size, const std::string& place) {
             length,
             storage.nbytes());
     set_bytes(storage, bytes);
+    release(bytes, length);
   });
   PthFile file;
   ByteReader reader(pickle, pickle_size, place);
@@ -67,7 +75,10 @@ PthFile parse_zip(const char* data, uint64_t size, const std::string& place) {
 // --- pickle.dump writes the object alone. torch.save before PyTorch 1.6 writes magic, version,
 // sizes of types, object, keys, then the bytes of each key.
 
-PthFile parse_pickles(const char* data, uint64_t size, const std::string& place) {
+PthFile parse_pickles(const char* data,
+                      uint64_t size,
+                      const std::string& place,
+                      const Release& release) {
   std::map<std::string, at::Tensor> storages;
   TensorBuilder builder(place, size);
   const PickleHooks hooks =
@@ -88,17 +99,22 @@ PthFile parse_pickles(const char* data, uint64_t size, const std::string& place)
     require(key->is(Kind::text) && it != storages.end(), "{}: data of an unknown tensor", place);
     at::Tensor& storage = it->second;
     require(reader.number<int64_t>() == storage.numel(), "{}: damaged (length of data)", place);
-    set_bytes(storage, reader.take(storage.nbytes()));
+    const char* bytes = reader.take(storage.nbytes());
+    set_bytes(storage, bytes);
+    release(bytes, storage.nbytes());
     storages.erase(it);
   }
   require(storages.empty(), "{}: cut short", place);
   return file;
 }
 
-PthFile parse_pth(const char* data, uint64_t size, const std::string& place) {
-  if (size > 4 && std::memcmp(data, "PK\3\4", 4) == 0) return parse_zip(data, size, place);
+PthFile parse_file(const char* data,
+                   uint64_t size,
+                   const std::string& place,
+                   const Release& release) {
+  if (size > 4 && std::memcmp(data, "PK\3\4", 4) == 0) return parse_zip(data, size, place, release);
   require(size > 0 && data[0] == '\x80', "{}: not a file of torch.save, or damaged", place);
-  return parse_pickles(data, size, place);
+  return parse_pickles(data, size, place, release);
 }
 
 nlohmann::json to_json(const PickleValue& value, int depth, int& left) {
@@ -138,11 +154,12 @@ nlohmann::json to_json(const PickleValue& value, int depth, int& left) {
 
 PthFile read_pth(const std::string& path) {
   const MappedFile file(path);
-  return parse_pth(file.data(), file.size(), path);
+  const auto release = [&](const char* from, uint64_t size) { file.release(from, size); };
+  return parse_file(file.data(), file.size(), path, release);
 }
 
 PthFile parse_pth(const std::string& bytes, const std::string& name) {
-  return parse_pth(bytes.data(), bytes.size(), name);
+  return parse_file(bytes.data(), bytes.size(), name, [](const char*, uint64_t) {});
 }
 
 NamedTensors tensors_in(const PickleValue& dict) {

@@ -40,6 +40,12 @@ std::string type_name(at::ScalarType type) {
   fail("safetensors has no type for {}", c10::toString(type));
 }
 
+// How much of a file is read, and what becomes of its bytes.
+struct Reading {
+  std::function<bool(const std::string&)> wanted = {};      // tensors' names; all without it
+  std::function<void(const char*, uint64_t)> release = {};  // called with bytes that are done with
+};
+
 // Bounded, so that neither the product of the sizes nor a tensor can overflow.
 std::vector<int64_t> read_shape(const json& shape, uint64_t limit) {
   std::vector<int64_t> sizes;
@@ -54,7 +60,10 @@ std::vector<int64_t> read_shape(const json& shape, uint64_t limit) {
   return sizes;
 }
 
-at::Tensor read_tensor(const json& entry, const char* data, uint64_t data_size) {
+at::Tensor read_tensor(const json& entry,
+                       const char* data,
+                       uint64_t data_size,
+                       const Reading& reading) {
   const auto type = kTypes.find(entry.at("dtype").get<std::string>());
   if (type == kTypes.end())
     throw std::runtime_error("type " + entry.at("dtype").dump() + " is not known");
@@ -65,10 +74,14 @@ at::Tensor read_tensor(const json& entry, const char* data, uint64_t data_size) 
   if (tensor.nbytes() != end - begin)
     throw std::runtime_error("shape and number of bytes disagree");
   set_bytes(tensor, data + begin);
+  if (reading.release) reading.release(data + begin, end - begin);
   return tensor;
 }
 
-SafeTensors parse_safetensors(const char* bytes, uint64_t size, const std::string& name) {
+SafeTensors parse_bytes(const char* bytes,
+                        uint64_t size,
+                        const std::string& name,
+                        const Reading& reading) {
   uint64_t header_size = 0;
   require(size >= sizeof header_size, "{}: too short for a safetensors file", name);
   std::memcpy(&header_size, bytes, sizeof header_size);
@@ -87,8 +100,8 @@ SafeTensors parse_safetensors(const char* bytes, uint64_t size, const std::strin
     try {
       if (key == "__metadata__") {
         file.metadata = entry.get<std::map<std::string, std::string>>();
-      } else {
-        file.tensors[key] = read_tensor(entry, data, data_size);
+      } else if (!reading.wanted || reading.wanted(key)) {
+        file.tensors[key] = read_tensor(entry, data, data_size, reading);
       }
     } catch (const std::exception& e) {
       fail("{}: {}: {}", name, key, e.what());
@@ -107,13 +120,15 @@ void write_all(std::FILE* file, const void* data, size_t size, const std::string
 
 }  // namespace
 
-SafeTensors read_safetensors(const std::string& path) {
+SafeTensors read_safetensors(const std::string& path,
+                             const std::function<bool(const std::string&)>& wanted) {
   const MappedFile file(path);
-  return parse_safetensors(file.data(), file.size(), path);
+  const auto release = [&](const char* from, uint64_t size) { file.release(from, size); };
+  return parse_bytes(file.data(), file.size(), path, {.wanted = wanted, .release = release});
 }
 
 SafeTensors parse_safetensors(const std::string& bytes, const std::string& name) {
-  return parse_safetensors(bytes.data(), bytes.size(), name);
+  return parse_bytes(bytes.data(), bytes.size(), name, {});
 }
 
 void write_safetensors(const std::string& path,

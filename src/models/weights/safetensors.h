@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -17,8 +18,10 @@ struct SafeTensors {
 };
 
 /// Tensors own their memory. Throws Error, led by the path, for anything that is not a whole and
-/// consistent safetensors file.
-SafeTensors read_safetensors(const std::string& path);
+/// consistent safetensors file. With `wanted`, only tensors of such names are read. Takes little
+/// more memory than they do.
+SafeTensors read_safetensors(const std::string& path,
+                             const std::function<bool(const std::string&)>& wanted = {});
 /// The same from bytes in memory; `name` leads errors.
 SafeTensors parse_safetensors(const std::string& bytes, const std::string& name);
 

@@ -75,6 +75,24 @@ void share_relative_table(NamedTensors& weights, const VitOptions& options) {
   weights.erase(shared);
 }
 
+// The names of `own` that the weights lack. All shapes are compared before anything is changed.
+std::vector<std::string> names_missing_in(const NamedTensors& weights, const NamedTensors& own) {
+  std::vector<std::string> missing;
+  for (const auto& [name, tensor] : own) {
+    const auto it = weights.find(name);
+    if (it == weights.end()) {
+      missing.push_back(name);
+    } else {
+      require(it->second.sizes() == tensor.sizes(),
+              "{}: the weights are {}, the model has {}",
+              name,
+              it->second.sizes().vec(),
+              tensor.sizes().vec());
+    }
+  }
+  return missing;
+}
+
 }  // namespace
 
 NamedTensors named_tensors(const torch::nn::Module& module) {
@@ -95,21 +113,9 @@ std::string weights_checksum(const torch::nn::Module& module) {
 }
 
 LoadReport load_into(torch::nn::Module& module, const NamedTensors& weights) {
-  // All shapes are compared before the first tensor is copied.
-  NamedTensors own = named_tensors(module);
+  const NamedTensors own = named_tensors(module);
   LoadReport report;
-  for (const auto& [name, tensor] : own) {
-    const auto it = weights.find(name);
-    if (it == weights.end()) {
-      report.missing.push_back(name);
-    } else {
-      require(it->second.sizes() == tensor.sizes(),
-              "{}: the weights are {}, the model has {}",
-              name,
-              it->second.sizes().vec(),
-              tensor.sizes().vec());
-    }
-  }
+  report.missing = names_missing_in(weights, own);
   torch::NoGradGuard no_grad;
   for (const auto& [name, tensor] : weights) {
     const auto it = own.find(name);
@@ -120,6 +126,17 @@ LoadReport load_into(torch::nn::Module& module, const NamedTensors& weights) {
     }
   }
   return report;
+}
+
+void share_into(torch::nn::Module& module, const NamedTensors& weights) {
+  const torch::NoGradGuard no_grad;
+  NamedTensors own = named_tensors(module);
+  names_missing_in(weights, own);
+  for (auto& [name, tensor] : own) {
+    const auto found = weights.find(name);
+    if (found == weights.end()) continue;
+    tensor.set_data(found->second.detach().to(tensor.scalar_type()).contiguous());
+  }
 }
 
 NamedTensors fit_positions(NamedTensors weights,

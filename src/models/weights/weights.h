@@ -30,6 +30,11 @@ struct LoadReport {
 /// copied.
 LoadReport load_into(torch::nn::Module& module, const NamedTensors& weights);
 
+/// Lets the module's parameters and buffers share the memory of the weights of the same name, where
+/// these are float32 and contiguous; others are converted. Names that the module lacks are passed
+/// over. Throws Error as load_into does. For a module on the CPU that nobody trains.
+void share_into(torch::nn::Module& module, const NamedTensors& weights);
+
 /// Makes the position tables in `weights` (a Vit's names) those of `options`: pos_embed is
 /// resampled by options.pos_resize, relative tables as BEiT's fine-tuning does, and a shared
 /// relative table becomes one per block if the options want that. `grid` is [rows, columns] of the

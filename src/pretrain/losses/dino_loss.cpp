@@ -2,6 +2,7 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "across_ranks.h"
 #include "error.h"
 
 namespace previt {
@@ -87,6 +88,11 @@ void RowMean::add(const at::Tensor& rows) {
 
 void RowMean::reset() { *this = {}; }
 
-at::Tensor RowMean::mean() const { return sum_ / rows_; }
+at::Tensor RowMean::mean(Communicator& all) const {
+  if (all.alone()) return sum_ / rows_;
+  const at::Tensor sum = sum_.clone();
+  all.sum(sum);
+  return sum / total(rows_, all);
+}
 
 }  // namespace previt

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "communicator.h"
+
 namespace previt {
 
 // DINO's loss (Caron et al. 2021; dino:main_dino.py DINOLoss). All of it is float32 whatever the
@@ -28,13 +30,13 @@ at::Tensor cross_view_loss(const at::Tensor& logits,
 /// Mean entropy of the targets' rows [R, K] in nats, a scalar: ln K where they are uniform.
 at::Tensor target_entropy(const at::Tensor& targets);
 
-/// Mean of rows over the micro-batches of an optimizer step.
+/// Mean of rows over the micro-batches of an optimizer step, those of all ranks.
 class RowMean {
  public:
   void add(const at::Tensor& rows);  ///< [R, K]
   void reset();
   bool empty() const { return rows_ == 0; }
-  at::Tensor mean() const;  ///< float32 [1, K]
+  at::Tensor mean(Communicator& all = world()) const;  ///< float32 [1, K]
 
  private:
   at::Tensor sum_;

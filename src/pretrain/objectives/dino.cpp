@@ -11,9 +11,10 @@
 namespace previt {
 namespace {
 
-// What compares all images of a batch can't be computed part by part.
+// What compares all images of a batch can't be computed part by part. A rank's part is computed
+// with those of the others.
 void check(const DinoMethodOptions& o, const TrainOptions& train) {
-  if (train.micro() == train.batch) return;
+  if (train.micro() * world().size() >= train.batch) return;
   if (o.centering == Centering::sinkhorn_knopp) {
     fail_usage(
         "dino.centering: sinkhorn_knopp needs the whole batch at once; set train.micro_batch: 0, "
@@ -28,10 +29,12 @@ void check(const DinoMethodOptions& o, const TrainOptions& train) {
 
 void visit(FieldVisitor& v, DinoMethodOptions& o) {
   visit(v, static_cast<StudentTeacherOptions&>(o));
-  v.field("centering", o.centering, "of the teacher's targets");
+  v.field("centering", o.centering, "of the teacher's targets, over the images of all processes");
   v.field("sinkhorn_iterations", o.sinkhorn_iterations, "of Sinkhorn-Knopp", at_least(1));
-  v.field(
-      "koleo_weight", o.koleo_weight, "KoLeo regulariser of each global crop; 0: off", at_least(0));
+  v.field("koleo_weight",
+          o.koleo_weight,
+          "KoLeo regulariser of each global crop, among a process's images; 0: off",
+          at_least(0));
 }
 
 void visit(FieldVisitor& v, DinoOptions& o) {

@@ -18,7 +18,7 @@ constexpr auto enum_names(Centering) { return std::array{"center", "sinkhorn_kno
 struct DinoMethodOptions : StudentTeacherOptions {
   Centering centering = Centering::center;
   int64_t sinkhorn_iterations = 3;
-  double koleo_weight = 0;  ///< of KoLeo (koleo_loss), per global crop; 0: off
+  double koleo_weight = 0;  ///< of KoLeo (koleo_loss), per global crop and rank; 0: off
 };
 void visit(FieldVisitor& v, DinoMethodOptions& o);
 
@@ -47,7 +47,8 @@ class DinoNetwork final : public StudentTeacherNetwork {
 /// names (`student.head.…`, `teacher.head.…`, `center`).
 ///
 /// The center moves once per optimizer step, by the mean of the whole batch. All micro-steps of a
-/// step use the same one.
+/// step use the same one. Several ranks compute Sinkhorn-Knopp and the head's BatchNorm over the
+/// images of all of them, KoLeo each over its own, as officially.
 class Dino final : public StudentTeacher {
  public:
   /// Throws UsageError for options that don't fit together.

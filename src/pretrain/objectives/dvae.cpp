@@ -84,7 +84,7 @@ void DvaeTraining::count_tokens(const at::Tensor& logits) {
 
 StepResult DvaeTraining::step(const Batch& batch, const StepInfo& info) {
   const at::Tensor& pixels = only_view(batch, view_, "dvae");
-  if (info.micro_step == 0) step_counts_.reset();
+  if (info.first_here()) step_counts_.reset();
   const at::Tensor logits = tokenizer_->logits(pixels);
   count_tokens(logits);
   const at::Tensor drawn = tokenizer_->decode(gumbel_softmax(logits, temperature(info)));
@@ -102,6 +102,7 @@ StepResult DvaeTraining::step(const Batch& batch, const StepInfo& info) {
 
 void DvaeTraining::after_optimizer_step(const StepInfo&) {
   if (!step_counts_.defined()) return;
+  world().sum(step_counts_);
   token_counts_.mul_(options_.usage_decay).add_(step_counts_, 1 - options_.usage_decay);
   step_counts_.reset();
 }

@@ -73,7 +73,12 @@ void SimMimOptions::set_defaults(RunOptions& run) {
 // Its own layout is BEiT's under other names, which its scripts read too.
 void SimMimOptions::lay_out(const NamedTensors& own, LoadedModel& model) const {
   model.format = "beit";
-  if (const auto token = own.find("mask_token"); token != own.end()) model.extra.insert(*token);
+  for (const auto& [name, tensor] : own) {
+    if (name == "mask_token") model.extra[name] = tensor;
+    if (name == "decoder.bias") model.extra["decoder.0.bias"] = tensor;
+    if (name != "decoder.weight") continue;
+    model.extra["decoder.0.weight"] = tensor.unsqueeze(-1).unsqueeze(-1);  // a 1 x 1 convolution
+  }
 }
 
 SimMim::SimMim(const SimMimOptions& options, const RunOptions& run)

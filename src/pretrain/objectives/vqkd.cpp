@@ -66,7 +66,7 @@ VqkdTraining::VqkdTraining(const VqkdOptions& options, const RunOptions& run)
 StepResult VqkdTraining::step(const Batch& batch, const StepInfo& info) {
   const at::Tensor& pixels = only_view(batch, view_, "vqkd");
   VectorQuantizer& quantizer = tokenizer_->quantizer();
-  if (info.micro_step == 0) quantizer.forget();
+  if (info.first_here()) quantizer.forget();
   // It isn't registered, so it doesn't move to the device with the rest.
   teacher_->to(pixels.device());
   const at::Tensor wanted =

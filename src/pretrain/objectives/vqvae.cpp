@@ -37,7 +37,7 @@ VqvaeTraining::VqvaeTraining(const VqvaeOptions& options, const RunOptions& run)
 StepResult VqvaeTraining::step(const Batch& batch, const StepInfo& info) {
   const at::Tensor& pixels = only_view(batch, view_, "vqvae");
   VectorQuantizer& quantizer = tokenizer_->quantizer();
-  if (info.micro_step == 0) quantizer.forget();
+  if (info.first_here()) quantizer.forget();
   const Quantized quantized = quantizer.forward(tokenizer_->encode(pixels));
   quantizer.collect(quantized);
   const at::Tensor error = torch::mse_loss(tokenizer_->decode(quantized.values), pixels);

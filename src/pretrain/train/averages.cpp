@@ -3,6 +3,9 @@
 #include <torch/types.h>
 
 #include <limits>
+#include <sstream>
+
+#include "communicator.h"
 
 namespace previt {
 
@@ -42,6 +45,24 @@ Scalars Averages::means() const {
   Scalars means;
   for (const auto& [name, sum] : sums_) means.emplace_back(name, sum.total() / sum.weight);
   return means;
+}
+
+Averages Averages::of_all_ranks() const {
+  if (world().alone()) return *this;
+  // A line of JSON from each, as a metric may be missing on some.
+  std::string own = save().dump() + "\n";
+  const auto size = static_cast<int64_t>(own.size());
+  const at::Tensor bytes =
+      world().gather(torch::from_blob(own.data(), {size}, torch::kUInt8).clone());
+  std::istringstream lines(
+      std::string(static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()));
+  Averages all;
+  for (std::string line; std::getline(lines, line);) {
+    Averages of_rank;
+    of_rank.load(nlohmann::json::parse(line));
+    all.merge(of_rank);
+  }
+  return all;
 }
 
 nlohmann::json Averages::save() const {

@@ -28,6 +28,9 @@ class Averages {
   /// In order of name.
   Scalars means() const;
 
+  /// Those of all ranks together; collective.
+  Averages of_all_ranks() const;
+
   /// The sums as JSON, {name: [sum, weight]}, and back, exactly.
   nlohmann::json save() const;
   void load(const nlohmann::json& saved);

@@ -2,15 +2,20 @@
 
 #include <utility>
 
+#include "communicator.h"
+
 namespace previt {
 
 CheckpointKeeper::CheckpointKeeper(std::string run_folder,
                                    const OutputOptions& options,
                                    int64_t steps_per_epoch)
-    : folder_(std::move(run_folder)), options_(options), steps_per_epoch_(steps_per_epoch) {}
+    : folder_(std::move(run_folder)),
+      options_(options),
+      steps_per_epoch_(steps_per_epoch),
+      writes_(world().leads()) {}
 
 void CheckpointKeeper::save(int64_t steps_done, const Checkpoint& checkpoint, bool last) {
-  save_checkpoint(folder_, steps_done, checkpoint);
+  if (writes_) save_checkpoint(folder_, steps_done, checkpoint);
   untried_ = !last;
   prune();
   newest_ = steps_done;
@@ -21,6 +26,7 @@ void CheckpointKeeper::step_was_good() {
 }
 
 void CheckpointKeeper::save_best(int64_t steps_done, Checkpoint checkpoint) const {
+  if (!writes_) return;
   const std::string folder = folder_ + "/best";
   checkpoint.meta[kSkippedInARow] = 0;  // it was scored, so it is beyond doubt
   save_checkpoint(folder, steps_done, checkpoint);
@@ -30,6 +36,7 @@ void CheckpointKeeper::save_best(int64_t steps_done, Checkpoint checkpoint) cons
 // The update just saved may have ruined the weights, which only a further step shows. Until one was
 // good, the checkpoint before it stays too.
 void CheckpointKeeper::prune() const {
+  if (!writes_) return;
   prune_checkpoints(
       folder_, options_.keep_last + (untried_ ? 1 : 0), options_.keep_every * steps_per_epoch_);
 }

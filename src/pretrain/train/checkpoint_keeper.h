@@ -8,7 +8,8 @@
 
 namespace previt {
 
-/// Saves the checkpoints of a run, and removes those that need not stay.
+/// Saves the checkpoints of a run, and removes those that need not stay. Of several ranks the
+/// first does so; the others only remember what there is.
 class CheckpointKeeper {
  public:
   CheckpointKeeper(std::string run_folder, const OutputOptions& options, int64_t steps_per_epoch);
@@ -29,6 +30,7 @@ class CheckpointKeeper {
   const std::string folder_;
   const OutputOptions options_;
   const int64_t steps_per_epoch_;
+  const bool writes_;
   int64_t newest_ = -1;
   bool untried_ = false;  // no step was good since the newest one
 };

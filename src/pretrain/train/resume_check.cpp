@@ -26,7 +26,8 @@ bool may_change(const std::string& key) {
                                                 "train.threads",
                                                 "train.max_bad_steps",
                                                 "train.checkpoint_blocks",
-                                                "train.shard_optimizer"};
+                                                "train.shard_optimizer",
+                                                "train.timeout"};
   if (std::find(fixed.begin(), fixed.end(), key) != fixed.end()) return false;
   return std::any_of(
       free.begin(), free.end(), [&](const auto& part) { return key.starts_with(part); });

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "communicator.h"
 #include "error.h"
 #include "files.h"
 #include "log.h"
@@ -28,7 +29,8 @@ void warn_of_odd_plan(const RunOptions& options, const RunPlan& plan) {
   const std::string rate = lr_warning(options, plan.info(0));
   if (!rate.empty()) log_warning(rate);
   const TrainOptions& train = options.train;
-  if (train.micro_batch > plan.epoch.batch && train.batch > plan.epoch.batch) {
+  const int64_t share = train.batch / world().size();
+  if (train.micro_batch > plan.epoch.batch && share > plan.epoch.batch) {
     warn("train.micro_batch: {} does not divide train.batch {}; {} is used",
          train.micro_batch,
          train.batch,

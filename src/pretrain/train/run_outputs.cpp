@@ -4,18 +4,13 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "communicator.h"
 #include "error.h"
 #include "files.h"
 #include "json_text.h"
 
 namespace previt {
 namespace {
-
-/// The folder, made if it isn't there.
-std::string made(const std::string& folder) {
-  make_folder(folder);
-  return folder;
-}
 
 // Names and captions of the newest pictures, in previews/.
 constexpr const char* kNewest = "newest.json";
@@ -40,12 +35,12 @@ RunOutputs::RunOutputs(std::string folder,
                        const RunRecord& record,
                        const TrainCallbacks& callbacks,
                        int64_t first_step)
-    : folder_(made(folder)),
-      record_(record),
-      callbacks_(callbacks),
-      log_(folder_ + "/log.txt"),
-      metrics_(folder_ + "/metrics.jsonl", first_step),
-      events_(folder_, first_step) {
+    : folder_(std::move(folder)), record_(record), callbacks_(callbacks) {
+  if (!world().leads()) return;
+  make_folder(folder_);
+  files_.reset(new Files{.log = LogFile(folder_ + "/log.txt"),
+                         .metrics = {folder_ + "/metrics.jsonl", first_step},
+                         .events = {folder_, first_step}});
   for (const std::string& line : record.started_from) info("{}", line);
   if (first_step > 0) previews_ = newest_previews(previews_folder());
   if (!record.recipe.empty()) write_whole_file(folder_ + "/recipe.yaml", record.recipe);
@@ -54,12 +49,15 @@ RunOutputs::RunOutputs(std::string folder,
 }
 
 void RunOutputs::write(const MetricsLine& line) {
-  metrics_.write(line);
-  events_.write(line.step, line.values);
+  if (!files_) return;
+  files_->metrics.write(line);
+  files_->events.write(line.step, line.values);
 }
 
 void RunOutputs::add_previews(const std::vector<Picture>& pictures, double epochs_done) {
-  const std::string folder = made(previews_folder());
+  if (!files_) return;
+  const std::string folder = previews_folder();
+  make_folder(folder);
   previews_.clear();
   nlohmann::ordered_json captions = nlohmann::ordered_json::object();
   for (const auto& picture : pictures) {
@@ -75,10 +73,12 @@ void RunOutputs::add_previews(const std::vector<Picture>& pictures, double epoch
 }
 
 void RunOutputs::write_report(const RunSummary& summary) const {
-  Report report = make_report(summary, metrics_.lines());
+  if (!files_) return;
+  const auto& lines = files_->metrics.lines();
+  Report report = make_report(summary, lines);
   report.add_pictures("Previews", previews_);
   if (callbacks_.extend_report) callbacks_.extend_report(report);
-  add_run_details(report, metrics_.lines(), record_.settings, record_.command);
+  add_run_details(report, lines, record_.settings, record_.command);
   write_whole_file(folder_ + "/report.html", report.html());
 }
 

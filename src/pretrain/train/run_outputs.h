@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,8 @@
 namespace previt {
 
 /// What a run leaves in its folder besides the checkpoints: log.txt, recipe.yaml, metrics.jsonl,
-/// TensorBoard events, previews/, report.html.
+/// TensorBoard events, previews/, report.html. Of several ranks the first writes them; for the
+/// others this class does nothing.
 class RunOutputs {
  public:
   /// `first_step`: where the run starts or goes on.
@@ -30,14 +32,18 @@ class RunOutputs {
   void write_report(const RunSummary& summary) const;
 
  private:
+  // Those that are open all the time.
+  struct Files {
+    LogFile log;
+    MetricsLog metrics;
+    EventFile events;
+  };
   std::string previews_folder() const { return folder_ + "/previews/"; }
 
   std::string folder_;
   const RunRecord& record_;
   const TrainCallbacks& callbacks_;
-  LogFile log_;
-  MetricsLog metrics_;
-  EventFile events_;
+  std::unique_ptr<Files> files_;              // null where another rank writes
   std::vector<Report::PngPicture> previews_;  // the latest
 };
 

@@ -15,6 +15,7 @@ EpochPlan epoch_of(const TrainOptions& options, int64_t samples) {
 }
 
 RunPlan RunPlan::make(const TrainOptions& options, const BatchSource& source) {
+  options.require_shareable();
   const EpochPlan epoch = source.epoch_plan(), wanted = epoch_of(options, epoch.samples);
   require_a_step(wanted);
   require(epoch.batch == wanted.batch && epoch.images() == wanted.images(),

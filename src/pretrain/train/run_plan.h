@@ -14,7 +14,7 @@ struct RunPlan {
   EpochPlan epoch;
   int64_t epochs = 0;
 
-  /// Throws UsageError if the data gives no step, Error if the source cuts its epochs otherwise
+  /// Throws UsageError if the data gives no step or the processes can't share it, Error if the source cuts its epochs otherwise
   /// than `options` say.
   static RunPlan make(const TrainOptions& options, const BatchSource& source);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "communicator.h"
 #include "error.h"
 #include "models/weights/checkpoint.h"
 
@@ -30,7 +31,8 @@ void RunPosition::add(const StepOutcome& step, const Speed& speed) {
     return;
   }
   skipped_in_a_row = 0;
-  const auto weight = static_cast<double>(step.images);
+  // The same on all ranks, whose averages are added up.
+  const double weight = static_cast<double>(step.images) / static_cast<double>(world().size());
   averages.merge(step.averages);
   averages.add("loss", step.loss, weight);
   averages.add("grad_norm", step.gradient_norm, weight);
@@ -48,7 +50,7 @@ bool RunPosition::take_if_best(const Scalars& evaluated, const std::string& name
 }
 
 Scalars RunPosition::interval_values(double lr, int64_t bad_samples) const {
-  Scalars values = averages.means();
+  Scalars values = averages.of_all_ranks().means();
   // A line has a loss even where no step of its interval was good.
   if (values.empty()) values = {{"loss", std::numeric_limits<double>::quiet_NaN()}};
   values.insert(values.end(),
@@ -66,7 +68,7 @@ void RunPosition::start_interval() {
 }
 
 nlohmann::json RunPosition::save() const {
-  nlohmann::json meta = {{"averages", averages.save()},
+  nlohmann::json meta = {{"averages", averages.of_all_ranks().save()},
                          {"interval", {interval.images, interval.seconds, interval.wait}},
                          {"seconds", seconds},
                          {"skipped_steps", skipped_steps},

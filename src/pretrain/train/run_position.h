@@ -24,7 +24,7 @@ struct Speed {
 /// Where a run stands, besides its tensors: what a checkpoint's meta.json keeps.
 struct RunPosition {
   int64_t steps_done = 0;
-  Averages averages;   ///< since the last metrics line
+  Averages averages;   ///< since the last metrics line, of this rank
   Speed interval;      ///< since the last metrics line
   double seconds = 0;  ///< of training, in all
   double best = -std::numeric_limits<double>::infinity();
@@ -37,11 +37,12 @@ struct RunPosition {
   /// of the values is not finite.
   bool take_if_best(const Scalars& evaluated, const std::string& name);
 
-  /// The values of a metrics line for the time since the last one; `lr` is that of the last step.
+  /// The values of a metrics line for the time since the last one, of all ranks; collective. `lr`
+  /// is that of the last step.
   Scalars interval_values(double lr, int64_t bad_samples) const;
   void start_interval();
 
-  nlohmann::json save() const;            ///< without the step, which the checkpoint has
+  nlohmann::json save() const;  ///< of all ranks, collective; without the checkpoint's step
   void load(const nlohmann::json& meta);  ///< throws Error on damage
 };
 

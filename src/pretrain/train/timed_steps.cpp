@@ -15,7 +15,10 @@ StepOutcome TimedSteps::make(int64_t step, Speed& speed) {
     speed.wait += seconds_since(asked);
     return batch;
   };
-  StepOutcome outcome = stepper_.step(plan_.info(step), plan_.images_in(step), next);
+  const auto news = [&] { return RankNews{stop_.exit_code(), speed.wait, source_.bad_samples()}; };
+  StepOutcome outcome = stepper_.step(plan_.info(step), plan_.images_in(step), next, news);
+  news_ = outcome.news;
+  speed.wait = news_.wait;
   speed.images = outcome.images;
   speed.seconds = seconds_since(start);
   return outcome;

@@ -4,18 +4,27 @@
 #include "pretrain/train/run_plan.h"
 #include "pretrain/train/run_position.h"
 #include "pretrain/train/stepper.h"
+#include "pretrain/train/stop_signal.h"
 
 namespace previt {
 
 /// Makes the steps of a run from the source's batches, and takes their time.
 class TimedSteps {
  public:
-  TimedSteps(Stepper& stepper, BatchSource& source, const RunPlan& plan)
-      : stepper_(stepper), source_(source), plan_(plan) {}
+  TimedSteps(Stepper& stepper, BatchSource& source, const RunPlan& plan, const StopSignal& stop)
+      : stepper_(stepper), source_(source), plan_(plan), stop_(stop) {}
 
   /// Makes step `step` of the run, before which the source must stand. `speed` becomes that of this
-  /// step.
+  /// step: the images of all ranks, and how long the slowest waited for data.
   StepOutcome make(int64_t step, Speed& speed);
+
+  /// The exit code that a signal asks for; of several ranks, any of them, as all knew it at the last
+  /// step.
+  int stop_asked() const { return world().alone() ? stop_.exit_code() : news_.stop; }
+  /// Unreadable samples of all ranks.
+  int64_t bad_samples() const {
+    return world().alone() ? source_.bad_samples() : news_.bad_samples;
+  }
 
   /// Whether loss and gradients of this step are finite; nothing is updated. Moves the source.
   bool would_be_good(int64_t step);
@@ -24,6 +33,8 @@ class TimedSteps {
   Stepper& stepper_;
   BatchSource& source_;
   const RunPlan& plan_;
+  const StopSignal& stop_;
+  RankNews news_;  // of the last step
 };
 
 }  // namespace previt

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "communicator.h"
 #include "error.h"
 #include "log.h"
 #include "memory.h"
@@ -15,6 +16,7 @@
 #include "pretrain/train/run_plan.h"
 #include "pretrain/train/run_position.h"
 #include "pretrain/train/run_state.h"
+#include "pretrain/train/same_start.h"
 #include "pretrain/train/stepper.h"
 #include "pretrain/train/stop_signal.h"
 #include "pretrain/train/timed_steps.h"
@@ -22,11 +24,6 @@
 
 namespace previt {
 namespace {
-
-Settings with(Settings settings, const Settings& more) {
-  settings.insert(settings.end(), more.begin(), more.end());
-  return settings;
-}
 
 class Trainer {
  public:
@@ -42,10 +39,10 @@ class Trainer {
         folder_(folder),
         record_(record),
         callbacks_(callbacks),
-        settings_(with(record.settings, objective.frozen_parts())),
+        settings_(joined(record.settings, objective.frozen_parts())),
         plan_(RunPlan::make(options.train, source)),
         stepper_(objective, options),
-        steps_(stepper_, source, plan_),
+        steps_(stepper_, source, plan_, stop_),
         between_steps_(objective, stepper_, options, callbacks),
         keeper_(folder, options.output, plan_.steps_per_epoch()),
         guard_(folder, options.train) {
@@ -84,13 +81,13 @@ class Trainer {
   const TrainCallbacks& callbacks_;
   const Settings settings_;  // compared on resume
   const RunPlan plan_;
+  const StopSignal stop_;
   Stepper stepper_;
   TimedSteps steps_;
   BetweenSteps between_steps_;
   CheckpointKeeper keeper_;
   const LearningGuard guard_;
   std::optional<RunOutputs> outputs_;
-  StopSignal stop_;
   Progress progress_;
 
   RunPosition at_;
@@ -104,7 +101,7 @@ class Trainer {
 // --- from start to end ---------------------------------------------------------------------------
 
 void Trainer::resume() {
-  const std::optional<Checkpoint> saved = checkpoint_to_resume(folder_);
+  const std::optional<Checkpoint> saved = checkpoint_of_all_ranks(folder_);
   if (!saved) return;
   const auto& meta = saved->meta;
   require_resumable(meta.at("settings"), settings_);
@@ -114,6 +111,7 @@ void Trainer::resume() {
   keep_matmul_ways(meta);
   restore(*saved, objective_, stepper_);
   at_.load(meta);
+  if (!world().leads()) at_.averages.reset();  // those of all ranks, which are added up again
   keeper_.resumed(at_.steps_done);
   info("{}: going on after step {} of {}", folder_, at_.steps_done, plan_.total_steps());
 }
@@ -141,7 +139,7 @@ int Trainer::make_all_steps() {
     make_step();
     show_progress();
     after_step();
-    if (stop_.exit_code() != 0 && !done()) return stop_.exit_code();
+    if (steps_.stop_asked() != 0 && !done()) return steps_.stop_asked();
   }
   return 0;
 }
@@ -208,7 +206,7 @@ void Trainer::write_line() {
   const auto add = [&](const Scalars& values) {
     line.values.insert(line.values.end(), values.begin(), values.end());
   };
-  add(at_.interval_values(last_lr_, source_.bad_samples()));
+  add(at_.interval_values(last_lr_, steps_.bad_samples()));
   diagnose(line.values);
   const Scalars evaluated = evaluate();
   add(evaluated);
@@ -230,7 +228,7 @@ void Trainer::diagnose(const Scalars& values) {
 Scalars Trainer::evaluate() {
   const auto every = static_cast<double>(callbacks_.evaluate_epochs);
   const bool due = plan_.due(every, at_.steps_done) || done();
-  if (!callbacks_.evaluate || !plan_.ends_epoch(at_.steps_done) || !due) return {};
+  if (!between_steps_.evaluates() || !plan_.ends_epoch(at_.steps_done) || !due) return {};
   // Weights that aren't finite would get a score like any others.
   guard_.require_finite(collect(objective_, stepper_), at_);
   return between_steps_.evaluate(at_.steps_done / plan_.steps_per_epoch());
@@ -247,6 +245,7 @@ void Trainer::save() {
     guard_.require_finite(now, at_);
     keeper_.save(at_.steps_done, now, /*last=*/done());
   }
+  world().barrier();  // what follows may read it
   outputs_->write_report(summary());
 }
 
@@ -276,7 +275,7 @@ RunSummary Trainer::summary() const {
           .flops_per_second = objective_.flops_per_image() * session_.images_per_second(),
           .peak_memory = peak_memory(),
           .skipped_steps = at_.skipped_steps,
-          .bad_samples = source_.bad_samples()};
+          .bad_samples = steps_.bad_samples()};
 }
 
 }  // namespace
@@ -289,6 +288,8 @@ int train(Objective& objective,
           const RunRecord& record,
           const TrainCallbacks& callbacks) {
   if (!resume) require_no_run(run_folder);
+  require_same_settings(record.settings);
+  share_weights(objective);
   Trainer trainer(objective, source, options, run_folder, record, callbacks);
   if (resume) trainer.resume();
   return trainer.run();

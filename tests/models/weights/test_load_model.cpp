@@ -1,6 +1,8 @@
 #include <torch/types.h>
 
+#include <cmath>
 #include <filesystem>
+#include <fstream>
 
 #include "error.h"
 #include "files.h"
@@ -74,6 +76,36 @@ TEST_CASE("a model comes back from a run, a checkpoint and its weight file") {
   REQUIRE(warnings.size() == 1);
   CHECK_THAT(warnings[0], ContainsSubstring("training.safetensors"));
   CHECK_THROWS_AS(load_model(folder), Error);
+}
+
+TEST_CASE("an optimizer's state is not read, and for a look at the backbone nothing else is") {
+  torch::NoGradGuard no_grad;
+  const TempFolder run;
+  Vit vit(tiny());
+  Checkpoint checkpoint = checkpoint_of(vit);
+  checkpoint.training["objective.mask_token"] = torch::ones({2});
+  checkpoint.training["optimizer.step.mask_token"] = torch::full({2}, NAN);
+  save_checkpoint(run.path(), 1, checkpoint);
+  const std::string file = list_checkpoints(run.path()).front() + "/training.safetensors";
+  const auto names = [&](const LoadHints& hints) {
+    std::vector<std::string> list;
+    for (const auto& [name, tensor] : load_model(run.path(), nullptr, hints).extra) {
+      list.push_back(name);
+    }
+    return list;
+  };
+  CHECK(names({}) == std::vector<std::string>{"objective.mask_token"});
+  CHECK(names({.backbone_only = true}).empty());
+
+  std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+  bytes.seekp(-1, std::ios::end);
+  bytes.put('\x7f');
+  bytes.close();
+  CHECK_THROWS_WITH(load_model(run.path()), ContainsSubstring("wrong checksum"));
+  check_same(load_model(run.path(), nullptr, {.backbone_only = true}), vit);
+  fs::resize_file(file, fs::file_size(file) - 1);
+  CHECK_THROWS_WITH(load_model(run.path(), nullptr, {.backbone_only = true}),
+                    ContainsSubstring("damaged"));
 }
 
 TEST_CASE("the architecture is inferred from shapes") {

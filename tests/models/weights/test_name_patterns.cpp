@@ -5,12 +5,15 @@ using namespace previt;
 
 TEST_CASE("patterns of names take any text for * and any character for ?") {
   const NamePatterns patterns("reg_token, blocks.*.ls?.gamma,,");
-  CHECK(patterns.fit("reg_token"));
-  CHECK(patterns.fit("blocks.11.ls2.gamma"));
-  CHECK_FALSE(patterns.fit("reg_tokens"));
-  CHECK_FALSE(patterns.fit("blocks.0.ls12.gamma"));
-  CHECK_FALSE(patterns.fit(""));
-  CHECK_FALSE(NamePatterns("").fit("pos_embed"));
+  using Found = std::vector<std::string>;
+  CHECK(patterns.all() == Found{"reg_token", "blocks.*.ls?.gamma"});
+  CHECK(patterns.fitting("reg_token") == Found{"reg_token"});
+  CHECK(patterns.fitting("blocks.11.ls2.gamma") == Found{"blocks.*.ls?.gamma"});
+  CHECK(NamePatterns("reg_*,*token").fitting("reg_token") == Found{"reg_*", "*token"});
+  CHECK(patterns.fitting("reg_tokens").empty());
+  CHECK(patterns.fitting("blocks.0.ls12.gamma").empty());
+  CHECK(patterns.fitting("").empty());
+  CHECK(NamePatterns("").fitting("pos_embed").empty());
 }
 
 TEST_CASE("families of names have * for their numbers") {

@@ -42,6 +42,7 @@ TEST_CASE("a wrong shape stops loading before anything is copied") {
   NamedTensors weights = named_tensors(from);
   weights["norm.weight"] = torch::ones({9});
   CHECK_THROWS_WITH(load_into(to, weights), "norm.weight: the weights are [9], the model has [8]");
+  CHECK_THROWS_WITH(share_into(to, weights), "norm.weight: the weights are [9], the model has [8]");
   CHECK(torch::equal(to.cls_token, before));
 }
 

@@ -26,6 +26,10 @@ class BeitFormat final : public WeightFormat {
 
   std::string code_base() const override { return "microsoft/unilm"; }
 
+  bool has_place(const LoadedModel& /*model*/, const std::string& name) const override {
+    return !name.starts_with("decoder.");  // SimMIM's
+  }
+
   bool recognises(const ForeignModel& model) const override {
     return official_has(model, "blocks.0.attn.q_bias");
   }

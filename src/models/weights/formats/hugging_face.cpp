@@ -122,11 +122,20 @@ const std::vector<HfFamily> kFamilies = {
      "ViT",
      "vit.",
      "ForImageClassification",
-     "",
+     "ForMaskedImageModeling",
      kHfVit,
      {"pos_embed", "norm_eps", "qkv_bias", "num_classes"},
-     {"pooler."}},
+     {"pooler.", "mask_token", "decoder.0."}},
 };
+
+// Whether the model is SimMIM's, with one layer from a patch's token to its pixels, and no classes.
+bool predicts_pixels(const LoadedModel& model) {
+  const VitOptions& o = model.options;
+  const auto layer = model.extra.find("decoder.0.weight");
+  return layer != model.extra.end() && model.extra.contains("mask_token") &&
+         layer->second.sizes() ==
+             at::IntArrayRef({o.patch_size * o.patch_size * o.in_channels, o.embed_dim, 1, 1});
+}
 
 bool is_in_backbone(const std::string& name) {
   return name.starts_with("embeddings.") || name.starts_with("encoder.") ||
@@ -158,7 +167,10 @@ class HuggingFaceFormat final : public WeightFormat {
     const HfFamily& family = hf_family(model);
     const auto& starts = family.beside;
     // A class with a head takes the class token instead of what the pooler makes of it.
-    if (name.starts_with("pooler.") && !hf_class(family, model).ends_with("Model")) return false;
+    const std::string made = hf_class(family, model);
+    if (name.starts_with("pooler.") && !made.ends_with("Model")) return false;
+    const bool of_pixels = name == "mask_token" || name.starts_with("decoder.0.");
+    if (family.stem == "ViT" && of_pixels && made != "ViTForMaskedImageModeling") return false;
     return std::any_of(starts.begin(), starts.end(), [&](const std::string& start) {
       return name.starts_with(start);
     });
@@ -217,7 +229,8 @@ const HfFamily& hf_family(const LoadedModel& model) {
 std::string hf_class(const HfFamily& family, const LoadedModel& model) {
   const bool head = model.weights.contains("head.weight") || model.extra.contains("head.weight");
   if (head && !family.classifier.empty()) return family.stem + family.classifier;
-  const bool other = model.extra.contains("lm_head.weight") || family.classifier.empty();
+  const bool other = model.extra.contains("lm_head.weight") || family.classifier.empty() ||
+                     (family.stem == "ViT" && predicts_pixels(model));
   return family.stem + (other && !family.other_task.empty() ? family.other_task : "Model");
 }
 

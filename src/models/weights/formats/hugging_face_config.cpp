@@ -108,6 +108,9 @@ json hf_config(const HfFamily& family, const LoadedModel& model) {
     config["intermediate_size"] = hidden_width(model.weights, "blocks.0.");
   }
   if (family.model_type == "vit_mae") set_decoder(model, config);
+  if (hf_class(family, model) == "ViTForMaskedImageModeling") {
+    config["encoder_stride"] = o.patch_size;
+  }
   set_labels(model, config);
   return config;
 }
@@ -127,9 +130,9 @@ json hf_preprocessor(const LoadedModel& model) {
   if (model.crop_pct > 0) {
     // ViT's processor can only squeeze. DINOv2's, which this is, makes the view of our evaluations
     // (augment/ops/crop.cpp).
-    const auto side = static_cast<double>(std::max(o.image_height(), o.image_width()));
+    const int64_t side = std::max(o.image_height(), o.image_width());
     config["image_processor_type"] = "BitImageProcessor";
-    config["size"] = {{"shortest_edge", static_cast<int64_t>(side / model.crop_pct + 1e-6)}};
+    config["size"] = {{"shortest_edge", uncropped_side(side, model.crop_pct)}};
     config["do_center_crop"] = true;
     config["crop_size"] = view;
     config["do_convert_rgb"] = o.in_channels == 3;

@@ -1,0 +1,24 @@
+#include "across_ranks.h"
+
+#include <torch/types.h>
+
+#include <algorithm>
+
+namespace previt {
+
+int64_t total(int64_t number, Communicator& all) {
+  if (all.alone()) return number;
+  const at::Tensor sum = torch::full({1}, number, torch::kInt64);
+  all.sum(sum);
+  return sum.item<int64_t>();
+}
+
+Part part_of(int64_t count, int64_t unit, const Communicator& all) {
+  const int64_t units = (count + unit - 1) / unit;
+  const auto start = [&](int64_t rank) {
+    return std::min(units * rank / all.size() * unit, count);
+  };
+  return {start(all.rank()), start(all.rank() + 1)};
+}
+
+}  // namespace previt

@@ -1,0 +1,272 @@
+#include "distributed/watch.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "distributed/process_group.h"
+
+namespace previt {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds kBeat(500);
+constexpr milliseconds kHearing(3000);  // in which a living rank hears of a failure
+constexpr milliseconds kEnding(10000);  // in which it ends by itself
+constexpr int kSilentBeats = 4;         // of a rank that is gone
+constexpr const char* kFailure = "failure";
+constexpr const char* kHeard = "heard";    // how many ranks know of the failure
+constexpr const char* kTold = "told";      // by rank 0
+constexpr const char* kTeller = "teller";  // the first to come here speaks for a silent rank 0
+constexpr const char* kLeft = "left";      // how many ranks have left
+
+std::string beat_of(int64_t rank) { return fmt::format("beat/{}", rank); }
+
+std::string named(const std::vector<int64_t>& ranks, int64_t size) {
+  if (ranks.size() == 1) return fmt::format("rank {} of {} has", ranks[0], size);
+  const size_t shown = std::min<size_t>(ranks.size(), 8);
+  const std::vector<int64_t> first(ranks.begin(), ranks.begin() + static_cast<int64_t>(shown));
+  return fmt::format("ranks {}{} of {} have",
+                     fmt::join(first, ", "),
+                     shown < ranks.size() ? " and more" : "",
+                     size);
+}
+
+std::string in_seconds(milliseconds time) {
+  return fmt::format("{:g} s", static_cast<double>(time.count()) / 1000);
+}
+
+}  // namespace
+
+Watch::Watch(c10::intrusive_ptr<c10d::Store> store,
+             int64_t rank,
+             int64_t size,
+             int64_t keeper,
+             milliseconds timeout,
+             bool leader_is_watched)
+    : store_(std::move(store)),
+      rank_(rank),
+      size_(size),
+      keeper_(keeper),
+      leader_is_watched_(leader_is_watched),
+      timeout_(timeout) {
+  store_->set(beat_of(rank_), std::string("0 0"));
+  thread_ = std::thread([this] { run(); });
+}
+
+Watch::~Watch() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake();
+  thread_.join();
+}
+
+void Watch::run() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    const bool lost = store_lost_;
+    lock.unlock();
+    try {
+      if (!lost) look();
+    } catch (const std::exception&) {
+      lose_store();
+    }
+    end_if_late();
+    lock.lock();
+    changed_.wait_for(lock, kBeat, [&] { return stop_; });
+  }
+}
+
+void Watch::look() {
+  store_->set(beat_of(rank_), fmt::format("{} {}", ++ticks_, begun_.load()));
+  if (store_->check({kFailure})) learn(store_->get_to_str(kFailure));
+  const std::lock_guard lock(mutex_);
+  looked_at_ = Clock::now();
+}
+
+// `record`: "gone" or "here", a space, and the line.
+void Watch::learn(const std::string& record) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!failure_.empty()) return;
+    gone_ = record.starts_with("gone");
+    failure_ = record.substr(5);
+    failed_at_ = Clock::now();
+  }
+  wake();
+  if (rank_ == 0) store_->set(kTold, std::string("1"));
+  store_->add(kHeard, 1);
+}
+
+void Watch::lose_store(const std::string& how) {
+  const std::lock_guard lock(mutex_);
+  store_lost_ = true;
+  if (failure_.empty()) {
+    lost_first_ = true;
+    failure_ = keeper_ >= 0 ? fmt::format("rank {} of {} {}", keeper_, size_, how)
+                            : fmt::format("torchrun's agent {}", how);
+    failed_at_ = Clock::now();
+    gone_ = true;
+  }
+  changed_.notify_all();
+}
+
+void Watch::end_if_late() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_.empty() || Clock::now() - failed_at_ < kEnding) return;
+  }
+  if (rank_ == 0) std::fputs((failure_ + "\n").c_str(), stderr);
+  std::_Exit(1);
+}
+
+void Watch::wake() {
+  const std::lock_guard lock(mutex_);
+  changed_.notify_all();
+}
+
+void Watch::require_well() {
+  const std::lock_guard lock(mutex_);
+  if (!failure_.empty()) throw PeerError(failure_);
+}
+
+void Watch::wait_until(milliseconds longest, const std::function<bool()>& done) {
+  const auto end = Clock::now() + longest;
+  milliseconds pause(10);  // grows, so that a thousand ranks don't keep the store busy
+  while (!done() && Clock::now() < end) {
+    std::this_thread::sleep_for(pause);
+    pause = std::min(pause * 3 / 2, kBeat);
+  }
+}
+
+std::vector<std::string> Watch::beats() {
+  std::vector<std::string> keys, values;
+  for (int64_t rank = 0; rank < size_; ++rank) keys.push_back(beat_of(rank));
+  for (const auto& value : store_->multiGet(keys)) values.emplace_back(value.begin(), value.end());
+  return values;
+}
+
+std::string Watch::late_ranks(int64_t number) {
+  std::vector<int64_t> late;
+  const auto now = beats();
+  for (int64_t rank = 0; rank < size_; ++rank) {
+    const std::string& beat = now[static_cast<size_t>(rank)];
+    const int64_t begun = std::stoll(beat.substr(beat.find(' ')));
+    if (rank != rank_ && begun < number) late.push_back(rank);
+  }
+  const std::string limit = in_seconds(timeout_);
+  if (late.empty()) return fmt::format("the ranks' connections have been silent for {}", limit);
+  return fmt::format("{} not answered for {}", named(late, size_), limit);
+}
+
+void Watch::blame_late_ranks(int64_t number) {
+  try {
+    record(late_ranks(number), false);
+  } catch (const c10::Error&) {
+    lose_store();
+  }
+}
+
+void Watch::wait_for(int64_t number, const std::function<bool()>& done) {
+  const auto since = Clock::now();
+  std::unique_lock lock(mutex_);
+  while (!done()) {
+    if (!failure_.empty()) throw PeerError(failure_);
+    changed_.wait_for(lock, kBeat);
+    if (Clock::now() - since < timeout_.load() || done()) continue;
+    const bool silent = Clock::now() - looked_at_ > std::min(kHearing, timeout_.load() / 2);
+    lock.unlock();
+    if (silent) {  // any use of the store would wait as the thread does
+      lose_store(fmt::format("has not answered for {}", in_seconds(timeout_)));
+    } else {
+      blame_late_ranks(number);
+    }
+    lock.lock();
+  }
+}
+
+void Watch::wait_for_key(const std::function<bool()>& done, const std::string& otherwise) {
+  bool there = false;
+  // Rank 0 waits for all, the others only for it, so it is the one that knows who is missing.
+  wait_until(timeout_.load() + (rank_ == 0 ? milliseconds(0) : kEnding), [&] {
+    require_well();
+    return there = done();
+  });
+  if (there) return;
+  record(fmt::format("{} for {}", otherwise, in_seconds(timeout_)), true);
+  require_well();
+}
+
+void Watch::explain(const std::string& what) {
+  std::vector<std::string> before;
+  try {
+    before = beats();
+    std::vector<int> silent(before.size());
+    for (int beat = 0; beat < 5 * kSilentBeats; ++beat) {
+      std::this_thread::sleep_for(kBeat);
+      require_well();
+      const auto now = beats();
+      for (size_t rank = 0; rank < now.size(); ++rank) {
+        silent[rank] = now[rank] == before[rank] ? silent[rank] + 1 : 0;
+        if (silent[rank] < kSilentBeats) continue;
+        record(fmt::format("rank {} of {} is gone", rank, size_), true);
+        require_well();
+      }
+      before = now;
+    }
+    record(fmt::format("rank {} of {} lost its connection: {}", rank_, size_, what), false);
+  } catch (const c10::Error&) {
+    lose_store();
+  }
+  require_well();
+  throw PeerError(what);
+}
+
+void Watch::record(const std::string& line, bool gone) {
+  learn(store_->compareSet(
+      kFailure, std::string(), fmt::format("{} {}", gone ? "gone" : "here", line)));
+}
+
+int64_t Watch::count(const std::string& key) { return store_->add(key, 0); }
+
+bool Watch::tells() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (lost_first_) return rank_ == 0 || !leader_is_watched_;
+  }
+  try {
+    if (rank_ != 0) {
+      wait_until(kHearing, [&] { return store_->check({kTold}); });
+      return !store_->check({kTold}) && store_->add(kTeller, 1) == 1;
+    }
+    // The store must stay until the others know.
+    const int64_t all = size_ - (gone_ ? 1 : 0);
+    if (keeper_ == 0) wait_until(kHearing, [&] { return count(kHeard) >= all; });
+  } catch (const std::exception&) {  // rank 0 has heard of it and left, with the store
+  }
+  return rank_ == 0;
+}
+
+void Watch::leave() {
+  require_well();
+  try {
+    store_->add(kLeft, 1);
+    if (rank_ != keeper_) return;
+    wait_until(timeout_, [&] {
+      require_well();
+      return count(kLeft) == size_;
+    });
+  } catch (const c10::Error&) {
+    lose_store();
+    require_well();
+  }
+}
+
+}  // namespace previt

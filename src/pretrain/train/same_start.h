@@ -1,0 +1,25 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <optional>
+#include <string>
+
+#include "models/weights/checkpoint.h"
+#include "settings.h"
+
+namespace previt {
+
+// How all ranks of a run begin alike. With one process these do nothing of their own.
+
+/// Gives all ranks the parameters and buffers of rank 0.
+void share_weights(const torch::nn::Module& module);
+
+/// Throws UsageError that names the key where a rank's settings are others than rank 0's. Where
+/// the data is, and how it is read, may differ.
+void require_same_settings(const Settings& settings);
+
+/// checkpoint_to_resume() of rank 0, on all ranks. Throws Error where a rank can't read it.
+std::optional<Checkpoint> checkpoint_of_all_ranks(const std::string& run_folder);
+
+}  // namespace previt

@@ -1,0 +1,169 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "support/pretrain_command.h"
+#include "support/previt_program.h"
+#include "support/same_checkpoint.h"
+#include "support/temp_folder.h"
+
+using namespace previt;
+using namespace previt::test;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+const Surroundings kOneThread{.environment = {{"OMP_NUM_THREADS", "1"}}};
+const Words kExact = settings({"train.matmul=fixed", "output.keep_last=10"});
+
+const Words kMae = kTinyMae + kExact + Words{"--data", kScenes};
+
+Words dino() {
+  const std::string recipe = std::string(PREVIT_SOURCE_DIR) + "/recipes/quickstart/dino.yaml";
+  return Words{"--recipe", recipe, "--device", "cpu", "--data", kScenes} + kExact +
+         settings({"model.image_size=[16]",
+                   "model.patch_size=4",
+                   "model.embed_dim=24",
+                   "model.depth=2",
+                   "dino.local_crops=1",
+                   "dino.head.out_dim=32",
+                   "dino.head.hidden_dim=32",
+                   "dino.head.bottleneck_dim=16",
+                   "dino.freeze_last_layer=1",
+                   "dino.centering=center",
+                   "augment.local.height=8",
+                   "augment.local.width=8",
+                   "train.batch=16",
+                   "train.precision=fp32",
+                   "train.threads=1",
+                   "schedule.warmup_epochs=0",
+                   "dino.warmup_teacher_temp_epochs=0",
+                   "data.workers=1",
+                   "output.checkpoint_epochs=1",
+                   "output.preview_images=0",
+                   "knn.epochs=0"});
+}
+
+/// Runs to the end and returns the newest checkpoint.
+Checkpoint result(const std::string& run, const Words& words) {
+  const Outcome outcome = run_program(program("pretrain"), words + Words{"--out", run}, kOneThread);
+  INFO(outcome.errors);
+  REQUIRE(outcome.code == 0);
+  return newest_checkpoint(run);
+}
+
+Words epochs(int64_t number) { return settings({fmt::format("train.epochs={}", number)}); }
+Words processes(int64_t number) { return {"--nproc", std::to_string(number)}; }
+Words micro(int64_t images) { return settings({fmt::format("train.micro_batch={}", images)}); }
+
+void check_close(const NamedTensors& a, const NamedTensors& b) {
+  REQUIRE(a.size() == b.size());
+  for (const auto& [name, tensor] : a) {
+    INFO(name);
+    const at::Tensor x = tensor.to(torch::kFloat64), y = b.at(name).to(torch::kFloat64);
+    CHECK((x - y).norm().item<double>() <= 1e-6 * std::max(1.0, y.norm().item<double>()));
+  }
+}
+
+/// A port that nobody listens on.
+int free_port() {
+  const int server = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  REQUIRE(::bind(server, reinterpret_cast<sockaddr*>(&address), size) == 0);
+  REQUIRE(::getsockname(server, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  ::close(server);
+  return ntohs(address.sin_port);
+}
+
+Surroundings rank_of_two(int64_t rank, int port) {
+  const std::string number = std::to_string(rank);
+  return {.environment = {{"OMP_NUM_THREADS", "1"},
+                          {"RANK", number},
+                          {"LOCAL_RANK", number},
+                          {"WORLD_SIZE", "2"},
+                          {"LOCAL_WORLD_SIZE", "2"},
+                          {"MASTER_ADDR", "127.0.0.1"},
+                          {"MASTER_PORT", std::to_string(port)}}};
+}
+
+}  // namespace
+
+TEST_CASE("two processes give the weights of one with two micro-batches, bit for bit") {
+  const TempFolder folder;
+  SECTION("MAE") {
+    const Words words = kMae + epochs(2);
+    const auto alone = result(folder.path() + "/alone", words + micro(4));
+    const auto two = result(folder.path() + "/two", words + processes(2));
+    CHECK(same_checkpoint(two, alone));
+  }
+  SECTION("DINO, whose last layer is frozen in the first epoch") {
+    const Words words = dino() + epochs(2);
+    const auto alone = result(folder.path() + "/alone", words + micro(8));
+    const auto two = result(folder.path() + "/two", words + processes(2));
+    CHECK(same_checkpoint(two, alone));
+  }
+}
+
+TEST_CASE("four processes give one's weights but for the order of sums") {
+  const TempFolder folder;
+  const Words words = kMae + epochs(1);
+  const auto alone = result(folder.path() + "/alone", words + micro(2));
+  const auto four = result(folder.path() + "/four", words + processes(4));
+  check_close(four.backbone, alone.backbone);
+  check_close(four.training, alone.training);
+}
+
+TEST_CASE("a run goes on with another number of processes as if nothing had happened") {
+  const TempFolder folder;
+  const Words words = kMae + epochs(3);
+  const std::string whole = folder.path() + "/whole", moved = folder.path() + "/moved";
+  const auto undisturbed = result(whole, words + processes(2));
+  const auto kept = list_checkpoints(whole);  // the newest first, one an epoch
+  REQUIRE(kept.size() == 3);
+  fs::copy(whole, moved, fs::copy_options::recursive);
+  const auto lose = [&](size_t first, size_t last) {
+    for (size_t i = first; i < last; ++i) fs::remove_all(list_checkpoints(moved).front());
+  };
+  lose(0, 2);  // as if it had been killed in the second epoch
+  CHECK(same_checkpoint(result(moved, words + micro(4) + Words{"--resume"}), undisturbed));
+  lose(0, 1);  // and the one that went on alone, in the third
+  CHECK(same_checkpoint(result(moved, words + processes(2) + Words{"--resume"}), undisturbed));
+}
+
+TEST_CASE("SIGTERM to one process: all save once and exit 143") {
+  const TempFolder folder;
+  const std::string run = folder.path() + "/run";
+  const Words words = kMae + epochs(2000) + Words{"--out", run} +
+                      settings({"output.checkpoint_epochs=2000", "output.log_steps=1"});
+  const int port = free_port();
+  Program first(program("pretrain"), words, rank_of_two(0, port));
+  Program second(program("pretrain"), words, rank_of_two(1, port));
+  const std::string metrics = run + "/metrics.jsonl";
+  wait_until(first, [&] { return fs::exists(metrics) && fs::file_size(metrics) > 0; });
+  second.send(SIGTERM);
+  const Outcome of_first = first.wait(), of_second = second.wait();
+  INFO(of_first.errors);
+  CHECK(of_first.code == 143);
+  CHECK(of_second.code == 143);
+  CHECK(list_checkpoints(run).size() == 1);
+  CHECK_THAT(of_first.errors, ContainsSubstring("stopped and saved"));
+  CHECK(of_second.errors.empty());
+}
+
+TEST_CASE("a batch that the processes can't share is an error that says which could") {
+  const TempFolder folder;
+  const Words words =
+      kMae + settings({"train.batch=9"}) + processes(2) + Words{"--out", folder.path() + "/run"};
+  const Outcome outcome = run_program(program("pretrain"), words, kOneThread);
+  CHECK(outcome.code == 2);
+  REQUIRE(outcome.error_lines().size() == 1);
+  CHECK_THAT(outcome.errors, ContainsSubstring("train.batch: 9") && ContainsSubstring("8 or 10"));
+}

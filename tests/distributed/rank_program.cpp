@@ -1,0 +1,112 @@
+// A program that runs as several processes, for test_process_group.cpp and test_launch.cpp: what
+// they test is how processes end.
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "cli/launch.h"
+#include "cli/main.h"
+#include "communicator.h"
+#include "error.h"
+#include "pretrain/train/stop_signal.h"
+#include "require_same.h"
+
+namespace {
+
+using namespace previt;
+
+void expect(bool right, const char* what) { require(right, "wrong: {}", what); }
+
+void sums() {
+  Communicator& all = world();
+  const int64_t rank = all.rank(), size = all.size();
+  const double total = static_cast<double>(size * (size + 1) / 2);
+  for (const auto type : {at::kFloat, at::kDouble, at::kBFloat16, at::kLong, at::kInt}) {
+    const at::Tensor tensor = at::full({2, 3}, rank + 1, type);
+    all.sum(tensor);
+    expect(tensor.eq(total).all().item<bool>(), "sum");
+    all.max(tensor.fill_(rank));
+    expect(tensor.eq(size - 1).all().item<bool>(), "max");
+  }
+  const at::Tensor flags = at::full({2}, rank == 1, at::kBool);
+  flags[1] = false;
+  all.sum(flags);
+  expect(flags[0].item<bool>() && !flags[1].item<bool>(), "sum of flags");
+  const at::Tensor first = at::full({1000}, 1.0), second = at::full({10}, 2.0);
+  const auto one = all.start_sum(first), two = all.start_sum(second);
+  two->wait();
+  one->wait();
+  expect(first.eq(size).all().item<bool>() && second.eq(2 * size).all().item<bool>(), "two sums");
+}
+
+void gathers() {
+  Communicator& all = world();
+  const int64_t rank = all.rank(), size = all.size();
+  for (const auto type : {at::kFloat, at::kLong, at::kBool, at::kBFloat16, at::kByte}) {
+    // Rank 0 has none, as a share of few images may be.
+    const at::Tensor gathered = all.gather(at::full({rank, 2}, rank, type));
+    expect(gathered.size(0) == size * (size - 1) / 2 && gathered.scalar_type() == type, "gather");
+    int64_t row = 0;
+    for (int64_t from = 0; from < size; ++from) {
+      for (int64_t i = 0; i < from; ++i) {
+        expect(gathered[row++].eq(at::full({2}, from, type)).all().item<bool>(), "gathered row");
+      }
+    }
+  }
+  const at::Tensor turned = at::full({2, 3}, rank, at::kLong).t();
+  all.broadcast(turned, size - 1);
+  expect(turned.eq(size - 1).all().item<bool>(), "broadcast");
+  expect(all.broadcast(rank == 0 ? std::string("a text") : std::string()) == "a text", "text");
+  expect(all.broadcast(std::string()).empty(), "no text");
+  require_same("a recipe", "its recipe");
+}
+
+// Sums until a signal comes to any rank, as training does.
+int work_until_signal() {
+  const StopSignal signal;
+  for (;;) {
+    const at::Tensor code = at::full({1}, signal.exit_code(), at::kLong);
+    world().max(code);
+    if (const auto stop = code.item<int64_t>(); stop != 0) return static_cast<int>(stop);
+    ::usleep(20'000);
+  }
+}
+
+int work(const std::string& task, bool chosen) {
+  if (task == "operations") {
+    sums();
+    gathers();
+  }
+  if (task == "refuse") fail_usage("--task: refused by all");
+  if (task == "fail" && chosen) fail("disk: full");
+  if (task == "kill" && chosen) std::raise(SIGKILL);
+  if (task == "stop" && chosen) std::raise(SIGSTOP);
+  if (task == "hang" && chosen) ::sleep(60);
+  if (task == "differ") require_same(chosen ? "another" : "the same", "its recipe");
+  if (task == "train") return work_until_signal();
+  if (task == "sleep") ::sleep(60);
+  world().barrier();
+  if (task == "after" && chosen) fail("the end: too early");
+  cli::print("done by rank " + std::to_string(world().rank()) + "\n");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  cli::po::options_description options("Options");
+  auto add = options.add_options();
+  add("task", cli::po::value<std::string>()->required(), "what to do");
+  add("rank", cli::po::value<int64_t>()->default_value(0), "who does it");
+  add("timeout", cli::po::value<double>()->default_value(20), "seconds");
+  const bool several = std::getenv("ALONE") == nullptr;
+  if (several) cli::add_nproc_option(options);
+  return cli::run(argc, argv, "rank_program: for tests", options, [](const auto& args) {
+    world().set_timeout(args["timeout"].template as<double>());
+    return work(args["task"].template as<std::string>(),
+                world().rank() == args["rank"].template as<int64_t>());
+  });
+}
