@@ -19,6 +19,8 @@ int64_t local_share_of_cores() {
   return std::max<int64_t>(1, cores / sharers());
 }
 
+int64_t local_processes() { return sharers(); }
+
 void divide_cores(int64_t processes) { sharers() = std::max<int64_t>(1, processes); }
 
 }  // namespace previt

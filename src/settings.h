@@ -12,7 +12,7 @@ namespace previt {
 /// between two runs.
 using Settings = std::vector<std::pair<std::string, std::string>>;
 
-inline Settings joined(Settings settings, const Settings& more) {
+inline Settings combined(Settings settings, const Settings& more) {
   settings.insert(settings.end(), more.begin(), more.end());
   return settings;
 }

@@ -1,6 +1,9 @@
-// pack_dataset: images, labels and names in one HDF5 file.
+// pack_dataset: images, labels and names in one HDF5 file, or in several with an index.
+#include <charconv>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <string_view>
 
 #include "augment/io/pack_images.h"
 #include "cli/main.h"
@@ -41,6 +44,22 @@ class Counter {
   int64_t first_ = -1;
 };
 
+// "2G", "500M" or "100000": bytes, in powers of 1024.
+uint64_t shard_size_of(const std::string& text) {
+  constexpr std::string_view kUnits = "KMGT";
+  uint64_t size = 0;
+  const char *begin = text.data(), *end = begin + text.size();
+  auto [at, error] = std::from_chars(begin, end, size);
+  const size_t unit = at + 1 == end ? kUnits.find(*at) : std::string_view::npos;
+  const int shift = unit == std::string_view::npos ? 0 : 10 * static_cast<int>(unit + 1);
+  if (error != std::errc() || (at != end && shift == 0) || size > UINT64_MAX >> shift) {
+    fail_usage("--shard-size: {} is no size; wanted is one like 2G, 500M or 100000000", text);
+  }
+  size <<= shift;
+  if (size < kPackChunk) fail_usage("--shard-size: {} is not in [4M, ∞)", text);
+  return size;
+}
+
 PackOptions options_of(const cli::po::variables_map& values) {
   PackOptions options;
   options.data = values["data"].as<std::string>();
@@ -49,6 +68,9 @@ PackOptions options_of(const cli::po::variables_map& values) {
   options.split = enum_named<Split>(values["split"].as<std::string>(), "--split");
   options.max_side = values["max-side"].as<int64_t>();
   options.workers = values["workers"].as<int64_t>();
+  if (values.count("shard-size") != 0) {
+    options.shard_size = shard_size_of(values["shard-size"].as<std::string>());
+  }
   if (options.max_side < 0) fail_usage("--max-side: {} is not in [0, ∞)", options.max_side);
   if (options.workers < 0) fail_usage("--workers: {} is not in [0, ∞)", options.workers);
   return options;
@@ -100,6 +122,9 @@ int main(int argc, char** argv) {
       "max-side",
       po::value<int64_t>()->default_value(0),
       "shrink images whose longer side is more pixels")(
+      "shard-size",
+      po::value<std::string>(),
+      "files of at most so many bytes (2G), and their index")(
       "workers", po::value<int64_t>()->default_value(0), "threads; 0: one per core")(
       "force", "replace an existing pack");
   return cli::run(

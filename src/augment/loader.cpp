@@ -15,7 +15,7 @@
 #include "augment/sample_order.h"
 #include "augment/sample_renderer.h"
 #include "augment/views.h"
-#include "communicator.h"
+#include "cores.h"
 #include "error.h"
 #include "random.h"
 
@@ -34,11 +34,6 @@ struct Job {
   std::vector<BadSample> bad;
   std::exception_ptr error;
 };
-
-int64_t own_cores() {
-  const int64_t cores = std::thread::hardware_concurrency();  // 0: not known
-  return std::max<int64_t>(1, cores / world().size());
-}
 
 std::shared_ptr<Job> make_job(const std::vector<ViewSpec>& specs, int64_t count) {
   auto job = std::make_shared<Job>();
@@ -122,7 +117,7 @@ Loader::Loader(std::shared_ptr<Dataset> dataset,
           "{} batches in a step can't be shared by {} processes",
           per_step,
           options.of);
-  const int64_t workers = options.workers > 0 ? options.workers : own_cores();
+  const int64_t workers = options.workers > 0 ? options.workers : local_share_of_cores();
   chunk_ = std::clamp<int64_t>(options.batch / (4 * workers), 1, 16);
   for (int64_t i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
 }

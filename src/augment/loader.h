@@ -36,8 +36,8 @@ struct LoaderOptions {
 /// An unreadable sample is replaced by the next readable one in the epoch's order, counted in
 /// bad_samples(), and reported once to `log` with the reason. next() throws Error when more than
 /// `max_bad_fraction` of the epoch's samples so far are unreadable, or 1000 in a row. The share is
-/// taken of at least 100 samples, or of the whole epoch if it is smaller. Of several processes, each
-/// counts its own samples.
+/// taken of at least 100 samples, or of the whole epoch if it is smaller. Of several processes,
+/// each counts its own samples.
 std::unique_ptr<BatchSource> make_loader(std::shared_ptr<Dataset> dataset,
                                          std::vector<ViewSpec> specs,
                                          const LoaderOptions& options,

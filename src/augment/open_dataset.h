@@ -12,8 +12,8 @@ namespace previt {
 /// and val/ under any usual name), a pack (.h5), a folder of CIFAR-10's binary batches, or
 /// "synthetic:shapes,size=64,count=2000,…". A folder or pack that isn't divided is all training
 /// images. A folder's listing is kept in `cache_folder` and reused until something in the folder
-/// changes; "" keeps none. Throws Error (nothing there, no such split, damaged) or UsageError (a
-/// wrong synthetic spec).
+/// changes; "" keeps none. With one, all ranks of a run call this together: rank 0 lists for all.
+/// Throws Error (nothing there, no such split, damaged) or UsageError (a wrong synthetic spec).
 std::shared_ptr<Dataset> open_dataset(const std::string& path,
                                       Split split = Split::train,
                                       const std::string& cache_folder = "");

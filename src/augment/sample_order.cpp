@@ -19,11 +19,13 @@ int64_t SampleOrder::size() const {
 
 std::vector<int64_t> SampleOrder::of_epoch(int64_t epoch) const {
   const int64_t all = images * repeats;
-  std::vector<int64_t> order(static_cast<size_t>(all));
-  std::iota(order.begin(), order.end(), int64_t{0});
+  std::vector<int64_t> order;
   if (shuffle) {
     Random random(seed, Stream::sample_order, {static_cast<uint64_t>(epoch)});
     order = random_permutation(all, random);
+  } else {
+    order.resize(static_cast<size_t>(all));
+    std::iota(order.begin(), order.end(), int64_t{0});
   }
   if (copies == 1) return order;
   std::vector<int64_t> repeated(static_cast<size_t>(size()));

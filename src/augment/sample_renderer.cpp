@@ -28,6 +28,8 @@ bool SampleRenderer::render(int64_t index,
   ImageSize size;
   try {
     size = reader_->open(index);
+  } catch (const DatasetError&) {
+    throw;
   } catch (const std::exception& e) {
     reason = e.what();
     return false;
@@ -35,6 +37,8 @@ bool SampleRenderer::render(int64_t index,
   plans = plan_views(specs_, size.height, size.width, draws);
   try {
     reader_->decode(union_of_boxes(plans), allowed_reduction(specs_, plans), region_);
+  } catch (const DatasetError&) {
+    throw;
   } catch (const std::exception& e) {
     reason = e.what();
     return false;

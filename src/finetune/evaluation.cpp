@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
+#include "across_ranks.h"
 #include "error.h"
 #include "models/kernels/precision.h"
 
@@ -96,6 +97,11 @@ Evaluation evaluate(Vit& vit,
           .right = std::move(gallery.right),
           .wrong = std::move(gallery.wrong),
           .unreadable = source.samples_per_epoch() - static_cast<int64_t>(seen.size())};
+}
+
+void Evaluation::add_ranks(Communicator& all) {
+  scores.add_ranks(all);
+  unreadable = total(unreadable, all);
 }
 
 nlohmann::ordered_json Evaluation::json() const {

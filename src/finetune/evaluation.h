@@ -19,10 +19,13 @@ struct Example {
 
 struct Evaluation {
   Scores scores;
-  std::vector<Example> right;  ///< the surest right answer of each of at most 12 classes
-  std::vector<Example> wrong;  ///< the surest wrong answers, surest first, at most 12
-  int64_t unreadable = 0;      ///< images that the scores leave out
+  std::vector<Example> right{};  ///< the surest right answer of each of at most 12 classes
+  std::vector<Example> wrong{};  ///< the surest wrong answers, surest first, at most 12
+  int64_t unreadable = 0;        ///< images that the scores leave out
 
+  /// Puts the scores of all ranks together, each of its part of the images. The examples stay those
+  /// of the own part.
+  void add_ranks(Communicator& all = world());
   /// The fields of the scores, and "unreadable" where there are such images.
   nlohmann::ordered_json json() const;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "across_ranks.h"
 #include "error.h"
 
 namespace previt {
@@ -40,6 +41,15 @@ void Scores::add(const at::Tensor& logits, const at::Tensor& labels) {
   top5_right_ += (best == label.unsqueeze(1)).sum().item<int64_t>();
   // In float64, so that the mean depends little on how the images are batched.
   loss_sum_ -= log_p.gather(1, label.unsqueeze(1)).to(torch::kFloat64).sum().item<double>();
+}
+
+void Scores::add_ranks(Communicator& all) {
+  if (all.alone()) return;
+  all.sum(confusion_);
+  top5_right_ = total(top5_right_, all);
+  const at::Tensor loss = torch::full({1}, loss_sum_, torch::kFloat64);
+  all.sum(loss);
+  loss_sum_ = loss.item<double>();
 }
 
 int64_t Scores::images() const { return confusion_.sum().item<int64_t>(); }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "communicator.h"
+
 namespace previt {
 
 /// Counts a classifier's answers, exactly, however they come in batches. C classes.
@@ -16,6 +18,8 @@ class Scores {
 
   /// logits [B, C], labels [B] int64; images without a label (-1) don't count.
   void add(const at::Tensor& logits, const at::Tensor& labels);
+  /// Adds what the other ranks have counted.
+  void add_ranks(Communicator& all = world());
 
   int64_t images() const;
   double top1() const;  ///< percent of images; 0 without images

@@ -69,7 +69,7 @@ TEST_CASE("torchrun's variables name a place") {
   CHECK_FALSE(place.store_is_there);
 
   auto variables = with(torchrun(), "TORCHELASTIC_USE_AGENT_STORE", "True");
-  variables["TORCHELASTIC_RESTART_COUNT"] = "2";
+  variables.emplace("TORCHELASTIC_RESTART_COUNT", "2");
   CHECK(place_from(variables).store_is_there);
   CHECK(place_from(variables).attempt == "2");
 }

@@ -4,6 +4,7 @@
 #include "finetune/losses.h"
 #include "finetune/scores.h"
 #include "support/catch.h"
+#include "support/thread_ranks.h"
 
 using namespace previt;
 
@@ -50,6 +51,28 @@ TEST_CASE("scores leave out images without a label and refuse those of unknown c
   CHECK_THROWS_WITH(scores.add(ranking({1}, 3), torch::tensor({3}, torch::kInt64)),
                     "scores: label 3 where there are 3 classes");
   CHECK(Scores(3).top1() == 0);
+}
+
+TEST_CASE("scores of the ranks' parts add up to those of all images") {
+  torch::manual_seed(1);
+  const at::Tensor logits = torch::randn({40, 7}), labels = torch::randint(7, {40}, torch::kInt64);
+  Scores whole(7);
+  whole.add(logits, labels);
+  std::vector<Scores> parts(3, Scores(7));
+  const std::vector<int64_t> cuts = {0, 25, 40, 40};  // the last rank has none
+  test::ThreadRanks(3).run([&](Communicator& all) {
+    const auto rank = static_cast<size_t>(all.rank());
+    parts[rank] = Scores(7);
+    const int64_t first = cuts[rank], end = cuts[rank + 1];
+    if (first < end) parts[rank].add(logits.slice(0, first, end), labels.slice(0, first, end));
+    parts[rank].add_ranks(all);
+  });
+  for (const Scores& part : parts) {
+    CHECK(torch::equal(part.confusion(), whole.confusion()));
+    CHECK(part.top5() == whole.top5());
+    CHECK(part.loss() == Approx(whole.loss()).epsilon(1e-12));
+    CHECK(part.loss() == parts.front().loss());
+  }
 }
 
 TEST_CASE("the confusion picture names classes, shows counts and escapes markup") {

@@ -8,6 +8,7 @@
 #include "augment/loader.h"
 #include "cli/device.h"
 #include "cli/main.h"
+#include "cli/own_batches.h"
 #include "error.h"
 #include "files.h"
 #include "finetune/finetune_options.h"
@@ -108,7 +109,10 @@ Backbone load_backbone(const po::variables_map& args, OtherKeys others) {
   if (args.count("image-size") > 0) {
     backbone.height = backbone.width = positive(args, "image-size");
   }
-  backbone.type = scalar_type(decided_precision(precision, model, backbone.batch, device));
+  // Each rank measures, and all take what rank 0 chose.
+  const Precision decided = decided_precision(precision, model, backbone.batch, device);
+  const std::string chosen = world().broadcast(std::string(name_of(decided)));
+  backbone.type = scalar_type(enum_named<Precision>(chosen, "--precision"));
   return backbone;
 }
 
@@ -140,18 +144,35 @@ FeatureReading Backbone::reading(const std::string& task) const {
   return {.normalize = loaded.normalize, .type = type, .task = task};
 }
 
+Features no_features(const Backbone& backbone, const FeatureOptions& options) {
+  const torch::NoGradGuard no_grad;
+  const int64_t channels = backbone.vit->options().in_channels;
+  const at::Tensor image = torch::zeros({1, channels, backbone.height, backbone.width},
+                                        backbone.vit->parameters().front().options());
+  return {.values = features_of(*backbone.vit, image, options).cpu().narrow(0, 0, 0),
+          .labels = torch::empty({0}, torch::kInt64),
+          .indices = torch::empty({0}, torch::kInt64)};
+}
+
 LabelledFeatures labelled_features(const Backbone& backbone,
                                    const FeatureOptions& options,
                                    const std::shared_ptr<Dataset>& dataset,
                                    const std::string& task) {
-  const auto source = backbone.source(dataset);
-  const Features features =
-      extract_features(*backbone.vit, *source, options, backbone.reading(task));
-  require_finite({{"a feature", features.values}}, backbone.loaded.source);
-  return {features.values, features.labels};
+  OwnBatches batches(dataset, backbone.batch, [&](std::shared_ptr<Dataset> part) {
+    return backbone.source(std::move(part));
+  });
+  Features own;
+  batches.go_through([&](BatchSource& source) {
+    own = extract_features(*backbone.vit, source, options, backbone.reading(task));
+  });
+  if (!own.values.defined()) own = no_features(backbone, options);
+  const at::Tensor values = world().gather(own.values), labels = world().gather(own.labels);
+  require_finite({{"a feature", values}}, backbone.loaded.source);
+  return {values, labels};
 }
 
 void write_result(const po::variables_map& args, const nlohmann::ordered_json& result) {
+  if (!world().leads()) return;
   const std::string line = json_text(result);
   if (args.count("out") > 0) {
     const auto out = args["out"].as<std::string>();

@@ -55,8 +55,12 @@ struct Backbone {
   FeatureReading reading(const std::string& task) const;
 };
 
+/// Those of no image, as a rank has them for which there are none.
+Features no_features(const Backbone& backbone, const FeatureOptions& options);
+
 /// The features that `backbone` gives to all images of `dataset`, with their classes. `task` is
-/// what the progress bar shows. Throws Error where a feature is not finite.
+/// what the progress bar shows. The ranks share the images, and all get all features, in order.
+/// Throws Error where a feature is not finite.
 LabelledFeatures labelled_features(const Backbone& backbone,
                                    const FeatureOptions& options,
                                    const std::shared_ptr<Dataset>& dataset,
@@ -66,8 +70,8 @@ LabelledFeatures labelled_features(const Backbone& backbone,
 /// option or file.
 Backbone load_backbone(const po::variables_map& args, OtherKeys others = OtherKeys::wrong);
 
-/// Prints `result` as one line; with --out also writes OUT/result.json. Throws Error where either
-/// can't be written.
+/// Prints `result` as one line; with --out also writes OUT/result.json. Rank 0 alone does so.
+/// Throws Error where either can't be written.
 void write_result(const po::variables_map& args, const nlohmann::ordered_json& result);
 
 }  // namespace previt::cli

@@ -1,8 +1,12 @@
 #include "cli/failure.h"
 
 #include <c10/util/Exception.h>
+#include <torch/types.h>
 
+#include <algorithm>
 #include <exception>
+
+#include "error.h"
 
 namespace previt::cli {
 
@@ -17,6 +21,27 @@ std::string failure_of(const std::function<void()>& work) {
     why = error.what();
   }
   return why.substr(0, why.find('\n'));
+}
+
+void do_on_all_ranks(const std::function<void()>& work, Communicator& all) {
+  if (all.alone()) return work();
+  std::exception_ptr own;
+  std::string why = failure_of([&] {
+    try {
+      work();
+    } catch (...) {
+      own = std::current_exception();
+      throw;
+    }
+  });
+  if (own) why += '\n';  // several ranks may give reasons
+  const at::Tensor bytes = torch::empty({static_cast<int64_t>(why.size())}, torch::kUInt8);
+  std::copy(why.begin(), why.end(), bytes.mutable_data_ptr<uint8_t>());
+  const at::Tensor gathered = all.gather(bytes);
+  if (own) std::rethrow_exception(own);
+  const auto* first = gathered.const_data_ptr<uint8_t>();
+  const std::string reasons(first, first + gathered.numel());
+  require(reasons.empty(), "{}", reasons.substr(0, reasons.find('\n')));
 }
 
 }  // namespace previt::cli

@@ -39,7 +39,8 @@ std::string first_sentence(const std::string& path) {
   std::string text;
   std::istringstream lines(read_whole_file(path));
   for (std::string line; std::getline(lines, line) && line.starts_with("#");) {
-    text += (text.empty() ? "" : " ") + line.substr(line.find_first_not_of("# "));
+    if (!text.empty()) text += ' ';
+    text.append(line, std::min(line.size(), line.find_first_not_of("# ")));
     const auto end = text.find(". ");
     if (end != std::string::npos) return text.substr(0, end);
     if (text.ends_with('.') || text.ends_with(':')) return text.substr(0, text.size() - 1);

@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "augment/encode_png.h"
 #include "augment/io/tensor_file.h"
 #include "cli/backbone.h"
+#include "cli/failure.h"
 #include "cli/frames.h"
 #include "cli/launch.h"
 #include "cli/main.h"
@@ -56,6 +58,71 @@ struct EmbedJob {
   }
 };
 
+// The samples of this rank's batches, int64: every W-th batch of the whole dataset.
+at::Tensor own_samples(int64_t samples, int64_t batch) {
+  const at::Tensor all = torch::arange(samples, torch::kInt64);
+  return all.masked_select(all.div(batch, "floor").remainder(world().size()) == world().rank());
+}
+
+// A batch of features, and which samples of the whole dataset they are of.
+struct Embedded {
+  at::Tensor values, labels, samples;
+};
+
+// `first`: the place of the batch's first image. Rows in the place of an unreadable image are left
+// out: these images have a place of their own.
+Embedded embed_batch(const EmbedJob& job,
+                     const Backbone& backbone,
+                     const Batch& batch,
+                     int64_t first,
+                     const at::Tensor& samples) {
+  const at::Tensor places = torch::arange(first, first + batch.indices.size(0), torch::kInt64);
+  const at::Tensor rows = (batch.indices == places).nonzero().squeeze(1);
+  const at::Tensor images =
+      normalize(batch.views.at(0), backbone.loaded.normalize, backbone.device());
+  const at::Tensor values =
+      features_of(*backbone.vit, images, job.features).cpu().index_select(0, rows);
+  require_finite({{"a feature", values}}, backbone.loaded.source);
+  return {values,
+          batch.labels.index_select(0, rows),
+          samples.index_select(0, places.index_select(0, rows))};
+}
+
+// The ranks make batches in turn, of which each call gives the next of every rank, in order.
+class EmbeddedBatches {
+ public:
+  EmbeddedBatches(const EmbedJob& job,
+                  const Backbone& backbone,
+                  const std::shared_ptr<Dataset>& dataset)
+      : job_(job), backbone_(backbone), samples_(own_samples(dataset->size(), backbone.batch)) {
+    if (samples_.numel() == 0) return;
+    const auto* first = samples_.const_data_ptr<int64_t>();
+    source_ = backbone.source(select(dataset, {first, first + samples_.numel()}));
+  }
+
+  Embedded next() {
+    Embedded own;
+    do_on_all_ranks([&] {
+      const bool more = made_ < samples_.numel();
+      own = more ? embed_batch(job_, backbone_, source_->next(), made_, samples_) : none();
+      made_ += backbone_.batch;
+    });
+    return {world().gather(own.values), world().gather(own.labels), world().gather(own.samples)};
+  }
+
+ private:
+  Embedded none() const {
+    const Features no = no_features(backbone_, job_.features);
+    return {no.values, no.labels, no.indices};
+  }
+
+  const EmbedJob& job_;
+  const Backbone& backbone_;
+  at::Tensor samples_;
+  std::unique_ptr<BatchSource> source_;  // null where this rank has no images
+  int64_t made_ = 0;
+};
+
 // What was written to the file, batch by batch. Only for a plot do the features stay in memory.
 struct Written {
   int64_t images = 0, width = 0;
@@ -67,30 +134,25 @@ Written write_features(const EmbedJob& job,
                        const std::shared_ptr<Dataset>& dataset) {
   const torch::NoGradGuard no_grad;
   const ComputeTypeGuard compute(backbone.type);
-  const auto source = backbone.source(dataset);
-  TensorFileWriter file(job.out);
-  at::Tensor seen = torch::zeros({dataset->size()}, torch::kBool);
+  EmbeddedBatches batches(job, backbone, dataset);
+  std::optional<TensorFileWriter> file;
+  if (world().leads()) file.emplace(job.out);
   Written written;
   std::vector<std::string> names;
   Progress progress;
   const auto start = std::chrono::steady_clock::now();
-  for (int64_t i = 0; i < source->batches_per_epoch(); ++i) {
-    const Batch batch = source->next();
-    const at::Tensor rows = first_seen_rows(batch.indices, seen);
-    const at::Tensor images =
-        normalize(batch.views.at(0), backbone.loaded.normalize, backbone.device());
-    const at::Tensor values =
-        features_of(*backbone.vit, images, job.features).cpu().index_select(0, rows);
-    require_finite({{"a feature", values}}, backbone.loaded.source);
-    const at::Tensor labels = batch.labels.index_select(0, rows);
-    file.append("features", values);
-    file.append("labels", labels);
-    for (int64_t row = 0; row < rows.size(0); ++row) {
-      names.push_back(dataset->name(batch.indices[rows[row].item<int64_t>()].item<int64_t>()));
+  for (int64_t seen = 0; seen < dataset->size(); seen += backbone.batch * world().size()) {
+    const auto [values, labels, samples] = batches.next();
+    if (!file || values.size(0) == 0) continue;
+    // As one process appends, so that the file is the same.
+    for (const auto& part : values.split(backbone.batch)) file->append("features", part);
+    for (const auto& part : labels.split(backbone.batch)) file->append("labels", part);
+    for (int64_t row = 0; row < samples.size(0); ++row) {
+      names.push_back(dataset->name(samples[row].item<int64_t>()));
     }
     if (!job.plot.empty()) written.values.push_back(values);
     written.labels.push_back(labels);
-    written.images += rows.size(0);
+    written.images += values.size(0);
     written.width = values.size(-1);
     progress.update(
         {.step = written.images,
@@ -98,12 +160,13 @@ Written write_features(const EmbedJob& job,
          .images_per_second = static_cast<double>(written.images) / seconds_since(start),
          .task = "features"});
   }
+  if (!file) return written;
   require(written.images > 0, "{}: no image could be read", job.images);
-  file.write_texts("names", names);
-  file.write_texts("class_names", dataset->class_names());
-  file.describe("model", backbone.loaded.source);
-  file.describe("features", name_of(job.features.tokens));
-  file.finish();
+  file->write_texts("names", names);
+  file->write_texts("class_names", dataset->class_names());
+  file->describe("model", backbone.loaded.source);
+  file->describe("features", name_of(job.features.tokens));
+  file->finish();
   return written;
 }
 
@@ -203,6 +266,7 @@ int embed(const po::variables_map& args) {
   backbone.data = reading;
   const auto dataset = open_pictures(job.images, job.split);
   const Written written = write_features(job, backbone, dataset);
+  if (!world().leads()) return 0;
   if (!job.plot.empty()) write_plot(job, written, *dataset);
   if (!job.patch_pca.empty()) write_patch_pca(job, backbone, dataset);
   nlohmann::ordered_json line = {{"images", written.images},

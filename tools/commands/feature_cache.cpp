@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "augment/io/tensor_file.h"
+#include "communicator.h"
 #include "error.h"
 #include "files.h"
 #include "json_options.h"
@@ -111,10 +112,17 @@ std::string feature_identity(const Backbone& backbone,
 ProbeFeatures cached_features(const std::string& cache,
                               const std::string& identity,
                               const std::function<ProbeFeatures()>& make) {
+  if (cache.empty()) return make();
   ProbeFeatures features;
-  if (!cache.empty() && read_cache(cache, identity, features)) return features;
-  features = make();
-  if (!cache.empty()) write_cache(cache, identity, features);
+  const bool read = world().leads() && read_cache(cache, identity, features);
+  if (world().broadcast(read ? cache : "").empty()) {
+    features = make();
+    if (world().leads()) write_cache(cache, identity, features);
+  } else if (!world().leads()) {
+    require(read_cache(cache, identity, features),
+            "{}: rank 0 finds features there that this one doesn't; use a file that all can read",
+            cache);
+  }
   return features;
 }
 

@@ -12,6 +12,7 @@
 #include "commands/export_run.h"
 #include "commands/machine_choices.h"
 #include "commands/own_run.h"
+#include "communicator.h"
 #include "error.h"
 #include "files.h"
 #include "finetune/classifier.h"
@@ -28,6 +29,7 @@ namespace previt::cli {
 namespace {
 
 int report_result(const FinetuneJob& job, const nlohmann::ordered_json& result) {
+  if (!world().leads()) return 0;
   const std::string line = json_text(result);
   if (!job.out.empty()) {
     make_folder(job.out);
@@ -42,9 +44,15 @@ int report_result(const FinetuneJob& job, const nlohmann::ordered_json& result) 
   return 0;
 }
 
-Evaluation evaluate(const FinetuneJob& job, Vit& vit, BatchSource& source) {
+// Of the images of all ranks.
+Evaluation evaluate(const FinetuneJob& job, Vit& vit, OwnBatches& batches) {
   const RunOptions& run = job.run.options;
-  return evaluate(vit, source, run.normalize, scalar_type(run.train.precision));
+  Evaluation result{.scores = Scores(vit.options().num_classes)};
+  batches.go_through([&](BatchSource& source) {
+    result = evaluate(vit, source, run.normalize, scalar_type(run.train.precision));
+  });
+  result.add_ranks();
+  return result;
 }
 
 RunRecord record_of(const FinetuneJob& job, const std::string& command) {
@@ -73,7 +81,8 @@ LoadedModel classifier_model(const FinetuneJob& job, const Vit& vit) {
 int train_and_evaluate(const FinetuneJob& job,
                        std::shared_ptr<Vit> vit,
                        const std::string& command) {
-  const auto training = job.training_source(), validation = job.validation_source();
+  const auto training = job.training_source();
+  OwnBatches validation = job.validation_batches();
   std::optional<Evaluation> latest;
   std::string why_none;  // why there is no latest evaluation
   const RunRecord record = record_of(job, command);
@@ -83,7 +92,7 @@ int train_and_evaluate(const FinetuneJob& job,
 #endif
   callbacks.evaluate = [&](int64_t epochs_done) -> std::map<std::string, double> {
     latest.reset();
-    why_none = failure_of([&] { latest = evaluate(job, *vit, *validation); });
+    why_none = failure_of([&] { latest = evaluate(job, *vit, validation); });
     if (!latest) {  // the run is worth more than its score
       warn("no evaluation after epoch {}: {}", epochs_done, why_none);
       return {};
@@ -100,7 +109,7 @@ int train_and_evaluate(const FinetuneJob& job,
   Classifier classifier(vit, job.run, job.load_distillation(vit->parameters().front().device()));
   const int code =
       train(classifier, *training, job.run.options, job.out, job.resume, record, callbacks);
-  if (code != 0) return code;
+  if (code != 0 || !world().leads()) return code;
   nlohmann::ordered_json result =
       latest ? latest->json() : nlohmann::ordered_json{{"not_evaluated", why_none}};
   const BestEpoch best =
@@ -123,7 +132,7 @@ int run_job(FinetuneJob& job, at::Device device, const std::string& command) {
   decide_for_machine(job.run.options, device, job.resume ? job.out : "");
   ignore_broken_pipes();
   std::optional<RunLock> lock;
-  if (!job.out.empty()) lock.emplace(job.out);
+  if (!job.out.empty() && world().leads()) lock.emplace(job.out);
   job.open_data();
   const auto vit = job.build_model();
   if (job.loaded) job.loaded->weights.clear();  // their memory is the run's to use
@@ -132,7 +141,8 @@ int run_job(FinetuneJob& job, at::Device device, const std::string& command) {
   }
   vit->to(device);
   if (!job.eval_only) return train_and_evaluate(job, vit, command);
-  return report_result(job, evaluate(job, *vit, *job.validation_source()).json());
+  OwnBatches validation = job.validation_batches();
+  return report_result(job, evaluate(job, *vit, validation).json());
 }
 
 }  // namespace

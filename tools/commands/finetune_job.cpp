@@ -88,9 +88,11 @@ void fit_batch(FinetuneRun& run, int64_t images) {
   TrainOptions& train = run.options.train;
   const SampleOrder order{.images = images, .copies = run.finetune.repeated_augmentation};
   if (order.size() >= train.batch) return;
-  info("a batch is all {} training images instead of {}", order.size(), train.batch);
-  train.batch = order.size();
-  train.micro_batch = std::min(train.micro_batch, order.size());
+  const int64_t shared = order.size() / world().size() * world().size();
+  if (shared == 0) return;  // the loader says so
+  info("a batch is all {} training images instead of {}", shared, train.batch);
+  train.batch = shared;
+  train.micro_batch = std::min(train.micro_batch, shared);
 }
 
 LoaderOptions loader_options(const RunOptions& run) {
@@ -241,7 +243,7 @@ std::unique_ptr<BatchSource> FinetuneJob::training_source() const {
   return make_loader(data.train, {run.augment}, options, log_warning);
 }
 
-std::unique_ptr<BatchSource> FinetuneJob::validation_source() const {
+OwnBatches FinetuneJob::validation_batches() const {
   const VitOptions& model = run.options.model;
   const ViewSpec view = evaluation_view(model.image_height(),
                                         model.image_width(),
@@ -251,7 +253,9 @@ std::unique_ptr<BatchSource> FinetuneJob::validation_source() const {
   options.batch = std::min(options.batch, kLargestEvaluationBatch);
   options.shuffle = false;
   options.drop_last = false;
-  return make_loader(data.val, {view}, options, log_warning);
+  return OwnBatches(data.val, options.batch, [&](std::shared_ptr<Dataset> part) {
+    return make_loader(std::move(part), {view}, options, log_warning);
+  });
 }
 
 }  // namespace previt::cli

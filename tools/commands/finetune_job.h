@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/labelled_data.h"
+#include "cli/own_batches.h"
 #include "finetune/distillation.h"
 #include "finetune/finetune_options.h"
 #include "models/vit.h"
@@ -48,7 +49,7 @@ struct FinetuneJob {
   bool keeps_head() const { return eval_only || run.finetune.keep_head; }
 
   std::unique_ptr<BatchSource> training_source() const;
-  std::unique_ptr<BatchSource> validation_source() const;
+  OwnBatches validation_batches() const;
 
  private:
   void open_evaluation_data();

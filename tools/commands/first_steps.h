@@ -28,8 +28,8 @@ struct FirstSteps {
 /// - with a time budget train.epochs, and with it the keys that EpochScale names. Throws UsageError
 ///   if not even one epoch takes so little time.
 ///
-/// Of several processes each makes such steps by itself, with its share of a batch, at the same time
-/// as the others. Then all take the least of their micro-batches, and rank 0's speed.
+/// Of several processes each makes such steps by itself, with its share of a batch, at the same
+/// time as the others. Then all take the least of their micro-batches, and rank 0's speed.
 ///
 /// Tells in a line each what was chosen and why. Draws from torch's generator, so it comes before
 /// that is seeded.

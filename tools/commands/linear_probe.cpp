@@ -89,6 +89,7 @@ Trained train_and_judge(LinearProbe& probe,
   const auto source = options.augment ? augmented_source(backbone, options, data.fit) : nullptr;
   const auto of_epoch = [&](int64_t epoch) {
     if (!source) return features.fit;
+    // Each rank makes all of them: crops are drawn by an image's place in the whole data.
     FeatureReading reading =
         backbone.reading(fmt::format("epoch {} of {}", epoch + 1, options.epochs));
     reading.epoch = epoch;
@@ -219,7 +220,7 @@ int linear_probe(const po::variables_map& args) {
     fail_usage("--cache: with augment=true the features are others each epoch");
   }
   std::optional<RunLock> lock;
-  if (args.count("out") > 0) lock.emplace(args["out"].as<std::string>());
+  if (args.count("out") > 0 && world().leads()) lock.emplace(args["out"].as<std::string>());
   const ProbeData data = open_data(path, options);
   const auto part = [&](const std::shared_ptr<Dataset>& images, const char* task) {
     return labelled_features(backbone, options.features, images, task);
@@ -236,6 +237,7 @@ int linear_probe(const po::variables_map& args) {
         made.test = part(data.test, "test features");
         return made;
       });
+  // Every rank trains the same, which takes no longer than waiting for one.
   LinearProbe probe(
       options, features.test.values.size(1), static_cast<int64_t>(data.class_names.size()));
   const Trained trained = train_and_judge(probe, backbone, options, data, features);
@@ -244,7 +246,7 @@ int linear_probe(const po::variables_map& args) {
     result["unreadable"] = left_out;
   }
   write_result(args, result);
-  if (args.count("out") > 0) {
+  if (args.count("out") > 0 && world().leads()) {
     write_safetensors(args["out"].as<std::string>() + "/head.safetensors",
                       named_tensors(*probe.candidates()[trained.best].head),
                       {{"class_names", nlohmann::json(data.class_names).dump()}});

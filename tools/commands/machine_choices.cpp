@@ -26,6 +26,7 @@ TrainOptions earlier_choices(const std::string& folder) {
 void decide_for_machine(RunOptions& run, at::Device device, const std::string& resumed) {
   TrainOptions& train = run.train;
   train.require_shareable();
+  world().set_timeout(train.timeout);
   matmul_ways().measure(train.matmul == MatmulChoice::measured);
   const TrainOptions earlier = earlier_choices(resumed);
   if (train.precision == Precision::automatic) train.precision = earlier.precision;

@@ -23,6 +23,7 @@
 #include "commands/start_options.h"
 #include "commands/training_data.h"
 #include "communicator.h"
+#include "cores.h"
 #include "log.h"
 #include "models/weights/weights.h"
 #include "pretrain/start_from.h"
@@ -112,7 +113,7 @@ void try_first_steps(PretrainRun& run, const Command& command, std::shared_ptr<D
                           std::min(run.knn.test_images, images->size());
   }
   asked.in_main_memory = command.device.is_cpu();
-  asked.sharers = world().size();
+  asked.sharers = local_processes();
   decide_by_first_steps(run, asked, [&](const RunOptions& options) {
     const auto objective = run.objective->build(options, open_tensor_file);
     require_product(*objective, options, command.product);

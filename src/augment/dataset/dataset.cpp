@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <utility>
 
+#include "across_ranks.h"
 #include "augment/views.h"
 #include "error.h"
 
@@ -64,6 +66,17 @@ std::shared_ptr<Dataset> select(std::shared_ptr<Dataset> dataset, std::vector<in
             dataset->size());
   }
   return std::make_shared<Selected>(std::move(dataset), std::move(indices));
+}
+
+std::shared_ptr<Dataset> own_part(std::shared_ptr<Dataset> dataset,
+                                  int64_t batch,
+                                  const Communicator& all) {
+  if (all.alone()) return dataset;
+  const Part part = part_of(dataset->size(), batch, all);
+  if (part.empty()) return nullptr;
+  std::vector<int64_t> samples(static_cast<size_t>(part.end - part.first));
+  std::iota(samples.begin(), samples.end(), part.first);
+  return select(std::move(dataset), std::move(samples));
 }
 
 std::shared_ptr<Dataset> subset(std::shared_ptr<Dataset> dataset,

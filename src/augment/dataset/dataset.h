@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "augment/image.h"
+#include "communicator.h"
+#include "error.h"
 #include "random.h"
 
 namespace previt {
@@ -25,6 +27,12 @@ struct ImageSize {
   bool operator==(const ImageSize&) const = default;
 };
 
+/// The dataset itself, not one of its samples, can't be read: no reason to skip samples and go on.
+class DatasetError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Reads a dataset's samples one after another, and keeps its buffers and decoders in between.
 /// Every thread has its own.
 class SampleReader {
@@ -32,7 +40,7 @@ class SampleReader {
   virtual ~SampleReader() = default;
 
   /// Goes to sample `index` and returns its size, usually without decoding it. Throws Error,
-  /// without the sample's name in the message, if it can't be read.
+  /// without the sample's name in the message, if it can't be read; DatasetError if many can't.
   virtual ImageSize open(int64_t index) = 0;
 
   /// Decodes at least `box` of the open sample into RGB, at 1, 1/2, 1/4 or 1/8 of its size, but
@@ -64,6 +72,12 @@ Image read_image(SampleReader& reader, int64_t index);
 
 /// The samples with these indices, in this order. Throws Error for an index out of range.
 std::shared_ptr<Dataset> select(std::shared_ptr<Dataset> dataset, std::vector<int64_t> indices);
+
+/// The samples that this rank evaluates (part_of, by whole batches); all of them where it is alone.
+/// Null where there are none for it.
+std::shared_ptr<Dataset> own_part(std::shared_ptr<Dataset> dataset,
+                                  int64_t batch,
+                                  const Communicator& all = world());
 
 /// The few-label setting: `per_class` random samples of each class, or all of a smaller class, in
 /// their old order, drawn with `seed` from `stream`. Throws Error if there are no labels.

@@ -91,17 +91,28 @@ void keep_classes_of_other(FolderPart& part, const FolderPart& other) {
 
 /// How many images of `val` are the same files as images of `train`.
 int64_t shared_images(const FolderPart& train, const FolderPart& val) {
+  // Only the smaller split is sorted; its twins are looked for in one pass over the other.
   std::vector<std::pair<uint64_t, int64_t>> keys;
-  for (int64_t i = 0; i < train.listing.size(); ++i) keys.emplace_back(train.listing.key(i), i);
-  std::sort(keys.begin(), keys.end());
-  int64_t shared = 0;
   for (int64_t i = 0; i < val.listing.size(); ++i) {
-    const uint64_t key = val.listing.key(i);
+    if (val.listing.key(i) != 0) keys.emplace_back(val.listing.key(i), i);
+  }
+  std::sort(keys.begin(), keys.end());
+  std::vector<int64_t> twins(keys.size(), -1);
+  for (int64_t i = 0; i < train.listing.size(); ++i) {
+    const uint64_t key = train.listing.key(i);
     auto at = std::lower_bound(keys.begin(), keys.end(), std::pair(key, int64_t{0}));
-    if (key == 0 || at == keys.end() || at->first != key) continue;
+    for (; at != keys.end() && at->first == key; ++at) {
+      int64_t& twin = twins[static_cast<size_t>(at - keys.begin())];
+      twin = twin < 0 ? i : twin;
+    }
+  }
+  int64_t shared = 0;
+  for (size_t k = 0; k < keys.size(); ++k) {
+    if (twins[k] < 0) continue;
     // Different files may have the same key by chance.
     std::error_code error;
-    shared += std::filesystem::equivalent(train.path(at->second), val.path(i), error) ? 1 : 0;
+    const auto train_path = train.path(twins[k]), val_path = val.path(keys[k].second);
+    shared += std::filesystem::equivalent(train_path, val_path, error) ? 1 : 0;
   }
   return shared;
 }
@@ -142,6 +153,7 @@ std::string split_line(const std::string& root, const FolderLayout& layout) {
 /// How many images repeat the file of another one, through links of any kind.
 int64_t repeated_images(const FolderListing& listing) {
   std::vector<uint64_t> keys;
+  keys.reserve(static_cast<size_t>(listing.size()));
   for (int64_t i = 0; i < listing.size(); ++i) {
     if (listing.key(i) != 0) keys.push_back(listing.key(i));
   }

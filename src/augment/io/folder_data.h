@@ -22,9 +22,9 @@ struct FolderPart {
 
 /// What a folder holds, and what a user should know about how it was read.
 struct FolderData {
-  std::vector<FolderPart> parts;
-  std::vector<std::string> classes;
-  std::vector<std::string> lines, warnings;
+  std::vector<FolderPart> parts{};
+  std::vector<std::string> classes{};
+  std::vector<std::string> lines{}, warnings{};
 };
 
 /// Lists a folder and finds its classes. If all images lie in subfolders, these are the classes, in
@@ -32,5 +32,9 @@ struct FolderData {
 /// classes. The splits of a divided folder share one list of classes. Throws Error if
 /// there is no such split.
 FolderData read_folder_data(const std::string& root, Split split, const std::string& cache_folder);
+
+/// Gives all ranks what rank 0 has, but for the keys of files and what the user should know. Throws
+/// Error led by `root` where something else arrives.
+void share(FolderData& data, const std::string& root);
 
 }  // namespace previt

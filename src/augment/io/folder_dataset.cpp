@@ -7,6 +7,7 @@
 #include "augment/io/folder_data.h"
 #include "augment/io/folder_layout.h"
 #include "augment/io/image_file.h"
+#include "communicator.h"
 #include "error.h"
 #include "log.h"
 #include "utf8.h"
@@ -21,6 +22,7 @@ class FolderDataset final : public Dataset {
     for (auto& name : classes_) name = utf8_or_escaped(name);  // as all outputs will write them
     for (auto& part : parts_) {
       part.first = size_;
+      part.listing.forget_keys();
       size_ += part.listing.size();
     }
   }
@@ -99,9 +101,14 @@ std::set<Split> folder_splits(const std::string& root) {
 std::shared_ptr<Dataset> open_folder(const std::string& root,
                                      Split split,
                                      const std::string& cache_folder) {
-  FolderData data = read_folder_data(root, split, cache_folder);
-  tell(data.lines, data.warnings);
-  require_images(data, root);
+  const bool together = !cache_folder.empty();
+  FolderData data;
+  if (!together || world().leads()) {
+    data = read_folder_data(root, split, cache_folder);
+    tell(data.lines, data.warnings);
+    require_images(data, root);
+  }
+  if (together) share(data, root);
   return std::make_shared<FolderDataset>(std::move(data.parts), std::move(data.classes));
 }
 

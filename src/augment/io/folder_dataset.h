@@ -12,7 +12,8 @@ namespace previt {
 std::set<Split> folder_splits(const std::string& root);
 
 /// The images of a folder, as read_folder_data finds them. Logs once how it understood the folder.
-/// Throws Error if there are no images.
+/// With a `cache_folder`, all ranks of a run call this together: rank 0 reads the folder and gives
+/// the others its listing. Throws Error if there are no images.
 std::shared_ptr<Dataset> open_folder(const std::string& root,
                                      Split split,
                                      const std::string& cache_folder);

@@ -89,6 +89,13 @@ FolderListing scan(const std::string& root) {
     }
     level = std::move(below);
   }
+  int64_t files = 0;
+  uint64_t name_bytes = 0;
+  for (const auto& [path, content] : all) {
+    files += static_cast<int64_t>(content.files.size());
+    name_bytes += content.names.size();
+  }
+  listing.reserve(files, name_bytes);
   for (auto& [path, content] : all) {
     listing.add_folder(path, content.stamp, content.own);
     for (size_t i = 0; i < content.files.size(); ++i) {
@@ -137,6 +144,12 @@ size_t FolderListing::folder_of(int64_t index) const {
         return i < f.first;
       });
   return static_cast<size_t>(after - folders_.begin()) - 1;
+}
+
+void FolderListing::reserve(int64_t files, uint64_t name_bytes) {
+  offsets_.reserve(offsets_.size() + static_cast<size_t>(files));
+  keys_.reserve(keys_.size() + static_cast<size_t>(files));
+  names_.reserve(names_.size() + name_bytes);
 }
 
 void FolderListing::add_folder(std::string path, const FolderStamp& stamp, bool own) {

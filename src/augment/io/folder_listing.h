@@ -34,9 +34,13 @@ class FolderListing {
   std::string path(int64_t index) const;
   /// Index in folders() of the folder that a file is in.
   size_t folder_of(int64_t index) const;
-  /// The key of a file, as in FolderContent.
+  /// The key of a file, as in FolderContent. Not after forget_keys().
   uint64_t key(int64_t index) const { return keys_[static_cast<size_t>(index)]; }
 
+  void forget_keys() { std::vector<uint64_t>().swap(keys_); }
+
+  /// Makes room for so many more files, whose names and their ends have `name_bytes`.
+  void reserve(int64_t files, uint64_t name_bytes);
   /// Folders must be added in order, each before its files.
   void add_folder(std::string path, const FolderStamp& stamp, bool own);
   void add_file(std::string_view name, uint64_t key);
@@ -49,8 +53,15 @@ class FolderListing {
   /// Reads it back. False if there is none, it is damaged, or a folder has changed since.
   bool load(const std::string& file, const std::string& root);
 
+  /// Hands the listing to `put` as blocks of bytes.
+  using Put = std::function<void(const void* data, uint64_t bytes)>;
+  void write(const Put& put) const;
+  /// Takes from `get` the same blocks, `bytes` in all or fewer. False if there are no such ones.
+  using Get = std::function<bool(void* data, uint64_t bytes)>;
+  bool read(const Get& get, uint64_t bytes);
+
  private:
-  bool parse(const std::string& text);
+  bool parse_folders(const std::string& text, uint64_t folders, uint64_t met_again, uint64_t files);
 
   std::vector<Folder> folders_, met_again_;
   std::string names_;              // each ended by a zero

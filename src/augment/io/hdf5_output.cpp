@@ -93,8 +93,8 @@ H5Output::H5Output(const std::string& path, unsigned flags, const std::string& p
     : place_(place) {
   h5_quiet();
   static const hid_t driver = register_driver();
-  const H5Handle properties(
-      access == H5P_DEFAULT ? H5Pcreate(H5P_FILE_ACCESS) : H5Pcopy(access), H5Pclose, place);
+  const H5Handle properties =
+      access == H5P_DEFAULT ? h5_access(true, place) : H5Handle(H5Pcopy(access), H5Pclose, place);
   require(H5Pset_driver(properties, driver, nullptr) >= 0, "{}: HDF5 error", place);
   errno = 0;
   const hid_t file = flags == H5F_ACC_RDWR

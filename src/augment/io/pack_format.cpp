@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "error.h"
 #include "files.h"
@@ -64,7 +65,7 @@ void append_trailer(const std::string& path, const ChunkTable& chunks) {
   require(out.good(), "{}: {}", path, std::strerror(errno));
 }
 
-ChunkTable read_trailer(Bytes file, const std::string& path) {
+PackTrailer read_trailer(Bytes file, const std::string& path) {
   require(file.starts_with("\x89HDF\r\n\x1A\n", 8), "{}: not an image pack", path);
   Trailer trailer;
   require(file.size >= sizeof trailer, "{}: cut short", path);
@@ -79,7 +80,7 @@ ChunkTable read_trailer(Bytes file, const std::string& path) {
   require(plausible(chunks, file.size) && checksum_around(file, chunks) == trailer.checksum,
           "{}: damaged",
           path);
-  return chunks;
+  return {std::move(chunks), trailer.checksum};
 }
 
 }  // namespace previt

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -12,7 +13,7 @@
 #include "augment/dataset/dataset.h"
 #include "augment/encode_png.h"
 #include "augment/io/encode_jpeg.h"
-#include "augment/io/pack_writer.h"
+#include "augment/io/pack_output.h"
 #include "augment/open_dataset.h"
 #include "augment/views.h"
 #include "error.h"
@@ -135,15 +136,16 @@ class Source {
 };
 
 /// Makes several inputs at once, in threads, and returns them in order.
-class Block {
+class InputBlock {
  public:
-  Block(const Source& source, int64_t workers) : source_(source) {
+  InputBlock(const Source& source, int64_t workers) : source_(source) {
     for (int64_t i = 0; i < workers; ++i) readers_.push_back(source.readers());
   }
 
   struct Result {
     std::optional<PackedImage> image;
     std::string reason;  // if there is none
+    std::exception_ptr broken;
   };
 
   std::vector<Result> make(int64_t first, int64_t count) {
@@ -153,6 +155,8 @@ class Block {
       for (int64_t i = next++; i < count; i = next++) {
         try {
           results[i].image = source_.image(first + i, readers);
+        } catch (const DatasetError&) {
+          results[i].broken = std::current_exception();
         } catch (const std::exception& e) {
           results[i].reason = e.what();
         }
@@ -175,17 +179,22 @@ PackReport pack_images(const PackOptions& options,
                        const std::function<bool()>& stop,
                        const std::function<void(const PackReport&)>& progress,
                        const std::function<void(const std::string&)>& log) {
+  std::error_code none;
+  if (options.shard_size > 0 && std::filesystem::equivalent(options.data, options.out, none)) {
+    fail_usage("--out: {} is what is read; its shards can't be replaced by others", options.out);
+  }
   const Source source(options);
-  PackWriter writer(
+  PackOutput writer(
       options.out,
       {.store = options.store,
        .max_side = options.max_side,
        .source = std::filesystem::absolute(options.data).string() + ":" + name_of(options.split),
        .inputs = source.inputs(),
-       .class_names = source.class_names()});
+       .class_names = source.class_names()},
+      options.shard_size);
   const int64_t cores = std::max(1u, std::thread::hardware_concurrency());
   const int64_t workers = options.workers > 0 ? options.workers : cores;
-  Block block(source, workers);
+  InputBlock block(source, workers);
   const auto report = [&] {
     return PackReport{
         writer.images(), writer.skipped(), source.inputs(), writer.total_bytes(), false};
@@ -195,6 +204,7 @@ PackReport pack_images(const PackOptions& options,
     const int64_t first = writer.next_input();
     const auto results = block.make(first, std::min(8 * workers, source.inputs() - first));
     for (size_t i = 0; i < results.size(); ++i) {
+      if (results[i].broken) std::rethrow_exception(results[i].broken);
       if (results[i].image) {
         writer.add(*results[i].image);
       } else {

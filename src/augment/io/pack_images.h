@@ -15,8 +15,9 @@ struct PackOptions {
   std::string out{};   ///< the pack; exists only once it is complete
   Split split = Split::all;
   PixelStore store = PixelStore::encoded;
-  int64_t max_side = 0;  ///< pixels of the longer side, to which larger images shrink; 0: none
-  int64_t workers = 0;   ///< threads; 0: one per core
+  int64_t max_side = 0;     ///< pixels of the longer side, to which larger images shrink; 0: none
+  int64_t workers = 0;      ///< threads; 0: one per core
+  uint64_t shard_size = 0;  ///< most bytes of images in a file, of several; 0: one file
 };
 
 /// How far packing has come.
@@ -30,7 +31,7 @@ struct PackReport {
 /// they have to shrink, which makes them JPEGs of quality 95. Images that come from no file become
 /// PNGs. Unreadable images are left out and reported to `log`. After each block of a few images per
 /// thread, `progress` is told and `stop` asked; memory holds no more than such a block. Throws
-/// Error if no image can be read.
+/// Error if no image can be read, UsageError if shards would replace those that it reads.
 PackReport pack_images(const PackOptions& options,
                        const std::function<bool()>& stop,
                        const std::function<void(const PackReport&)>& progress,

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "augment/io/hdf5_output.h"
+#include "augment/io/pack_index.h"
 #include "error.h"
 #include "files.h"
 #include "options.h"
@@ -17,7 +18,7 @@ constexpr hsize_t kIndexChunk = 16384;
 /// Between two commits only new chunks of pixels go to the file, so that a kill leaves the index as
 /// it was. So the library must not write pages of the index when it likes.
 H5Handle access_properties(const std::string& path) {
-  H5Handle properties(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, path);
+  H5Handle properties = h5_access(true, path);
   H5AC_cache_config_t cache;
   cache.version = H5AC__CURR_CACHE_CONFIG_VERSION;
   require(H5Pget_mdc_config(properties, &cache) >= 0, "{}: HDF5 error", path);
@@ -96,6 +97,7 @@ void PackWriter::Impl::create(const PackInfo& info) {
   h5_write_text(file, "source", info.source, partial);
   h5_write_number(file, "max_side", info.max_side, partial);
   h5_write_number(file, "inputs", info.inputs, partial);
+  if (info.first_input >= 0) h5_write_number(file, "first_input", info.first_input, partial);
   make_column("offsets", h5_type<uint64_t>(), kIndexChunk);
   make_column("sizes", h5_type<int32_t>(), kIndexChunk);
   make_column("labels", h5_type<int32_t>(), kIndexChunk);
@@ -113,11 +115,7 @@ void PackWriter::Impl::create(const PackInfo& info) {
 void PackWriter::Impl::resume(const PackInfo& info) {
   try {
     file = H5Output(partial, H5F_ACC_RDWR, partial, access_properties(partial));
-    const bool same = h5_read_text(file, "store", partial) == name_of(info.store) &&
-                      h5_read_text(file, "source", partial) == utf8_or_escaped(info.source) &&
-                      h5_read_number(file, "max_side", partial) == info.max_side &&
-                      h5_read_number(file, "inputs", partial) == info.inputs;
-    require(same, "{}: was begun for other images or with other options", partial);
+    require_same(file, info, partial);
     next_input = h5_read_number(file, "next_input", partial);
     skipped = h5_read_number(file, "skipped", partial);
     images = next_input - skipped;

@@ -53,12 +53,19 @@ H5Handle link_list(const std::string& what) {
   return list;
 }
 
+// Without times, so that the same contents are the same file.
+H5Handle dataset_list(const std::string& what) {
+  H5Handle list(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, what);
+  H5Pset_obj_track_times(list, false);
+  return list;
+}
+
 H5Handle growing_layout(const at::Tensor& rows, const std::string& what) {
   std::vector<hsize_t> chunk = shape_of(rows);
   const int64_t row_bytes =
       std::max<int64_t>(1, rows.numel() / rows.size(0)) * static_cast<int64_t>(rows.element_size());
   chunk[0] = static_cast<hsize_t>(std::clamp<int64_t>(kChunkBytes / row_bytes, 1, 65536));
-  H5Handle list(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, what);
+  H5Handle list = dataset_list(what);
   require(H5Pset_chunk(list, static_cast<int>(chunk.size()), chunk.data()) >= 0,
           "{}: HDF5 error",
           what);
@@ -92,7 +99,7 @@ void TensorFileWriter::write(const std::string& name, const at::Tensor& tensor) 
   const H5Handle space(
       H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), H5Sclose, what);
   const H5Handle dataset(
-      H5Dcreate2(impl_->file, name.c_str(), type, space, links, H5P_DEFAULT, H5P_DEFAULT),
+      H5Dcreate2(impl_->file, name.c_str(), type, space, links, dataset_list(what), H5P_DEFAULT),
       H5Dclose,
       what);
   require(values.numel() == 0 ||
@@ -152,7 +159,7 @@ void TensorFileWriter::write_texts(const std::string& name, const std::vector<st
   const H5Handle type = text_type(what), links = link_list(what);
   const H5Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose, what);
   const H5Handle dataset(
-      H5Dcreate2(impl_->file, name.c_str(), type, space, links, H5P_DEFAULT, H5P_DEFAULT),
+      H5Dcreate2(impl_->file, name.c_str(), type, space, links, dataset_list(what), H5P_DEFAULT),
       H5Dclose,
       what);
   require(
@@ -184,11 +191,8 @@ struct TensorFileReader::Impl {
 };
 
 TensorFileReader::TensorFileReader(const std::string& path) : impl_(std::make_unique<Impl>()) {
-  h5_quiet();
   impl_->path = path;
-  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
-  require(file >= 0, "{}: not an HDF5 file that can be read", path);
-  impl_->file = {file, H5Fclose, path};
+  impl_->file = h5_open(path, "not an HDF5 file that can be read");
 }
 
 TensorFileReader::~TensorFileReader() = default;

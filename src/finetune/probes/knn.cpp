@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "across_ranks.h"
 #include "error.h"
 #include "finetune/probes/kernels_nearest.h"
 #include "models/layers/unit_length.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr int64_t kQueryBlock = 1024, kTrainBlock = 65536;
 constexpr int64_t kQueryChunk = 4096;  // queries whose neighbours are held at a time
+constexpr int64_t kQueryUnit = 256;    // that ranks don't divide: the kernel's block
 
 void check_search(const at::Tensor& train, const at::Tensor& queries, int64_t k, int64_t excluded) {
   require(train.dim() == 2 && queries.dim() == 2 && train.size(1) == queries.size(1),
@@ -138,7 +140,8 @@ at::Tensor knn_votes(const Neighbours& neighbours,
 std::vector<KnnScore> knn_classify(const LabelledFeatures& train,
                                    const LabelledFeatures* test,
                                    const KnnOptions& options,
-                                   const std::function<void(int64_t done)>& done) {
+                                   const std::function<void(int64_t done)>& done,
+                                   Communicator& all) {
   const torch::NoGradGuard no_grad;
   check_features(train, "training");
   if (test != nullptr) check_features(*test, "test");
@@ -161,8 +164,9 @@ std::vector<KnnScore> knn_classify(const LabelledFeatures& train,
   std::vector<Count> counts(scores.size());
   int64_t largest = 1;
   for (const KnnScore& score : scores) largest = std::max(largest, score.k);
-  for (int64_t first = 0; first < truth.size(0); first += kQueryChunk) {
-    const int64_t end = first + kQueryChunk;
+  const Part own = part_of(truth.size(0), kQueryUnit, all);
+  for (int64_t first = own.first; first < own.end; first += kQueryChunk) {
+    const int64_t end = std::min(first + kQueryChunk, own.end);
     const at::Tensor chunk =
         test == nullptr ? rows.slice(0, first, end) : rows_of(test->values.slice(0, first, end));
     Neighbours found = nearest(rows, chunk, largest, test == nullptr ? first : -1);
@@ -174,12 +178,12 @@ std::vector<KnnScore> knn_classify(const LabelledFeatures& train,
                     labels,
                     std::min<int64_t>(5, score.k));
     }
-    if (done) done(first + chunk.size(0));
+    if (done) done(end - own.first);
   }
   for (size_t i = 0; i < scores.size(); ++i) {
     const double percent = 100.0 / static_cast<double>(truth.size(0));
-    scores[i].top1 = percent * static_cast<double>(counts[i].top1);
-    scores[i].top5 = percent * static_cast<double>(counts[i].top5);
+    scores[i].top1 = percent * static_cast<double>(total(counts[i].top1, all));
+    scores[i].top5 = percent * static_cast<double>(total(counts[i].top5, all));
   }
   return scores;
 }

@@ -7,6 +7,8 @@
 #include <functional>
 #include <vector>
 
+#include "communicator.h"
+
 namespace previt {
 
 // The weighted k-nearest-neighbour classifier of dino:eval_knn.py (after arXiv:1805.01978).
@@ -67,11 +69,12 @@ struct LabelledFeatures {
 /// Scores all combinations of options.ks and temperatures in one search. Features are scaled to
 /// unit length here. Without `test` each training feature is classified by all others. A k above
 /// the number of neighbours means all of them. done: called with the number of queries classified
-/// so far. Throws Error where a label is missing, a feature is not finite, or there is nothing to
-/// compare with.
+/// so far. The ranks, which all have all features, share the queries. Throws Error where a label is
+/// missing, a feature is not finite, or there is nothing to compare with.
 std::vector<KnnScore> knn_classify(const LabelledFeatures& train,
                                    const LabelledFeatures* test,
                                    const KnnOptions& options,
-                                   const std::function<void(int64_t done)>& done = {});
+                                   const std::function<void(int64_t done)>& done = {},
+                                   Communicator& all = world());
 
 }  // namespace previt

@@ -106,7 +106,7 @@ at::Tensor Block::add_mlp(const at::Tensor& x, const DropPath& drop) const {
 }
 
 void checkpoint_blocks(const torch::nn::Module& network, int64_t count) {
-  for (const auto& item : network.named_modules()) {
+  for (const auto& item : network.named_modules("", /*include_self=*/false)) {
     const auto block = std::dynamic_pointer_cast<Block>(item.value());
     if (!block) continue;
     const int64_t place = std::stoll(item.key().substr(item.key().rfind('.') + 1));

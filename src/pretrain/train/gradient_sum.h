@@ -24,8 +24,8 @@ struct Traffic {
 /// Afterwards the gradients are views of the buckets, until they are removed.
 ///
 /// A parameter without a gradient on every rank stays without; otherwise zeros stand in for it.
-/// Which ones to wait for is learned from the backward pass before. Where that was wrong, the bucket
-/// goes once more, so that the sums are right in any case.
+/// Which ones to wait for is learned from the backward pass before. Where that was wrong, the
+/// bucket goes once more, so that the sums are right in any case.
 class GradientSum {
  public:
   static constexpr int64_t kBucketBytes = 25 << 20;

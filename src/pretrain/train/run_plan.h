@@ -14,8 +14,8 @@ struct RunPlan {
   EpochPlan epoch;
   int64_t epochs = 0;
 
-  /// Throws UsageError if the data gives no step or the processes can't share it, Error if the source cuts its epochs otherwise
-  /// than `options` say.
+  /// Throws UsageError if the data gives no step or the processes can't share it, Error if the
+  /// source cuts its epochs otherwise than `options` say.
   static RunPlan make(const TrainOptions& options, const BatchSource& source);
 
   int64_t steps_per_epoch() const { return epoch.steps(); }

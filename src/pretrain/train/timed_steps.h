@@ -18,8 +18,8 @@ class TimedSteps {
   /// step: the images of all ranks, and how long the slowest waited for data.
   StepOutcome make(int64_t step, Speed& speed);
 
-  /// The exit code that a signal asks for; of several ranks, any of them, as all knew it at the last
-  /// step.
+  /// The exit code that a signal asks for; of several ranks, any of them, as all knew it at the
+  /// last step.
   int stop_asked() const { return world().alone() ? stop_.exit_code() : news_.stop; }
   /// Unreadable samples of all ranks.
   int64_t bad_samples() const {

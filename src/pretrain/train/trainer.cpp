@@ -39,7 +39,7 @@ class Trainer {
         folder_(folder),
         record_(record),
         callbacks_(callbacks),
-        settings_(joined(record.settings, objective.frozen_parts())),
+        settings_(combined(record.settings, objective.frozen_parts())),
         plan_(RunPlan::make(options.train, source)),
         stepper_(objective, options),
         steps_(stepper_, source, plan_, stop_),

@@ -1,3 +1,7 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -222,6 +226,16 @@ TEST_CASE(
     check_same(*open_dataset(options.out), *open_dataset(whole));
   }
   CHECK(resumed >= 2);
+}
+
+TEST_CASE("a pack is read without a lock, which network disks may lack or others may hold") {
+  const TempFolder folder;
+  const auto out = folder.path() + "/p.h5";
+  pack({.data = "synthetic:shapes,size=16,count=4,val=0", .out = out});
+  const int held = ::open(out.c_str(), O_RDONLY | O_CLOEXEC);
+  REQUIRE(::flock(held, LOCK_EX | LOCK_NB) == 0);
+  CHECK(error_of(out) == "");
+  ::close(held);
 }
 
 TEST_CASE("a damaged pack is one clear error") {

@@ -4,6 +4,7 @@
 #include "finetune/probes/knn.h"
 #include "models/layers/unit_length.h"
 #include "support/catch.h"
+#include "support/thread_ranks.h"
 
 using namespace previt;
 
@@ -88,6 +89,32 @@ TEST_CASE("kNN classifies clusters, for several k and temperatures at once") {
   CHECK(scores[4].k == 60);
   CHECK(knn_classify(train, nullptr, options)[4].k == 59);
   CHECK(knn_classify(train, nullptr, options)[0].top1 > 90);
+}
+
+TEST_CASE("ranks that share the queries get the scores of one process, to the bit") {
+  torch::manual_seed(4);
+  const auto draw = [&](int64_t count) {
+    const at::Tensor labels = torch::arange(count) % 5;
+    return LabelledFeatures{torch::eye(5, 8).index_select(0, labels) + torch::randn({count, 8}),
+                            labels};
+  };
+  const LabelledFeatures train = draw(700), others = draw(300);
+  const KnnOptions options{.ks = {1, 20}};
+  const int64_t size = GENERATE(2, 3);  // one of three ranks has no query: 300 are two blocks
+  for (const LabelledFeatures* queries : {&others, static_cast<const LabelledFeatures*>(nullptr)}) {
+    const auto alone = knn_classify(train, queries, options);
+    std::vector<std::vector<KnnScore>> got(static_cast<size_t>(size));
+    test::ThreadRanks(size).run([&](Communicator& all) {
+      got[static_cast<size_t>(all.rank())] = knn_classify(train, queries, options, {}, all);
+    });
+    for (const auto& scores : got) {
+      REQUIRE(scores.size() == alone.size());
+      for (size_t i = 0; i < alone.size(); ++i) {
+        CHECK(scores[i].top1 == alone[i].top1);
+        CHECK(scores[i].top5 == alone[i].top5);
+      }
+    }
+  }
 }
 
 TEST_CASE("kNN refuses what it can't compare") {

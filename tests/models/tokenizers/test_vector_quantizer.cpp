@@ -3,6 +3,7 @@
 #include "models/tokenizers/vector_quantizer.h"
 #include "models/weights/weights.h"
 #include "support/catch.h"
+#include "support/thread_ranks.h"
 
 using namespace previt;
 
@@ -162,4 +163,38 @@ TEST_CASE("usage and perplexity") {
   for (int64_t step = 0; step < 9; ++step) one *= 0.9;
   CHECK(code_usage(one, 0.9).item<double>() == 1);
   CHECK(code_usage(one * 0.9 * 0.9, 0.9).item<double>() == 0);
+}
+
+TEST_CASE("ranks that share the micro-batches keep the codebook of one process") {
+  CodebookOptions options = plain(6, 3);
+  options.normalize = GENERATE(false, true);
+  options.kmeans = 3;  // the first step makes the codes
+  options.revive_below = 0.4;
+  const int64_t size = GENERATE(2, 4);
+  torch::manual_seed(5);
+  std::vector<std::vector<at::Tensor>> steps(3);
+  for (auto& micro_batches : steps) {
+    for (int i = 0; i < 4; ++i) micro_batches.push_back(torch::randn({10, 3}));
+  }
+  const auto train = [&](VectorQuantizer& quantizer, Communicator& all) {
+    for (size_t step = 0; step < steps.size(); ++step) {
+      for (int64_t i = all.rank(); i < 4; i += all.size()) {
+        quantizer.collect(quantizer.forward(steps[step][static_cast<size_t>(i)]));
+      }
+      quantizer.update(7, static_cast<int64_t>(step), all);
+    }
+  };
+  VectorQuantizer one(options);
+  train(one, world());
+  std::vector<std::shared_ptr<VectorQuantizer>> ranks;
+  for (int64_t i = 0; i < size; ++i) ranks.push_back(std::make_shared<VectorQuantizer>(options));
+  test::ThreadRanks(size).run(
+      [&](Communicator& all) { train(*ranks[static_cast<size_t>(all.rank())], all); });
+  for (const auto& quantizer : ranks) {
+    for (const auto& buffer : one.named_buffers()) {
+      const at::Tensor kept = quantizer->named_buffers()[buffer.key()];
+      CHECK(torch::equal(kept, ranks.front()->named_buffers()[buffer.key()]));
+      CHECK(difference(kept, buffer.value()) <= 1e-6 * buffer.value().abs().max().item<double>());
+    }
+  }
 }

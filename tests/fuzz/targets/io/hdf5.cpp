@@ -30,7 +30,7 @@ struct Pack {
         [](const PackReport&) {},
         [](const std::string&) {});
     const MappedFile file(path);
-    at = read_trailer(bytes_of(file), path).at(0);
+    at = read_trailer(bytes_of(file), path).chunks.at(0);
     const std::string bytes(file.data(), file.size());
     chunk = bytes.substr(at, 2048);
     const std::string behind = bytes.substr(at + kPackChunk);
