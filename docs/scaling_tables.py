@@ -7,6 +7,9 @@ and `bench scaling --simulate` do it: a few minutes on one core.
 import json
 import subprocess
 import sys
+from pathlib import Path
+
+RECIPES = Path(__file__).resolve().parent.parent / "recipes/imagenet"
 
 # Name, recipe, settings.
 MODELS = [
@@ -30,7 +33,7 @@ GPUS = [8, 64, 256, 1024]
 
 
 def bench(command, recipe, *words):
-    program = [sys.argv[1], command, "--recipe", f"imagenet/{recipe}", *words]
+    program = [sys.argv[1], command, "--recipe", str(RECIPES / f"{recipe}.yaml"), *words]
     return json.loads(subprocess.run(program, check=True, stdout=subprocess.PIPE).stdout)
 
 

@@ -34,7 +34,7 @@ ordered_json describe(const PretrainRun& run, const MemoryShape& shape, int64_t 
   const MemoryNeed need = memory_need(shape, choice);
   return {{"objective", run.options.objective},
           {"arch", run.options.model.arch},
-          {"trained_parameters", shape.trained},
+          {"trained_parameters", std::llround(shape.trained)},
           {"micro_batch", choice.images},
           {"processes", processes},
           {"precision", name_of(train.precision)},
