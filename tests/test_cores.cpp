@@ -1,7 +1,6 @@
-#include "cores.h"
-
 #include <algorithm>
 
+#include "cores.h"
 #include "support/catch.h"
 
 using namespace previt;

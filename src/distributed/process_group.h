@@ -24,7 +24,7 @@ class ProcessGroup : public Communicator {
   /// not come, is there twice, or is of another program or size.
   virtual void meet() = 0;
   /// Says that this rank can't go on, so that the others end too, and waits until rank 0 has heard
-  /// of it (3 seconds at most). Returns whether this rank has to tell the user: rank 0 tells what
+  /// of it (8 seconds at most). Returns whether this rank has to tell the user: rank 0 tells what
   /// happens anywhere. The process must then end by _Exit, as operations may be under way.
   virtual bool fail_with(const std::string& line) = 0;
   /// The same for a rank that ends because of another.

@@ -16,8 +16,9 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds kBeat(500);
-constexpr milliseconds kHearing(3000);  // in which a living rank hears of a failure
+constexpr milliseconds kHearing(8000);  // in which a living rank hears of a failure
 constexpr milliseconds kEnding(10000);  // in which it ends by itself
+constexpr milliseconds kSilence(3000);  // of a store that is stopped or cut off
 constexpr int kSilentBeats = 4;         // of a rank that is gone
 constexpr const char* kFailure = "failure";
 constexpr const char* kHeard = "heard";    // how many ranks know of the failure
@@ -181,7 +182,8 @@ void Watch::wait_for(int64_t number, const std::function<bool()>& done) {
     if (!failure_.empty()) throw PeerError(failure_);
     changed_.wait_for(lock, kBeat);
     if (Clock::now() - since < timeout_.load() || done()) continue;
-    const bool silent = Clock::now() - looked_at_ > std::min(kHearing, timeout_.load() / 2);
+    const bool silent =
+        rank_ != keeper_ && Clock::now() - looked_at_ > std::min(kSilence, timeout_.load() / 2);
     lock.unlock();
     if (silent) {  // any use of the store would wait as the thread does
       lose_store(fmt::format("has not answered for {}", in_seconds(timeout_)));

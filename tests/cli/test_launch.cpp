@@ -26,7 +26,7 @@ Outcome signalled(const std::string& task, int signal) {
 
 }  // namespace
 
-TEST_CASE("--nproc starts processes that work together", "[distributed]") {
+TEST_CASE("the option --nproc starts processes that work together", "[distributed]") {
   for (const Words& words : {Words{"--nproc", "3", "--task", "operations"},
                              Words{"--task", "operations", "--nproc=2"},
                              Words{"--task", "none", "--nproc", "1"}}) {
@@ -37,7 +37,7 @@ TEST_CASE("--nproc starts processes that work together", "[distributed]") {
   }
 }
 
-TEST_CASE("--nproc ends with the code of the rank that failed", "[distributed]") {
+TEST_CASE("the option --nproc ends with the code of the rank that failed", "[distributed]") {
   Outcome outcome = run({"--nproc", "2", "--task", "refuse"});
   CHECK(outcome.code == 2);
   CHECK(outcome.errors == "--task: refused by all\n");
@@ -52,7 +52,7 @@ TEST_CASE("--nproc ends with the code of the rank that failed", "[distributed]")
   CHECK(outcome.errors == "rank 0 of 2 is gone: killed by signal 9 (Killed)\n");
 }
 
-TEST_CASE("--nproc passes signals on", "[distributed]") {
+TEST_CASE("the option --nproc passes signals on", "[distributed]") {
   for (const auto& [signal, code] :
        {std::pair(SIGTERM, 143), std::pair(SIGINT, 130), std::pair(SIGHUP, 129)}) {
     const Outcome outcome = signalled("train", signal);
@@ -62,7 +62,7 @@ TEST_CASE("--nproc passes signals on", "[distributed]") {
   CHECK(signalled("sleep", SIGTERM).code == 143);  // no handler: the processes die of it
 }
 
-TEST_CASE("--nproc refuses what can't be", "[distributed]") {
+TEST_CASE("the option --nproc refuses what can't be", "[distributed]") {
   CHECK(run({"--nproc", "0", "--task", "none"}).code == 2);
   CHECK_THAT(run({"--nproc", "5000", "--task", "none"}).errors,
              Contains("--nproc: 5000 is not in [1, 1024]"));

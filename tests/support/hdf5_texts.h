@@ -9,7 +9,7 @@ namespace previt {
 
 /// Reads a list of texts from an HDF5 file. It is here because no program reads one back.
 inline std::vector<std::string> hdf5_texts(const std::string& path, const std::string& name) {
-  const H5Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose, path);
+  const H5Handle file = h5_open(path, "can't be opened");
   const H5Handle dataset(H5Dopen2(file, name.c_str(), H5P_DEFAULT), H5Dclose, path);
   const H5Handle space(H5Dget_space(dataset), H5Sclose, path);
   const H5Handle type(H5Dget_type(dataset), H5Tclose, path);

@@ -169,7 +169,8 @@ void Children::start(int64_t rank, int64_t size, const Listener& listener) {
 void Children::pass_on(int signal) {
   struct sigaction now {};
   ::sigaction(signal, nullptr, &now);
-  if (now.sa_handler == SIG_IGN) return;  // under nohup; a blocked signal comes nevertheless
+  // Under nohup. A blocked signal comes nevertheless.
+  if (signal == SIGHUP && now.sa_handler == SIG_IGN) return;
   const bool first = passed_on_ == 0;
   passed_on_ = signal;
   if (first && processes_.front() > 0) {

@@ -110,6 +110,6 @@ TEST_CASE(
   const TensorFileReader file(path);
   CHECK_THROWS_WITH(file.read("rows"), path + ": rows: damaged");
   CHECK_THROWS_WITH(file.description("model"), path + ": model: damaged");
-  const H5Handle raw(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose, path);
+  const H5Handle raw = h5_open(path, "can't be opened");
   CHECK_THROWS_WITH(h5_read_all<int64_t>(raw, "rows", path), path + ": rows: damaged");
 }
