@@ -1,10 +1,16 @@
 #include "batch.h"
 
+#include <c10/core/InferenceMode.h>
 #include <torch/types.h>
+
+#include <map>
+#include <mutex>
+#include <tuple>
 
 #include "error.h"
 #include "grey.h"
 #include "json_options.h"
+#include "upload.h"
 #include "view_ops.h"
 
 namespace previt {
@@ -15,9 +21,34 @@ double largest(const at::Tensor& pixels) { return pixels.scalar_type() == torch:
 // The same values as float32, contiguous; grey if `options` are for one channel.
 at::Tensor floats_on(const at::Tensor& pixels, const NormalizeOptions& options, at::Device device) {
   const bool grey = pixels.size(1) == 3 && options.mean.size() == 1;
-  const at::Tensor there = pixels.to(device, /*non_blocking=*/true);
+  const at::Tensor there = upload(pixels, device);
   return (grey ? grey_of(there) : there)
       .to(torch::kFloat32, false, false, torch::MemoryFormat::Contiguous);
+}
+
+// [1, C, 1, 1] each: (pixel - mean) / std is pixel · scale - shift.
+struct Constants {
+  at::Tensor mean, std, scale, shift;
+};
+
+// Made once for each device: a step that made them anew would make the device wait for the host.
+// `unit` is the value of white.
+const Constants& constants_on(at::Device device, const NormalizeOptions& options, double unit) {
+  using Key = std::tuple<std::string, std::vector<double>, std::vector<double>, double>;
+  static std::mutex mutex;
+  // Never destroyed: the device may be gone before static objects are.
+  static auto& made = *new std::map<Key, Constants>;
+  const std::lock_guard lock(mutex);
+  Constants& c = made[{device.str(), options.mean, options.std, unit}];
+  if (c.mean.defined()) return c;
+  const c10::InferenceMode none(false);  // a caller's would make tensors that can't be trained with
+  const at::Tensor mean = torch::tensor(options.mean, torch::kFloat32).view({1, -1, 1, 1});
+  const at::Tensor std = torch::tensor(options.std, torch::kFloat32).view({1, -1, 1, 1});
+  c = {upload(mean, device),
+       upload(std, device),
+       upload(1 / (unit * std), device),
+       upload(mean / std, device)};
+  return c;
 }
 
 void visit_cut(FieldVisitor& v, ViewSpec& o) {
@@ -83,19 +114,14 @@ at::Tensor normalize(const at::Tensor& pixels, const NormalizeOptions& options, 
           channels,
           options.mean.size(),
           options.std.size());
-  const auto on_device = torch::dtype(torch::kFloat32).device(device);
-  const double unit = largest(pixels);
-  at::Tensor mean = torch::tensor(options.mean, on_device).view({1, channels, 1, 1});
-  at::Tensor std = torch::tensor(options.std, on_device).view({1, channels, 1, 1});
-  // (pixel / unit - mean) / std in two passes over the pixels instead of three.
-  return floats.mul(1 / (unit * std)).sub_(mean / std);
+  const Constants& c = constants_on(device, options, largest(pixels));
+  // Two passes over the pixels instead of three.
+  return floats.mul(c.scale).sub_(c.shift);
 }
 
 at::Tensor denormalize(const at::Tensor& images, const NormalizeOptions& options) {
-  const auto like_images = images.options().dtype(torch::kFloat32);
-  const at::Tensor mean = torch::tensor(options.mean, like_images).view({1, -1, 1, 1});
-  const at::Tensor std = torch::tensor(options.std, like_images).view({1, -1, 1, 1});
-  return images * std + mean;
+  const Constants& c = constants_on(images.device(), options, 1);
+  return images * c.std + c.mean;
 }
 
 Batch to_device(Batch batch,
@@ -111,7 +137,7 @@ Batch to_device(Batch batch,
     }
   }
   require(view == batch.views.end(), "a batch has more views than were asked for");
-  if (batch.labels.defined()) batch.labels = batch.labels.to(device);
+  if (batch.labels.defined()) batch.labels = upload(batch.labels, device);
   return batch;
 }
 

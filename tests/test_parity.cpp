@@ -3,11 +3,24 @@
 
 #include "parity/parity.h"
 #include "support/catch.h"
+#include "support/counted_device.h"
+#include "support/test_device.h"
 
 using namespace previt;
 
+namespace {
+
+// Networks and losses on a device while it lives.
+struct OnDevice {
+  explicit OnDevice(at::Device device) { parity::use_device(device); }
+  ~OnDevice() { parity::use_device(at::kCPU); }
+};
+
+}  // namespace
+
 // A fixture that is lost, or comes in unnoticed, is seen: parity/fixtures.txt names them all.
 TEST_CASE("every fixture of the authors' code is reproduced") {
+  const OnDevice device(test::test_device());
   std::vector<std::string> listed, found;
   std::ifstream list(PREVIT_SOURCE_DIR "/tests/parity/fixtures.txt");
   for (std::string name; std::getline(list, name);) listed.push_back(name);
@@ -17,6 +30,15 @@ TEST_CASE("every fixture of the authors' code is reproduced") {
     found.push_back(std::filesystem::path(report.file).filename());
   }
   CHECK(found == listed);
+}
+
+TEST_CASE("every fixture is reproduced on another device than the host") {
+  if (!test::counted_device_has_gradients()) return;
+  const OnDevice device(test::counted_device());
+  for (const auto& report : parity::run_folder(PREVIT_SOURCE_DIR "/tests/fixtures")) {
+    INFO(report.file << ": " << report.detail);
+    CHECK(report.outcome == parity::Outcome::passed);
+  }
 }
 
 TEST_CASE("a wrong number is seen by every tolerance") {

@@ -5,6 +5,7 @@
 #include "augment/device_ops.h"
 #include "augment/ops/operation.h"
 #include "error.h"
+#include "upload.h"
 
 namespace previt {
 namespace {
@@ -74,7 +75,7 @@ class DeviceAugmentSource final : public BatchSource {
     require(batch.views.size() == 1,
             "device augmentation: needs one view of whole images, got {}",
             batch.views.size());
-    const at::Tensor canvases = batch.views.front().to(device_, /*non_blocking=*/true);
+    const at::Tensor canvases = upload(batch.views.front(), device_);
     const auto plans = plan(batch);
     batch.views.clear();
     for (const auto& of_view : plans) {

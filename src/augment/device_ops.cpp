@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "augment/ops/blur.h"
+#include "upload.h"
 
 namespace previt {
 namespace {
@@ -146,14 +147,14 @@ at::Tensor resample(const at::Tensor& images, const at::Tensor& rows, const at::
 }
 
 at::Tensor factors_on(const std::vector<double>& factors, at::Device device) {
-  return torch::tensor(factors, torch::kFloat64).to(torch::kFloat32).to(device);
+  return upload(torch::tensor(factors, torch::kFloat64).to(torch::kFloat32), device);
 }
 
 void change_rows(at::Tensor& images,
                  const std::vector<int64_t>& which,
                  const std::function<at::Tensor(const at::Tensor& some)>& change) {
   if (which.empty()) return;
-  const at::Tensor rows = torch::tensor(which, torch::kLong).to(images.device());
+  const at::Tensor rows = upload(torch::tensor(which, torch::kLong), images.device());
   images.index_copy_(0, rows, change(images.index_select(0, rows)));
 }
 

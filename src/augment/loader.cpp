@@ -18,6 +18,7 @@
 #include "cores.h"
 #include "error.h"
 #include "random.h"
+#include "upload.h"
 
 namespace previt {
 namespace {
@@ -41,10 +42,10 @@ std::shared_ptr<Job> make_job(const std::vector<ViewSpec>& specs, int64_t count)
   for (const auto& spec : specs) {
     for (int64_t k = 0; k < spec.count; ++k) {
       job->batch.views.push_back(
-          torch::empty({count, spec.height, spec.width, 3}, torch::kUInt8).permute({0, 3, 1, 2}));
+          host_memory({count, spec.height, spec.width, 3}, torch::kUInt8).permute({0, 3, 1, 2}));
     }
   }
-  job->batch.labels = torch::empty({count}, torch::kInt64);
+  job->batch.labels = host_memory({count}, torch::kInt64);
   job->batch.indices = torch::empty({count}, torch::kInt64);
   return job;
 }

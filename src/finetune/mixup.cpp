@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "upload.h"
+
 namespace previt {
 namespace {
 
@@ -25,7 +27,7 @@ at::Tensor lambdas(const std::vector<Mix>& mixes, int64_t dims, const at::Tensor
   for (const Mix& mix : mixes) values.push_back(static_cast<float>(mix.lambda));
   std::vector<int64_t> shape(static_cast<size_t>(dims), 1);
   shape[0] = static_cast<int64_t>(values.size());
-  return torch::tensor(values).view(shape).to(like.device());
+  return upload(torch::tensor(values).view(shape), like.device());
 }
 
 at::Tensor cut_out(const at::Tensor& images, const CutBox& box) {

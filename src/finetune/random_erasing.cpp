@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "error.h"
+#include "upload.h"
 
 namespace previt {
 namespace {
@@ -44,7 +45,9 @@ void erase(const at::Tensor& image, const ErasedBox& box, bool noise, Draws& dra
   }
   // Drawn on the host, so that the pixels do not depend on the device.
   const auto seed = static_cast<uint64_t>(draws.integer(0, int64_t{1} << 62));
-  target.copy_(torch::randn(target.sizes(), at::detail::createCPUGenerator(seed), torch::kFloat32));
+  const at::Tensor noise_pixels =
+      torch::randn(target.sizes(), at::detail::createCPUGenerator(seed), torch::kFloat32);
+  target.copy_(upload(noise_pixels, target.device()));
 }
 
 }  // namespace

@@ -167,6 +167,11 @@ void visit(FieldVisitor& v, TrainOptions& o) {
           o.matmul,
           "libraries for large matmuls on a CPU: measured in the first steps, or fixed, so that "
           "equal seeds give equal bits");
+  v.field(
+      "deterministic",
+      o.deterministic,
+      "equal seeds give equal bits on a GPU too, and resuming is exact there; slower; matmul is "
+      "then fixed");
   v.field("seed", o.seed, "of everything random", at_least(0));
   v.field("threads", o.threads, "compute threads; 0: one per core", between(0, 1024));
   v.field("drop_last", o.drop_last, "leave out the last, smaller batch of an epoch");

@@ -105,6 +105,7 @@ struct TrainOptions {
   int64_t micro_batch = 0;    ///< what fits in memory; 0, or kAutomatic undecided: the whole batch
   Precision precision = Precision::automatic;
   MatmulChoice matmul = MatmulChoice::measured;
+  bool deterministic = false;  ///< equal bits on a GPU too
   int64_t seed = 0;
   int64_t threads = 0;  ///< compute threads; 0: one per core
   bool drop_last = true;

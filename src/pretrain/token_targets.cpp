@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "models/weights/weights.h"
+#include "upload.h"
 
 namespace previt {
 namespace {
@@ -54,10 +55,11 @@ at::Tensor TokenTargets::tokens_of(const Batch& batch) {
   const torch::NoGradGuard no_grad;
   const at::Tensor& view = batch.views.back();
   if (cache_) {
-    return cache_->tokens(batch.indices, [&] { return pictures_of(batch); }).to(view.device());
+    return upload(cache_->tokens(batch.indices, [&] { return pictures_of(batch); }), view.device());
   }
   // No objective registers it, so it doesn't move to the device with the rest.
-  tokenizer_->to(view.device());
+  if (tokenizer_on_ != view.device()) tokenizer_->to(view.device());
+  tokenizer_on_ = view.device();
   return tokenizer_->tokens(batch.views.size() == 1 ? pictures_of(batch) : view);
 }
 

@@ -42,6 +42,7 @@ class TokenTargets {
 
  private:
   std::shared_ptr<Tokenizer> tokenizer_;
+  at::Device tokenizer_on_{at::kCPU};
   ViewSpec model_view_, tokenizer_view_;
   NormalizeOptions normalize_;
   std::unique_ptr<TokenCache> cache_;  // null: the tokenizer makes the tokens

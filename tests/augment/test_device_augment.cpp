@@ -3,6 +3,8 @@
 #include "augment/ops/operation.h"
 #include "error.h"
 #include "support/catch.h"
+#include "support/counted_device.h"
+#include "support/test_device.h"
 #include "support/view_with.h"
 
 using namespace previt;
@@ -28,6 +30,13 @@ at::Tensor on_host(const at::Tensor& canvas, const ViewSpec& spec, const ViewPla
               plan,
               view.data_ptr<uint8_t>());
   return view.permute({2, 0, 1}).to(torch::kFloat32) / 255;
+}
+
+// Made where the tests compute, and brought back.
+at::Tensor on_device(const at::Tensor& canvases,
+                     const ViewSpec& spec,
+                     const std::vector<ViewPlan>& plans) {
+  return device_views(canvases.to(test::test_device()), spec, plans).cpu();
 }
 
 // Canvases in a fixed order, one batch of four an epoch.
@@ -68,7 +77,7 @@ TEST_CASE("views made on the device equal those made one by one on the host") {
       Random draws(3, Stream::synthetic, {i});
       plans.push_back(plan_views({spec}, 60, 80, draws).front());
     }
-    const at::Tensor got = device_views(canvases, spec, plans);
+    const at::Tensor got = on_device(canvases, spec, plans);
     for (int64_t i = 0; i < 16; ++i) {
       INFO(name_of(filter) << " " << i);
       const at::Tensor difference = (got[i] - on_host(canvases[i], spec, plans[i])).abs() * 255;
@@ -85,7 +94,7 @@ TEST_CASE("each device operation alone is within rounding of the host's") {
   Random draws(1);
   const ViewPlan plain = plan_views({spec}, 36, 52, draws).front();
   const auto worst = [&](const ViewPlan& plan) {
-    return (device_views(canvas, spec, {plan})[0] - on_host(canvas[0], spec, plan))
+    return (on_device(canvas, spec, {plan})[0] - on_host(canvas[0], spec, plan))
                .abs()
                .max()
                .item<double>() *
@@ -111,11 +120,10 @@ TEST_CASE("each device operation alone is within rounding of the host's") {
   // The host's hue goes through 8-bit HSV: 255 steps a turn, truncated.
   plan = plain;
   plan.drawn["jitter"] = Jitter{.hue = 0.1};
-  const at::Tensor turned = device_views(canvas, spec, {plan})[0] - on_host(canvas[0], spec, plan);
+  const at::Tensor turned = on_device(canvas, spec, {plan})[0] - on_host(canvas[0], spec, plan);
   CHECK(turned.abs().mean().item<double>() * 255 < 2);
   plan.drawn["jitter"] = Jitter{.hue = 0.12};
-  const at::Tensor further =
-      device_views(canvas, spec, {plan})[0] - on_host(canvas[0], spec, plain);
+  const at::Tensor further = on_device(canvas, spec, {plan})[0] - on_host(canvas[0], spec, plain);
   CHECK(further.abs().mean().item<double>() * 255 > 10);
 }
 
@@ -139,7 +147,7 @@ TEST_CASE("every operation makes nearly the same on the device, or is refused th
       continue;
     }
     plans.back().drawn.clear();
-    const at::Tensor got = device_views(canvases, spec, plans);
+    const at::Tensor got = on_device(canvases, spec, plans);
     REQUIRE(got.sizes() == at::IntArrayRef({8, 3, 36, 52}));
     CHECK(got.min().item<double>() >= 0);
     CHECK(got.max().item<double>() <= 1);
@@ -177,4 +185,22 @@ TEST_CASE("the device source draws by epoch and index, whatever the order of the
   unsupported[0].rand_augment = RandAugment::parse("rand-m9-inc1");
   CHECK_THROWS_WITH(make_device_augment(nullptr, unsupported, 5, torch::kCPU),
                     "data.device_augment: rand_augment works on the host only (view a)");
+}
+
+TEST_CASE("views are made on a device without waiting for it") {
+  const std::vector<ViewSpec> specs = {
+      {.count = 2, .height = 24, .width = 24, .jitter = 0.8, .greyscale = 0.2, .solarize = 0.2},
+      {.height = 16, .width = 16, .blur = 1}};
+  const auto source = [&](at::Device device) {
+    return make_device_augment(
+        std::make_unique<Canvases>(std::vector<int64_t>{0, 1, 2, 3}), specs, 5, device);
+  };
+  const Batch here = source(torch::kCPU)->next();
+  const test::HostTraffic traffic;
+  const Batch there = source(test::counted_device())->next();
+  CHECK(traffic.counts().size() == 1);
+  CHECK(traffic.counts().contains("upload"));
+  for (size_t v = 0; v < 3; ++v) {
+    CHECK(there.views[v].cpu().allclose(here.views[v], 1e-5, 1e-5));
+  }
 }

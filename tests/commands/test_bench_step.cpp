@@ -3,9 +3,12 @@
 
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "commands/bench_step.h"
+#include "files.h"
 #include "support/catch.h"
+#include "support/temp_folder.h"
 
 namespace {
 
@@ -41,6 +44,8 @@ std::string output_of(Body body) {
 
 TEST_CASE("bench step prints one JSON line that a script can compare") {
   int code = -1;
+  const previt::TempFolder folder;
+  const std::string traced = folder.path() + "/trace.json";
   const std::string line = output_of([&] {
     code = bench({"--recipe",
                   kRecipe,
@@ -55,7 +60,9 @@ TEST_CASE("bench step prints one JSON line that a script can compare") {
                   "--set",
                   "mae.norm_pix_loss=true",
                   "--device",
-                  "cpu"});
+                  "cpu",
+                  "--trace",
+                  traced});
   });
   CHECK(code == 0);
   CHECK(std::count(line.begin(), line.end(), '\n') == 1);
@@ -70,6 +77,15 @@ TEST_CASE("bench step prints one JSON line that a script can compare") {
   CHECK(result.at("matmul_share").get<double>() > 0);
   CHECK(result.at("matmul_share").get<double>() < 1);
   CHECK(result.at("peak_memory_mib").get<double>() > 10);
+  CHECK(result.at("device") == "cpu");
+  CHECK(result.at("device_memory_mib") == 0);
+  std::set<std::string> events;
+  for (const auto& event :
+       nlohmann::json::parse(previt::read_whole_file(traced)).at("traceEvents")) {
+    events.insert(event.value("name", ""));
+  }
+  CHECK(events.contains("aten::mse_loss"));
+  CHECK(events.contains("aten::_fused_adamw_"));
   // Targets of variance 1, predictions of the variance that Xavier gives a layer from 64 to 192.
   CHECK(result.at("loss").get<double>() == Approx(1 + 2. * 64 / (64 + 192)).margin(0.1));
 }

@@ -33,6 +33,18 @@ TEST_CASE("a run that goes on keeps the precision of its recipe, unless another 
   CHECK(decided(Precision::fp32, temp.path()) == Precision::fp32);
 }
 
+TEST_CASE("train.deterministic asks LibTorch for operators of one order") {
+  RunOptions run;
+  run.train.precision = Precision::fp32;
+  for (const bool on : {true, false}) {
+    run.train.deterministic = on;
+    cli::decide_for_machine(run, at::kCPU, "");
+    CHECK(at::globalContext().deterministicAlgorithms() == on);
+    CHECK(at::globalContext().deterministicCuDNN() == on);
+  }
+  matmul_ways().measure(false);
+}
+
 TEST_CASE("a run that goes on keeps the micro-batch that was found for it") {
   const TempFolder temp;
   const auto decided_micro = [&](int64_t asked, const std::string& folder) {

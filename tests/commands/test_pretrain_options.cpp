@@ -91,3 +91,14 @@ TEST_CASE("devices are named or refused") {
   CHECK_THROWS_AS(cli::choose_device("cuda:x"), UsageError);
   CHECK_THROWS_WITH(cli::choose_device("cuda:99"), ContainsSubstring("cuda:99 is not there"));
 }
+
+TEST_CASE("what auto takes is said wherever there is a GPU") {
+  CHECK(cli::why_automatic({}) == "");
+  CHECK(cli::why_automatic({.built_for_it = true}) == "");
+  CHECK_THAT(cli::why_automatic({.devices = 2, .built_for_it = true, .driver = true}),
+             ContainsSubstring("device: cuda:0, the first of 2"));
+  CHECK_THAT(cli::why_automatic({.built_for_it = true, .driver = true}),
+             ContainsSubstring("device: cpu, as LibTorch sees no GPU though a driver"));
+  CHECK_THAT(cli::why_automatic({.driver = true}),
+             ContainsSubstring("device: cpu, as this LibTorch has no CUDA"));
+}

@@ -35,7 +35,7 @@ class GivenBeit final : public Beit {
  public:
   using Beit::Beit;
   StepResult step(const Batch& batch, const StepInfo&) override {
-    return loss(batch.views.at(0), PatchMask(mask, torch::kCPU), tokens);
+    return loss(batch.views.at(0), PatchMask(mask, device()), tokens);
   }
   at::Tensor mask, tokens;
 };
@@ -102,9 +102,9 @@ at::Tensor mask_of(const at::Tensor& stored) { return stored.flatten(1).to(torch
 
 void masked_modelling(const Fixture& fixture, Check& check) {
   const auto beit = build(fixture, run_options(fixture), check);
-  const at::Tensor& images = fixture.at("input.img");
-  const at::Tensor& labels = fixture.at("input.token_ids");
-  const PatchMask mask(mask_of(fixture.at("input.bool_masked_pos")), torch::kCPU);
+  const at::Tensor images = fixture.given("input.img");
+  const at::Tensor labels = fixture.given("input.token_ids");
+  const PatchMask mask(mask_of(fixture.at("input.bool_masked_pos")), device());
   check.exact("labels", mask.select(labels), fixture.at("output.labels"));
   const at::Tensor tokens = beit->encode(images, mask);
   check.t1("norm_tokens", tokens, fixture.at("output.norm_tokens"));
@@ -115,9 +115,10 @@ void masked_modelling(const Fixture& fixture, Check& check) {
     const VitOptions& model = vit.options();
     at::Tensor bias = vit.attention_biases({model.grid_height(), model.grid_width()}).front();
     if (model.rel_pos_bias == RelPosBias::both) {  // the file has the shared table's alone
-      bias = bias - relative_position_bias(
-                        vit.blocks().front()->attention().relative_position_bias_table,
-                        relative_position_index(model.grid_height(), model.grid_width()));
+      bias =
+          bias - relative_position_bias(
+                     vit.blocks().front()->attention().relative_position_bias_table,
+                     relative_position_index(model.grid_height(), model.grid_width()).to(device()));
     }
     check.t1("rel_pos_bias", bias, fixture.at("output.rel_pos_bias"));
   }
@@ -180,12 +181,12 @@ PARITY_CASE(beit_mim_lneps) { masked_modelling(fixture, check); }
 
 PARITY_CASE(beit2_mim_cls) {
   const auto beit = build(fixture, run_options(fixture), check);
-  const at::Tensor& images = fixture.at("input.img");
-  const PatchMask mask(mask_of(fixture.at("input.bool_masked_pos")), torch::kCPU);
+  const at::Tensor images = fixture.given("input.img");
+  const PatchMask mask(mask_of(fixture.at("input.bool_masked_pos")), device());
   const Beit::Prediction logits = beit->predict(images, mask);
   check.t1("logits", logits.main, fixture.at("output.logits"));
   check.t1("logits_cls_pt", logits.cls, fixture.at("output.logits_cls_pt"));
-  const StepResult result = beit->loss(images, mask, fixture.at("input.token_ids"));
+  const StepResult result = beit->loss(images, mask, fixture.given("input.token_ids"));
   check.t1("loss", result.loss, fixture.at("output.loss"));
   for (const auto& [metric, key] :
        {std::pair{"main_loss", "output.loss_1"}, std::pair{"cls_loss", "output.loss_2"}}) {
@@ -206,7 +207,7 @@ PARITY_CASE(beit_steps) {
   std::vector<double> losses, norms, rates, decays;
   for (int64_t i = 0; i < fixture.integer("steps"); ++i) {
     beit->mask = mask_of(fixture.at("input.bool_masked_pos")[i]);
-    beit->tokens = fixture.at("input.token_ids")[i];
+    beit->tokens = fixture.given("input.token_ids")[i];
     const StepInfo info{.step = fixture.integer("start_it") + i,
                         .total_steps = per_epoch * epochs,
                         .steps_per_epoch = per_epoch,

@@ -20,6 +20,7 @@ bool feeds_batch_norm(const Fixture& fixture, const std::string& name) {
 
 void load_all(torch::nn::Module& module, const NamedTensors& weights, Check& check) {
   const LoadReport report = load_into(module, weights);
+  module.to(device());
   for (const auto& name : report.missing) check.fail(name, "is not in the file");
   for (const auto& name : report.unexpected) check.fail(name, "is not in the model");
 }
@@ -33,7 +34,7 @@ void head_case(const Fixture& fixture, Check& check) {
                  .use_bn = fixture.flag("use_bn"),
                  .norm_last_layer = fixture.flag("norm_last_layer")});
   load_all(head, fixture.group("weight."), check);
-  const at::Tensor x = fixture.at("input.x").clone().requires_grad_();
+  const at::Tensor x = fixture.given("input.x").clone().requires_grad_();
   const at::Tensor weight = head.weight_g * head.weight_v / head.weight_v.norm(2, 1, true);
   check.t1("last_layer_effective_weight", weight, fixture.at("output.last_layer_effective_weight"));
   const at::Tensor y = head.forward(x);
@@ -41,7 +42,7 @@ void head_case(const Fixture& fixture, Check& check) {
   for (const auto& [name, want] : fixture.group("output.buffer_after.")) {
     check.t1(name, named_tensors(head).at(name), want);
   }
-  const at::Tensor loss = (y * fixture.at("input.r")).sum();
+  const at::Tensor loss = (y * fixture.given("input.r")).sum();
   check.t1("loss", loss, fixture.at("output.loss"));
   loss.backward();
   check.t2("grad_input.x", x.grad(), fixture.at("grad_input.x"));
@@ -124,7 +125,7 @@ Batch Steps::batch(int64_t i) const {
   for (const char* kind : {"global", "local"}) {
     const auto crops = fixture.tensors.find(fmt::format("input.{}_{}", kind, i));
     if (crops == fixture.tensors.end()) continue;
-    for (const auto& crop : crops->second.unbind(0)) batch.views.push_back(crop);
+    for (const auto& crop : crops->second.to(device()).unbind(0)) batch.views.push_back(crop);
   }
   return batch;
 }
@@ -144,6 +145,7 @@ void check_gradients(const Steps& steps, const Dino& run, int64_t i, Check& chec
   DinoOptions options = steps.options;
   options.dino.freeze_last_layer = 0;
   Dino dino(options, steps.run);
+  dino.to(device());
   load_into(dino, named_tensors(run));
   dino.train();
   dino.step(steps.batch(i), steps.info(i)).loss.backward();
@@ -189,13 +191,13 @@ PARITY_CASE(dino_loss) {
            torch::tensor(schedule, torch::kFloat64),
            fixture.at("output.teacher_temp_schedule"));
 
-  at::Tensor center = fixture.at("input.center").clone();
+  at::Tensor center = fixture.given("input.center").clone();
   const auto run = fixture.config.at("epochs_run").get<std::vector<int64_t>>();
   const int64_t teacher_views = fixture.at("input.teacher").size(1) / fixture.integer("batch");
   for (size_t i = 0; i < run.size(); ++i) {
     const auto at = static_cast<int64_t>(i);
-    const at::Tensor student = fixture.at("input.student")[at].clone().requires_grad_();
-    const at::Tensor teacher = fixture.at("input.teacher")[at];
+    const at::Tensor student = fixture.given("input.student")[at].clone().requires_grad_();
+    const at::Tensor teacher = fixture.given("input.teacher")[at];
     const at::Tensor targets =
         centered_softmax(teacher, center, schedule[static_cast<size_t>(run[i])]);
     const at::Tensor loss =

@@ -52,9 +52,9 @@ class GivenMixing final : public Classifier {
 }  // namespace
 
 PARITY_CASE(classification_losses) {
-  const at::Tensor labels = fixture.at("input.target");
+  const at::Tensor labels = fixture.given("input.target");
   const auto compare = [&](const std::string& name, const auto& loss_of) {
-    const at::Tensor logits = fixture.at("input.logits").clone().requires_grad_();
+    const at::Tensor logits = fixture.given("input.logits").clone().requires_grad_();
     const at::Tensor loss = loss_of(logits);
     loss.backward();
     check.t1(name, loss, fixture.at("output." + name));
@@ -65,7 +65,7 @@ PARITY_CASE(classification_losses) {
     return label_smoothing_cross_entropy(logits, labels, fixture.number("smoothing"));
   });
   compare("soft_target", [&](const at::Tensor& logits) {
-    return soft_target_cross_entropy(logits, fixture.at("input.soft_target"));
+    return soft_target_cross_entropy(logits, fixture.given("input.soft_target"));
   });
 }
 
@@ -122,6 +122,7 @@ PARITY_CASE(mae_ft_steps) {
   auto vit = std::make_shared<Vit>(run.options.model);
   load_into(*vit, fixture.group("weight."));
   GivenMixing classifier(vit, run);
+  classifier.to(parity::device());
   classifier.train();
   Stepper stepper(classifier, run.options);
 

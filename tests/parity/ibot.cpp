@@ -44,7 +44,7 @@ RunOptions smallest_ibot_run() {
 
 // masks [views, B, rows, columns] → bool [views · B, L].
 PatchMask stacked_mask(const at::Tensor& masks) {
-  return PatchMask(masks.flatten(2).flatten(0, 1).to(torch::kBool), torch::kCPU);
+  return PatchMask(masks.flatten(2).flatten(0, 1).to(torch::kBool), device());
 }
 
 // The masks given instead of drawn.
@@ -154,17 +154,17 @@ PARITY_CASE(ibot_loss) {
   check.t4("teacher_temp", table(cls_schedule), fixture.at("output.teacher_temp_schedule"));
   check.t4("teacher_temp2", table(patch_schedule), fixture.at("output.teacher_temp2_schedule"));
 
-  at::Tensor center = fixture.at("input.center").clone();
-  at::Tensor patch_center = fixture.at("input.center2").clone();
+  at::Tensor center = fixture.given("input.center").clone();
+  at::Tensor patch_center = fixture.given("input.center2").clone();
   const auto run = fixture.config.at("epochs_run").get<std::vector<size_t>>();
   for (size_t i = 0; i < run.size(); ++i) {
     const auto at = static_cast<int64_t>(i);
-    const auto given = [&](const char* name) { return fixture.at(name)[at]; };
+    const auto given = [&](const char* name) { return fixture.given(name)[at]; };
     const auto key = [&](const char* name) { return fmt::format("{}_{}", name, i); };
-    const PatchMask mask = stacked_mask(given("input.masks"));
+    const PatchMask mask = stacked_mask(fixture.at("input.masks")[at]);
     const at::Tensor cls = given("input.student_cls").clone().requires_grad_();
     const at::Tensor patches = given("input.student_patch").clone().requires_grad_();
-    at::Tensor local = torch::empty({0, cls.size(1)});
+    at::Tensor local = torch::empty({0, cls.size(1)}, cls.options());
     if (fixture.has("input.student_local_cls")) local = given("input.student_local_cls").clone();
     local.requires_grad_();
     const at::Tensor targets =
@@ -213,7 +213,7 @@ PARITY_CASE(ibot_step) {
   Batch batch;
   for (const char* kind : {"input.global", "input.local"}) {
     if (!fixture.has(kind)) continue;
-    for (const auto& crop : fixture.at(kind).unbind(0)) batch.views.push_back(crop);
+    for (const auto& crop : fixture.given(kind).unbind(0)) batch.views.push_back(crop);
   }
   const StepInfo info{.step = fixture.integer("epoch"),
                       .total_steps = fixture.integer("nepochs"),
@@ -227,12 +227,13 @@ PARITY_CASE(ibot_step) {
              rows.cls.slice(0, global_rows),
              fixture.at("output.student_local_cls"));
   }
-  check.t1("student_patch", rows.patches, mask.select(fixture.at("output.student_patch")));
+  check.t1("student_patch", rows.patches, mask.select(fixture.given("output.student_patch")));
 
   // Raw gradients: the prototypes' too, which the run itself doesn't make while it freezes them.
   IbotOptions unfrozen = options;
   unfrozen.ibot.freeze_last_layer = 0;
   Ibot raw(unfrozen, run);
+  raw.to(device());
   load_into(raw, named_tensors(*ibot));
   raw.train();
   const StepResult result = raw.step(batch, mask, info);

@@ -35,13 +35,14 @@ void load_official(Mae& mae, const NamedTensors& weights, parity::Check& check) 
   torch::NoGradGuard no_grad;
   check.that("number of parameters", weights.size() == mae.named_parameters().size());
   for (const auto& [name, tensor] : weights) official(mae, name).copy_(tensor);
+  mae.to(parity::device());
 }
 
 void check_forward(const parity::Fixture& fixture, parity::Check& check) {
   const auto mae = mae_of(fixture);
   load_official(*mae, fixture.group("weight."), check);
-  const at::Tensor& images = fixture.at("input.imgs");
-  const RandomMask mask = mae->mask_of(fixture.at("input.noise"));
+  const at::Tensor images = fixture.given("input.imgs");
+  const RandomMask mask = mae->mask_of(fixture.given("input.noise"));
   check.exact("ids_shuffle", mask.order, fixture.at("output.ids_shuffle"));
   check.exact("ids_restore", mask.restore(), fixture.at("output.ids_restore"));
   check.exact("mask", mask.binary(), fixture.at("output.mask"));
@@ -121,8 +122,8 @@ void check_steps(const parity::Fixture& fixture, bool drop_rest, parity::Check& 
     const int64_t iteration = i % fixture.integer("iters_per_epoch");
     if (drop_rest && iteration == 0) optimizer->zero_grad();
     rates.push_back(iteration % accumulation == 0 ? schedule(info_of(fixture, i)) : rates.back());
-    const RandomMask mask = mae->mask_of(fixture.at("input.noise")[i]);
-    losses.push_back(mae->loss(fixture.at("input.imgs")[i], mask));
+    const RandomMask mask = mae->mask_of(fixture.given("input.noise")[i]);
+    losses.push_back(mae->loss(fixture.given("input.imgs")[i], mask));
     (losses.back() / static_cast<double>(accumulation)).backward();
     if ((iteration + 1) % accumulation != 0) continue;
     optimizer->step(rates.back(), run.optimizer.weight_decay);

@@ -18,6 +18,11 @@ std::map<std::string, CaseFunction>& cases() {
   return all;
 }
 
+at::Device& current_device() {
+  static at::Device device(at::kCPU);
+  return device;
+}
+
 double largest(const at::Tensor& t) {
   return t.numel() == 0 ? 0 : t.to(torch::kDouble).abs().max().item<double>();
 }
@@ -51,6 +56,8 @@ const at::Tensor& Fixture::at(const std::string& key) const {
   return it->second;
 }
 
+at::Tensor Fixture::given(const std::string& key) const { return at(key).to(device()); }
+
 NamedTensors Fixture::group(const std::string& prefix) const {
   NamedTensors found;
   for (const auto& [key, tensor] : tensors) {
@@ -65,6 +72,9 @@ double Fixture::number(const std::string& key, double otherwise) const {
 }
 int64_t Fixture::integer(const std::string& key) const { return config.at(key).get<int64_t>(); }
 bool Fixture::flag(const std::string& key) const { return config.at(key).get<bool>(); }
+
+at::Device device() { return current_device(); }
+void use_device(at::Device device) { current_device() = device; }
 
 Fixture load(const std::string& path) {
   Fixture fixture{.path = path, .case_name = case_of(path), .config = {}, .tensors = {}};
@@ -101,7 +111,7 @@ void Check::close(const std::string& name,
             "shape {} instead of {}", fmt::streamed(got.sizes()), fmt::streamed(want.sizes())));
   }
   const at::Tensor difference =
-      got.detach().squeeze().to(torch::kDouble) - want.squeeze().to(torch::kDouble);
+      got.detach().cpu().squeeze().to(torch::kDouble) - want.cpu().squeeze().to(torch::kDouble);
   const double worst = largest(difference);
   if (worst <= allowed) return;  // NaN is not
   failures_.push_back({worst / std::max(allowed, 1e-300),
@@ -164,7 +174,7 @@ void check_trained(const Fixture& fixture,
     return;
   }
   const auto of_two = [](const at::Tensor& bias) {
-    const auto thirds = bias.detach().chunk(3);
+    const auto thirds = bias.detach().cpu().chunk(3);
     return torch::cat({thirds[0], thirds[2]});
   };
   check.t3(key, of_two(got), of_two(want));

@@ -19,6 +19,7 @@ struct Fixture {
   NamedTensors tensors;
 
   const at::Tensor& at(const std::string& key) const;  ///< throws Error naming the key
+  at::Tensor given(const std::string& key) const;      ///< the same on device()
   bool has(const std::string& key) const { return tensors.contains(key); }
   /// Tensors whose key begins with `prefix` ("weight."), with it removed.
   NamedTensors group(const std::string& prefix) const;
@@ -29,6 +30,11 @@ struct Fixture {
 };
 
 Fixture load(const std::string& path);
+
+/// Where networks and losses are computed from here on: the CPU, unless use_device() was called.
+/// What is always computed on the host (augmentations, schedules, files) stays there.
+at::Device device();
+void use_device(at::Device device);
 
 /// Collects comparisons; remembers the worst one. Tolerances are those of the fixtures' README.
 class Check {

@@ -36,12 +36,12 @@ PARITY_CASE(beit_ft) {
   VitOptions options = beit_vit_options(fixture);
   options.num_classes = fixture.integer("num_classes");
   const auto vit = load_vit(fixture, options, check, kBeitRenames, {"relative_position_index"});
-  const at::Tensor images = fixture.at("input.img");
+  const at::Tensor images = fixture.given("input.img");
   check_blocks(fixture, *vit, images, check);
   check.t1("features", vit->pooled(images), fixture.at("output.features"));
   const at::Tensor logits = vit->forward(images);
   check.t1("logits", logits, fixture.at("output.logits"));
-  const at::Tensor loss = torch::cross_entropy_loss(logits, fixture.at("input.target"));
+  const at::Tensor loss = torch::cross_entropy_loss(logits, fixture.given("input.target"));
   check.t1("loss", loss, fixture.at("output.loss"));
   loss.backward();
   check_gradients(fixture, *vit, check, kBeitRenames);

@@ -31,8 +31,8 @@ PARITY_CASE(simmim) {
   simmim.train();
   load_renamed(simmim, with_matrix(fixture.group("weight.")), check, kRenames);
 
-  const at::Tensor& images = fixture.at("input.img");
-  const PatchMask mask(fixture.at("input.mask").flatten(1).to(torch::kBool), torch::kCPU);
+  const at::Tensor images = fixture.given("input.img");
+  const PatchMask mask(fixture.at("input.mask").flatten(1).to(torch::kBool), device());
   const int64_t rows = run.model.grid_height(), columns = run.model.grid_width();
   const at::Tensor tokens = simmim.encode(images, mask);
   check.t1("z", tokens.transpose(1, 2).unflatten(2, {rows, columns}), fixture.at("output.z"));

@@ -34,6 +34,7 @@ NamedTensors our_names(const NamedTensors& tensors) {
 
 void load_all(torch::nn::Module& module, const Fixture& fixture, Check& check) {
   const LoadReport report = load_into(module, our_names(fixture.group("weight.")));
+  module.to(device());
   for (const auto& name : report.missing) check.fail(name, "is not in the file");
   for (const auto& name : report.unexpected) check.fail(name, "is not in the model");
 }
@@ -50,12 +51,12 @@ void check_training_call(const Fixture& fixture,
                          int64_t i,
                          Check& check) {
   const auto key = [&](const char* name) { return fmt::format("{}_{}", name, i); };
-  const at::Tensor z = fixture.at("input.z")[i].clone().requires_grad_();
+  const at::Tensor z = fixture.given("input.z")[i].clone().requires_grad_();
   const Quantized got = quantizer.forward(channels_last(z));
   check.exact(key("ids"), got.tokens.flatten(), fixture.at(key("output.ids")));
   check.t1(key("loss"), got.commitment, fixture.at(key("output.loss")));
   check.t1(key("zq"), got.values, channels_last(fixture.at(key("output.zq"))));
-  ((got.values * channels_last(fixture.at("input.r")[i])).sum() + got.commitment).backward();
+  ((got.values * channels_last(fixture.given("input.r")[i])).sum() + got.commitment).backward();
   check.t2(key("grad_input.z"), z.grad(), fixture.at(key("grad_input.z")));
   quantizer.collect(got);
   quantizer.update(0, i);
@@ -76,8 +77,8 @@ VqkdNetworkOptions vqkd_options(const Fixture& fixture) {
 }  // namespace
 
 PARITY_CASE(beit2_kmeans) {
-  const at::Tensor samples = fixture.at("input.samples");
-  const at::Tensor first = fixture.at("input.perm").slice(0, 0, fixture.integer("k"));
+  const at::Tensor samples = fixture.given("input.samples");
+  const at::Tensor first = fixture.given("input.perm").slice(0, 0, fixture.integer("k"));
   const Clusters got = kmeans(
       samples, samples.index_select(0, first), fixture.integer("iters"), fixture.flag("cosine"));
   check.t1("means", got.means, fixture.at("output.means"));
@@ -91,7 +92,7 @@ PARITY_CASE(beit2_quantizer) {
     check_training_call(fixture, quantizer, i, check);
   }
   // Looking up changes nothing but what the official code counts.
-  const Quantized got = quantizer.forward(channels_last(fixture.at("input.z")[0]));
+  const Quantized got = quantizer.forward(channels_last(fixture.given("input.z")[0]));
   check.exact("eval_ids", got.tokens.flatten(), fixture.at("output.eval_ids"));
   check.t1("eval_loss", got.commitment, fixture.at("output.eval_loss"));
   check.t1("eval_codebook", quantizer.codebook, fixture.at("output.eval_codebook"));
@@ -104,7 +105,7 @@ PARITY_CASE(beit2_quantizer) {
 PARITY_CASE(beit2_vqkd) {
   Vqkd vqkd(vqkd_options(fixture));
   load_all(vqkd, fixture, check);
-  const at::Tensor pixels = fixture.at("input.img01");
+  const at::Tensor pixels = fixture.given("input.img01");
   const at::Tensor latents = vqkd.encode(pixels);
   check.t1("pre_quant", latents, fixture.at("output.pre_quant"));
   const Quantized quantized = vqkd.quantizer().forward(latents);
@@ -114,7 +115,7 @@ PARITY_CASE(beit2_vqkd) {
   check.t1("emb_loss", quantized.commitment, fixture.at("output.emb_loss"));
   const at::Tensor features = vqkd.decode(quantized.values);
   check.t1("rec", features, fixture.at("output.rec"));
-  const at::Tensor error = cosine_loss(features, fixture.at("input.teacher_target"));
+  const at::Tensor error = cosine_loss(features, fixture.given("input.teacher_target"));
   check.t1("rec_loss", error, fixture.at("output.rec_loss"));
   const at::Tensor loss = error + quantized.commitment;
   check.t1("loss", loss, fixture.at("output.loss"));

@@ -21,7 +21,7 @@ void timm_case(const Fixture& fixture, VitOptions options, Check& check) {
   options.register_tokens = fixture.config.value("reg_tokens", options.register_tokens);
   options.pos_embed_cls = options.cls_token && !fixture.config.value("no_embed_class", false);
   const auto vit = load_vit(fixture, options, check);
-  const at::Tensor images = fixture.at("input.img");
+  const at::Tensor images = fixture.given("input.img");
   check.t1("patch_embed", vit->patch_embed->forward(images), fixture.at("output.patch_embed"));
   check.t1("embed", vit->embed(images), fixture.at("output.embed"));
   check_blocks(fixture, *vit, images, check);
@@ -33,7 +33,7 @@ void timm_case(const Fixture& fixture, VitOptions options, Check& check) {
   const at::Tensor logits = vit->forward(images);
   check.t1("logits", logits, fixture.at("output.logits"));
   const at::Tensor loss =
-      torch::cross_entropy_loss(logits, fixture.at("input.target")) + tokens.square().mean();
+      torch::cross_entropy_loss(logits, fixture.given("input.target")) + tokens.square().mean();
   check.t1("loss", loss, fixture.at("output.loss"));
   loss.backward();
   check_gradients(fixture, *vit, check);
@@ -46,7 +46,7 @@ void timm_case(const Fixture& fixture, VitOptions options, Check& check) {
              vit->positions(sizes[i][0] / p, sizes[i][1] / p),
              fixture.at(key("output.pos_embed")));
     check.t1(key("logits"),
-             vit->forward(fixture.at(key("input.img"))),
+             vit->forward(fixture.given(key("input.img"))),
              fixture.at(key("output.logits")));
   }
 }
@@ -56,7 +56,7 @@ void dino_case(const Fixture& fixture, Check& check) {
   VitOptions options = vit_options(fixture);
   options.pos_resize = ResizeConvention::dino;
   const auto vit = load_vit(fixture, options, check);
-  const at::Tensor images = fixture.at("input.img");
+  const at::Tensor images = fixture.given("input.img");
   check_blocks(fixture, *vit, images, check);
   check.t1("tokens", vit->embed(images), fixture.at("output.tokens"));
   check.t1("attn_last", vit->attention(images), fixture.at("output.attn_last"));
@@ -68,11 +68,11 @@ void dino_case(const Fixture& fixture, Check& check) {
 
   const at::Tensor cls = vit->pooled(images);
   check.t1("cls", cls, fixture.at("output.cls"));
-  at::Tensor loss = (cls * fixture.at("input.r_cls")).sum();
+  at::Tensor loss = (cls * fixture.given("input.r_cls")).sum();
   const auto sizes = other_sizes(fixture);
   for (size_t i = 0; i < sizes.size(); ++i) {
     const auto key = [&](const std::string& name) { return fmt::format("{}_other_{}", name, i); };
-    const at::Tensor other = fixture.at(key("input.img"));
+    const at::Tensor other = fixture.given(key("input.img"));
     const int64_t p = options.patch_size;
     check.t1(key("pos_embed"),
              vit->positions(sizes[i][0] / p, sizes[i][1] / p),
@@ -80,7 +80,7 @@ void dino_case(const Fixture& fixture, Check& check) {
     check.t1(key("attn_last"), vit->attention(other), fixture.at(key("output.attn_last")));
     const at::Tensor other_cls = vit->pooled(other);
     check.t1(key("cls"), other_cls, fixture.at(key("output.cls")));
-    loss = loss + (other_cls * fixture.at("input.r_other")).sum();
+    loss = loss + (other_cls * fixture.given("input.r_other")).sum();
   }
   check.t1("loss", loss, fixture.at("output.loss"));
   loss.backward();
@@ -122,8 +122,8 @@ void dinov2_case(const Fixture& fixture, Check& check) {
   options.pos_resize = dinov2_resize(fixture);
   const std::map<std::string, std::string> renames = {{"register_tokens", "reg_token"}};
   const auto vit = load_vit(fixture, options, check, renames, {"mask_token"});
-  const at::Tensor mask_token = fixture.at("weight.mask_token").clone().requires_grad_();
-  const at::Tensor images = fixture.at("input.img");
+  const at::Tensor mask_token = fixture.given("weight.mask_token").clone().requires_grad_();
+  const at::Tensor images = fixture.given("input.img");
   const int64_t first_patch = vit->num_prefix_tokens();
   check.that("hidden width",
              mlp_hidden_width(options.mlp, options.embed_dim, options.mlp_ratio) ==
@@ -144,12 +144,12 @@ void dinov2_case(const Fixture& fixture, Check& check) {
     check.t1(key("patch"), last[i].slice(1, first_patch), fixture.at(key("patch")));
   }
 
-  const at::Tensor masks = fixture.at("input.masks").to(torch::kBool);
+  const at::Tensor masks = fixture.given("input.masks").to(torch::kBool);
   const at::Tensor prenorm = through_blocks(vit->embed(images, masks, mask_token), images);
   check_dinov2_features(fixture, "output.masked.", *vit, prenorm, check);
   const at::Tensor normed = vit->norm(prenorm);
-  at::Tensor loss = (normed.select(1, 0) * fixture.at("input.r_cls")).sum() +
-                    (normed.slice(1, first_patch) * fixture.at("input.r_patch")).sum();
+  at::Tensor loss = (normed.select(1, 0) * fixture.given("input.r_cls")).sum() +
+                    (normed.slice(1, first_patch) * fixture.given("input.r_patch")).sum();
   const auto sizes = other_sizes(fixture);
   for (size_t i = 0; i < sizes.size(); ++i) {
     const auto key = [&](const std::string& name) { return fmt::format("{}_other_{}", name, i); };
@@ -157,9 +157,9 @@ void dinov2_case(const Fixture& fixture, Check& check) {
     check.t1(key("pos_embed"),
              vit->positions(sizes[i][0] / p, sizes[i][1] / p),
              fixture.at(key("output.pos_embed")));
-    const at::Tensor cls = vit->pooled(fixture.at(key("input.img")));
+    const at::Tensor cls = vit->pooled(fixture.given(key("input.img")));
     check.t1(key("cls"), cls, fixture.at(key("output.cls")));
-    loss = loss + (cls * fixture.at("input.r_cls")).sum();
+    loss = loss + (cls * fixture.given("input.r_cls")).sum();
   }
   check.t1("loss", loss, fixture.at("output.loss"));
   loss.backward();
@@ -174,11 +174,11 @@ void mae_finetune_case(const Fixture& fixture, Check& check) {
   options.pool = fixture.flag("global_pool") ? Pooling::avg : Pooling::cls;
   options.pos_resize = ResizeConvention::mae;
   const auto vit = load_vit(fixture, options, check);
-  const at::Tensor images = fixture.at("input.imgs");
+  const at::Tensor images = fixture.given("input.imgs");
   check.t1("features", vit->pooled(images), fixture.at("output.features"));
   const at::Tensor logits = vit->forward(images);
   check.t1("logits", logits, fixture.at("output.logits"));
-  const at::Tensor loss = torch::cross_entropy_loss(logits, fixture.at("input.target"));
+  const at::Tensor loss = torch::cross_entropy_loss(logits, fixture.given("input.target"));
   check.t1("loss", loss, fixture.at("output.loss"));
   loss.backward();
   check_gradients(fixture, *vit, check);
@@ -197,12 +197,12 @@ PARITY_CASE(timm_deit_distilled) {
 
   options.num_classes = fixture.integer("num_classes");
   const auto vit = load_vit(fixture, options, check);
-  const auto logits = vit->head_logits(fixture.at("input.img"));
+  const auto logits = vit->head_logits(fixture.given("input.img"));
   check.t1("logits_cls", logits[0], fixture.at("output.logits_cls"));
   check.t1("logits_dist", logits[1], fixture.at("output.logits_dist"));
   const double alpha = fixture.number("alpha");
-  const at::Tensor teacher = fixture.at("input.teacher_logits"),
-                   base = cross_entropy(logits[0], fixture.at("input.target"));
+  const at::Tensor teacher = fixture.given("input.teacher_logits"),
+                   base = cross_entropy(logits[0], fixture.given("input.target"));
   const std::map<std::string, at::Tensor> kinds = {
       {"hard", hard_distillation_loss(logits[1], teacher)},
       {"soft", soft_distillation_loss(logits[1], teacher, fixture.number("tau"))}};

@@ -66,6 +66,7 @@ void load_renamed(torch::nn::Module& module,
                   const std::map<std::string, std::string>& renames) {
   const LoadReport report =
       load_into(module, renamed(weights, renames, {"relative_position_index"}));
+  module.to(device());
   for (const auto& name : report.missing) check.fail(name, "is not in the file");
   for (const auto& name : report.unexpected) check.fail(name, "is not in the model");
 }
@@ -77,6 +78,7 @@ std::shared_ptr<Vit> load_vit(const Fixture& fixture,
                               const std::vector<std::string>& ignored) {
   auto vit = std::make_shared<Vit>(options);
   const auto report = load_into(*vit, renamed(fixture.group("weight."), renames, ignored));
+  vit->to(device());
   for (const auto& name : report.missing) check.fail("weight." + name, "is not in the file");
   for (const auto& name : report.unexpected) check.fail("weight." + name, "is not in the model");
   return vit;

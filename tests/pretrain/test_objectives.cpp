@@ -10,6 +10,7 @@
 #include "support/reduced_recipe.h"
 #include "support/same_tensors.h"
 #include "support/temp_folder.h"
+#include "support/test_device.h"
 
 using namespace previt;
 
@@ -33,6 +34,7 @@ PretrainRun small_run(const std::string& name) {
 std::shared_ptr<Objective> build(const PretrainRun& run) {
   torch::manual_seed(7);
   auto objective = run.build();
+  objective->to(test::test_device());
   objective->train();
   return objective;
 }
@@ -48,7 +50,7 @@ Batch random_batch(const Objective& objective, const RunOptions& options) {
   }
   batch.labels = torch::full({options.train.batch}, -1, torch::kInt64);
   batch.indices = torch::arange(options.train.batch);
-  return to_device(std::move(batch), objective.views(), options.normalize, torch::kCPU);
+  return to_device(std::move(batch), objective.views(), options.normalize, test::test_device());
 }
 
 // In the first epoch some objectives leave parts alone.
@@ -167,6 +169,7 @@ TEST_CASE("an objective's state decides its next loss") {
 
   torch::manual_seed(99);
   const auto restored = run.build();
+  restored->to(test::test_device());
   restored->train();
   CHECK(loss_of(*restored, batch).item<double>() != next);
   copy_state(*trained, *restored);

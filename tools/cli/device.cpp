@@ -1,11 +1,16 @@
 #include "cli/device.h"
 
+#include <ATen/Context.h>
 #include <torch/cuda.h>
 
 #include <charconv>
+#include <filesystem>
+#include <mutex>
 
 #include "distributed/environment.h"
 #include "error.h"
+#include "log.h"
+#include "upload.h"
 
 namespace previt::cli {
 namespace {
@@ -32,9 +37,22 @@ int cuda_index(const std::string& name) {
   return error == std::errc() && stop == end ? index : -1;
 }
 
-}  // namespace
+GpuFacts gpu_facts() {
+  return {.devices = static_cast<int>(torch::cuda::device_count()),
+          .built_for_it = at::globalContext().getAcceleratorHooksInterface(at::kCUDA).isBuilt(),
+          .driver = std::filesystem::exists("/proc/driver/nvidia/version")};
+}
 
-at::Device choose_device(const std::string& name) {
+void tell_why_automatic() {
+  static std::once_flag said;
+  std::call_once(said, [] {
+    const std::string why = why_automatic(gpu_facts());
+    if (!why.empty()) info("{}", why);
+  });
+}
+
+at::Device named_device(const std::string& name) {
+  if (name == "auto") tell_why_automatic();
   const auto devices = static_cast<int>(torch::cuda::device_count());
   if (name == "cpu" || (name == "auto" && devices == 0)) return {at::kCPU};
   if (devices > 0 && (name == "auto" || name == "cuda")) return {at::kCUDA, own_device(devices)};
@@ -44,6 +62,27 @@ at::Device choose_device(const std::string& name) {
     fail_usage("--device: {} is not there: LibTorch sees {} CUDA devices", name, devices);
   }
   return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
+}
+
+}  // namespace
+
+std::string why_automatic(const GpuFacts& facts) {
+  if (facts.devices > 0) {
+    return fmt::format("device: cuda:0, the first of {} that LibTorch sees (auto)", facts.devices);
+  }
+  if (!facts.driver) return "";
+  if (facts.built_for_it) {
+    return "device: cpu, as LibTorch sees no GPU though a driver is loaded; is it as new as "
+           "LibTorch's CUDA needs? (auto)";
+  }
+  return "device: cpu, as this LibTorch has no CUDA; the GPU here needs one that has "
+         "(docs/install.md) (auto)";
+}
+
+at::Device choose_device(const std::string& name) {
+  const at::Device device = named_device(name);
+  pin_host_memory_for(device);
+  return device;
 }
 
 }  // namespace previt::cli

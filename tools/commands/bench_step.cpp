@@ -1,7 +1,9 @@
 #include "commands/bench_step.h"
 
+#include <ATen/DeviceAccelerator.h>
 #include <torch/cuda.h>
 #include <torch/utils.h>
+#include <torch/version.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,6 +14,7 @@
 #include "cli/main.h"
 #include "commands/bench_run.h"
 #include "commands/machine_choices.h"
+#include "commands/step_trace.h"
 #include "communicator.h"
 #include "error.h"
 #include "memory.h"
@@ -24,6 +27,7 @@ namespace previt::cli {
 namespace {
 
 constexpr int64_t kWarmupSteps = 2;  // before the clock: memory is touched, kernels are chosen
+constexpr int64_t kTracedSteps = 3;  // after it, as a trace takes time itself
 
 struct Timing {
   std::vector<double> milliseconds;  // ascending
@@ -38,14 +42,34 @@ Traffic between(const Traffic& before, const Traffic& after) {
           .exposed = after.exposed - before.exposed};
 }
 
-Timing time_steps(Objective& objective, const RunOptions& options, int64_t steps) {
+// The most bytes that tensors had on a GPU; 0 elsewhere, and before LibTorch 2.9.
+int64_t peak_device_memory([[maybe_unused]] at::Device device) {
+#if TORCH_VERSION_MAJOR > 2 || TORCH_VERSION_MINOR >= 9
+  if (device.is_cuda()) {
+    constexpr auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+    return at::accelerator::getDeviceStats(device.index()).allocated_bytes[all].peak;
+  }
+#endif
+  return 0;
+}
+
+Timing time_steps(Objective& objective,
+                  const RunOptions& options,
+                  int64_t steps,
+                  const std::string& trace_path) {
   Stepper stepper(objective, options);
   const Batch pictures = random_pictures(objective, options, options.train.micro());
   StepInfo info = middle_step();
   Timing timing;
   Traffic before;
+  const auto step = [&] {
+    const StepOutcome outcome = stepper.step(info, options.train.batch, [&] { return pictures; });
+    ++info.step;
+    if (stepper.device().is_cuda()) torch::cuda::synchronize(stepper.device().index());
+    return outcome;
+  };
   const int64_t last = kWarmupSteps + steps;  // one more, for the matmuls
-  for (int64_t i = 0; i <= last; ++i, ++info.step) {
+  for (int64_t i = 0; i <= last; ++i) {
     if (i == kWarmupSteps) before = stepper.traffic();
     if (i == last) {
       timing.traffic = between(before, stepper.traffic());
@@ -53,8 +77,7 @@ Timing time_steps(Objective& objective, const RunOptions& options, int64_t steps
     }
     world().barrier();
     const auto begin = std::chrono::steady_clock::now();
-    const StepOutcome outcome = stepper.step(info, options.train.batch, [&] { return pictures; });
-    if (stepper.device().is_cuda()) torch::cuda::synchronize();
+    const StepOutcome outcome = step();
     const std::chrono::duration<double, std::milli> spent =
         std::chrono::steady_clock::now() - begin;
     if (i == last) {
@@ -64,12 +87,18 @@ Timing time_steps(Objective& objective, const RunOptions& options, int64_t steps
     }
     timing.loss = outcome.loss;
   }
+  if (!trace_path.empty()) {
+    trace(trace_path, stepper.device(), [&] {
+      for (int64_t i = 0; i < kTracedSteps; ++i) step();
+    });
+  }
   std::sort(timing.milliseconds.begin(), timing.milliseconds.end());
   return timing;
 }
 
 nlohmann::ordered_json describe(const Timing& timing,
                                 const RunOptions& options,
+                                at::Device device,
                                 double flops_per_image) {
   const double best = timing.milliseconds.front();
   const double images_per_second = static_cast<double>(options.train.batch) / best * 1e3;
@@ -79,6 +108,8 @@ nlohmann::ordered_json describe(const Timing& timing,
           {"gflops_per_second", images_per_second * flops_per_image / 1e9},
           {"matmul_share", timing.matmuls},
           {"peak_memory_mib", static_cast<double>(peak_memory()) / (1 << 20)},
+          {"device", device.str()},
+          {"device_memory_mib", static_cast<double>(peak_device_memory(device)) / (1 << 20)},
           {"precision", name_of(options.train.precision)},
           {"threads", torch::get_num_threads()},
           {"batch", options.train.batch},
@@ -107,8 +138,9 @@ int measure_step(const po::variables_map& args) {
   objective->to(device);
   objective->train();
   share_weights(*objective);
-  const Timing timing = time_steps(*objective, run.options, steps);
-  auto line = describe(timing, run.options, objective->flops_per_image());
+  const std::string trace_path = args.count("trace") != 0 ? args["trace"].as<std::string>() : "";
+  const Timing timing = time_steps(*objective, run.options, steps, trace_path);
+  auto line = describe(timing, run.options, device, objective->flops_per_image());
   if (!world().alone()) {
     line["processes"] = world().size();
     line["communication"] = describe(timing.traffic, steps);
@@ -124,7 +156,8 @@ int bench_step(int argc, char** argv) {
   add_run_options(options);
   options.add_options()(
       "steps", po::value<int64_t>()->default_value(5), "steps timed, after 2 that are not")(
-      "device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N");
+      "device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N")(
+      "trace", po::value<std::string>(), "file for a Chrome trace of 3 more steps, untimed");
   add_nproc_option(options);
   return run(argc,
              argv,

@@ -1,7 +1,9 @@
 #include "commands/machine_choices.h"
 
+#include <ATen/Context.h>
 #include <torch/types.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "communicator.h"
@@ -21,13 +23,29 @@ TrainOptions earlier_choices(const std::string& folder) {
   return train;
 }
 
+// Operators that have no such way end the run with an error of LibTorch's instead of other bits.
+void compute_the_same_each_time(bool on) {
+  at::Context& context = at::globalContext();
+  context.setDeterministicAlgorithms(on, /*warn_only=*/false);
+  context.setDeterministicCuDNN(on);
+  if (!on) return;
+  context.setBenchmarkCuDNN(false);
+  context.setDeterministicFillUninitializedMemory(false);
+  // Their backward passes add up in no fixed order; flash attention's has a way that does.
+  context.setSDPUseMemEfficient(false);
+  context.setSDPUseCuDNN(false);
+  // cuBLAS reads it when it is first used.
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+}
+
 }  // namespace
 
 void decide_for_machine(RunOptions& run, at::Device device, const std::string& resumed) {
   TrainOptions& train = run.train;
   train.require_shareable();
   world().set_timeout(train.timeout);
-  matmul_ways().measure(train.matmul == MatmulChoice::measured);
+  compute_the_same_each_time(train.deterministic);
+  matmul_ways().measure(train.matmul == MatmulChoice::measured && !train.deterministic);
   const TrainOptions earlier = earlier_choices(resumed);
   if (train.precision == Precision::automatic) train.precision = earlier.precision;
   if (train.micro_batch == kAutomatic) train.micro_batch = earlier.micro_batch;

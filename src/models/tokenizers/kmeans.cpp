@@ -28,9 +28,15 @@ at::Tensor nearest_center(const at::Tensor& rows, const at::Tensor& centers, boo
   return ids.size() == 1 ? ids.front() : torch::cat(ids);
 }
 
+at::Tensor counts_of(const at::Tensor& ids, int64_t kinds) {
+  return torch::zeros({kinds}, ids.options())
+      .index_add_(0, ids, torch::ones_like(ids))
+      .to(torch::kFloat32);
+}
+
 ClusterSums cluster_sums(const at::Tensor& rows, const at::Tensor& ids, int64_t centers) {
   return {torch::zeros({centers, rows.size(1)}, rows.options()).index_add_(0, ids, rows),
-          torch::bincount(ids, {}, centers).to(torch::kFloat32)};
+          counts_of(ids, centers)};
 }
 
 Clusters kmeans(const at::Tensor& rows, at::Tensor means, int64_t iterations, bool cosine) {

@@ -12,6 +12,10 @@ namespace previt {
 /// Computed in parts, so that no [R, K] matrix need fit into memory.
 at::Tensor nearest_center(const at::Tensor& rows, const at::Tensor& centers, bool cosine = false);
 
+/// How often each number below `kinds` is among `ids`, int64 [R]: float32 [kinds]. On a GPU,
+/// bincount would wait to see the largest.
+at::Tensor counts_of(const at::Tensor& ids, int64_t kinds);
+
 /// Rows added up by center, [K, D], and the number of rows of each center, float32 [K].
 struct ClusterSums {
   at::Tensor sums, counts;

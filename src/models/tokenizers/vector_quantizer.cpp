@@ -9,6 +9,7 @@
 #include "models/layers/unit_length.h"
 #include "models/tokenizers/kmeans.h"
 #include "random.h"
+#include "upload.h"
 
 namespace previt {
 namespace {
@@ -136,7 +137,8 @@ at::Tensor VectorQuantizer::collected_latents(Communicator& all) const {
 
 void VectorQuantizer::init_codebook(uint64_t seed, Communicator& all) {
   const at::Tensor latents = collected_latents(all);
-  const at::Tensor first = pick_rows(latents.size(0), options_.codes, seed).to(latents.device());
+  const at::Tensor first =
+      upload(pick_rows(latents.size(0), options_.codes, seed), latents.device());
   const Clusters found =
       kmeans(latents, latents.index_select(0, first), options_.kmeans, options_.normalize);
   codebook.copy_(found.means);
@@ -169,7 +171,8 @@ void VectorQuantizer::ema_update() {
 // share of them (Dhariwal et al. 2020, arXiv:2005.00341).
 void VectorQuantizer::restart_dead_codes(uint64_t seed, Communicator& all) {
   const at::Tensor latents = collected_latents(all);
-  const at::Tensor rows = pick_rows(latents.size(0), options_.codes, seed).to(latents.device());
+  const at::Tensor rows =
+      upload(pick_rows(latents.size(0), options_.codes, seed), latents.device());
   const at::Tensor fresh = latents.index_select(0, rows);
   const at::Tensor share = cluster_size.mean();
   const at::Tensor dead = cluster_size < options_.revive_below * share;

@@ -2,12 +2,18 @@
 
 #include <torch/types.h>
 
+#include "upload.h"
+
 namespace previt {
 
 // The indices are found on the host: on another device, the host would have to wait for their
-// number.
+// number. They alone are uploaded, as the mask follows from them.
 PatchMask::PatchMask(const at::Tensor& mask, at::Device device)
-    : masked(mask.to(device)), patches(mask.flatten().nonzero().flatten().to(device)) {}
+    : patches(upload(mask.flatten().nonzero().flatten(), device)) {
+  masked = torch::zeros({mask.numel()}, torch::dtype(torch::kBool).device(device))
+               .index_fill_(0, patches, true)
+               .view(mask.sizes());
+}
 
 at::Tensor PatchMask::token_rows(int64_t prefix) const {
   // Before a patch of image i stand the prefix tokens of i + 1 images.

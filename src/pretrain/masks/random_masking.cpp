@@ -3,6 +3,7 @@
 #include <torch/types.h>
 
 #include "pretrain/masks/mask_stream.h"
+#include "upload.h"
 
 namespace previt {
 
@@ -21,7 +22,7 @@ at::Tensor RandomMask::binary() const {
       .scatter_(1, kept_ids(), 0.0);
 }
 
-at::Tensor mask_noise(const Batch& batch, int64_t patches, int64_t seed) {
+at::Tensor host_mask_noise(const Batch& batch, int64_t patches, int64_t seed) {
   const int64_t images = batch.indices.size(0);
   const at::Tensor noise = torch::empty({images, patches});
   float* value = noise.mutable_data_ptr<float>();
@@ -29,7 +30,11 @@ at::Tensor mask_noise(const Batch& batch, int64_t patches, int64_t seed) {
     Random random = mask_stream(batch, i, seed);
     for (int64_t j = 0; j < patches; ++j) *value++ = static_cast<float>(random.uniform(0, 1));
   }
-  return noise.to(batch.views.front().device());
+  return noise;
+}
+
+at::Tensor mask_noise(const Batch& batch, int64_t patches, int64_t seed) {
+  return upload(host_mask_noise(batch, patches, seed), batch.views.front().device());
 }
 
 RandomMask random_mask(const at::Tensor& noise, double mask_ratio) {

@@ -2,6 +2,7 @@
 
 #include <numbers>
 
+#include "models/tokenizers/kmeans.h"
 #include "models/tokenizers/vector_quantizer.h"
 #include "pretrain/codebook_collapse.h"
 #include "pretrain/losses/dvae_loss.h"
@@ -77,8 +78,7 @@ double DvaeTraining::kl_weight(const StepInfo& info) const {
 
 void DvaeTraining::count_tokens(const at::Tensor& logits) {
   const torch::NoGradGuard no_grad;
-  const at::Tensor tokens = logits.argmax(1).flatten();
-  const at::Tensor counts = torch::bincount(tokens, {}, options_.vocabulary).to(torch::kFloat32);
+  const at::Tensor counts = counts_of(logits.argmax(1).flatten(), options_.vocabulary);
   step_counts_ = step_counts_.defined() ? step_counts_ + counts : counts;
 }
 

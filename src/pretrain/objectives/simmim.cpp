@@ -112,7 +112,7 @@ at::Tensor SimMim::mask_of(const Batch& batch) const {
   const int64_t rows = model_.image_height() / options_.mask_unit;
   const int64_t columns = model_.image_width() / options_.mask_unit;
   const int64_t units = rows * columns, masked = masked_units(units, options_.mask_ratio);
-  const at::Tensor order = mask_noise(batch, units, seed_).cpu().argsort(/*stable=*/true, 1);
+  const at::Tensor order = host_mask_noise(batch, units, seed_).argsort(/*stable=*/true, 1);
   const RandomMask mask{order, units - masked};
   const at::Tensor cells = mask.binary().view({-1, 1, rows, columns});
   return upsample_nearest(cells, model_.grid_height(), model_.grid_width()).flatten(1) > 0;

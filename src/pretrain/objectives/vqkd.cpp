@@ -68,7 +68,8 @@ StepResult VqkdTraining::step(const Batch& batch, const StepInfo& info) {
   VectorQuantizer& quantizer = tokenizer_->quantizer();
   if (info.first_here()) quantizer.forget();
   // It isn't registered, so it doesn't move to the device with the rest.
-  teacher_->to(pixels.device());
+  if (teacher_on_ != pixels.device()) teacher_->to(pixels.device());
+  teacher_on_ = pixels.device();
   const at::Tensor wanted =
       teacher_->features(pixels, tokenizer_->grid_height(), tokenizer_->grid_width());
   const Quantized quantized = quantizer.forward(tokenizer_->encode(pixels));

@@ -60,6 +60,7 @@ class VqkdTraining final : public Objective {
   ViewSpec view_;
   uint64_t seed_;
   std::shared_ptr<FeatureTarget> teacher_;  // not registered: it is neither trained nor saved
+  at::Device teacher_on_{at::kCPU};
   std::shared_ptr<Vqkd> tokenizer_;
 };
 

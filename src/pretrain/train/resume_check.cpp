@@ -23,6 +23,7 @@ bool may_change(const std::string& key) {
                                                 "train.micro_batch",
                                                 "train.precision",
                                                 "train.matmul",
+                                                "train.deterministic",
                                                 "train.threads",
                                                 "train.max_bad_steps",
                                                 "train.checkpoint_blocks",

@@ -1,3 +1,5 @@
+#include <torch/csrc/autograd/autograd.h>
+
 #include "models/layers/patch_embed.h"
 #include "models/layers/pos_embed.h"
 #include "models/layers/rel_pos_bias.h"
@@ -47,6 +49,26 @@ TEST_CASE("resizing positions keeps prefix rows and constants") {
     CHECK(torch::allclose(resized, torch::full_like(resized, 0.5)));
   }
   CHECK(resize_pos_embed(table, 3, 4, 3, 4, pos_resize(ResizeConvention::mae)).is_same(table));
+}
+
+TEST_CASE("positions are resized by the same weights where the order of sums is fixed") {
+  const at::Tensor table = torch::randn({1, 2 + 12, 3}).requires_grad_();
+  const at::Tensor along = torch::randn({1, 2 + 10, 3});
+  const auto resized_and_gradient = [&](bool deterministic, PosResize how) {
+    at::globalContext().setDeterministicAlgorithms(deterministic, false);
+    const at::Tensor resized = resize_pos_embed(table, 3, 4, 5, 2, how);
+    at::globalContext().setDeterministicAlgorithms(false, false);
+    return std::pair{resized, torch::autograd::grad({(resized * along).sum()}, {table}).front()};
+  };
+  for (const auto convention : {ResizeConvention::timm,
+                                ResizeConvention::mae,
+                                ResizeConvention::dino,
+                                ResizeConvention::dinov2_reg}) {
+    const auto plain = resized_and_gradient(false, pos_resize(convention));
+    const auto fixed = resized_and_gradient(true, pos_resize(convention));
+    CHECK(torch::allclose(fixed.first, plain.first, 1e-5, 1e-6));
+    CHECK(torch::allclose(fixed.second, plain.second, 1e-5, 1e-6));
+  }
 }
 
 TEST_CASE("the spline passes through its points and is exact for cubics") {

@@ -165,6 +165,12 @@ TEST_CASE("usage and perplexity") {
   CHECK(code_usage(one * 0.9 * 0.9, 0.9).item<double>() == 0);
 }
 
+TEST_CASE("tokens are counted as bincount does") {
+  const at::Tensor ids = torch::tensor({3, 0, 3, 3, 6}, torch::kInt64);
+  CHECK(torch::equal(counts_of(ids, 8), torch::bincount(ids, {}, 8).to(torch::kFloat32)));
+  CHECK(torch::equal(counts_of(ids.slice(0, 0, 0), 2), torch::zeros({2})));
+}
+
 TEST_CASE("ranks that share the micro-batches keep the codebook of one process") {
   CodebookOptions options = plain(6, 3);
   options.normalize = GENERATE(false, true);

@@ -1,0 +1,154 @@
+// What passes between the host and the device in a step, held to a list: whatever waits there costs
+// a GPU the time in which it could have gone on.
+#include "pretrain/pretrain_run.h"
+#include "support/catch.h"
+#include "support/counted_device.h"
+#include "support/reduced_recipe.h"
+#include "upload.h"
+
+using namespace previt;
+using namespace previt::test;
+
+namespace {
+
+// "upload 4, read 1"
+std::string in_words(const HostTraffic& traffic) {
+  std::string words;
+  for (const auto& [name, count] : traffic.counts()) {
+    words += fmt::format("{}{} {}", words.empty() ? "" : ", ", name, count);
+  }
+  return words;
+}
+
+// The masks are drawn on the host and uploaded as one tensor. An objective that isn't here has no
+// traffic.
+const std::map<std::string, std::string> kAllowed = {
+    {"mae", "upload 1"}, {"simmim", "upload 1"}, {"beit", "upload 1"}, {"ibot", "upload 1"}};
+
+std::vector<std::string> objectives() {
+  ObjectiveRegistry registry;
+  register_all_objectives(registry);
+  return registry.names();
+}
+
+PretrainRun small_run(const std::string& name) {
+  auto recipe = test::reduced_recipe(name);
+  for (const char* assignment : {"train.epochs=2",
+                                 "train.batch=4",
+                                 "train.precision=fp32",
+                                 "schedule.warmup_epochs=1",
+                                 "output.log_steps=100"}) {
+    recipe.set(assignment);
+  }
+  return PretrainRun::read(recipe);
+}
+
+Batch random_batch(const Objective& objective, const RunOptions& options) {
+  torch::manual_seed(11);
+  Batch batch;
+  for (const auto& view : objective.views()) {
+    for (int64_t i = 0; i < view.count; ++i) {
+      batch.views.push_back(
+          torch::rand({options.train.batch, options.model.in_channels, view.height, view.width}));
+    }
+  }
+  batch.labels = torch::full({options.train.batch}, -1, torch::kInt64);
+  batch.indices = torch::arange(options.train.batch);
+  return batch;
+}
+
+// Losses of a few steps, and what passed in the last: codebooks and constants are there by then.
+struct Steps {
+  std::vector<double> losses;
+  std::string traffic;
+};
+
+Steps run_on(at::Device device, const PretrainRun& run) {
+  torch::manual_seed(7);
+  const auto objective = run.build();
+  objective->to(device);
+  objective->train();
+  const Batch batch = to_device(
+      random_batch(*objective, run.options), objective->views(), run.options.normalize, device);
+  Steps steps;
+  // The first step of an epoch is followed by a line of metrics, for which DINO reads features.
+  for (int64_t step = 101; step < 104; ++step) {
+    const StepInfo info{.step = step, .total_steps = 400, .steps_per_epoch = 100, .epochs = 4};
+    torch::manual_seed(static_cast<uint64_t>(step));
+    const HostTraffic traffic;
+    const at::Tensor loss = objective->step(batch, info).loss;
+    loss.backward();
+    objective->after_optimizer_step(info);
+    steps.traffic = in_words(traffic);
+    steps.losses.push_back(loss.item<double>());
+  }
+  return steps;
+}
+
+}  // namespace
+
+TEST_CASE("a step of an objective waits for nothing, and gives the CPU's loss") {
+  if (!counted_device_has_gradients()) return;
+  const std::string name = GENERATE(from_range(objectives()));
+  INFO(name);
+  const PretrainRun run = small_run(name);
+  const Steps here = run_on(at::kCPU, run), there = run_on(counted_device(), run);
+  for (size_t i = 0; i < here.losses.size(); ++i) {
+    CHECK(there.losses[i] == Approx(here.losses[i]).epsilon(1e-4));
+  }
+  const auto allowed = kAllowed.find(name);
+  CHECK(there.traffic == (allowed == kAllowed.end() ? "" : allowed->second));
+  CHECK(here.traffic.empty());
+}
+
+TEST_CASE("a batch is uploaded view by view, and its constants once") {
+  const std::vector<ViewSpec> specs = {{.count = 2}, {.pixels = PixelScale::kPlain}};
+  Batch batch;
+  for (int i = 0; i < 3; ++i) {
+    batch.views.push_back(torch::randint(0, 256, {2, 3, 4, 4}, torch::kUInt8));
+  }
+  batch.labels = torch::arange(2);
+  const NormalizeOptions normalize;
+  to_device(batch, specs, normalize, counted_device());
+  const HostTraffic traffic;
+  const Batch there = to_device(batch, specs, normalize, counted_device());
+  CHECK(in_words(traffic) == "upload 4");
+  const Batch here = to_device(batch, specs, normalize, at::kCPU);
+  for (size_t i = 0; i < here.views.size(); ++i) {
+    CHECK(there.views[i].device() == counted_device());
+    CHECK(torch::equal(there.views[i].cpu(), here.views[i]));
+  }
+  CHECK(torch::equal(there.labels.cpu(), batch.labels));
+}
+
+TEST_CASE("the counted device sees what a GPU would wait for, and mixed operands") {
+  const at::Tensor host = torch::arange(6).to(torch::kFloat32);
+  const auto counts = [&](auto use) {
+    const at::Tensor there = host.to(counted_device());
+    const HostTraffic traffic;
+    use(there);
+    return in_words(traffic);
+  };
+  CHECK(counts([](const at::Tensor& t) { t.mul(2).add_(1).view({2, 3}).sum(0); }) == "");
+  CHECK(counts([](const at::Tensor& t) { t.sum().item<double>(); }) == "read 1");
+  CHECK(counts([](const at::Tensor& t) { t.cpu(); }) == "download 1");
+  CHECK(counts([](const at::Tensor& t) { t.nonzero(); }) == "nonzero 1");
+  CHECK(counts([](const at::Tensor& t) { t.index({t > 2}); }) == "index with a mask 1, nonzero 1");
+  CHECK(counts([&](const at::Tensor& t) { t.copy_(host); }) == "upload 1");
+  CHECK_THROWS(host.to(counted_device()) + host);
+  CHECK_THROWS_WITH(torch::mv(torch::ones({2, 6}, counted_device()), host),
+                    ContainsSubstring("of the host among"));
+  CHECK(torch::equal(host.to(counted_device()).mul_(3).cpu(), host * 3));
+}
+
+TEST_CASE("what is uploaded is the tensor itself on the CPU, and a copy elsewhere") {
+  const at::Tensor host = torch::arange(4);
+  CHECK(upload(host, at::kCPU).is_same(host));
+  const at::Tensor there = upload(host, counted_device());
+  CHECK(there.device() == counted_device());
+  CHECK(torch::equal(upload(there, at::kCPU), host));
+  pin_host_memory_for(counted_device());
+  const at::Tensor memory = host_memory({2, 3}, torch::kUInt8);
+  CHECK(memory.sizes() == at::IntArrayRef({2, 3}));
+  CHECK(!memory.is_pinned());
+}

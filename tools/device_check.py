@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""What tools/device_check.sh reads out of traces and runs; each command prints one line.
+
+  ceilings DEVICE        GB/s of a copy and TFLOP/s of a bf16 product (needs torch)
+  attention TRACE        the operators and kernels of attention, and how often each ran
+  kernels TRACE          time by class of kernel, and the share in which the GPU had nothing to do
+  losses RUN RUN TOL     how far the losses of two run folders are apart; more than TOL fails
+  feeding RUN            images a second and the share of time spent waiting for data
+  table SUMMARY          the summary as Markdown
+"""
+import collections
+import json
+import pathlib
+import sys
+import time
+
+SKIPPED = 77
+
+CLASSES = [("attention", ("flash", "fmha", "attention", "sdpa")),
+           ("matmul", ("gemm", "cutlass", "cublas", "xmma", "wgmma", "nvjet")),
+           ("norm", ("layer_norm", "layernorm", "batch_norm")),
+           ("softmax", ("softmax",)), ("optimizer", ("adam", "foreach", "multi_tensor")),
+           ("reduction", ("reduce",)), ("copy", ("memcpy", "memset", "copy")),
+           ("indexing", ("index", "gather", "scatter", "sort")), ("elementwise", ("elementwise",))]
+
+
+def ceilings(device):
+    try:
+        import torch
+    except ImportError:
+        print("python3 has no torch")
+        return SKIPPED
+    gpu = device.startswith("cuda")
+    wait = torch.cuda.synchronize if gpu else lambda: None
+
+    def seconds(work, times):
+        work()
+        wait()
+        begin = time.perf_counter()
+        for _ in range(times):
+            work()
+        wait()
+        return (time.perf_counter() - begin) / times
+
+    source = torch.zeros((1 << 30 if gpu else 1 << 24), dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    copy = 2 * source.numel() / seconds(lambda: target.copy_(source), 20) / 1e9
+    n = 8192 if gpu else 512
+    a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
+    product = 2 * n**3 / seconds(lambda: a @ b, 20) / 1e12
+    print(f"copy {copy:.0f} GB/s, bf16 product of {n} {product:.1f} TFLOP/s, torch {torch.__version__}")
+    return 0
+
+
+def events_of(path):
+    return [e for e in json.loads(pathlib.Path(path).read_text())["traceEvents"] if e.get("ph") == "X"]
+
+
+def attention(path):
+    words = ("scaled_dot_product", "_attention_forward", "fmha", "flash_fwd", "sdpa")
+    counts = collections.Counter(e["name"][:60] for e in events_of(path)
+                                 if any(word in e["name"].lower() for word in words))
+    print(", ".join(f"{name} {count}" for name, count in counts.most_common(8)) or "none of LibTorch's")
+    return 0
+
+
+def class_of(name):
+    return next((c for c, words in CLASSES if any(w in name.lower() for w in words)), "other")
+
+
+def kernels(path):
+    work = [e for e in events_of(path) if e.get("cat") in ("kernel", "gpu_memcpy", "gpu_memset")]
+    where = "GPU"
+    if not work:  # of the CPU, the operators that call no other
+        where = "CPU"
+        work = [e for e in events_of(path) if e.get("cat") == "cpu_op"]
+    if not work:
+        print("no kernels in the trace")
+        return 1
+    times = collections.Counter()
+    for event in work:
+        times[class_of(event["name"])] += event["dur"]
+    begin = min(e["ts"] for e in work)
+    end = max(e["ts"] + e["dur"] for e in work)
+    busy, last = 0, begin
+    for event in sorted(work, key=lambda e: e["ts"]):
+        stop = event["ts"] + event["dur"]
+        busy += max(0, stop - max(last, event["ts"]))
+        last = max(last, stop)
+    total = sum(times.values())
+    shares = ", ".join(f"{name} {100 * t / total:.0f} %" for name, t in times.most_common(7))
+    print(f"{where}: {len(work)} launches, idle {100 * (1 - busy / (end - begin)):.0f} %; {shares}")
+    return 0
+
+
+def lines_of(run):
+    text = (pathlib.Path(run) / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def losses(a, b, tolerance):
+    pairs = [(x["loss"], y["loss"]) for x, y in zip(lines_of(a), lines_of(b), strict=True)]
+    apart = [abs(x - y) / abs(x) for x, y in pairs]
+    print(f"{len(pairs)} losses, apart by {apart[0]:.1e} at first, {max(apart):.1e} at most")
+    return 0 if pairs and max(apart) <= float(tolerance) else 1
+
+
+def feeding(run):
+    late = lines_of(run)[1:] or lines_of(run)  # the first has the start in it
+    speeds = [line["images_per_second"] for line in late]
+    waits = [line["data_wait"] for line in late]
+    print(f"{sum(speeds) / len(speeds):.0f} images/s, data_wait {sum(waits) / len(waits):.3f}")
+    return 0
+
+
+def told(result):
+    """A line of `bench step` in words; others as they are."""
+    try:
+        r = json.loads(result)
+    except ValueError:
+        return result
+    memory = r.get("device_memory_mib") or r["peak_memory_mib"]
+    return (f"{r['images_per_second']:.1f} images/s, {r['gflops_per_second'] / 1e3:.2f} TFLOP/s, "
+            f"{memory:.0f} MiB, batch {r['batch']}, {r['precision']}")
+
+
+def table(path):
+    print("| what | time | result |\n|---|---|---|")
+    for line in pathlib.Path(path).read_text().splitlines():
+        parts = [part.strip() for part in line.split("|", 2)]
+        if len(parts) == 3:
+            print(f"| {parts[0]} | {parts[1]} | {told(parts[2])} |")
+    return 0
+
+
+if __name__ == "__main__":
+    known = {f.__name__: f for f in (ceilings, attention, kernels, losses, feeding, table)}
+    if len(sys.argv) < 3 or sys.argv[1] not in known:
+        sys.exit(__doc__)
+    sys.exit(known[sys.argv[1]](*sys.argv[2:]))
