@@ -31,6 +31,8 @@ const std::vector<std::vector<std::string>> kCommands = {
     {"bench", "loader"},
     {"bench", "load"},
     {"bench", "knn"},
+    {"bench", "memory"},
+    {"bench", "scaling"},
     {"bench", "machine"},
 };
 

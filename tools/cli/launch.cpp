@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -52,17 +53,19 @@ Listener listen_on_loopback() {
   return listener;
 }
 
-std::vector<std::string> words_without_nproc(int argc, char** argv) {
+// This program's words, from the system: a command of several doesn't see what comes before its own.
+std::vector<std::string> words_without_nproc() {
+  std::ifstream all("/proc/self/cmdline", std::ios::binary);
   std::vector<std::string> words;
-  for (int i = 0; i < argc; ++i) {
-    const std::string word = argv[i];
+  for (std::string word; std::getline(all, word, '\0');) {
     if (word.starts_with("--nproc=")) continue;
     if (word == "--nproc") {
-      ++i;
+      std::getline(all, word, '\0');
     } else {
       words.push_back(word);
     }
   }
+  require(!words.empty(), "--nproc: /proc/self/cmdline can't be read");
   return words;
 }
 
@@ -229,8 +232,6 @@ int64_t asked_processes(const po::variables_map& values) {
   return processes;
 }
 
-int launch(int64_t processes, int argc, char** argv) {
-  return Children(processes, words_without_nproc(argc, argv)).wait();
-}
+int launch(int64_t processes) { return Children(processes, words_without_nproc()).wait(); }
 
 }  // namespace previt::cli

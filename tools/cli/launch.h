@@ -17,6 +17,6 @@ int64_t asked_processes(const po::variables_map& values);
 /// and waits for them. SIGTERM, SIGINT and SIGHUP go on to rank 0, whose command passes them on to
 /// the others or dies of them. Where one fails, the others have 15 seconds to end. Returns the exit
 /// code of the first that failed, or 0. Call it before there are threads.
-int launch(int64_t processes, int argc, char** argv);
+int launch(int64_t processes);
 
 }  // namespace previt::cli

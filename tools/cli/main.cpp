@@ -141,21 +141,19 @@ po::variables_map parse(int argc, char** argv, const po::options_description& op
 }
 
 // Does the work in this process, in one of several, or in several that this one starts.
-int work(int argc,
-         char** argv,
+int work(const std::string& command,
          const po::variables_map& values,
          const po::options_description& options,
+         bool takes_several,
          const std::function<int(const po::variables_map&)>& body) {
-  const int64_t processes = asked_processes(values);
+  const int64_t processes = takes_several ? asked_processes(values) : 1;
   if (processes > 1) {
     if (place_from(environment_variables()).size > 1) {
       fail_usage("--nproc: the processes have been started already");
     }
-    return launch(processes, argc, argv);
+    return launch(processes);
   }
   limit_cpu_level_by_environment();
-  const std::string command = std::filesystem::path(argv[0]).filename();
-  const bool takes_several = options.find_nothrow("nproc", false) != nullptr;
   const Ending ending = in_world(
       command, takes_several, [&] { return attempt([&] { return body(values); }, options); });
   return ending.line.empty() ? ending.code : report(ending.line, ending.code);
@@ -172,7 +170,8 @@ int run(int argc,
         char** argv,
         const std::string& summary,
         po::options_description options,
-        const std::function<int(const po::variables_map&)>& body) {
+        const std::function<int(const po::variables_map&)>& body,
+        Nproc nproc) {
   occupy_standard_streams();
   tune_allocator();
   options.add_options()("help,h", "this text")("version", "the version");
@@ -190,7 +189,10 @@ int run(int argc,
       return 0;
     }
     po::notify(values);
-    return work(argc, argv, values, options, body);
+    const bool takes_several =
+        nproc == Nproc::starts && options.find_nothrow("nproc", false) != nullptr;
+    const std::string command = std::filesystem::path(argv[0]).filename();
+    return work(command, values, options, takes_several, body);
   };
   const Ending ending = attempt(whole, options);
   return ending.line.empty() ? ending.code : report(ending.line, ending.code);

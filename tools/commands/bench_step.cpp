@@ -10,14 +10,17 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/device.h"
+#include "cli/launch.h"
 #include "cli/main.h"
-#include "cli/recipe_path.h"
+#include "commands/bench_run.h"
 #include "commands/machine_choices.h"
 #include "commands/step_trace.h"
+#include "communicator.h"
 #include "error.h"
 #include "memory.h"
 #include "models/kernels/matmul_ways.h"
 #include "pretrain/pretrain_run.h"
+#include "pretrain/train/same_start.h"
 #include "pretrain/train/stepper.h"
 
 namespace previt::cli {
@@ -26,38 +29,18 @@ namespace {
 constexpr int64_t kWarmupSteps = 2;  // before the clock: memory is touched, kernels are chosen
 constexpr int64_t kTracedSteps = 3;  // after it, as a trace takes time itself
 
-PretrainRun read_run(const po::variables_map& args) {
-  Recipe recipe = Recipe::load(find_recipe(args["recipe"].as<std::string>()));
-  for (const auto& assignment : args["set"].as<std::vector<std::string>>()) recipe.set(assignment);
-  if (args.count("batch") != 0) {
-    recipe.set(fmt::format("train.batch={}", args["batch"].as<int64_t>()));
-    recipe.set("train.micro_batch=0");
-  }
-  return PretrainRun::read(recipe);
-}
-
-// Random pictures as the loader gives them: uint8, channels last.
-Batch random_pictures(const Objective& objective, const RunOptions& options) {
-  const int64_t images = options.train.micro();
-  Batch batch;
-  for (const auto& view : objective.views()) {
-    for (int64_t i = 0; i < view.count; ++i) {
-      batch.views.push_back(
-          torch::randint(
-              256, {images, options.model.in_channels, view.height, view.width}, torch::kUInt8)
-              .contiguous(torch::MemoryFormat::ChannelsLast));
-    }
-  }
-  batch.labels = torch::full({images}, -1, torch::kInt64);
-  batch.indices = torch::arange(images);
-  return batch;
-}
-
 struct Timing {
   std::vector<double> milliseconds;  // ascending
   double matmuls = 0;                // share of a step that is spent in them
   double loss = 0;
+  Traffic traffic;  // of the timed steps
 };
+
+Traffic between(const Traffic& before, const Traffic& after) {
+  return {.bytes = after.bytes - before.bytes,
+          .seconds = after.seconds - before.seconds,
+          .exposed = after.exposed - before.exposed};
+}
 
 // The most bytes that tensors had on a GPU; 0 elsewhere, and before LibTorch 2.9.
 int64_t peak_device_memory([[maybe_unused]] at::Device device) {
@@ -75,10 +58,10 @@ Timing time_steps(Objective& objective,
                   int64_t steps,
                   const std::string& trace_path) {
   Stepper stepper(objective, options);
-  const Batch pictures = random_pictures(objective, options);
-  // The middle of a long run: past the warm-up, so that the rate isn't 0.
-  StepInfo info{.step = 500, .total_steps = 1000, .steps_per_epoch = 10, .epochs = 100};
+  const Batch pictures = random_pictures(objective, options, options.train.micro());
+  StepInfo info = middle_step();
   Timing timing;
+  Traffic before;
   const auto step = [&] {
     const StepOutcome outcome = stepper.step(info, options.train.batch, [&] { return pictures; });
     ++info.step;
@@ -87,7 +70,12 @@ Timing time_steps(Objective& objective,
   };
   const int64_t last = kWarmupSteps + steps;  // one more, for the matmuls
   for (int64_t i = 0; i <= last; ++i) {
-    if (i == last) matmul_ways().start_clock();
+    if (i == kWarmupSteps) before = stepper.traffic();
+    if (i == last) {
+      timing.traffic = between(before, stepper.traffic());
+      matmul_ways().start_clock();
+    }
+    world().barrier();
     const auto begin = std::chrono::steady_clock::now();
     const StepOutcome outcome = step();
     const std::chrono::duration<double, std::milli> spent =
@@ -128,8 +116,16 @@ nlohmann::ordered_json describe(const Timing& timing,
           {"loss", timing.loss}};
 }
 
+// What rank 0 sent in a step, and how long.
+nlohmann::ordered_json describe(const Traffic& traffic, int64_t steps) {
+  const auto number = static_cast<double>(steps);
+  return {{"mib", static_cast<double>(traffic.bytes) / number / (1 << 20)},
+          {"milliseconds", traffic.seconds * 1e3 / number},
+          {"exposed_milliseconds", traffic.exposed * 1e3 / number}};
+}
+
 int measure_step(const po::variables_map& args) {
-  PretrainRun run = read_run(args);
+  PretrainRun run = read_bench_run(args);
   const int64_t steps = args["steps"].as<int64_t>();
   if (steps < 1) fail_usage("--steps: {} is not in [1, inf)", steps);
   if (run.options.train.threads > 0) {
@@ -141,9 +137,15 @@ int measure_step(const po::variables_map& args) {
   const auto objective = run.build();
   objective->to(device);
   objective->train();
+  share_weights(*objective);
   const std::string trace_path = args.count("trace") != 0 ? args["trace"].as<std::string>() : "";
   const Timing timing = time_steps(*objective, run.options, steps, trace_path);
-  print(describe(timing, run.options, device, objective->flops_per_image()).dump() + "\n");
+  auto line = describe(timing, run.options, device, objective->flops_per_image());
+  if (!world().alone()) {
+    line["processes"] = world().size();
+    line["communication"] = describe(timing.traffic, steps);
+  }
+  if (world().leads()) print(line.dump() + "\n");
   return 0;
 }
 
@@ -151,14 +153,12 @@ int measure_step(const po::variables_map& args) {
 
 int bench_step(int argc, char** argv) {
   po::options_description options("Options");
-  options.add_options()("recipe", po::value<std::string>()->required(), "the recipe (YAML)")(
-      "batch", po::value<int64_t>(), "images a step, all at once; without it as the recipe says")(
+  add_run_options(options);
+  options.add_options()(
       "steps", po::value<int64_t>()->default_value(5), "steps timed, after 2 that are not")(
-      "set",
-      po::value<std::vector<std::string>>()->default_value({}, "")->composing(),
-      "key.path=value on top of the recipe")(
       "device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N")(
       "trace", po::value<std::string>(), "file for a Chrome trace of 3 more steps, untimed");
+  add_nproc_option(options);
   return run(argc,
              argv,
              "bench step: times whole training steps (forward, backward, optimizer) of a recipe on "
@@ -167,7 +167,11 @@ int bench_step(int argc, char** argv) {
              "counts the\n"
              "arithmetic that is done, not that of the plain method. matmul_share is the part of "
              "one more\n"
-             "step that is spent in the matmuls of layers, on a CPU.",
+             "step that is spent in the matmuls of layers, on a CPU. With several processes, what "
+             "they send\n"
+             "each other in a step, from the first gradient to the last, and for how much of that "
+             "rank 0 waits\n"
+             "(exposed).",
              options,
              measure_step);
 }

@@ -8,6 +8,16 @@
 #include "communicator.h"
 
 namespace previt {
+namespace {
+
+// A rank that alone found no labels, say, would leave the others waiting for it.
+bool all_can(bool own) {
+  const at::Tensor missing = torch::full({1}, own ? 0 : 1, torch::kInt64);
+  world().max(missing);
+  return missing.item<int64_t>() == 0;
+}
+
+}  // namespace
 
 /// While it lives, the objective is in eval mode, without gradients and with averaged weights.
 class BetweenSteps::Looking {
@@ -25,6 +35,16 @@ class BetweenSteps::Looking {
   Objective& objective_;
   const EmaScope averaged_;
 };
+
+BetweenSteps::BetweenSteps(Objective& objective,
+                           Stepper& stepper,
+                           const RunOptions& options,
+                           const TrainCallbacks& callbacks)
+    : objective_(objective),
+      stepper_(stepper),
+      options_(options),
+      callbacks_(callbacks),
+      evaluates_(all_can(static_cast<bool>(callbacks.evaluate))) {}
 
 // Decisions follow from the numbers, which may differ in rounding.
 Scalars BetweenSteps::of_first_rank(const Scalars& own) {
@@ -47,7 +67,7 @@ void BetweenSteps::take_preview_images(BatchSource& source) {
 }
 
 Scalars BetweenSteps::evaluate(int64_t epochs_done) {
-  if (!callbacks_.evaluate) return {};
+  if (!evaluates_) return {};
   const Looking looking(objective_, stepper_);
   const auto results = callbacks_.evaluate(epochs_done);
   return of_first_rank({results.begin(), results.end()});

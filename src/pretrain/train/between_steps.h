@@ -19,13 +19,14 @@ class BetweenSteps {
   BetweenSteps(Objective& objective,
                Stepper& stepper,
                const RunOptions& options,
-               const TrainCallbacks& callbacks)
-      : objective_(objective), stepper_(stepper), options_(options), callbacks_(callbacks) {}
+               const TrainCallbacks& callbacks);
 
   /// Takes the images for the pictures; moves the source.
   void take_preview_images(BatchSource& source);
 
-  /// What the caller's evaluation gives after so many epochs, on rank 0; empty if it has none.
+  /// Whether the caller has an evaluation, on all ranks.
+  bool evaluates() const { return evaluates_; }
+  /// What that gives after so many epochs, on rank 0; empty if there is none.
   Scalars evaluate(int64_t epochs_done);
   /// Pictures, always of the same images with the same random masks; none if nobody encodes them.
   std::vector<Picture> previews();
@@ -38,6 +39,7 @@ class BetweenSteps {
   Stepper& stepper_;
   const RunOptions& options_;
   const TrainCallbacks& callbacks_;
+  const bool evaluates_;
   std::optional<Batch> preview_batch_;
 };
 

@@ -2,13 +2,16 @@
 
 #include <utility>
 
+#include "communicator.h"
+
 namespace previt {
 
 LearningGuard::LearningGuard(std::string run_folder, const TrainOptions& options)
     : folder_(std::move(run_folder)), options_(options) {}
 
 void LearningGuard::require_finite(const Checkpoint& weights, const RunPosition& at) const {
-  const std::string broken = not_finite(weights);
+  // Rank 0 alone has all of a divided optimizer's state, and all must end where it does.
+  const std::string broken = world().broadcast(world().leads() ? not_finite(weights) : "");
   if (broken.empty()) return;
   give_up(fmt::format("step {}: the weights are not finite ({})", at.steps_done, broken), at);
 }

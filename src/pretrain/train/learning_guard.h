@@ -28,7 +28,7 @@ class LearningGuard {
  public:
   LearningGuard(std::string run_folder, const TrainOptions& options);
 
-  /// Ends it if a tensor holds NaN or infinity.
+  /// Ends it if a tensor of rank 0 holds NaN or infinity; collective.
   void require_finite(const Checkpoint& weights, const RunPosition& at) const;
   /// Ends it once train.max_bad_steps steps in a row were left out.
   void require_few_skipped(const RunPosition& at) const;

@@ -228,7 +228,7 @@ void Trainer::diagnose(const Scalars& values) {
 Scalars Trainer::evaluate() {
   const auto every = static_cast<double>(callbacks_.evaluate_epochs);
   const bool due = plan_.due(every, at_.steps_done) || done();
-  if (!callbacks_.evaluate || !plan_.ends_epoch(at_.steps_done) || !due) return {};
+  if (!between_steps_.evaluates() || !plan_.ends_epoch(at_.steps_done) || !due) return {};
   // Weights that aren't finite would get a score like any others.
   guard_.require_finite(collect(objective_, stepper_), at_);
   return between_steps_.evaluate(at_.steps_done / plan_.steps_per_epoch());

@@ -141,3 +141,30 @@ TEST_CASE("ranks other than the first write nothing") {
   CHECK_FALSE(std::filesystem::exists(run));
   CHECK(objective.moves.item<double>() == 9);
 }
+
+TEST_CASE("where another rank has no evaluation, this one doesn't wait for it in one") {
+  class WithOther final : public Communicator {
+   public:
+    explicit WithOther(bool evaluates) : evaluates_(evaluates) {}
+    int64_t size() const override { return 2; }
+    void max(const at::Tensor& missing) override {
+      if (!evaluates_ && missing.item<int64_t>() == 0) missing.fill_(1);
+    }
+
+   private:
+    bool evaluates_;
+  };
+  const bool other_evaluates = GENERATE(true, false);
+  const TempFolder folder;
+  TinyObjective objective;
+  MemorySource source(24, 4, 8);
+  int64_t evaluations = 0;
+  TrainCallbacks callbacks;
+  callbacks.evaluate = [&](int64_t) -> std::map<std::string, double> {
+    ++evaluations;
+    return {{"top1", 1}};
+  };
+  const JoinedWorld two(std::make_unique<WithOther>(other_evaluates));
+  CHECK(train(objective, source, halves(), folder.path(), false, {}, callbacks) == 0);
+  CHECK(evaluations == (other_evaluates ? 3 : 0));
+}
