@@ -4,10 +4,10 @@
 #include "pretrain/train/sharded_optimizer.h"
 #include "support/catch.h"
 #include "support/same_tensors.h"
-#include "support/thread_world.h"
+#include "support/thread_ranks.h"
 
 using namespace previt;
-using previt::test::ThreadWorld;
+using previt::test::ThreadRanks;
 
 namespace {
 
@@ -83,7 +83,7 @@ TEST_CASE("a divided optimizer gives the undivided one's bits, and its checkpoin
   make_steps(*undivided, alone, 3, 5);
 
   std::vector<NamedTensors> first(ranks), states(ranks), last(ranks);
-  ThreadWorld::run(static_cast<int64_t>(ranks), [&](Communicator& communicator) {
+  ThreadRanks(static_cast<int64_t>(ranks)).run([&](Communicator& communicator) {
     const auto rank = static_cast<size_t>(communicator.rank());
     Parameters own;
     {
@@ -118,7 +118,7 @@ TEST_CASE("a divided optimizer goes on from any number of ranks' checkpoint") {
   make_steps(*undivided, alone, 2, 4);
 
   std::vector<NamedTensors> states(2), ends(2);
-  ThreadWorld::run(2, [&](Communicator& communicator) {
+  ThreadRanks(2).run([&](Communicator& communicator) {
     const auto rank = static_cast<size_t>(communicator.rank());
     Parameters own;
     for (const auto& p : alone) {
@@ -140,7 +140,7 @@ TEST_CASE("a divided optimizer refuses a state of other parameters on every rank
   options.name = OptimizerKind::sgd;
   std::vector<std::string> told(2);
   const auto refusal = [&](const NamedTensors& state) {
-    ThreadWorld::run(2, [&](Communicator& communicator) {
+    ThreadRanks(2).run([&](Communicator& communicator) {
       Parameters own = {{"w", torch::ones({2}), {}}, {"v", torch::ones({3}), {}}};
       ShardedOptimizer optimizer(communicator, options, own);
       try {
@@ -161,7 +161,7 @@ TEST_CASE("a divided optimizer refuses a state of other parameters on every rank
 TEST_CASE("updates from other ranks are seen by whoever keeps copies of the weights") {
   OptimizerOptions options;
   std::vector<int> newer(2);
-  ThreadWorld::run(2, [&](Communicator& communicator) {
+  ThreadRanks(2).run([&](Communicator& communicator) {
     Parameters own = {{"w", torch::ones({2}).requires_grad_(), {}},
                       {"v", torch::ones({3}).requires_grad_(), {}}};
     ShardedOptimizer optimizer(communicator, options, own);
