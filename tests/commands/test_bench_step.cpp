@@ -80,10 +80,8 @@ TEST_CASE("bench step prints one JSON line that a script can compare") {
   CHECK(result.at("device") == "cpu");
   CHECK(result.at("device_memory_mib") == 0);
   std::set<std::string> events;
-  for (const auto& event :
-       nlohmann::json::parse(previt::read_whole_file(traced)).at("traceEvents")) {
-    events.insert(event.value("name", ""));
-  }
+  const auto trace = nlohmann::json::parse(previt::read_whole_file(traced));
+  for (const auto& event : trace.at("traceEvents")) events.insert(event.value("name", ""));
   CHECK(events.contains("aten::mse_loss"));
   CHECK(events.contains("aten::_fused_adamw_"));
   // Targets of variance 1, predictions of the variance that Xavier gives a layer from 64 to 192.

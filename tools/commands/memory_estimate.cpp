@@ -45,11 +45,11 @@ MemoryNeed memory_need(const MemoryShape& shape, const MemoryChoice& choice) {
   need.copies = kBf16 * shape.copied;
   const double inputs = again * shape.checkpointed_block;
   const double at_end = rest.fixed + images * (rest.per_image + kept * shape.block + inputs);
-  // A block that is made again stands there whole, and all gradients beside it.
+  // A block that is made again stands there whole.
   const double of_one = images * (inputs + (again > 0 ? shape.block : 0));
   need.activations = std::max(at_end, of_one);
   const double fixed = need.weights + need.optimizer + need.average + need.copies;
-  const double last = need.gradients + std::max(rest.fixed + images * rest.per_image, of_one);
+  const double last = need.gradients + of_one;  // at the first block, the last of backward
   need.peak = fixed + (shape.accumulates ? need.gradients + need.activations
                                          : std::max(need.activations, last));
   return need;
