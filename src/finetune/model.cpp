@@ -135,6 +135,9 @@ std::shared_ptr<Vit> vit_from_checkpoint(const LoadedModel& loaded,
 }
 
 std::shared_ptr<Vit> frozen_vit(const LoadedModel& loaded, const VitOptions& options) {
+  require(!options.dist_token || loaded.options.dist_token,
+          "{}: has no distillation token",
+          loaded.source);
   const WithoutWeights until_shared;
   auto vit = std::make_shared<Vit>(options);
   share_into(*vit, fitting_weights(loaded, *vit, /*keep_head=*/true, nullptr));

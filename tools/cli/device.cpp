@@ -18,10 +18,13 @@ namespace {
 // Of several processes on a machine, each has a device of its own.
 at::DeviceIndex own_device(int devices) {
   const Place place = place_from(environment_variables());
-  if (place.local_size > 1 && place.local_size > devices) {
-    fail_usage("--device: {} processes on this machine need a CUDA device each; LibTorch sees {}",
-               place.local_size,
-               devices);
+  if (place.local_rank >= devices) {
+    fail_usage(
+        "--device: process {} of this machine needs a CUDA device of its own, but LibTorch sees "
+        "{}; "
+        "where each process is given one, say --device cuda:0",
+        place.local_rank,
+        devices);
   }
   return static_cast<at::DeviceIndex>(place.local_rank);
 }

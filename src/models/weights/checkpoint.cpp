@@ -228,6 +228,24 @@ std::string newest_undoubted(const std::string& run_folder) {
   return "";
 }
 
+namespace {
+
+// Renamed first: an interrupted removal must not look like a damaged checkpoint.
+void remove_checkpoint(const fs::path& folder) {
+  const fs::path temporary = folder.parent_path() / (kTemporary + folder.filename().string());
+  fs::remove_all(temporary);
+  rename_entry(folder, temporary);
+  fs::remove_all(temporary);
+}
+
+}  // namespace
+
+void remove_other_checkpoints(const std::string& run_folder, int64_t step) {
+  for (const fs::path folder : list_checkpoints(run_folder)) {
+    if (step_of(folder.filename().string()) != step) remove_checkpoint(folder);
+  }
+}
+
 void prune_checkpoints(const std::string& run_folder, int64_t keep_last, int64_t keep_every_steps) {
   int64_t good = 0;
   bool newest = true;
@@ -237,12 +255,7 @@ void prune_checkpoints(const std::string& run_folder, int64_t keep_last, int64_t
         keep_every_steps > 0 && step_of(folder.filename().string()) % keep_every_steps == 0;
     const bool kept =
         in_doubt(folder) ? is_newest : good++ < std::max<int64_t>(keep_last, 1) || multiple;
-    if (kept) continue;
-    // Renamed first: an interrupted removal must not look like a damaged checkpoint.
-    const fs::path temporary = folder.parent_path() / (kTemporary + folder.filename().string());
-    fs::remove_all(temporary);
-    rename_entry(folder, temporary);
-    fs::remove_all(temporary);
+    if (!kept) remove_checkpoint(folder);
   }
 }
 

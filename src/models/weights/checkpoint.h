@@ -68,4 +68,7 @@ std::string newest_undoubted(const std::string& run_folder);
 /// newest of all.
 void prune_checkpoints(const std::string& run_folder, int64_t keep_last, int64_t keep_every_steps);
 
+/// Removes all checkpoints but that of `step`, later ones too.
+void remove_other_checkpoints(const std::string& run_folder, int64_t step);
+
 }  // namespace previt

@@ -30,7 +30,8 @@ void CheckpointKeeper::save_best(int64_t steps_done, Checkpoint checkpoint) cons
   const std::string folder = folder_ + "/best";
   checkpoint.meta[kSkippedInARow] = 0;  // it was scored, so it is beyond doubt
   save_checkpoint(folder, steps_done, checkpoint);
-  prune_checkpoints(folder, 1, 0);
+  // A later one is of a part of the run that a resume has undone.
+  remove_other_checkpoints(folder, steps_done);
 }
 
 // The update just saved may have ruined the weights, which only a further step shows. Until one was

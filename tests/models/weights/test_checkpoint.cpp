@@ -9,6 +9,7 @@
 #include "error.h"
 #include "files.h"
 #include "models/weights/checkpoint.h"
+#include "pretrain/train/checkpoint_keeper.h"
 #include "support/catch.h"
 #include "support/same_checkpoint.h"
 #include "support/temp_folder.h"
@@ -185,6 +186,14 @@ TEST_CASE("checkpoints are listed by step and pruned") {
   prune_checkpoints(run.path(), 0, 0);
   CHECK(list_checkpoints(run.path()).size() == 1);
   CHECK(fs::exists(run.path() + "/checkpoints/best"));
+}
+
+TEST_CASE("the best checkpoint pushes out those of steps that a resume has undone") {
+  const TempFolder run;
+  const CheckpointKeeper keeper(run.path(), {}, 10);
+  for (const int64_t step : {180, 120}) keeper.save_best(step, example(1));
+  CHECK(list_checkpoints(run.path() + "/best") ==
+        std::vector<std::string>{step_folder(run.path() + "/best", 120)});
 }
 
 TEST_CASE("a run without checkpoints says so") {
