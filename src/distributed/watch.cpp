@@ -248,6 +248,12 @@ void Watch::record(const std::string& line, bool gone) {
       kFailure, std::string(), fmt::format("{} {}", gone ? "gone" : "here", line)));
 }
 
+bool Watch::others_beat(std::vector<Beat> before) {
+  const auto now = beats();
+  before[static_cast<size_t>(rank_)] = now[static_cast<size_t>(rank_)];
+  return now != before;
+}
+
 int64_t Watch::count(const std::string& key) { return store_->add(key, 0); }
 
 bool Watch::tells() {
@@ -273,10 +279,15 @@ void Watch::leave() {
   try {
     store_->add(kLeft, 1);
     if (rank_ != keeper_) return;
-    wait_until(timeout_, [&] {
+    const auto all_left = [&] {
       require_well();
       return count(kLeft) == size_;
-    });
+    };
+    std::vector<Beat> before;
+    do {  // others may still compute, each by itself
+      before = beats();
+      wait_until(std::max(timeout_.load(), kSilence), all_left);
+    } while (!all_left() && others_beat(before));
   } catch (const c10::Error&) {
     lose_store();
     require_well();

@@ -53,7 +53,7 @@ class Watch {
   void record(const std::string& line, bool gone);
   /// Whether this rank has to tell the user of the failure; the rank ends then.
   bool tells();
-  /// Waits until all others have left, where the store is here.
+  /// Waits until all others have left or beat no more, where the store is here.
   void leave();
 
  private:
@@ -69,6 +69,7 @@ class Watch {
   void look();
   void end_if_late();
   std::vector<Beat> beats();
+  bool others_beat(std::vector<Beat> before);
   void wait_until(std::chrono::milliseconds longest, const std::function<bool()>& done);
   int64_t count(const std::string& key);
 

@@ -94,6 +94,7 @@ int work(const std::string& task, bool chosen) {
   if (task == "train") return work_until_signal();
   if (task == "sleep") ::sleep(60);
   world().barrier();
+  if (task == "linger" && chosen) ::sleep(7);
   if (task == "after" && chosen) fail("the end: too early");
   cli::print("done by rank " + std::to_string(world().rank()) + "\n");
   return 0;
