@@ -23,7 +23,7 @@ class Pending {
 /// Every operation is collective: all ranks call the same ones in the same order, with tensors of
 /// one shape and type (gather: of one shape but for the first dimension). All get the same bits.
 /// They throw Error, naming the rank at fault where it is known, when another rank failed, is gone,
-/// or has not come within train.timeout.
+/// or has not come within train.timeout and isn't Busy.
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -48,6 +48,8 @@ class Communicator {
   virtual void barrier() {}
   /// How long an operation waits for a rank that doesn't come; 60 s until this is called.
   virtual void set_timeout(double /*seconds*/) {}
+  /// Adds to how many Busy objects this rank has.
+  virtual void count_busy(int64_t /*change*/) {}
 };
 
 /// That of this process. A process is one rank from start to end, so it is not passed around, as a
@@ -61,6 +63,19 @@ class JoinedWorld {
   ~JoinedWorld();
   JoinedWorld(const JoinedWorld&) = delete;
   JoinedWorld& operator=(const JoinedWorld&) = delete;
+};
+
+/// While it lives, this rank works by itself, perhaps for longer than the time-out, and the others
+/// wait for it as long as its process runs.
+class Busy {
+ public:
+  Busy() : ranks_(world()) { ranks_.count_busy(1); }
+  ~Busy() { ranks_.count_busy(-1); }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+ private:
+  Communicator& ranks_;
 };
 
 /// While it lives, world() is a run of one: what a rank tries out by itself. Not for threads.

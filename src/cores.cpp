@@ -1,5 +1,8 @@
 #include "cores.h"
 
+#include <sched.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <thread>
@@ -12,15 +15,31 @@ std::atomic<int64_t>& sharers() {
   return processes;
 }
 
+std::atomic<int64_t>& bound_cores() {
+  static std::atomic<int64_t> cores = 0;
+  return cores;
+}
+
+bool is_bound_to(int64_t cores) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
+  return CPU_COUNT(&allowed) == cores && cores < ::sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 }  // namespace
 
 int64_t local_share_of_cores() {
+  if (const int64_t own = bound_cores(); own > 0) return own;
   const int64_t cores = std::thread::hardware_concurrency();  // 0: not known
   return std::max<int64_t>(1, cores / sharers());
 }
 
 int64_t local_processes() { return sharers(); }
 
-void divide_cores(int64_t processes) { sharers() = std::max<int64_t>(1, processes); }
+void divide_cores(int64_t processes, int64_t own) {
+  sharers() = std::max<int64_t>(1, processes);
+  bound_cores() = own > 0 && is_bound_to(own) ? own : 0;
+}
 
 }  // namespace previt

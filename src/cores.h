@@ -4,14 +4,17 @@
 
 namespace previt {
 
-/// The processor cores that this process may use by itself: those that the system gives it, divided
-/// by the processes of its run on this machine; at least 1. For threads of any kind.
+/// The processor cores that this process may use by itself: those that it alone is bound to, else
+/// those that the system has, divided by the processes of its run on this machine; at least 1. For
+/// threads of any kind.
 int64_t local_share_of_cores();
 
 /// How many processes of this run are on this machine.
 int64_t local_processes();
 
-/// Says how many processes of this run are on this machine, 1 by default; once, at the start.
-void divide_cores(int64_t processes);
+/// Says how many processes of this run are on this machine, 1 by default, and how many cores of its
+/// own the launcher gives each, 0 for none; once, at the start. The latter counts only where this
+/// process is bound to so many.
+void divide_cores(int64_t processes, int64_t own = 0);
 
 }  // namespace previt

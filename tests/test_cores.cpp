@@ -1,3 +1,6 @@
+#include <sched.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "cores.h"
@@ -15,4 +18,24 @@ TEST_CASE("the processes of a machine share its cores") {
   CHECK(local_share_of_cores() == 1);
   divide_cores(1);
   CHECK(local_share_of_cores() == all);
+}
+
+TEST_CASE("cores that this process alone is bound to are not divided") {
+  cpu_set_t before;
+  CPU_ZERO(&before);
+  REQUIRE(::sched_getaffinity(0, sizeof before, &before) == 0);
+  int core = 0;
+  while (!CPU_ISSET(core, &before)) ++core;
+  cpu_set_t fewer = before;
+  if (CPU_COUNT(&before) > 1) CPU_CLR(core, &fewer);
+  const int64_t own = CPU_COUNT(&fewer);
+  REQUIRE(::sched_setaffinity(0, sizeof fewer, &fewer) == 0);
+  if (own < ::sysconf(_SC_NPROCESSORS_ONLN)) {
+    divide_cores(100'000, own);
+    CHECK(local_share_of_cores() == own);
+  }
+  divide_cores(100'000, own + 1);  // Slurm doesn't always bind
+  CHECK(local_share_of_cores() == 1);
+  divide_cores(1);
+  CHECK(::sched_setaffinity(0, sizeof before, &before) == 0);
 }

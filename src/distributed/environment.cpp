@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <optional>
+#include <string_view>
 
 #include "error.h"
 
@@ -21,7 +22,9 @@ constexpr Names kOpenMpi = {"OMPI_COMM_WORLD_RANK",
                             "OMPI_COMM_WORLD_LOCAL_RANK",
                             "OMPI_COMM_WORLD_LOCAL_SIZE"};
 constexpr Names kPmi = {"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"};
-constexpr Names kSlurm = {"SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", ""};
+constexpr const char* kSlurmRank = "SLURM_PROCID";
+constexpr Names kSlurmStep = {kSlurmRank, "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", ""};
+constexpr Names kSlurmJob = {kSlurmRank, "SLURM_NTASKS", "SLURM_LOCALID", ""};
 
 const std::string* find(const Variables& all, const std::string& name) {
   const auto at = all.find(name);
@@ -46,17 +49,25 @@ bool one_is_there(const Variables& all, const Names& names) {
 
 // The shell of an sbatch script or of salloc has ranks too; only srun makes a step of several.
 bool is_srun_task(const Variables& all) {
-  return find(all, "SLURM_PROCID") != nullptr &&
+  return find(all, kSlurmRank) != nullptr &&
          (find(all, "SLURM_STEP_ID") != nullptr || find(all, "SLURM_STEPID") != nullptr);
 }
+
+// A step may have fewer tasks than its job.
+const Names& slurm_names(const Variables& all) {
+  return find(all, kSlurmStep.size) != nullptr ? kSlurmStep : kSlurmJob;
+}
+
+bool is_slurm(const Names& names) { return names.rank == kSlurmRank; }
 
 // srun may speak PMI as well. Where the numbers differ, the tasks are mpirun's daemons, one a node.
 const Names* launcher_of(const Variables& all) {
   if (one_is_there(all, kTorchrun)) return &kTorchrun;
   if (one_is_there(all, kOpenMpi)) return &kOpenMpi;
   const bool pmi = one_is_there(all, kPmi);
+  const Names& slurm = slurm_names(all);
   const bool srun = is_srun_task(all);
-  if (srun && (!pmi || number(all, kPmi.size) == number(all, kSlurm.size))) return &kSlurm;
+  if (srun && (!pmi || number(all, kPmi.size) == number(all, slurm.size))) return &slurm;
   return pmi ? &kPmi : nullptr;
 }
 
@@ -85,7 +96,7 @@ void fill_ranks(Place& place, const Variables& all, const Names& names) {
   place.rank = together(all, names.rank, names.size);
   if (place.size < 1) fail_usage("{}: must be at least 1", names.size);
   check(names.rank, place.rank, names.size, place.size);
-  const bool slurm = names.rank == kSlurm.rank;
+  const bool slurm = is_slurm(names);
   place.local_size = slurm ? slurm_tasks_here(all, place.size)
                            : number(all, names.local_size).value_or(place.size);
   place.local_rank = number(all, names.local_rank).value_or(place.rank % place.local_size);
@@ -100,13 +111,16 @@ int64_t port_of(const std::string& job) {
   return 15000 + static_cast<int64_t>(hash % 16000);
 }
 
-std::string job_of(const Variables& all) {
+// mpirun in an sbatch script starts its daemons as a step that lacks the first machine, so what
+// Slurm tells of a step differs between its ranks.
+std::string job_of(const Variables& all, const Names& names) {
   std::string job;
   for (const char* name : {"SLURM_JOB_ID",
                            "SLURM_STEP_ID",
                            "PMIX_NAMESPACE",
                            "OMPI_MCA_ess_base_jobid",
                            "PMI_JOBID"}) {
+    if (std::string_view(name) == "SLURM_STEP_ID" && !is_slurm(names)) continue;
     if (const std::string* part = find(all, name)) job += *part + "/";
   }
   return job;
@@ -114,7 +128,7 @@ std::string job_of(const Variables& all) {
 
 void fill_meeting(Place& place, const Variables& all, const Names& names) {
   const bool torchrun = names.rank == kTorchrun.rank;
-  const std::string* hosts = find(all, "SLURM_STEP_NODELIST");
+  const std::string* hosts = is_slurm(names) ? find(all, "SLURM_STEP_NODELIST") : nullptr;
   if (hosts == nullptr) hosts = find(all, "SLURM_JOB_NODELIST");
   if (hosts == nullptr) hosts = find(all, "SLURM_NODELIST");
   if (const std::string* address = find(all, "MASTER_ADDR")) {
@@ -129,7 +143,7 @@ void fill_meeting(Place& place, const Variables& all, const Names& names) {
   }
   const auto port = number(all, "MASTER_PORT");
   if (!port && torchrun) fail_usage("MASTER_PORT: is not set; MASTER_ADDR needs one");
-  place.port = port.value_or(port_of(job_of(all)));
+  place.port = port.value_or(port_of(job_of(all, names)));
   if (place.port < 1 || place.port > 65535) {
     fail_usage("MASTER_PORT: {} is not a port, which is 1 to 65535", place.port);
   }
@@ -154,6 +168,7 @@ Place place_from(const Variables& variables) {
   fill_ranks(place, variables, *names);
   if (place.size == 1) return {};
   fill_meeting(place, variables, *names);
+  if (is_slurm(*names)) place.cores = number(variables, "SLURM_CPUS_PER_TASK").value_or(0);
   const std::string* agent = find(variables, "TORCHELASTIC_USE_AGENT_STORE");
   place.store_is_there = names == &kTorchrun && agent != nullptr && *agent == "True";
   const std::string* restart = find(variables, "TORCHELASTIC_RESTART_COUNT");

@@ -15,7 +15,8 @@ Variables environment_variables();
 struct Place {
   int64_t rank = 0, size = 1;
   int64_t local_rank = 0, local_size = 1;  ///< among the processes of its machine
-  std::string address;                     ///< host of rank 0; "" for a process that is alone
+  int64_t cores = 0;    ///< that Slurm gives each process, bound to them or not; 0: not told
+  std::string address;  ///< host of rank 0; "" for a process that is alone
   int64_t port = 0;
   /// Whether what started the processes keeps the store where they meet (torchrun); else rank 0.
   bool store_is_there = false;

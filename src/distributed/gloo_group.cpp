@@ -78,6 +78,8 @@ class GlooGroup final : public ProcessGroup {
     watch_->set_timeout(std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds)));
   }
 
+  void count_busy(int64_t change) override { watch_->count_busy(change); }
+
   std::unique_ptr<Pending> start_sum(const at::Tensor& tensor) override {
     return reduce(tensor, c10d::ReduceOp::SUM);
   }

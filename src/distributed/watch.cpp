@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
 
 #include "distributed/process_group.h"
 
@@ -56,7 +57,7 @@ Watch::Watch(c10::intrusive_ptr<c10d::Store> store,
       keeper_(keeper),
       leader_is_watched_(leader_is_watched),
       timeout_(timeout) {
-  store_->set(beat_of(rank_), std::string("0 0"));
+  store_->set(beat_of(rank_), std::string("0 0 0"));
   thread_ = std::thread([this] { run(); });
 }
 
@@ -86,7 +87,7 @@ void Watch::run() {
 }
 
 void Watch::look() {
-  store_->set(beat_of(rank_), fmt::format("{} {}", ++ticks_, begun_.load()));
+  store_->set(beat_of(rank_), fmt::format("{} {} {}", ++ticks_, begun_.load(), busy_.load()));
   if (store_->check({kFailure})) learn(store_->get_to_str(kFailure));
   const std::lock_guard lock(mutex_);
   looked_at_ = Clock::now();
@@ -147,36 +148,47 @@ void Watch::wait_until(milliseconds longest, const std::function<bool()>& done) 
   }
 }
 
-std::vector<std::string> Watch::beats() {
-  std::vector<std::string> keys, values;
+std::vector<Watch::Beat> Watch::beats() {
+  std::vector<std::string> keys;
   for (int64_t rank = 0; rank < size_; ++rank) keys.push_back(beat_of(rank));
-  for (const auto& value : store_->multiGet(keys)) values.emplace_back(value.begin(), value.end());
-  return values;
-}
-
-std::string Watch::late_ranks(int64_t number) {
-  std::vector<int64_t> late;
-  const auto now = beats();
-  for (int64_t rank = 0; rank < size_; ++rank) {
-    const std::string& beat = now[static_cast<size_t>(rank)];
-    const int64_t begun = std::stoll(beat.substr(beat.find(' ')));
-    if (rank != rank_ && begun < number) late.push_back(rank);
+  std::vector<Beat> all;
+  for (const auto& value : store_->multiGet(keys)) {
+    Beat& beat = all.emplace_back();
+    std::istringstream(std::string(value.begin(), value.end())) >> beat.ticks >> beat.begun >>
+        beat.busy;
   }
-  const std::string limit = in_seconds(timeout_);
-  if (late.empty()) return fmt::format("the ranks' connections have been silent for {}", limit);
-  return fmt::format("{} not answered for {}", named(late, size_), limit);
+  return all;
 }
 
-void Watch::blame_late_ranks(int64_t number) {
+// Whether ranks haven't begun operation `number` only since they are busy, and beat. Else the
+// failure is on record.
+bool Watch::all_late_are_busy(int64_t number) {
   try {
-    record(late_ranks(number), false);
+    const auto before = beats();
+    const bool one_is_busy = std::any_of(before.begin(), before.end(), [&](const Beat& beat) {
+      return beat.begun < number && beat.busy > 0;
+    });
+    if (one_is_busy) std::this_thread::sleep_for(kSilence);
+    const auto now = one_is_busy ? beats() : before;
+    std::vector<int64_t> late;
+    for (int64_t rank = 0; rank < size_; ++rank) {
+      const auto i = static_cast<size_t>(rank);
+      const bool works = before[i].busy > 0 && now[i].ticks != before[i].ticks;
+      if (rank != rank_ && now[i].begun < number && !works) late.push_back(rank);
+    }
+    if (one_is_busy && late.empty()) return true;
+    const std::string limit = in_seconds(timeout_);
+    record(late.empty() ? fmt::format("the ranks' connections have been silent for {}", limit)
+                        : fmt::format("{} not answered for {}", named(late, size_), limit),
+           false);
   } catch (const c10::Error&) {
     lose_store();
   }
+  return false;
 }
 
 void Watch::wait_for(int64_t number, const std::function<bool()>& done) {
-  const auto since = Clock::now();
+  auto since = Clock::now();
   std::unique_lock lock(mutex_);
   while (!done()) {
     if (!failure_.empty()) throw PeerError(failure_);
@@ -187,8 +199,8 @@ void Watch::wait_for(int64_t number, const std::function<bool()>& done) {
     lock.unlock();
     if (silent) {  // any use of the store would wait as the thread does
       lose_store(fmt::format("has not answered for {}", in_seconds(timeout_)));
-    } else {
-      blame_late_ranks(number);
+    } else if (all_late_are_busy(number)) {
+      since = Clock::now();
     }
     lock.lock();
   }
@@ -207,7 +219,7 @@ void Watch::wait_for_key(const std::function<bool()>& done, const std::string& o
 }
 
 void Watch::explain(const std::string& what) {
-  std::vector<std::string> before;
+  std::vector<Beat> before;
   try {
     before = beats();
     std::vector<int> silent(before.size());
@@ -236,6 +248,12 @@ void Watch::record(const std::string& line, bool gone) {
       kFailure, std::string(), fmt::format("{} {}", gone ? "gone" : "here", line)));
 }
 
+bool Watch::others_beat(std::vector<Beat> before) {
+  const auto now = beats();
+  before[static_cast<size_t>(rank_)] = now[static_cast<size_t>(rank_)];
+  return now != before;
+}
+
 int64_t Watch::count(const std::string& key) { return store_->add(key, 0); }
 
 bool Watch::tells() {
@@ -261,10 +279,15 @@ void Watch::leave() {
   try {
     store_->add(kLeft, 1);
     if (rank_ != keeper_) return;
-    wait_until(timeout_, [&] {
+    const auto all_left = [&] {
       require_well();
       return count(kLeft) == size_;
-    });
+    };
+    std::vector<Beat> before;
+    do {  // others may still compute, each by itself
+      before = beats();
+      wait_until(std::max(timeout_.load(), kSilence), all_left);
+    } while (!all_left() && others_beat(before));
   } catch (const c10::Error&) {
     lose_store();
     require_well();

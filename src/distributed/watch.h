@@ -13,8 +13,8 @@
 namespace previt {
 
 /// How the ranks of a run know of each other whether they live. A thread of each writes twice a
-/// second into their store how many operations its rank has begun, and looks there for a failure:
-/// the first rank that fails, or finds that another is gone or hangs, writes one line, which is the
+/// second into their store how many operations its rank has begun and whether it is busy by itself,
+/// and looks there for a failure: the first rank that fails, or finds that another is gone or hangs, writes one line, which is the
 /// reason for all.
 ///
 /// A rank that knows of a failure but doesn't end within 10 seconds, since it hangs or computes, is
@@ -37,6 +37,7 @@ class Watch {
 
   /// Counts an operation that this rank begins; returns its number, from 1.
   int64_t begin() { return ++begun_; }
+  void count_busy(int64_t change) { busy_ += change; }
   /// Waits for the end of operation `number`: until done() after a wake(). Throws PeerError.
   void wait_for(int64_t number, const std::function<bool()>& done);
   /// Waits until done(), which is asked again and again; past the time-out, `otherwise` and for how
@@ -52,18 +53,23 @@ class Watch {
   void record(const std::string& line, bool gone);
   /// Whether this rank has to tell the user of the failure; the rank ends then.
   bool tells();
-  /// Waits until all others have left, where the store is here.
+  /// Waits until all others have left or beat no more, where the store is here.
   void leave();
 
  private:
+  struct Beat {
+    int64_t ticks = 0, begun = 0, busy = 0;
+    bool operator==(const Beat&) const = default;
+  };
+
   void run();
   void learn(const std::string& record);
   void lose_store(const std::string& how = "is gone");
-  void blame_late_ranks(int64_t number);
+  bool all_late_are_busy(int64_t number);
   void look();
   void end_if_late();
-  std::vector<std::string> beats();
-  std::string late_ranks(int64_t number);
+  std::vector<Beat> beats();
+  bool others_beat(std::vector<Beat> before);
   void wait_until(std::chrono::milliseconds longest, const std::function<bool()>& done);
   int64_t count(const std::string& key);
 
@@ -71,7 +77,7 @@ class Watch {
   const int64_t rank_, size_, keeper_;
   const bool leader_is_watched_;
   std::atomic<std::chrono::milliseconds> timeout_;
-  std::atomic<int64_t> begun_ = 0;
+  std::atomic<int64_t> begun_ = 0, busy_ = 0;
 
   std::mutex mutex_;
   std::condition_variable changed_;

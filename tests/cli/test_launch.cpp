@@ -52,6 +52,21 @@ TEST_CASE("the option --nproc ends with the code of the rank that failed", "[dis
   CHECK(outcome.errors == "rank 0 of 2 is gone: killed by signal 9 (Killed)\n");
 }
 
+TEST_CASE("the option --nproc tells of a rank 0 that hangs", "[distributed]") {
+  const Outcome outcome = run({"--nproc", "2", "--task", "stop", "--timeout", "2"});
+  CHECK(outcome.code == 1);
+  CHECK(outcome.errors == "rank 0 of 2 has not answered\n");
+}
+
+TEST_CASE("the option --nproc ends where its parent ignores the end of children", "[distributed]") {
+  const Outcome outcome =
+      run_program("/usr/bin/env",
+                  {"--ignore-signal=CHLD", PREVIT_RANK_PROGRAM, "--nproc", "2", "--task", "none"},
+                  kOneThread);
+  CHECK(outcome.code == 0);
+  CHECK(outcome.output == "done by rank 0\n");
+}
+
 TEST_CASE("the option --nproc passes signals on", "[distributed]") {
   for (const auto& [signal, code] :
        {std::pair(SIGTERM, 143), std::pair(SIGINT, 130), std::pair(SIGHUP, 129)}) {

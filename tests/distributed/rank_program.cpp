@@ -85,10 +85,16 @@ int work(const std::string& task, bool chosen) {
   if (task == "kill" && chosen) std::raise(SIGKILL);
   if (task == "stop" && chosen) std::raise(SIGSTOP);
   if (task == "hang" && chosen) ::sleep(60);
+  if (task.starts_with("busy") && chosen) {
+    const Busy busy;
+    if (task == "busy-stop") std::raise(SIGSTOP);
+    ::sleep(6);
+  }
   if (task == "differ") require_same(chosen ? "another" : "the same", "its recipe");
   if (task == "train") return work_until_signal();
   if (task == "sleep") ::sleep(60);
   world().barrier();
+  if (task == "linger" && chosen) ::sleep(7);
   if (task == "after" && chosen) fail("the end: too early");
   cli::print("done by rank " + std::to_string(world().rank()) + "\n");
   return 0;

@@ -107,6 +107,26 @@ TEST_CASE("srun's tasks meet on the first host of their list") {
   CHECK(place_from(both).rank == 3);
 }
 
+TEST_CASE("a step of Slurm's may have fewer tasks and hosts than its job") {
+  auto step = with(srun(), "SLURM_STEP_NUM_TASKS", "12");
+  step = with(step, "SLURM_STEP_NODELIST", "gpu05");
+  CHECK(place_from(step).size == 12);
+  CHECK(place_from(step).address == "gpu05");
+  CHECK(place_from(step).cores == 0);
+  CHECK(place_from(with(step, "SLURM_CPUS_PER_TASK", "6")).cores == 6);
+}
+
+TEST_CASE("processes of mpirun in a job of Slurm's meet at one place") {
+  auto first = with(open_mpi(), "SLURM_JOB_ID", "123456");
+  first = with(first, "SLURM_JOB_NODELIST", "gpu[03-05]");
+  auto other = with(first, "SLURM_STEP_ID", "0");
+  other = with(with(other, "SLURM_STEP_NODELIST", "gpu[04-05]"), "SLURM_CPUS_PER_TASK", "6");
+  CHECK(place_from(first).address == "gpu03");
+  CHECK(place_from(other).address == "gpu03");
+  CHECK(place_from(other).port == place_from(first).port);
+  CHECK(place_from(other).cores == 0);
+}
+
 TEST_CASE("the shell of an allocation is a process that is alone") {
   CHECK(place_from(without(srun(), "SLURM_STEP_ID")).size == 1);  // an sbatch script
   CHECK(place_from(without(srun(), "SLURM_PROCID")).size == 1);   // salloc

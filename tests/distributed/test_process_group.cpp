@@ -87,6 +87,21 @@ TEST_CASE("a rank that hangs is named after the time-out", "[distributed]") {
   CHECK(stopped[1].wait().errors == "rank 0 of 2 has not answered for 2 s\n");
 }
 
+TEST_CASE("a rank that is busy by itself is waited for while it lives", "[distributed]") {
+  const auto outcomes = run(2, {"--task", "busy", "--rank", "0", "--timeout", "2"});
+  CHECK(all_errors(outcomes) == "");
+  for (const auto& outcome : outcomes) CHECK(outcome.code == 0);
+
+  Ranks stopped(2, {"--task", "busy-stop", "--rank", "1", "--timeout", "2"});
+  CHECK(stopped[0].wait().errors == "rank 1 of 2 has not answered for 2 s\n");
+}
+
+TEST_CASE("a rank that has ended waits for one that still works", "[distributed]") {
+  const auto outcomes = run(2, {"--task", "linger", "--rank", "1", "--timeout", "2"});
+  CHECK(all_errors(outcomes) == "");
+  for (const auto& outcome : outcomes) CHECK(outcome.code == 0);
+}
+
 TEST_CASE("ranks of different contents or runs are named", "[distributed]") {
   auto outcomes = run(2, {"--task", "differ", "--rank", "1"});
   CHECK(all_errors(outcomes) == "rank 1 of 2 differs from rank 0 in its recipe\n");

@@ -53,7 +53,7 @@ bool all_speak() {
 }
 
 void divide_threads(const Place& place) {
-  divide_cores(place.local_size);
+  divide_cores(place.local_size, place.cores);
   if (std::getenv("OMP_NUM_THREADS") == nullptr) {
     at::set_num_threads(static_cast<int>(local_share_of_cores()));
   }

@@ -100,6 +100,7 @@ class Children {
  public:
   Children(int64_t size, std::vector<std::string> words) : words_(std::move(words)) {
     const sigset_t waited = signals_to_wait_for();
+    ::signal(SIGCHLD, SIG_DFL);  // ignored, as a parent may leave it, no child can be waited for
     ::sigprocmask(SIG_BLOCK, &waited, &mask_before_);
     const Listener listener = listen_on_loopback();
     for (int64_t rank = 0; rank < size; ++rank) start(rank, size, listener);
@@ -113,7 +114,7 @@ class Children {
       const int signal = ::sigtimedwait(&waited, nullptr, &longest);
       if (signal > 0 && signal != SIGCHLD) pass_on(signal);
       reap();
-      if (failed_ && Clock::now() - failed_at_ > kEndingTime) send_all(SIGKILL);
+      if (failed_ && Clock::now() - failed_at_ > kEndingTime) end_all();
     }
     ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
     return code_;
@@ -124,6 +125,7 @@ class Children {
   void reap();
   void pass_on(int signal);
   void note_end(size_t rank, int status);
+  void end_all();
 
   void send_all(int signal) const {
     for (const pid_t child : processes_) {
@@ -138,6 +140,7 @@ class Children {
   int passed_on_ = 0;  // the signal that the run ends by
   int code_ = 0;
   bool failed_ = false;
+  bool ended_all_ = false;
   Clock::time_point failed_at_;
 };
 
@@ -178,6 +181,16 @@ void Children::pass_on(int signal) {
   } else {
     send_all(signal);
   }
+}
+
+void Children::end_all() {
+  // Those that ended on its account, by 1, left it to this process to speak of it.
+  if (!ended_all_ && processes_.front() > 0 && code_ == 1) {
+    const auto line = fmt::format("rank 0 of {} has not answered\n", processes_.size());
+    std::fputs(line.c_str(), stderr);
+  }
+  ended_all_ = true;
+  send_all(SIGKILL);
 }
 
 void Children::reap() {

@@ -33,6 +33,7 @@ void write_part(TensorFileWriter& file, const std::string& part, const LabelledF
 
 bool read_cache(const std::string& cache, const std::string& identity, ProbeFeatures& features) {
   if (!fs::exists(cache)) return false;
+  const Busy busy;
   const TensorFileReader file(cache);
   if (file.description("identity") != identity) {
     info("{}: features of another network, data or setting; made anew", cache);
@@ -46,6 +47,7 @@ bool read_cache(const std::string& cache, const std::string& identity, ProbeFeat
 }
 
 void write_cache(const std::string& cache, const std::string& identity, const ProbeFeatures& made) {
+  const Busy busy;
   TensorFileWriter file(cache);
   file.describe("identity", identity);
   write_part(file, "fit", made.fit);

@@ -104,6 +104,7 @@ std::shared_ptr<Dataset> open_folder(const std::string& root,
   const bool together = !cache_folder.empty();
   FolderData data;
   if (!together || world().leads()) {
+    const Busy busy;
     data = read_folder_data(root, split, cache_folder);
     tell(data.lines, data.warnings);
     require_images(data, root);

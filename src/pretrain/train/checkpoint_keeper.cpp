@@ -15,6 +15,7 @@ CheckpointKeeper::CheckpointKeeper(std::string run_folder,
       writes_(world().leads()) {}
 
 void CheckpointKeeper::save(int64_t steps_done, const Checkpoint& checkpoint, bool last) {
+  const Busy busy;
   if (writes_) save_checkpoint(folder_, steps_done, checkpoint);
   untried_ = !last;
   prune();
@@ -27,6 +28,7 @@ void CheckpointKeeper::step_was_good() {
 
 void CheckpointKeeper::save_best(int64_t steps_done, Checkpoint checkpoint) const {
   if (!writes_) return;
+  const Busy busy;
   const std::string folder = folder_ + "/best";
   checkpoint.meta[kSkippedInARow] = 0;  // it was scored, so it is beyond doubt
   save_checkpoint(folder, steps_done, checkpoint);
@@ -38,6 +40,7 @@ void CheckpointKeeper::save_best(int64_t steps_done, Checkpoint checkpoint) cons
 // good, the checkpoint before it stays too.
 void CheckpointKeeper::prune() const {
   if (!writes_) return;
+  const Busy busy;
   prune_checkpoints(
       folder_, options_.keep_last + (untried_ ? 1 : 0), options_.keep_every * steps_per_epoch_);
 }

@@ -56,6 +56,7 @@ void require_same_settings(const Settings& settings) {
 
 std::optional<Checkpoint> checkpoint_of_all_ranks(const std::string& run_folder) {
   if (world().alone()) return checkpoint_to_resume(run_folder);
+  const Busy busy;
   std::optional<Checkpoint> saved;
   if (world().leads()) saved = checkpoint_to_resume(run_folder);
   const std::string folder = world().broadcast(saved ? saved->folder : "");
