@@ -15,8 +15,9 @@ int64_t total(int64_t number, Communicator& all) {
 
 Part part_of(int64_t count, int64_t unit, const Communicator& all) {
   const int64_t units = (count + unit - 1) / unit;
+  const int64_t each = units / all.size(), more = units % all.size();
   const auto start = [&](int64_t rank) {
-    return std::min(units * rank / all.size() * unit, count);
+    return std::min((each * rank + std::min(rank, more)) * unit, count);
   };
   return {start(all.rank()), start(all.rank() + 1)};
 }

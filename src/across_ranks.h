@@ -17,7 +17,8 @@ struct Part {
 
 /// The part of `count` things that this rank works on: the ranks' parts follow each other and
 /// begin at multiples of `unit`, so that what one process would compute together (a batch) stays
-/// together. It is empty where there are fewer units than ranks.
+/// together. The first ranks have one unit more where it doesn't divide, so with fewer units than
+/// ranks the last ones have none.
 Part part_of(int64_t count, int64_t unit, const Communicator& all = world());
 
 }  // namespace previt

@@ -7,7 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "error.h"
+
 namespace previt {
+
+/// Another rank is the reason why this one can't go on. The message names it: "rank 2 of 4: ...".
+class PeerError : public Error {
+ public:
+  using Error::Error;
+};
 
 /// A collective operation under way (Communicator::start_sum).
 class Pending {
@@ -22,8 +30,8 @@ class Pending {
 ///
 /// Every operation is collective: all ranks call the same ones in the same order, with tensors of
 /// one shape and type (gather: of one shape but for the first dimension). All get the same bits.
-/// They throw Error, naming the rank at fault where it is known, when another rank failed, is gone,
-/// or has not come within train.timeout and isn't Busy.
+/// They throw PeerError, naming the rank at fault where it is known, when another rank failed, is
+/// gone, or has not come within train.timeout and isn't Busy.
 class Communicator {
  public:
   virtual ~Communicator() = default;

@@ -12,16 +12,18 @@ TEST_CASE("the ranks' parts follow each other in whole units and leave nothing o
   ThreadRanks(size).run([&](Communicator& all) {
     parts[static_cast<size_t>(all.rank())] = part_of(count, unit, all);
   });
-  int64_t reached = 0, most = 0, least = count;
+  const int64_t units = (count + unit - 1) / unit;
+  int64_t reached = 0;
   for (const Part& part : parts) {
     CHECK(part.first == reached);
     CHECK((part.first % unit == 0 || part.empty()));
     reached = part.end;
-    most = std::max(most, part.end - part.first);
-    least = std::min(least, part.end - part.first);
+    CHECK(part.end - part.first <= (units + size - 1) / size * unit);
   }
   CHECK(reached == count);
-  CHECK(most - least <= 2 * unit);
+  for (int64_t rank = 0; rank < std::min(units, size); ++rank) {
+    CHECK_FALSE(parts[static_cast<size_t>(rank)].empty());
+  }
 }
 
 TEST_CASE("a total is that of all ranks") {

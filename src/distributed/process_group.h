@@ -7,15 +7,8 @@
 
 #include "communicator.h"
 #include "distributed/environment.h"
-#include "error.h"
 
 namespace previt {
-
-/// Another rank is the reason why this one can't go on. The message names it: "rank 2 of 4: ...".
-class PeerError : public Error {
- public:
-  using Error::Error;
-};
 
 /// The processes of a run.
 class ProcessGroup : public Communicator {

@@ -1,8 +1,10 @@
 // bench memory and bench scaling as programs.
 #include <nlohmann/json.hpp>
 
+#include "files.h"
 #include "support/catch.h"
 #include "support/previt_program.h"
+#include "support/temp_folder.h"
 
 using previt::test::Outcome;
 
@@ -58,7 +60,10 @@ TEST_CASE("two processes make bench step's step, and say what they send each oth
     return nlohmann::json::parse(run.output);
   };
   const auto one = line_of({"train.micro_batch=2"});
-  const auto two = line_of({"train.matmul=fixed", "--nproc", "2"});
+  const previt::TempFolder folder;
+  const std::string traced = folder.path() + "/trace.json";
+  const auto two = line_of({"train.matmul=fixed", "--nproc", "2", "--trace", traced});
+  CHECK(nlohmann::json::parse(previt::read_whole_file(traced)).contains("traceEvents"));
   CHECK(one.count("communication") == 0);
   CHECK(two.at("processes") == 2);
   CHECK(two.at("batch") == 4);

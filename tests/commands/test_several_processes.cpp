@@ -231,3 +231,25 @@ TEST_CASE("a batch that the processes can't share is an error that says which co
   REQUIRE(outcome.error_lines().size() == 1);
   CHECK_THAT(outcome.errors, ContainsSubstring("train.batch: 9") && ContainsSubstring("8 or 10"));
 }
+
+TEST_CASE("few training images are shared in micro-batches of one size") {
+  const TempFolder folder;
+  const Words words = Words{"--from", "none", "--data", kData, "--device", "cpu"} + kTiny + kExact +
+                      settings({"train.precision=fp32", "train.threads=1", "train.batch=64"});
+  // Each has 25 of 50 images, which 8 doesn't divide.
+  result(folder.path() + "/run", words + epochs(1) + micro(8) + processes(2), "finetune");
+}
+
+TEST_CASE("processes of different recipes end before they compute, with the first difference") {
+  const TempFolder folder;
+  const std::string run = folder.path() + "/run";
+  const Words words = kMae + Words{"--out", run};
+  const int port = free_port();
+  Program first(program("pretrain"), words, rank_of_two(0, port));
+  Program second(program("pretrain"), words + settings({"train.seed=7"}), rank_of_two(1, port));
+  const Outcome of_first = first.wait(), of_second = second.wait();
+  CHECK(of_first.code != 0);
+  CHECK(of_second.code == 2);
+  CHECK_THAT(of_first.errors,
+             ContainsSubstring("train.seed: is 7 on rank 1, but 0 on rank 0; give all"));
+}

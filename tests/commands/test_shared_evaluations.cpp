@@ -103,7 +103,9 @@ TEST_CASE("two processes evaluate a classifier as one does") {
   const TempFolder temp;
   const std::string from = trained(temp.path() + "/run");
   const std::string one = temp.path() + "/one", two = temp.path() + "/two";
-  const Words words = Words{"--from", from, "--eval-only"} + settings({"train.micro_batch=8"});
+  // A batch of training that two couldn't share.
+  const std::string batch = GENERATE(as<std::string>{}, "train.micro_batch=8", "train.batch=15");
+  const Words words = Words{"--from", from, "--eval-only"} + settings({batch});
   alone_and_shared("finetune", words, {"--out", one}, {"--out", two});
   auto alone = result_in(one), shared = result_in(two);
   CHECK(shared["loss"].get<double>() == Approx(alone["loss"].get<double>()).epsilon(1e-12));

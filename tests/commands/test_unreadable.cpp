@@ -6,7 +6,6 @@
 #include <new>
 #include <sstream>
 
-#include "cli/failure.h"
 #include "commands/embed.h"
 #include "commands/knn_probe.h"
 #include "commands/linear_probe.h"
@@ -84,11 +83,10 @@ TEST_CASE("an evaluation that fails doesn't end a training") {
 }
 
 TEST_CASE("what a score can throw is one line") {
-  CHECK(cli::failure_of([] {}).empty());
-  CHECK(cli::failure_of([] { fail("place: why"); }) == "place: why");
-  CHECK_THAT(cli::failure_of([] { throw std::bad_alloc(); }), ContainsSubstring("bad_alloc"));
-  const std::string why =
-      cli::failure_of([] { torch::zeros({2}).index_select(0, torch::tensor({7})); });
+  CHECK(failure_of([] {}).empty());
+  CHECK(failure_of([] { fail("place: why"); }) == "place: why");
+  CHECK_THAT(failure_of([] { throw std::bad_alloc(); }), ContainsSubstring("bad_alloc"));
+  const std::string why = failure_of([] { torch::zeros({2}).index_select(0, torch::tensor({7})); });
   CHECK_FALSE(why.empty());
   CHECK_THAT(why, !ContainsSubstring("\n"));
 }

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "augment/open_dataset.h"
+#include "communicator.h"
 #include "error.h"
+#include "failure.h"
 #include "finetune/split.h"
 #include "first_few.h"
 #include "log.h"
@@ -15,7 +17,9 @@ namespace {
 // The validation split, or nothing where the data isn't divided. A split that can't be read is an
 // error: results on held-out images would be taken for results on it.
 std::shared_ptr<Dataset> open_validation(const std::string& path, const std::string& cache_folder) {
-  const bool divided = dataset_splits(path).contains(Split::val);
+  bool divided = false;
+  do_on_first_rank([&] { divided = dataset_splits(path).contains(Split::val); });
+  divided = !world().broadcast(divided ? "divided" : "").empty();
   return divided ? open_dataset(path, Split::val, cache_folder) : nullptr;
 }
 

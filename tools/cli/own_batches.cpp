@@ -1,6 +1,6 @@
 #include "cli/own_batches.h"
 
-#include "cli/failure.h"
+#include "failure.h"
 
 namespace previt::cli {
 

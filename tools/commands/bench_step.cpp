@@ -88,9 +88,14 @@ Timing time_steps(Objective& objective,
     timing.loss = outcome.loss;
   }
   if (!trace_path.empty()) {
-    trace(trace_path, stepper.device(), [&] {
+    const auto steps_again = [&] {
       for (int64_t i = 0; i < kTracedSteps; ++i) step();
-    });
+    };
+    if (world().leads()) {
+      trace(trace_path, stepper.device(), steps_again);
+    } else {
+      steps_again();
+    }
   }
   std::sort(timing.milliseconds.begin(), timing.milliseconds.end());
   return timing;
@@ -132,6 +137,7 @@ int measure_step(const po::variables_map& args) {
     torch::set_num_threads(static_cast<int>(run.options.train.threads));
   }
   const at::Device device = choose_device(args["device"].as<std::string>());
+  run.options.train.require_shareable();
   decide_for_machine(run.options, device);
   torch::manual_seed(static_cast<uint64_t>(run.options.train.seed));
   const auto objective = run.build();

@@ -7,13 +7,13 @@
 
 #include "augment/encode_png.h"
 #include "cli/device.h"
-#include "cli/failure.h"
 #include "cli/main.h"
 #include "commands/export_run.h"
 #include "commands/machine_choices.h"
 #include "commands/own_run.h"
 #include "communicator.h"
 #include "error.h"
+#include "failure.h"
 #include "files.h"
 #include "finetune/classifier.h"
 #include "finetune/evaluation.h"
@@ -21,6 +21,7 @@
 #include "json_text.h"
 #include "log.h"
 #include "models/weights/weights.h"
+#include "pretrain/train/same_start.h"
 #include "pretrain/train/stop_signal.h"
 #include "pretrain/train/trainer.h"
 #include "run_lock.h"
@@ -129,10 +130,12 @@ int train_and_evaluate(const FinetuneJob& job,
 int run_job(FinetuneJob& job, at::Device device, const std::string& command) {
   const int64_t threads = job.run.options.train.threads;
   if (threads > 0) at::set_num_threads(static_cast<int>(threads));
-  decide_for_machine(job.run.options, device, job.resume ? job.out : "");
   ignore_broken_pipes();
   std::optional<RunLock> lock;
   if (!job.out.empty() && world().leads()) lock.emplace(job.out);
+  require_same_settings(job.run.settings());
+  if (!job.eval_only) job.run.options.train.require_shareable();
+  decide_for_machine(job.run.options, device, job.resume ? job.out : "");
   job.open_data();
   const auto vit = job.build_model();
   if (job.loaded) job.loaded->weights.clear();  // their memory is the run's to use

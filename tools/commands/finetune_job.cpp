@@ -83,16 +83,29 @@ ClassMatch match_and_tell(const LoadedModel& model,
   return match;
 }
 
+SampleOrder order_of(const FinetuneRun& run, const Dataset& training) {
+  return {.images = training.size(), .copies = run.finetune.repeated_augmentation};
+}
+
 // Few labelled images may not fill a batch.
-void fit_batch(FinetuneRun& run, int64_t images) {
+void fit_batch(FinetuneRun& run, const Dataset& training) {
   TrainOptions& train = run.options.train;
-  const SampleOrder order{.images = images, .copies = run.finetune.repeated_augmentation};
+  const SampleOrder order = order_of(run, training);
   if (order.size() >= train.batch) return;
   const int64_t shared = order.size() / world().size() * world().size();
   if (shared == 0) return;  // the loader says so
   info("a batch is all {} training images instead of {}", shared, train.batch);
   train.batch = shared;
   train.micro_batch = std::min(train.micro_batch, shared);
+  if (train.micro_batch > 0 && !world().alone()) train.micro_batch = train.micro();
+}
+
+// One process's micro-batch, so that what is found doesn't depend on how many there are.
+int64_t evaluation_batch(const FinetuneRun& run, const Dataset* training) {
+  const OnItsOwn alone;
+  TrainOptions train = run.options.train;
+  if (training != nullptr) train.batch = std::min(train.batch, order_of(run, *training).size());
+  return std::min(train.micro(), kLargestEvaluationBatch);
 }
 
 LoaderOptions loader_options(const RunOptions& run) {
@@ -153,7 +166,8 @@ void FinetuneJob::open_data() {
   eval_only ? open_evaluation_data() : open_training_data();
   run.options.model.num_classes = std::ssize(class_names());
   if (keeps_head()) match_head();
-  if (!eval_only) fit_batch(run, data.train->size());
+  evaluation_batch_ = evaluation_batch(run, data.train.get());
+  if (!eval_only) fit_batch(run, *data.train);
 }
 
 // Where the run trained on this very data, it is evaluated on what it held out, for it has seen
@@ -250,7 +264,7 @@ OwnBatches FinetuneJob::validation_batches() const {
                                         run.finetune.crop_pct(model.image_height()),
                                         run.augment.interpolation);
   LoaderOptions options = loader_options(run.options);
-  options.batch = std::min(options.batch, kLargestEvaluationBatch);
+  options.batch = evaluation_batch_;
   options.shuffle = false;
   options.drop_last = false;
   return OwnBatches(data.val, options.batch, [&](std::shared_ptr<Dataset> part) {

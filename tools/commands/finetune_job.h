@@ -55,6 +55,8 @@ struct FinetuneJob {
   void open_evaluation_data();
   void open_training_data();
   void match_head();
+
+  int64_t evaluation_batch_ = 0;  // after open_data
 };
 
 }  // namespace previt::cli

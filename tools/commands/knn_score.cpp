@@ -4,9 +4,10 @@
 #include <utility>
 
 #include "cli/backbone.h"
-#include "cli/failure.h"
 #include "cli/labelled_data.h"
+#include "communicator.h"
 #include "error.h"
+#include "failure.h"
 #include "finetune/probes/knn.h"
 #include "log.h"
 #include "random.h"
@@ -49,6 +50,8 @@ LabelledData labelled(const PretrainRun& run,
     }
     return data;
   } catch (const UsageError&) {
+    throw;
+  } catch (const PeerError&) {
     throw;
   } catch (const Error& error) {
     info("no kNN score: {}", error.what());

@@ -42,7 +42,6 @@ void compute_the_same_each_time(bool on) {
 
 void decide_for_machine(RunOptions& run, at::Device device, const std::string& resumed) {
   TrainOptions& train = run.train;
-  train.require_shareable();
   world().set_timeout(train.timeout);
   compute_the_same_each_time(train.deterministic);
   matmul_ways().measure(train.matmul == MatmulChoice::measured && !train.deterministic);

@@ -13,7 +13,7 @@ namespace previt::cli {
 /// micro-batch, which otherwise only its first steps decide (first_steps.h). Draws from torch's
 /// generator, so it comes before that is seeded. Several processes take what rank 0 chose, but for
 /// the matmuls, which each measures for itself; they wait for each other for train.timeout from
-/// here on. Throws UsageError where they can't share the batch.
+/// here on.
 /// resumed: the run folder of a run that goes on; "" for a new one.
 void decide_for_machine(RunOptions& run, at::Device device, const std::string& resumed = "");
 

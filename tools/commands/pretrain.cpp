@@ -29,6 +29,7 @@
 #include "pretrain/start_from.h"
 #include "pretrain/train/micro_batch_choice.h"
 #include "pretrain/train/resume_check.h"
+#include "pretrain/train/same_start.h"
 #include "pretrain/train/stop_signal.h"
 #include "pretrain/train/time_budget.h"
 #include "pretrain/train/trainer.h"
@@ -161,6 +162,8 @@ int train_run(PretrainRun& run, const Command& command, std::shared_ptr<Dataset>
   ignore_broken_pipes();
   std::optional<RunLock> lock;
   if (world().leads()) lock.emplace(command.folder);
+  require_same_settings(run.settings());
+  train.require_shareable();
   if (train.threads > 0) at::set_num_threads(static_cast<int>(train.threads));
   const bool automatic = train.micro_batch == kAutomatic;
   decide_for_machine(run.options, command.device, command.resume ? command.folder : "");

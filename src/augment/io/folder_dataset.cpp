@@ -9,6 +9,7 @@
 #include "augment/io/image_file.h"
 #include "communicator.h"
 #include "error.h"
+#include "failure.h"
 #include "log.h"
 #include "utf8.h"
 
@@ -103,13 +104,18 @@ std::shared_ptr<Dataset> open_folder(const std::string& root,
                                      const std::string& cache_folder) {
   const bool together = !cache_folder.empty();
   FolderData data;
-  if (!together || world().leads()) {
+  const auto read = [&] {
     const Busy busy;
     data = read_folder_data(root, split, cache_folder);
     tell(data.lines, data.warnings);
     require_images(data, root);
+  };
+  if (together) {
+    do_on_first_rank(read);
+    share(data, root);
+  } else {
+    read();
   }
-  if (together) share(data, root);
   return std::make_shared<FolderDataset>(std::move(data.parts), std::move(data.classes));
 }
 

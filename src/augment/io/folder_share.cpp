@@ -41,26 +41,27 @@ std::vector<std::string> zero_ended(const std::string& text) {
   return words;
 }
 
-/// Two words for each part, then the classes.
-std::string names_in(const FolderData& data) {
+/// Two words for each part, then the classes. A part's folder is sent relative to the data's root,
+/// which may lie elsewhere on another rank.
+std::string names_in(const FolderData& data, const std::string& root) {
   std::string text;
   add_word(text, std::to_string(data.parts.size()));
   for (const auto& part : data.parts) {
-    add_word(text, part.root);
+    add_word(text, part.root.substr(root.size()));
     add_word(text, part.prefix);
   }
   for (const auto& name : data.classes) add_word(text, name);
   return text;
 }
 
-FolderData with_names(const std::string& text) {
+FolderData with_names(const std::string& text, const std::string& root) {
   const auto words = zero_ended(text);
   FolderData data;
   const size_t parts = words.empty() ? 0 : words[0] == "2" ? 2 : 1;
   if (words.size() < 1 + 2 * parts) return data;
   for (size_t i = 0; i < parts; ++i) {
     auto& part = data.parts.emplace_back();
-    part.root = words[1 + 2 * i];
+    part.root = root + words[1 + 2 * i];
     part.prefix = words[2 + 2 * i];
   }
   data.classes.assign(words.begin() + 1 + 2 * static_cast<int64_t>(parts), words.end());
@@ -72,8 +73,8 @@ FolderData with_names(const std::string& text) {
 void share(FolderData& data, const std::string& root) {
   if (world().alone()) return;
   const bool leads = world().leads();
-  const std::string names = world().broadcast(leads ? names_in(data) : "");
-  if (!leads) data = with_names(names);
+  const std::string names = world().broadcast(leads ? names_in(data, root) : "");
+  if (!leads) data = with_names(names, root);
   require(!data.parts.empty(), "{}: rank 0 sent no listing of it", root);
   for (auto& part : data.parts) {
     if (leads) {

@@ -9,6 +9,7 @@
 
 #include "across_ranks.h"
 #include "error.h"
+#include "failure.h"
 #include "finetune/probes/kernels_nearest.h"
 #include "models/layers/unit_length.h"
 
@@ -148,11 +149,10 @@ std::vector<KnnScore> knn_classify(const LabelledFeatures& train,
   const auto rows_of = [&](const at::Tensor& values) {
     return unit_length(values.to(options.device, torch::kFloat32));
   };
-  const at::Tensor rows = rows_of(train.values);
   const at::Tensor& truth = test == nullptr ? train.labels : test->labels;
   const int64_t classes =
       1 + std::max(train.labels.max().item<int64_t>(), truth.max().item<int64_t>());
-  const int64_t available = rows.size(0) - (test == nullptr ? 1 : 0);
+  const int64_t available = train.values.size(0) - (test == nullptr ? 1 : 0);
   require(available >= 1, "kNN: there is no image to compare with");
 
   std::vector<KnnScore> scores;
@@ -165,21 +165,25 @@ std::vector<KnnScore> knn_classify(const LabelledFeatures& train,
   int64_t largest = 1;
   for (const KnnScore& score : scores) largest = std::max(largest, score.k);
   const Part own = part_of(truth.size(0), kQueryUnit, all);
-  for (int64_t first = own.first; first < own.end; first += kQueryChunk) {
-    const int64_t end = std::min(first + kQueryChunk, own.end);
-    const at::Tensor chunk =
-        test == nullptr ? rows.slice(0, first, end) : rows_of(test->values.slice(0, first, end));
-    Neighbours found = nearest(rows, chunk, largest, test == nullptr ? first : -1);
-    found = {found.similarities.cpu(), found.ids.cpu()};
-    const at::Tensor labels = truth.slice(0, first, end);
-    for (size_t i = 0; i < scores.size(); ++i) {
-      const KnnScore& score = scores[i];
-      counts[i].add(knn_votes(found, train.labels, score.k, score.temperature, classes),
-                    labels,
-                    std::min<int64_t>(5, score.k));
+  const auto search = [&] {
+    const at::Tensor rows = rows_of(train.values);
+    for (int64_t first = own.first; first < own.end; first += kQueryChunk) {
+      const int64_t end = std::min(first + kQueryChunk, own.end);
+      const at::Tensor chunk =
+          test == nullptr ? rows.slice(0, first, end) : rows_of(test->values.slice(0, first, end));
+      Neighbours found = nearest(rows, chunk, largest, test == nullptr ? first : -1);
+      found = {found.similarities.cpu(), found.ids.cpu()};
+      const at::Tensor labels = truth.slice(0, first, end);
+      for (size_t i = 0; i < scores.size(); ++i) {
+        const KnnScore& score = scores[i];
+        counts[i].add(knn_votes(found, train.labels, score.k, score.temperature, classes),
+                      labels,
+                      std::min<int64_t>(5, score.k));
+      }
+      if (done) done(end - own.first);
     }
-    if (done) done(end - own.first);
-  }
+  };
+  do_on_all_ranks(search, all);
   for (size_t i = 0; i < scores.size(); ++i) {
     const double percent = 100.0 / static_cast<double>(truth.size(0));
     scores[i].top1 = percent * static_cast<double>(total(counts[i].top1, all));

@@ -4,6 +4,8 @@
 #include <ATen/ops/_foreach_norm.h>
 #include <torch/types.h>
 
+#include "communicator.h"
+
 namespace previt {
 namespace {
 
@@ -34,6 +36,7 @@ void Gradients::clip_per_parameter(double max_norm) {
   const torch::NoGradGuard no_grad;
   if (gradients_.empty()) return;
   const at::Tensor norms = norms_.to(torch::kDouble).cpu();
+  world().broadcast(norms);  // other processors may round them otherwise
   std::vector<at::Tensor> longer;
   std::vector<at::Scalar> factors;
   for (size_t i = 0; i < gradients_.size(); ++i) {

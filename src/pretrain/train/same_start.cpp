@@ -2,11 +2,11 @@
 
 #include <torch/types.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "communicator.h"
 #include "error.h"
+#include "failure.h"
 #include "pretrain/train/resume_check.h"
 
 namespace previt {
@@ -14,12 +14,16 @@ namespace {
 
 bool may_differ(const std::string& key) { return key.starts_with("data."); }
 
-// The first key that has another value in `first`; "" if there is none.
-std::string differing(const Settings& own, const nlohmann::json& first) {
+void require_like(const nlohmann::json& first, const Settings& own) {
   for (const auto& [key, value] : own) {
-    if (!may_differ(key) && first.value(key, "") != value) return key;
+    const std::string wanted = first.value(key, "");
+    if (may_differ(key) || value == wanted) continue;
+    fail_usage("{}: is {} on rank {}, but {} on rank 0; give all processes the same",
+               key,
+               value,
+               world().rank(),
+               wanted);
   }
-  return "";
 }
 
 }  // namespace
@@ -39,19 +43,7 @@ void share_weights(const torch::nn::Module& module) {
 void require_same_settings(const Settings& settings) {
   if (world().alone()) return;
   const auto first = nlohmann::json::parse(world().broadcast(settings_json(settings).dump()));
-  const std::string key = differing(settings, first);
-  const int64_t own = key.empty() ? world().size() : world().rank();
-  // All ranks throw, the one at fault with its words.
-  const at::Tensor faulty = torch::full({1}, -own, torch::kInt64);
-  world().max(faulty);
-  const int64_t rank = -faulty.item<int64_t>();
-  if (rank == world().size()) return;
-  if (rank != world().rank()) {
-    fail_usage("rank {} has other settings than rank 0; give all the same", rank);
-  }
-  fail_usage("{}: is not what it is on rank 0, {}; give all processes the same",
-             key,
-             first.value(key, ""));
+  do_on_all_ranks([&] { require_like(first, settings); });
 }
 
 std::optional<Checkpoint> checkpoint_of_all_ranks(const std::string& run_folder) {

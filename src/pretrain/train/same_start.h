@@ -15,8 +15,8 @@ namespace previt {
 /// Gives all ranks the parameters and buffers of rank 0.
 void share_weights(const torch::nn::Module& module);
 
-/// Throws UsageError that names the key where a rank's settings are others than rank 0's. Where
-/// the data is, and how it is read, may differ.
+/// Throws where a rank's settings are others than rank 0's: UsageError there, which names the key,
+/// and Error with the same words on the others. Where the data is, and how it is read, may differ.
 void require_same_settings(const Settings& settings);
 
 /// checkpoint_to_resume() of rank 0, on all ranks. Throws Error where a rank can't read it.

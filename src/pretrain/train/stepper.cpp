@@ -90,6 +90,7 @@ StepOutcome Stepper::step(StepInfo info,
   // Both numbers take one wait for the device. Clipping by parameter waits for the single norms
   // too.
   const at::Tensor numbers = torch::stack({loss, gradients.norm().to(loss)}).cpu();
+  ranks_.broadcast(numbers);  // other processors may round the norm otherwise
   outcome.loss = numbers[0].item<double>();
   outcome.gradient_norm = numbers[1].item<double>();
   outcome.skipped = !std::isfinite(outcome.loss) || !std::isfinite(outcome.gradient_norm);

@@ -97,11 +97,42 @@ TEST_CASE("a listing that doesn't arrive whole is one line") {
   Texts whole;
   open_as(0, whole, folder.path(), Split::train, cache.path());
   REQUIRE(whole.size() >= 4);
-  for (size_t i = 0; i < whole.size(); ++i) {
+  for (size_t i = 1; i < whole.size(); ++i) {  // the first is empty: nothing failed
     INFO(i);
     Texts texts = whole;
     texts[i] = "";
     CHECK_THROWS_WITH(open_as(1, texts, folder.path(), Split::train, cache.path()),
                       folder.path() + ": rank 0 sent no listing of it");
   }
+}
+
+TEST_CASE("where rank 0 can't list a folder, the others end with its words") {
+  const TempFolder folder, cache;
+  touch(folder.path() + "/train/a/1.jpg");
+  fs::create_directory(folder.path() + "/val");
+  Texts texts;
+  std::string why;
+  try {
+    open_as(0, texts, folder.path(), Split::val, cache.path());
+  } catch (const Error& error) {
+    why = error.what();
+  }
+  CHECK_FALSE(why.empty());
+  touch(folder.path() + "/val/a/2.jpg");  // the second rank could
+  CHECK_THROWS_WITH(open_as(1, texts, folder.path(), Split::val, cache.path()), why);
+  CHECK(texts.empty());
+}
+
+TEST_CASE("the same data may lie elsewhere on another rank") {
+  const TempFolder folder, elsewhere, cache;
+  touch(folder.path() + "/train/a/1.jpg");
+  touch(folder.path() + "/val/a/2.jpg");
+  Texts texts;
+  open_as(0, texts, folder.path(), Split::val, cache.path());
+  const auto images = open_as(1, texts, elsewhere.path(), Split::val, cache.path());
+  CHECK(images->name(0) == "val/a/2.jpg");
+  const std::string missing = "can't be opened";
+  CHECK_THROWS_WITH(images->reader()->open(0), ContainsSubstring(missing));
+  touch(elsewhere.path() + "/val/a/2.jpg");  // which is no picture
+  CHECK_THROWS_WITH(images->reader()->open(0), !ContainsSubstring(missing));
 }

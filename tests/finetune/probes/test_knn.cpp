@@ -117,6 +117,22 @@ TEST_CASE("ranks that share the queries get the scores of one process, to the bi
   }
 }
 
+TEST_CASE("a search that fails on one rank fails on all") {
+  const LabelledFeatures train{torch::rand({300, 4}), torch::zeros({300}, torch::kLong)};
+  std::vector<std::string> reasons(2);
+  test::ThreadRanks(2).run([&](Communicator& all) {
+    const auto fail_second = [&](int64_t) {
+      if (!all.leads()) fail("out of memory");
+    };
+    try {
+      knn_classify(train, nullptr, {.ks = {1}}, fail_second, all);
+    } catch (const Error& error) {
+      reasons[static_cast<size_t>(all.rank())] = error.what();
+    }
+  });
+  for (const std::string& reason : reasons) CHECK(reason == "out of memory");
+}
+
 TEST_CASE("kNN refuses what it can't compare") {
   const at::Tensor three = torch::ones({3, 2});
   CHECK_THROWS_WITH(nearest(three, three, 4), "kNN: 4 of 3 neighbours asked for");

@@ -1,4 +1,4 @@
-#include "cli/failure.h"
+#include "failure.h"
 
 #include <c10/util/Exception.h>
 #include <torch/types.h>
@@ -8,13 +8,28 @@
 
 #include "error.h"
 
-namespace previt::cli {
+namespace previt {
+namespace {
+
+// Keeps what the work throws, too.
+void work_and_keep(const std::function<void()>& work, std::exception_ptr& thrown) {
+  try {
+    work();
+  } catch (...) {
+    thrown = std::current_exception();
+    throw;
+  }
+}
+
+}  // namespace
 
 std::string failure_of(const std::function<void()>& work) {
   std::string why;
   try {
     work();
     return "";
+  } catch (const PeerError&) {
+    throw;
   } catch (const c10::Error& error) {  // such as too little memory on the device
     why = error.what_without_backtrace();
   } catch (const std::exception& error) {
@@ -23,17 +38,20 @@ std::string failure_of(const std::function<void()>& work) {
   return why.substr(0, why.find('\n'));
 }
 
+void do_on_first_rank(const std::function<void()>& work, Communicator& all) {
+  if (all.alone()) return work();
+  std::exception_ptr own;
+  std::string why;
+  if (all.leads()) why = failure_of([&] { work_and_keep(work, own); });
+  why = all.broadcast(why);
+  if (own) std::rethrow_exception(own);
+  require(why.empty(), "{}", why);
+}
+
 void do_on_all_ranks(const std::function<void()>& work, Communicator& all) {
   if (all.alone()) return work();
   std::exception_ptr own;
-  std::string why = failure_of([&] {
-    try {
-      work();
-    } catch (...) {
-      own = std::current_exception();
-      throw;
-    }
-  });
+  std::string why = failure_of([&] { work_and_keep(work, own); });
   if (own) why += '\n';  // several ranks may give reasons
   const at::Tensor bytes = torch::empty({static_cast<int64_t>(why.size())}, torch::kUInt8);
   std::copy(why.begin(), why.end(), bytes.mutable_data_ptr<uint8_t>());
@@ -44,4 +62,4 @@ void do_on_all_ranks(const std::function<void()>& work, Communicator& all) {
   require(reasons.empty(), "{}", reasons.substr(0, reasons.find('\n')));
 }
 
-}  // namespace previt::cli
+}  // namespace previt
