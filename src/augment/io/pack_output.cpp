@@ -11,6 +11,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// A link is followed, so that what replaces a pack is where its shards are.
+std::string behind_link(const std::string& path) {
+  std::error_code none;
+  return fs::is_symlink(path, none) ? fs::weakly_canonical(path, none).string() : path;
+}
+
 std::vector<std::string> shards_of(const std::string& path) {
   std::vector<std::string> found;
   try {
@@ -44,9 +50,7 @@ void append_index(PackIndex& all, const PackIndex& shard) {
 }  // namespace
 
 PackOutput::PackOutput(const std::string& path, const PackInfo& info, uint64_t shard_size)
-    : path_(path), info_(info), shard_size_(shard_size), replaced_(shards_of(path)) {
-  std::error_code none;
-  if (sharded() && fs::is_symlink(path_, none)) path_ = fs::weakly_canonical(path_, none).string();
+    : path_(behind_link(path)), info_(info), shard_size_(shard_size), replaced_(shards_of(path_)) {
   stem_ = fs::path(path_).stem().string();
   while (sharded() && fs::exists(own_name(done_.shards))) take_up(own_name(done_.shards));
   // Its state is known only once it is open.

@@ -1,0 +1,60 @@
+// What packing does to the files of other packs.
+#include <filesystem>
+#include <set>
+
+#include "augment/io/pack_images.h"
+#include "augment/open_dataset.h"
+#include "error.h"
+#include "support/catch.h"
+#include "support/temp_folder.h"
+
+using namespace previt;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int64_t kImages = 6;
+constexpr uint64_t kHalf = kImages / 2 * 8 * 8 * 3;  // two shards
+
+PackReport pack_seed(const std::string& out, int seed, uint64_t shard_size = kHalf) {
+  const PackOptions options{
+      .data = fmt::format("synthetic:shapes,size=8,count={},val=0,seed={}", kImages, seed),
+      .out = out,
+      .store = PixelStore::raw,
+      .workers = 1,
+      .shard_size = shard_size};
+  return pack_images(
+      options, [] { return false; }, [](const PackReport&) {}, [](const std::string&) {});
+}
+
+/// Whether a pack is whole and what pack_seed makes.
+bool holds_seed(const std::string& path, int seed) {
+  const auto pack = open_dataset(path);
+  const auto data =
+      open_dataset(fmt::format("synthetic:shapes,size=8,count={},val=0,seed={}", kImages, seed));
+  const auto packed = pack->reader(), wanted = data->reader();
+  bool same = pack->size() == kImages;
+  for (int64_t i = 0; same && i < kImages; ++i) {
+    same = read_image(*packed, i).pixels == read_image(*wanted, i).pixels;
+  }
+  return same;
+}
+
+std::set<std::string> names_in(const std::string& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename());
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("through a link the pack that it leads to is replaced, and the link stays") {
+  const TempFolder store, work;
+  const auto pack = store.path() + "/train.h5", link = work.path() + "/l.h5";
+  pack_seed(pack, 0);
+  fs::create_symlink(pack, link);
+  pack_seed(link, 1, 0);
+  CHECK(fs::is_symlink(link));
+  CHECK(names_in(store.path()) == std::set<std::string>{"train.h5"});
+  CHECK(holds_seed(pack, 1));
+}
