@@ -17,11 +17,13 @@ std::string behind_link(const std::string& path) {
   return fs::is_symlink(path, none) ? fs::weakly_canonical(path, none).string() : path;
 }
 
+/// Of the pack of this name: an index that was copied or renamed isn't alone in needing its shards.
 std::vector<std::string> shards_of(const std::string& path) {
   std::vector<std::string> found;
   try {
     const PackIndex index = read_pack_index(path);
-    for (size_t s = 0; !index.stem.empty() && s < index.shards.size(); ++s) {
+    if (index.stem != fs::path(path).stem().string()) return found;
+    for (size_t s = 0; s < index.shards.size(); ++s) {
       found.push_back(shard_path(path, index, s));
     }
   } catch (const Error&) {  // no pack: it has no shards

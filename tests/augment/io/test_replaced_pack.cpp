@@ -58,3 +58,14 @@ TEST_CASE("through a link the pack that it leads to is replaced, and the link st
   CHECK(names_in(store.path()) == std::set<std::string>{"train.h5"});
   CHECK(holds_seed(pack, 1));
 }
+
+TEST_CASE("replacing a copy of an index leaves the shards to the original") {
+  const TempFolder folder;
+  const auto pack = folder.path() + "/train.h5", copy = folder.path() + "/copy.h5";
+  pack_seed(pack, 0);
+  const uint64_t shard_size = GENERATE(uint64_t{0}, kHalf);
+  fs::copy_file(pack, copy);
+  pack_seed(copy, 1, shard_size);
+  CHECK(holds_seed(copy, 1));
+  CHECK(holds_seed(pack, 0));
+}
