@@ -132,6 +132,13 @@ void PackOutput::finish_shards() {
   PackIndex all{.store = info_.store, .class_names = info_.class_names, .stem = stem_};
   for (size_t s = 0; s < done_.shards; ++s) append_index(all, read_pack_index(own_name(s)));
   for (size_t s = 0; s < done_.shards; ++s) {
+    const std::string to = (fs::path(path_).parent_path() / shard_name(all, s)).string();
+    const bool ours = std::find(replaced_.begin(), replaced_.end(), to) != replaced_.end();
+    require(ours || !fs::exists(to),
+            "{}: exists and may belong to another pack; move it away and run this again",
+            to);
+  }
+  for (size_t s = 0; s < done_.shards; ++s) {
     fs::rename(own_name(s), fs::path(path_).parent_path() / shard_name(all, s));
   }
   flush_folder(fs::absolute(path_).parent_path().string());

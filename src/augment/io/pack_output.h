@@ -13,7 +13,8 @@ namespace previt {
 /// (more where a single one has more) and an index. Until all are there, shards are called
 /// <stem>-00000.h5 and so on, and the one being written has .partial behind that; an interrupted
 /// pack goes on from them. At the end they get their names, then the index appears. What was a pack
-/// of this name before is replaced, with the shards that have its name; a link is followed. Throws
+/// of this name before is replaced, with the shards that have its name; a link is followed. Nothing
+/// else is replaced: where a shard's name is taken, finish() throws before it renames any. Throws
 /// Error led by the path.
 class PackOutput {
  public:

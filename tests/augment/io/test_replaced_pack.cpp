@@ -69,3 +69,25 @@ TEST_CASE("replacing a copy of an index leaves the shards to the original") {
   CHECK(holds_seed(copy, 1));
   CHECK(holds_seed(pack, 0));
 }
+
+TEST_CASE("shards of a pack whose index was renamed are not replaced") {
+  const TempFolder folder;
+  const auto pack = folder.path() + "/train.h5", kept = folder.path() + "/old.h5";
+  pack_seed(pack, 0);
+  fs::rename(pack, kept);
+  const auto first = folder.path() + "/train-00000-of-00002.h5";
+  CHECK_THROWS_WITH(
+      pack_seed(pack, 1),
+      first + ": exists and may belong to another pack; move it away and run this again");
+  CHECK(holds_seed(kept, 0));
+  CHECK(!fs::exists(pack));
+  // Once they are elsewhere, the same call ends what it began.
+  const TempFolder elsewhere;
+  for (const char* name : {"/old.h5", "/train-00000-of-00002.h5", "/train-00001-of-00002.h5"}) {
+    fs::rename(folder.path() + name, elsewhere.path() + name);
+  }
+  pack_seed(pack, 1);
+  CHECK(holds_seed(pack, 1));
+  CHECK(holds_seed(elsewhere.path() + "/old.h5", 0));
+  CHECK(names_in(folder.path()).size() == 3);
+}
