@@ -138,11 +138,13 @@ void PackOutput::finish_shards() {
             "{}: exists and may belong to another pack; move it away and run this again",
             to);
   }
-  for (size_t s = 0; s < done_.shards; ++s) {
-    fs::rename(own_name(s), fs::path(path_).parent_path() / shard_name(all, s));
-  }
-  flush_folder(fs::absolute(path_).parent_path().string());
-  write_pack_index(path_, all);
+  // A disk that is too full for the index must find the shards as they were.
+  write_pack_index(path_, all, [&] {
+    for (size_t s = 0; s < done_.shards; ++s) {
+      fs::rename(own_name(s), fs::path(path_).parent_path() / shard_name(all, s));
+    }
+    flush_folder(fs::absolute(path_).parent_path().string());
+  });
 }
 
 }  // namespace previt

@@ -91,3 +91,17 @@ TEST_CASE("shards of a pack whose index was renamed are not replaced") {
   CHECK(holds_seed(elsewhere.path() + "/old.h5", 0));
   CHECK(names_in(folder.path()).size() == 3);
 }
+
+TEST_CASE("an index that can't be written leaves the old pack whole and the new one to go on") {
+  const TempFolder folder;
+  const auto pack = folder.path() + "/train.h5";
+  pack_seed(pack, 0);
+  fs::create_directories(pack + ".partial/in the way");
+  CHECK_THROWS_AS(pack_seed(pack, 1), Error);
+  CHECK(holds_seed(pack, 0));
+  CHECK(fs::exists(folder.path() + "/train-00001.h5"));
+  fs::remove_all(pack + ".partial");
+  pack_seed(pack, 1);
+  CHECK(holds_seed(pack, 1));
+  CHECK(names_in(folder.path()).size() == 3);
+}
