@@ -185,7 +185,9 @@ std::set<Split> read_pack_splits(const std::string& path) {
   return splits;
 }
 
-void write_pack_index(const std::string& path, const PackIndex& index) {
+void write_pack_index(const std::string& path,
+                      const PackIndex& index,
+                      const std::function<void()>& before_it_appears) {
   UnfinishedFile unfinished(path);
   const std::string& partial = unfinished.path();
   {
@@ -196,6 +198,7 @@ void write_pack_index(const std::string& path, const PackIndex& index) {
     file.close();
   }
   append_trailer(partial, {});
+  before_it_appears();
   unfinished.finish();
   flush_folder(fs::absolute(path).parent_path().string());
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -50,9 +51,11 @@ PackIndex read_pack_index(const std::string& path);
 /// The splits that a pack has images of. Throws as read_pack_index does.
 std::set<Split> read_pack_splits(const std::string& path);
 
-/// Writes an index whose shards are in `index`; it appears under its name once it is whole. Throws
-/// Error led by `path`.
-void write_pack_index(const std::string& path, const PackIndex& index);
+/// Writes an index whose shards are in `index`; it appears under its name once it is whole and
+/// `before_it_appears` has been called. Throws Error led by `path`.
+void write_pack_index(const std::string& path,
+                      const PackIndex& index,
+                      const std::function<void()>& before_it_appears);
 
 /// The name of a shard's file.
 std::string shard_name(const PackIndex& index, size_t shard);

@@ -11,11 +11,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// A link is followed, so that what replaces a pack is where its shards are.
+std::string behind_link(const std::string& path) {
+  std::error_code none;
+  return fs::is_symlink(path, none) ? fs::weakly_canonical(path, none).string() : path;
+}
+
+/// Of the pack of this name: an index that was copied or renamed isn't alone in needing its shards.
 std::vector<std::string> shards_of(const std::string& path) {
   std::vector<std::string> found;
   try {
     const PackIndex index = read_pack_index(path);
-    for (size_t s = 0; !index.stem.empty() && s < index.shards.size(); ++s) {
+    if (index.stem != fs::path(path).stem().string()) return found;
+    for (size_t s = 0; s < index.shards.size(); ++s) {
       found.push_back(shard_path(path, index, s));
     }
   } catch (const Error&) {  // no pack: it has no shards
@@ -44,9 +52,7 @@ void append_index(PackIndex& all, const PackIndex& shard) {
 }  // namespace
 
 PackOutput::PackOutput(const std::string& path, const PackInfo& info, uint64_t shard_size)
-    : path_(path), info_(info), shard_size_(shard_size), replaced_(shards_of(path)) {
-  std::error_code none;
-  if (sharded() && fs::is_symlink(path_, none)) path_ = fs::weakly_canonical(path_, none).string();
+    : path_(behind_link(path)), info_(info), shard_size_(shard_size), replaced_(shards_of(path_)) {
   stem_ = fs::path(path_).stem().string();
   while (sharded() && fs::exists(own_name(done_.shards))) take_up(own_name(done_.shards));
   // Its state is known only once it is open.
@@ -126,10 +132,19 @@ void PackOutput::finish_shards() {
   PackIndex all{.store = info_.store, .class_names = info_.class_names, .stem = stem_};
   for (size_t s = 0; s < done_.shards; ++s) append_index(all, read_pack_index(own_name(s)));
   for (size_t s = 0; s < done_.shards; ++s) {
-    fs::rename(own_name(s), fs::path(path_).parent_path() / shard_name(all, s));
+    const std::string to = (fs::path(path_).parent_path() / shard_name(all, s)).string();
+    const bool ours = std::find(replaced_.begin(), replaced_.end(), to) != replaced_.end();
+    require(ours || !fs::exists(to),
+            "{}: exists and may belong to another pack; move it away and run this again",
+            to);
   }
-  flush_folder(fs::absolute(path_).parent_path().string());
-  write_pack_index(path_, all);
+  // A disk that is too full for the index must find the shards as they were.
+  write_pack_index(path_, all, [&] {
+    for (size_t s = 0; s < done_.shards; ++s) {
+      fs::rename(own_name(s), fs::path(path_).parent_path() / shard_name(all, s));
+    }
+    flush_folder(fs::absolute(path_).parent_path().string());
+  });
 }
 
 }  // namespace previt

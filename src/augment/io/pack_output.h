@@ -12,8 +12,10 @@ namespace previt {
 /// Writes a pack in one file or, with a `shard_size`, in several of at most so many bytes of images
 /// (more where a single one has more) and an index. Until all are there, shards are called
 /// <stem>-00000.h5 and so on, and the one being written has .partial behind that; an interrupted
-/// pack goes on from them. At the end they get their names, then the index appears. What was a pack
-/// of this name before is replaced, with its shards. Throws Error led by the path.
+/// pack goes on from them. At the end, once the index is written, they get their names and it
+/// appears. What was a pack of this name before is replaced, with the shards that have its name; a
+/// link is followed. Nothing else is replaced: where a shard's name is taken, finish() throws
+/// before it renames any. Throws Error led by the path.
 class PackOutput {
  public:
   /// Throws Error if something there was begun for another source or with other options.

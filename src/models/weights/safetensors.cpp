@@ -60,9 +60,12 @@ std::vector<int64_t> read_shape(const json& shape, uint64_t limit) {
   return sizes;
 }
 
+/// `left`: bytes of the file that no tensor has taken. None are shared, so that tensors never take
+/// more memory than the file.
 at::Tensor read_tensor(const json& entry,
                        const char* data,
                        uint64_t data_size,
+                       uint64_t& left,
                        const Reading& reading) {
   const auto type = kTypes.find(entry.at("dtype").get<std::string>());
   if (type == kTypes.end())
@@ -70,9 +73,13 @@ at::Tensor read_tensor(const json& entry,
   const auto begin = entry.at("data_offsets").at(0).get<uint64_t>();
   const auto end = entry.at("data_offsets").at(1).get<uint64_t>();
   if (begin > end || end > data_size) throw std::runtime_error("its bytes lie outside the file");
-  at::Tensor tensor = torch::empty(read_shape(entry.at("shape"), data_size + 1), type->second);
-  if (tensor.nbytes() != end - begin)
-    throw std::runtime_error("shape and number of bytes disagree");
+  const auto shape = read_shape(entry.at("shape"), data_size + 1);
+  uint64_t bytes = c10::elementSize(type->second);
+  for (const int64_t size : shape) bytes *= static_cast<uint64_t>(size);
+  if (bytes != end - begin) throw std::runtime_error("shape and number of bytes disagree");
+  if (bytes > left) throw std::runtime_error("claims more data than the file holds");
+  left -= bytes;
+  at::Tensor tensor = torch::empty(shape, type->second);
   set_bytes(tensor, data + begin);
   if (reading.release) reading.release(data + begin, end - begin);
   return tensor;
@@ -96,12 +103,13 @@ SafeTensors parse_bytes(const char* bytes,
       json::parse(header, header + header_size, nullptr, /*allow_exceptions=*/false);
   require(entries.is_object(), "{}: damaged header", name);
   SafeTensors file;
+  uint64_t left = data_size;
   for (const auto& [key, entry] : entries.items()) {
     try {
       if (key == "__metadata__") {
         file.metadata = entry.get<std::map<std::string, std::string>>();
       } else if (!reading.wanted || reading.wanted(key)) {
-        file.tensors[key] = read_tensor(entry, data, data_size, reading);
+        file.tensors[key] = read_tensor(entry, data, data_size, left, reading);
       }
     } catch (const std::exception& e) {
       fail("{}: {}: {}", name, key, e.what());
