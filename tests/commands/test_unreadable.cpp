@@ -10,6 +10,7 @@
 #include "commands/knn_probe.h"
 #include "commands/linear_probe.h"
 #include "error.h"
+#include "failure.h"
 #include "support/catch.h"
 #include "support/checkpoint_file.h"
 #include "support/class_folders.h"
