@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "communicator.h"
 
@@ -8,6 +9,9 @@ namespace previt {
 
 /// The sum over all ranks of a number that each has.
 int64_t total(int64_t number, Communicator& all = world());
+
+/// The texts that the ranks have, in their order, as one.
+std::string texts_of_all(const std::string& own, Communicator& all = world());
 
 /// [first, end) of a row of things.
 struct Part {

@@ -1,11 +1,10 @@
 #include "failure.h"
 
 #include <c10/util/Exception.h>
-#include <torch/types.h>
 
-#include <algorithm>
 #include <exception>
 
+#include "across_ranks.h"
 #include "error.h"
 
 namespace previt {
@@ -53,12 +52,8 @@ void do_on_all_ranks(const std::function<void()>& work, Communicator& all) {
   std::exception_ptr own;
   std::string why = failure_of([&] { work_and_keep(work, own); });
   if (own) why += '\n';  // several ranks may give reasons
-  const at::Tensor bytes = torch::empty({static_cast<int64_t>(why.size())}, torch::kUInt8);
-  std::copy(why.begin(), why.end(), bytes.mutable_data_ptr<uint8_t>());
-  const at::Tensor gathered = all.gather(bytes);
+  const std::string reasons = texts_of_all(why, all);
   if (own) std::rethrow_exception(own);
-  const auto* first = gathered.const_data_ptr<uint8_t>();
-  const std::string reasons(first, first + gathered.numel());
   require(reasons.empty(), "{}", reasons.substr(0, reasons.find('\n')));
 }
 

@@ -9,11 +9,16 @@
 
 namespace previt {
 
-UnfinishedFile::UnfinishedFile(const std::string& path) : target_(path), path_(path) {
-  namespace fs = std::filesystem;
+namespace fs = std::filesystem;
+
+std::string behind_link(const std::string& path) {
   std::error_code none;
-  // A link is followed, so that the rename replaces the file and not the link.
-  if (fs::is_symlink(target_, none)) target_ = path_ = fs::weakly_canonical(target_, none).string();
+  return fs::is_symlink(path, none) ? fs::weakly_canonical(path, none).string() : path;
+}
+
+UnfinishedFile::UnfinishedFile(const std::string& path)
+    : target_(behind_link(path)), path_(target_) {
+  std::error_code none;
   // Pipes and devices are written to directly. A folder is refused when it is opened.
   if (!fs::exists(target_, none) || fs::is_regular_file(target_, none)) path_ += ".partial";
 }

@@ -4,6 +4,10 @@
 
 namespace previt {
 
+/// Where a file of this name is that a rename shall replace: a link is followed, so that the rename
+/// replaces the file and not the link.
+std::string behind_link(const std::string& path);
+
 /// A file that appears under its name only once it is whole. Until finish() it is written under
 /// another name beside it, and it is removed if finish() is never called. A pipe or a device is
 /// written to directly.

@@ -3,7 +3,7 @@
 #include "pretrain/pretrain_run.h"
 #include "support/catch.h"
 #include "support/counted_device.h"
-#include "support/reduced_recipe.h"
+#include "support/small_objective.h"
 #include "upload.h"
 
 using namespace previt;
@@ -24,38 +24,6 @@ std::string in_words(const HostTraffic& traffic) {
 // traffic.
 const std::map<std::string, std::string> kAllowed = {
     {"mae", "upload 1"}, {"simmim", "upload 1"}, {"beit", "upload 1"}, {"ibot", "upload 1"}};
-
-std::vector<std::string> objectives() {
-  ObjectiveRegistry registry;
-  register_all_objectives(registry);
-  return registry.names();
-}
-
-PretrainRun small_run(const std::string& name) {
-  auto recipe = test::reduced_recipe(name);
-  for (const char* assignment : {"train.epochs=2",
-                                 "train.batch=4",
-                                 "train.precision=fp32",
-                                 "schedule.warmup_epochs=1",
-                                 "output.log_steps=100"}) {
-    recipe.set(assignment);
-  }
-  return PretrainRun::read(recipe);
-}
-
-Batch random_batch(const Objective& objective, const RunOptions& options) {
-  torch::manual_seed(11);
-  Batch batch;
-  for (const auto& view : objective.views()) {
-    for (int64_t i = 0; i < view.count; ++i) {
-      batch.views.push_back(
-          torch::rand({options.train.batch, options.model.in_channels, view.height, view.width}));
-    }
-  }
-  batch.labels = torch::full({options.train.batch}, -1, torch::kInt64);
-  batch.indices = torch::arange(options.train.batch);
-  return batch;
-}
 
 // Losses of a few steps, and what passed in the last: codebooks and constants are there by then.
 struct Steps {
@@ -91,7 +59,7 @@ TEST_CASE("a step of an objective waits for nothing, and gives the CPU's loss") 
   if (!counted_device_has_gradients()) return;
   const std::string name = GENERATE(from_range(objectives()));
   INFO(name);
-  const PretrainRun run = small_run(name);
+  const PretrainRun run = small_run(name, {"output.log_steps=100"});
   const Steps here = run_on(at::kCPU, run), there = run_on(counted_device(), run);
   for (size_t i = 0; i < here.losses.size(); ++i) {
     CHECK(there.losses[i] == Approx(here.losses[i]).epsilon(1e-4));

@@ -9,27 +9,15 @@
 #include "support/checkpoint_file.h"
 #include "support/reduced_recipe.h"
 #include "support/same_tensors.h"
+#include "support/small_objective.h"
 #include "support/temp_folder.h"
 #include "support/test_device.h"
 
 using namespace previt;
+using test::objectives;
+using test::small_run;
 
 namespace {
-
-const std::vector<std::string> kShort = {
-    "train.epochs=2", "train.batch=4", "train.precision=fp32", "schedule.warmup_epochs=1"};
-
-std::vector<std::string> objectives() {
-  ObjectiveRegistry registry;
-  register_all_objectives(registry);
-  return registry.names();
-}
-
-PretrainRun small_run(const std::string& name) {
-  auto recipe = test::reduced_recipe(name);
-  for (const auto& assignment : kShort) recipe.set(assignment);
-  return PretrainRun::read(recipe);
-}
 
 std::shared_ptr<Objective> build(const PretrainRun& run) {
   torch::manual_seed(7);
@@ -40,17 +28,10 @@ std::shared_ptr<Objective> build(const PretrainRun& run) {
 }
 
 Batch random_batch(const Objective& objective, const RunOptions& options) {
-  torch::manual_seed(11);
-  Batch batch;
-  for (const auto& view : objective.views()) {
-    for (int64_t i = 0; i < view.count; ++i) {
-      batch.views.push_back(
-          torch::rand({options.train.batch, options.model.in_channels, view.height, view.width}));
-    }
-  }
-  batch.labels = torch::full({options.train.batch}, -1, torch::kInt64);
-  batch.indices = torch::arange(options.train.batch);
-  return to_device(std::move(batch), objective.views(), options.normalize, test::test_device());
+  return to_device(test::random_batch(objective, options),
+                   objective.views(),
+                   options.normalize,
+                   test::test_device());
 }
 
 // In the first epoch some objectives leave parts alone.

@@ -21,8 +21,7 @@ at::DeviceIndex own_device(int devices) {
   if (place.local_rank >= devices) {
     fail_usage(
         "--device: process {} of this machine needs a CUDA device of its own, but LibTorch sees "
-        "{}; "
-        "where each process is given one, say --device cuda:0",
+        "{}; where each process is given one, say --device cuda:0",
         place.local_rank,
         devices);
   }

@@ -46,12 +46,6 @@ class Silence {
   int user_ = -1;
 };
 
-// Whether all ranks, and c10d, say what they have to say.
-bool all_speak() {
-  const char* debug = std::getenv("PREVIT_DEBUG");
-  return debug != nullptr && std::strcmp(debug, "0") != 0;
-}
-
 void divide_threads(const Place& place) {
   divide_cores(place.local_size, place.cores);
   if (std::getenv("OMP_NUM_THREADS") == nullptr) {
@@ -62,7 +56,7 @@ void divide_threads(const Place& place) {
 JoinOptions join_options(const Variables& variables) {
   JoinOptions options;
   options.program = fmt::format("PreViT {} on LibTorch {}", PREVIT_VERSION, TORCH_VERSION);
-  options.c10d_logs = all_speak();
+  options.c10d_logs = debugging();
   const auto listener = variables.find(kListenerVariable);
   options.leader_is_watched = listener != variables.end();
   if (options.leader_is_watched && listener->second != "-1") {
@@ -91,6 +85,11 @@ std::string said_by(const Place& place, const Ending& ending) {
 
 }  // namespace
 
+bool debugging() {
+  const char* value = std::getenv("PREVIT_DEBUG");
+  return value != nullptr && std::strcmp(value, "0") != 0;
+}
+
 Ending in_world(const std::string& command,
                 bool takes_several,
                 const std::function<Ending()>& work) {
@@ -101,7 +100,7 @@ Ending in_world(const std::string& command,
     fail_usage("{}: runs in one process, but {} were started", command, place.size);
   }
   divide_threads(place);
-  Silence silence(place.rank != 0 && !all_speak());
+  Silence silence(place.rank != 0 && !debugging());
   std::unique_ptr<ProcessGroup> opened;
   try {
     opened = open_group(place, join_options(variables));

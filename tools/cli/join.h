@@ -5,6 +5,9 @@
 
 namespace previt::cli {
 
+/// Whether PREVIT_DEBUG asks for all that there is to say, from all ranks.
+bool debugging();
+
 /// What a command came to.
 struct Ending {
   int code = 0;

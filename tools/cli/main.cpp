@@ -7,7 +7,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <new>
@@ -28,11 +27,6 @@
 
 namespace previt::cli {
 namespace {
-
-bool debug() {
-  const char* value = std::getenv("PREVIT_DEBUG");
-  return value != nullptr && std::strcmp(value, "0") != 0;
-}
 
 std::string one_line(std::string message) {
   const auto newline = message.find('\n');
@@ -117,12 +111,12 @@ Ending attempt(const std::function<int()>& work, const po::options_description& 
   } catch (const Error& e) {
     return {1, on_one_line(e.what())};
   } catch (const c10::OutOfMemoryError& e) {
-    if (debug()) return {1, e.what()};
+    if (debugging()) return {1, e.what()};
     return {1, out_of_memory(e.what_without_backtrace(), options)};
   } catch (const std::bad_alloc&) {
     return {1, out_of_memory("memory: the system gives no more", options)};
   } catch (const c10::Error& e) {
-    return {1, debug() ? e.what() : one_line(e.what_without_backtrace())};
+    return {1, debugging() ? e.what() : one_line(e.what_without_backtrace())};
   } catch (const std::exception& e) {
     return {1, one_line(e.what())};
   }

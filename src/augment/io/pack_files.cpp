@@ -15,24 +15,24 @@ namespace {
 }
 
 // An index names its shards: what is wrong with one is wrong with the whole pack.
-std::unique_ptr<MappedFile> mapped(const std::string& path) {
+template <class Read>
+auto of_whole_pack(const Read& read) {
   try {
-    return std::make_unique<MappedFile>(path);
+    return read();
   } catch (const Error& error) {
     throw DatasetError(error.what());
   }
+}
+
+std::unique_ptr<MappedFile> mapped(const std::string& path) {
+  return of_whole_pack([&] { return std::make_unique<MappedFile>(path); });
 }
 
 }  // namespace
 
 PackFile::PackFile(const std::string& path, const PackIndex::Shard& wanted, uint64_t pixel_bytes)
     : file_(mapped(path)) {
-  PackTrailer trailer;
-  try {
-    trailer = read_trailer(bytes_of(*file_), path);
-  } catch (const Error& error) {
-    throw DatasetError(error.what());
-  }
+  PackTrailer trailer = of_whole_pack([&] { return read_trailer(bytes_of(*file_), path); });
   if (trailer.checksum != wanted.checksum || file_->size() != wanted.bytes) {
     fail_file(path, "belongs to another pack");
   }

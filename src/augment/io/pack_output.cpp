@@ -5,17 +5,12 @@
 
 #include "augment/io/pack_index.h"
 #include "error.h"
+#include "unfinished_file.h"
 
 namespace previt {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A link is followed, so that what replaces a pack is where its shards are.
-std::string behind_link(const std::string& path) {
-  std::error_code none;
-  return fs::is_symlink(path, none) ? fs::weakly_canonical(path, none).string() : path;
-}
 
 /// Of the pack of this name: an index that was copied or renamed isn't alone in needing its shards.
 std::vector<std::string> shards_of(const std::string& path) {
@@ -131,8 +126,11 @@ void PackOutput::finish_shards() {
   if (writer_) close_shard();
   PackIndex all{.store = info_.store, .class_names = info_.class_names, .stem = stem_};
   for (size_t s = 0; s < done_.shards; ++s) append_index(all, read_pack_index(own_name(s)));
+  const auto final_name = [&](size_t s) {
+    return (fs::path(path_).parent_path() / shard_name(all, s)).string();
+  };
   for (size_t s = 0; s < done_.shards; ++s) {
-    const std::string to = (fs::path(path_).parent_path() / shard_name(all, s)).string();
+    const std::string to = final_name(s);
     const bool ours = std::find(replaced_.begin(), replaced_.end(), to) != replaced_.end();
     require(ours || !fs::exists(to),
             "{}: exists and may belong to another pack; move it away and run this again",
@@ -140,9 +138,7 @@ void PackOutput::finish_shards() {
   }
   // A disk that is too full for the index must find the shards as they were.
   write_pack_index(path_, all, [&] {
-    for (size_t s = 0; s < done_.shards; ++s) {
-      fs::rename(own_name(s), fs::path(path_).parent_path() / shard_name(all, s));
-    }
+    for (size_t s = 0; s < done_.shards; ++s) fs::rename(own_name(s), final_name(s));
     flush_folder(fs::absolute(path_).parent_path().string());
   });
 }

@@ -5,7 +5,7 @@
 #include <limits>
 #include <sstream>
 
-#include "communicator.h"
+#include "across_ranks.h"
 
 namespace previt {
 
@@ -50,12 +50,7 @@ Scalars Averages::means() const {
 Averages Averages::of_all_ranks() const {
   if (world().alone()) return *this;
   // A line of JSON from each, as a metric may be missing on some.
-  std::string own = save().dump() + "\n";
-  const auto size = static_cast<int64_t>(own.size());
-  const at::Tensor bytes =
-      world().gather(torch::from_blob(own.data(), {size}, torch::kUInt8).clone());
-  std::istringstream lines(
-      std::string(static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()));
+  std::istringstream lines(texts_of_all(save().dump() + "\n"));
   Averages all;
   for (std::string line; std::getline(lines, line);) {
     Averages of_rank;
