@@ -1,10 +1,10 @@
 #include "pretrain/ema_teacher.h"
 
-#include <ATen/ops/_foreach_lerp.h>
 #include <torch/utils.h>
 
 #include <algorithm>
 
+#include "models/kernels/weight_arena.h"
 #include "models/weights/weights.h"
 
 namespace previt {
@@ -38,7 +38,7 @@ void EmaTeacher::move(double momentum) {
     moved.push_back(teacher_[i]);
     followed.push_back(student_[i]);
   }
-  if (!moved.empty()) at::_foreach_lerp_(moved, followed, 1 - momentum);
+  lerp_all(moved, followed, 1 - momentum);
 }
 
 }  // namespace previt

@@ -8,6 +8,7 @@
 #include "models/kernels/matmul.h"
 #include "models/kernels/optional_tensor.h"
 #include "models/kernels/precision.h"
+#include "models/kernels/weight_arena.h"
 #include "models/kernels/weight_copy.h"
 
 namespace previt {
@@ -130,6 +131,12 @@ struct ValuesOf : torch::autograd::Function<ValuesOf> {
   }
 };
 
+// In an arena, all biases are converted at once.
+at::Tensor bias_in(at::ScalarType type, const at::Tensor& bias) {
+  const at::Tensor copy = copy_in_arena(bias, type);
+  return copy.defined() ? ValuesOf::apply(bias, copy) : bias.to(type);
+}
+
 at::Tensor plain_linear(const at::Tensor& x,
                         const at::Tensor& weight,
                         const at::Tensor& bias,
@@ -137,7 +144,7 @@ at::Tensor plain_linear(const at::Tensor& x,
   const at::ScalarType type = compute_type();
   const at::Tensor w =
       weight.scalar_type() == type ? weight : ValuesOf::apply(weight, values_of(weight, copy));
-  return at::linear(x.to(type), w, bias.defined() ? bias.to(type) : bias);
+  return at::linear(x.to(type), w, bias.defined() ? bias_in(type, bias) : bias);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "models/kernels/weight_copy.h"
 
+#include "models/kernels/weight_arena.h"
+
 namespace previt {
 
 WeightCopy::Source WeightCopy::source_of(const at::Tensor& weight) {
@@ -19,6 +21,7 @@ at::Tensor WeightCopy::of(const at::Tensor& weight, at::ScalarType type) {
   if (weight.scalar_type() == type) return weight.detach();
   // An inference tensor does not count its versions.
   if (weight.is_inference()) return weight.detach().to(type);
+  if (at::Tensor copy = copy_in_arena(weight, type); copy.defined()) return copy;
   Source source = source_of(weight);
   if (source_ == source && copy_.scalar_type() == type) return copy_;
   if (is_free_for(weight, type)) {

@@ -8,7 +8,7 @@
 namespace previt {
 
 /// A layer's copy of its weight in the compute type, made once and used until the weight changes.
-/// One thread may use a layer at a time.
+/// One thread may use a layer at a time. A weight of an arena (weight_arena.h) has its copy there.
 class WeightCopy {
  public:
   /// `weight` in `type`, not differentiable. A weight that has this type is returned itself,

@@ -10,7 +10,8 @@ namespace previt {
 
 /// Exponential moving average of a module's weights: average ← decay · average + (1 - decay) ·
 /// weight after each step, starting at the weights. Buffers and frozen parameters are copied as
-/// they are.
+/// they are. On a device, it is average + (1 - decay) · (weight - average), and one kernel where the
+/// weights lie in an arena (weight_arena.h).
 class Ema {
  public:
   Ema(const torch::nn::Module& module, double decay);
@@ -31,6 +32,8 @@ class Ema {
     std::string name;
     at::Tensor own;  // averaged while it is trained
     at::Tensor weight, average;
+    int64_t copied = -1;  // version of a frozen weight to which its average is equal
+    bool bridges() const;
   };
   std::vector<Entry> entries_;
   double decay_;

@@ -1,5 +1,6 @@
 #include "pretrain/train/gradient_sum.h"
 
+#include <ATen/ops/_foreach_copy.h>
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/types.h>
@@ -7,16 +8,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "models/kernels/weight_arena.h"
 #include "progress.h"
 
 namespace previt {
-namespace {
-
-constexpr int64_t kBoundary = 16;  // elements: a cache line of float32
-
-int64_t padded(int64_t elements) { return (elements + kBoundary - 1) / kBoundary * kBoundary; }
-
-}  // namespace
 
 /// Called by autograd when it has added to a parameter's gradient.
 class GradientSum::Arrival final : public torch::autograd::PostAccumulateGradHook {
@@ -75,19 +70,26 @@ void GradientSum::begin_backward(bool last) {
   sending_ = last;
   next_ = 0;
   first_sent_ = {};
-  for (Bucket& bucket : buckets_) bucket.missing = 0;
+  for (Bucket& bucket : buckets_) {
+    bucket.missing = 0;
+    bucket.sent = false;
+  }
   for (Parameter& parameter : parameters_) {
     parameter.arrivals = 0;
-    parameter.sent = -1;
     if (parameter.expected != 0) ++buckets_[parameter.bucket].missing;
   }
 }
 
 void GradientSum::arrived(size_t i) {
   Parameter& parameter = parameters_[i];
+  Bucket& bucket = buckets_[parameter.bucket];
   ++parameter.arrivals;
+  if (bucket.sent) return;  // what comes now goes by itself
+  // While the cache still has it. On a device, where each copy has its price, the whole bucket's go
+  // together.
+  if (parameter.tensor.is_cpu()) put_into_bucket(i, i + 1);
   if (parameter.arrivals != parameter.expected) return;
-  --buckets_[parameter.bucket].missing;
+  --bucket.missing;
   send_whole();
 }
 
@@ -98,15 +100,32 @@ void GradientSum::send_whole() {
   }
 }
 
+// From there on, autograd adds to them in the bucket.
+void GradientSum::put_into_bucket(size_t first, size_t last) {
+  const torch::NoGradGuard no_grad;
+  std::vector<at::Tensor> sums, gradients;
+  for (; first < last; ++first) {
+    const Parameter& parameter = parameters_[first];
+    at::Tensor& gradient = parameter.tensor.mutable_grad();
+    if (!gradient.defined() || gradient.is_same(parameter.sum)) continue;
+    sums.push_back(parameter.sum);
+    gradients.push_back(std::exchange(gradient, parameter.sum));
+  }
+  if (!sums.empty()) at::_foreach_copy_(sums, gradients);
+}
+
+// What comes for its parameters later must not touch it, so they have no gradients until the end.
 void GradientSum::send(Bucket& bucket) {
   const torch::NoGradGuard no_grad;
   if (first_sent_ == Clock::time_point()) first_sent_ = Clock::now();
+  put_into_bucket(bucket.first, bucket.last);
   for (size_t i = bucket.first; i < bucket.last; ++i) {
     Parameter& parameter = parameters_[i];
-    const at::Tensor& gradient = parameter.tensor.grad();
-    gradient.defined() ? parameter.sum.copy_(gradient) : parameter.sum.zero_();
-    parameter.sent = parameter.arrivals;
+    parameter.sent = parameter.tensor.grad().defined();
+    if (!parameter.sent) parameter.sum.zero_();
+    parameter.tensor.mutable_grad().reset();
   }
+  bucket.sent = true;
   traffic_.bytes += static_cast<int64_t>(bucket.flat.nbytes());
   bucket.pending = ranks_.start_sum(bucket.flat);
 }
@@ -121,27 +140,36 @@ void GradientSum::wait_for_all() {
 
 // Of each parameter whether it has a gradient here, of each bucket whether it went too early.
 at::Tensor GradientSum::flags() const {
-  std::vector<double> flags;
+  std::vector<double> of_parameters, of_buckets(buckets_.size());
   for (const Parameter& parameter : parameters_) {
-    flags.push_back(parameter.tensor.grad().defined() ? 1 : 0);
+    const bool late = parameter.tensor.grad().defined();
+    of_parameters.push_back(parameter.sent || late ? 1 : 0);
+    if (late) of_buckets[parameter.bucket] = 1;
   }
-  for (const Bucket& bucket : buckets_) {
-    bool early = false;
-    for (size_t i = bucket.first; i < bucket.last; ++i) {
-      early = early || parameters_[i].sent != parameters_[i].arrivals;
-    }
-    flags.push_back(early ? 1 : 0);
+  of_parameters.insert(of_parameters.end(), of_buckets.begin(), of_buckets.end());
+  return torch::tensor(of_parameters, torch::kFloat64);
+}
+
+// Adds what came when the bucket had gone.
+void GradientSum::add_late(Bucket& bucket) {
+  const torch::NoGradGuard no_grad;
+  const at::Tensor late = torch::zeros_like(bucket.flat);
+  for (size_t i = bucket.first; i < bucket.last; ++i) {
+    const at::Tensor &gradient = parameters_[i].tensor.grad(), &sum = parameters_[i].sum;
+    if (!gradient.defined()) continue;
+    late.narrow(0, sum.storage_offset(), sum.numel()).view(sum.sizes()).copy_(gradient);
   }
-  return torch::tensor(flags, torch::kFloat64);
+  traffic_.bytes += static_cast<int64_t>(late.nbytes());
+  ranks_.sum(late);
+  bucket.flat.add_(late);
 }
 
 void GradientSum::take_over(const at::Tensor& flags) {
   const double* of_parameter = flags.const_data_ptr<double>();
   const double* of_bucket = of_parameter + parameters_.size();
   for (size_t i = 0; i < buckets_.size(); ++i) {
-    if (of_bucket[i] > 0) send(buckets_[i]);
+    if (of_bucket[i] > 0) add_late(buckets_[i]);
   }
-  wait_for_all();
   for (size_t i = 0; i < parameters_.size(); ++i) {
     Parameter& parameter = parameters_[i];
     if (of_parameter[i] > 0) parameter.tensor.mutable_grad() = parameter.sum;

@@ -21,11 +21,12 @@ struct Traffic {
 /// Adds up the gradients of an optimizer step over all ranks, while the backward pass that makes
 /// them goes on. They travel in buckets of about 25 MB, the last parameters first, as their
 /// gradients come first; a bucket goes as soon as it is whole and those before it have gone.
-/// Afterwards the gradients are views of the buckets, until they are removed.
+/// A gradient is copied once, into its bucket, where it stays until it is removed: on the CPU when
+/// autograd first has it, on a device when the bucket goes. Other micro-steps add to it there.
 ///
 /// A parameter without a gradient on every rank stays without; otherwise zeros stand in for it.
-/// Which ones to wait for is learned from the backward pass before. Where that was wrong, the
-/// bucket goes once more, so that the sums are right in any case.
+/// Which ones to wait for is learned from the backward pass before. Where that was wrong, what came
+/// late is summed by itself and added, so that the sums are right in any case.
 class GradientSum {
  public:
   static constexpr int64_t kBucketBytes = 25 << 20;
@@ -54,19 +55,22 @@ class GradientSum {
     size_t bucket = 0;
     int64_t arrivals = 0;   // of its gradient, in this backward pass
     int64_t expected = -1;  // as many as in the pass before; -1: not known
-    int64_t sent = -1;      // those when its bucket went
+    bool sent = false;      // its bucket went with a gradient of it
   };
   struct Bucket {
     at::Tensor flat;
     size_t first = 0, last = 0;  // parameters
     int64_t missing = 0;         // those whose gradient isn't whole yet
+    bool sent = false;           // in this backward pass
     std::unique_ptr<Pending> pending = nullptr;
   };
 
   void make_buckets(int64_t bucket_bytes);
   void arrived(size_t parameter);
   void send_whole();
+  void put_into_bucket(size_t first, size_t last);  // the gradients of these parameters
   void send(Bucket& bucket);
+  void add_late(Bucket& bucket);
   void wait_for_all();
   at::Tensor flags() const;
   void take_over(const at::Tensor& flags);

@@ -9,6 +9,7 @@
 #include "communicator.h"
 #include "error.h"
 #include "models/kernels/precision.h"
+#include "models/kernels/weight_arena.h"
 #include "models/layers/block.h"
 #include "pretrain/train/gradients.h"
 #include "pretrain/train/sharded_optimizer.h"
@@ -58,6 +59,7 @@ Stepper::Stepper(Objective& objective, const RunOptions& options)
       lr_(lr_schedule(options)),
       weight_decay_(weight_decay_schedule(options.optimizer)) {
   checkpoint_blocks(objective, options.train.checkpoint_blocks);
+  if (arena_pays(device_)) move_into_arena(objective.parameters());
   if (options.train.ema_decay > 0) ema_ = std::make_unique<Ema>(objective, options.train.ema_decay);
   if (ranks_.alone()) return;
   std::vector<at::Tensor> tensors;

@@ -99,7 +99,11 @@ TEST_CASE("a parameter that no rank has used stays without a gradient") {
 }
 
 TEST_CASE("zeros stand in for a gradient that only another rank has") {
-  const FakeWorld two(0, 2, [](const at::Tensor& own) { return torch::ones_like(own); });
+  const FakeWorld two(0, 2, [](const at::Tensor& own) {
+    at::Tensor others = torch::ones_like(own);
+    if (own.scalar_type() == torch::kFloat64) others.slice(0, 4).zero_();  // nothing came late
+    return others;
+  });
   Net net;
   GradientSum sum(net.parameters, kSmall);
   make_step(net, sum, {0, 2});
@@ -118,6 +122,46 @@ TEST_CASE("a gradient that comes when its bucket has gone is summed all the same
   make_step(net, sum, {1});
   CHECK_FALSE(net.gradient(0).defined());
   CHECK(torch::equal(net.gradient(1), 2 * net.own(1)));
+}
+
+TEST_CASE("what came late on one rank is added to what was summed before") {
+  // The other rank has the same, but of what comes late it has ones.
+  int64_t sums = 0;
+  const FakeWorld two(0, 2, [&](const at::Tensor& own) {
+    return ++sums == 3 ? torch::ones_like(own) : own;  // bucket, numbers, what was late
+  });
+  Net net;
+  GradientSum sum(net.parameters, GradientSum::kBucketBytes);
+  make_step(net, sum, {2});
+  sums = 0;
+  net.remove_gradients();
+  sum.begin_backward(true);
+  net.backward({2});  // all that was waited for, so the bucket goes
+  CHECK(sums == 1);
+  net.backward({0});
+  sum.finish(torch::zeros({1}, torch::kFloat64));
+  REQUIRE(sums == 3);
+  CHECK(torch::equal(net.gradient(0), net.own(0) + 1));
+  CHECK(torch::equal(net.gradient(2), 2 * net.own(2) + 1));
+  CHECK_FALSE(net.gradient(1).defined());
+}
+
+TEST_CASE("a gradient lies in its bucket from its first micro-step until it is removed") {
+  const FakeWorld two(0, 2, same_again);
+  Net net;
+  GradientSum sum(net.parameters);
+  sum.begin_backward(false);
+  net.backward({0, 1});
+  const void* place = net.gradient(0).data_ptr();
+  CHECK(net.gradient(0).storage().is_alias_of(net.gradient(1).storage()));
+  sum.begin_backward(true);
+  net.backward({0, 1});
+  sum.finish(torch::zeros({1}, torch::kFloat64));
+  CHECK(net.gradient(0).data_ptr() == place);
+  CHECK(torch::equal(net.gradient(0), 4 * net.own(0)));
+  make_step(net, sum, {0});
+  CHECK(net.gradient(0).data_ptr() == place);
+  CHECK(torch::equal(net.gradient(0), 2 * net.own(0)));
 }
 
 TEST_CASE("nothing of the sum stays with the parameters") {
