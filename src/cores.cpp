@@ -1,10 +1,12 @@
 #include "cores.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <thread>
 
 namespace previt {
@@ -36,6 +38,20 @@ int64_t local_share_of_cores() {
 }
 
 int64_t local_processes() { return sharers(); }
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "";
+}
+
+std::string machine_text() {
+  const std::string name = processor_name();
+  return fmt::format(
+      "{}{}{} cores", name, name.empty() ? "" : ", ", std::thread::hardware_concurrency());
+}
 
 void divide_cores(int64_t processes, int64_t own) {
   sharers() = std::max<int64_t>(1, processes);

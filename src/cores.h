@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace previt {
 
@@ -11,6 +12,12 @@ int64_t local_share_of_cores();
 
 /// How many processes of this run are on this machine.
 int64_t local_processes();
+
+/// The name that the processor gives itself; "" where Linux doesn't tell.
+std::string processor_name();
+
+/// "AMD EPYC 9R14, 2 cores".
+std::string machine_text();
 
 /// Says how many processes of this run are on this machine, 1 by default, and how many cores of its
 /// own the launcher gives each, 0 for none; once, at the start. The latter counts only where this

@@ -14,26 +14,13 @@ namespace {
 
 // The words that start each command.
 const std::vector<std::vector<std::string>> kCommands = {
-    {"pretrain"},
-    {"finetune"},
-    {"train_tokenizer"},
-    {"predict"},
-    {"convert"},
-    {"linear_probe"},
-    {"knn_probe"},
+    {"pretrain"},        {"finetune"},         {"train_tokenizer"},  {"predict"},
+    {"convert"},         {"linear_probe"},     {"knn_probe"},        {"report"},
 #ifdef PREVIT_WITH_IMAGE_IO
-    {"embed"},
-    {"attention_maps"},
-    {"pack_dataset"},
-    {"cache_tokens"},
+    {"embed"},           {"attention_maps"},   {"pack_dataset"},     {"cache_tokens"},
 #endif
-    {"bench", "step"},
-    {"bench", "loader"},
-    {"bench", "load"},
-    {"bench", "knn"},
-    {"bench", "memory"},
-    {"bench", "scaling"},
-    {"bench", "machine"},
+    {"bench", "step"},   {"bench", "loader"},  {"bench", "load"},    {"bench", "knn"},
+    {"bench", "memory"}, {"bench", "scaling"}, {"bench", "machine"},
 };
 
 std::string help_of(std::vector<std::string> command, const std::string& form = "--help") {

@@ -122,12 +122,15 @@ Ending attempt(const std::function<int()>& work, const po::options_description& 
   }
 }
 
-po::variables_map parse(int argc, char** argv, const po::options_description& options) {
+po::variables_map parse(int argc,
+                        char** argv,
+                        const po::options_description& options,
+                        const po::positional_options_description& words) {
   po::variables_map values;
   po::store(
       po::command_line_parser(argc, argv)
           .options(options)
-          .positional({})
+          .positional(words)
           .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
           .run(),
       values);
@@ -165,13 +168,14 @@ int run(int argc,
         const std::string& summary,
         po::options_description options,
         const std::function<int(const po::variables_map&)>& body,
-        Nproc nproc) {
+        Nproc nproc,
+        const po::positional_options_description& words) {
   occupy_standard_streams();
   tune_allocator();
   options.add_options()("help,h", "this text")("version", "the version");
   const auto whole = [&] {
     if (described_itself(argc, argv, summary, options)) return 0;
-    po::variables_map values = parse(argc, argv, options);
+    po::variables_map values = parse(argc, argv, options, words);
     if (values.count("help") != 0) {
       std::ostringstream text;
       text << options;

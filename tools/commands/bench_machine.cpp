@@ -14,6 +14,7 @@
 #include <tuple>
 
 #include "cli/main.h"
+#include "cores.h"
 #include "cpu_level.h"
 #include "models/kernels/matmul.h"
 #include "models/kernels/matmul_ways.h"
@@ -30,15 +31,6 @@ std::string line_of(const std::string& path) {
   std::string line;
   std::getline(file, line);
   return line;
-}
-
-// The name that the processor gives itself; "" where Linux doesn't tell.
-std::string processor() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  }
-  return "";
 }
 
 // "L1 Data 32K" and so on, of the first core.
@@ -94,7 +86,7 @@ ordered_json precisions() {
 
 int describe_machine(const po::variables_map&) {
   const ordered_json machine = {
-      {"processor", processor()},
+      {"processor", processor_name()},
       {"cores", std::thread::hardware_concurrency()},
       {"threads", at::get_num_threads()},
       {"caches", caches()},

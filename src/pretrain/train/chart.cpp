@@ -3,19 +3,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 
+#include "options.h"
 #include "utf8.h"
 
 namespace previt {
 namespace {
 
-using Points = std::vector<std::pair<double, double>>;
-
 constexpr double kWidth = 640, kHeight = 260;
 constexpr double kLeft = 62, kRight = 14, kTop = 12, kBottom = 36;
 constexpr size_t kMostPoints = 300;
+constexpr size_t kColours = 8;
+// Curves are told apart without colours too. With the colours they make 40 looks.
+constexpr std::array kDashes = {"", "7 4", "2 3", "12 4 2 4", "16 5"};
 
 /// Maps data to coordinates of the picture.
 struct Frame {
@@ -50,11 +53,17 @@ Points finite(const Points& points) {
   return kept;
 }
 
-Frame frame_of(const Points& points) {
-  Frame frame{0, points.back().first, points.front().second, points.front().second};
-  for (const auto& [x, y] : points) {
-    frame.y_low = std::min(frame.y_low, y);
-    frame.y_high = std::max(frame.y_high, y);
+// Around all points of all curves.
+Frame frame_of(const std::vector<Curve>& curves) {
+  Frame frame{0, 0, kInfinity, -kInfinity};
+  for (const Curve& curve : curves) {
+    for (const Points* points : {&curve.points, &curve.low, &curve.high}) {
+      for (const auto& [x, y] : finite(*points)) {
+        frame.x_high = std::max(frame.x_high, x);
+        frame.y_low = std::min(frame.y_low, y);
+        frame.y_high = std::max(frame.y_high, y);
+      }
+    }
   }
   // A flat line still needs a height, and a curve looks better off the frame.
   const double spread = frame.y_high - frame.y_low;
@@ -100,8 +109,22 @@ std::string axes(const Frame& frame, const std::string& x_label) {
   return svg;
 }
 
+std::string colour(const Curve& curve) {
+  return curve.name.empty() ? "var(--line)" : fmt::format("var(--line-{})", curve.look % kColours);
+}
+
+std::string stroke(const Curve& curve) {
+  const size_t dash = (curve.look + curve.look / kColours) % kDashes.size();
+  return fmt::format(R"(fill="none" stroke="{}" stroke-width="2" stroke-linejoin="round"{})",
+                     colour(curve),
+                     curve.name.empty() || dash == 0
+                         ? ""
+                         : fmt::format(R"( stroke-dasharray="{}")", kDashes[dash]));
+}
+
 // A point without a neighbour gets a dot: no line shows it.
-std::string curve(const Frame& frame, const Points& points) {
+std::string line_of(const Frame& frame, const Curve& curve) {
+  const Points& points = curve.points;
   std::string path, dots;
   const auto there = [&](size_t i) { return i < points.size() && std::isfinite(points[i].second); };
   for (size_t i = 0; i < points.size(); ++i) {
@@ -110,13 +133,31 @@ std::string curve(const Frame& frame, const Points& points) {
     const bool pen_down = i > 0 && there(i - 1);
     path += fmt::format("{}{:.1f} {:.1f}", pen_down ? "L" : "M", x, y);
     if (pen_down || there(i + 1)) continue;
-    dots +=
-        fmt::format(R"svg(<circle cx="{:.1f}" cy="{:.1f}" r="3" fill="var(--line)"/>)svg", x, y);
+    dots += fmt::format(
+        R"svg(<circle cx="{:.1f}" cy="{:.1f}" r="3" fill="{}"/>)svg", x, y, colour(curve));
   }
-  return fmt::format(
-      R"svg(<path d="{}" fill="none" stroke="var(--line)" stroke-width="2" stroke-linejoin="round"/>{})svg",
-      path,
-      dots);
+  return fmt::format(R"svg(<path d="{}" {}/>{})svg", path, stroke(curve), dots);
+}
+
+std::string band_of(const Frame& frame, const Curve& curve) {
+  std::string path;
+  const auto add = [&](const std::pair<double, double>& point) {
+    path += fmt::format(
+        "{}{:.1f} {:.1f}", path.empty() ? "M" : "L", frame.x(point.first), frame.y(point.second));
+  };
+  const Points low = finite(curve.low), high = finite(curve.high);
+  std::for_each(low.begin(), low.end(), add);
+  std::for_each(high.rbegin(), high.rend(), add);
+  if (path.empty()) return "";
+  return fmt::format(R"svg(<path d="{}Z" fill="{}" fill-opacity="0.18"/>)svg", path, colour(curve));
+}
+
+std::string point_title(const Chart& chart, const std::pair<double, double>& point) {
+  return fmt::format("{} {}: {} {}",
+                     escape_html(chart.x_label),
+                     number_text(point.first),
+                     escape_html(chart.title),
+                     number_text(point.second));
 }
 
 /// A strip of the full height around each point, which shows its value.
@@ -128,22 +169,41 @@ std::string hover_strips(const Frame& frame, const Points& points, const Chart& 
     const double right =
         i + 1 == points.size() ? kWidth - kRight : (x + frame.x(points[i + 1].first)) / 2;
     svg += fmt::format(R"(<g class="hit"><rect x="{:.1f}" y="{}" width="{:.1f}" height="{}"/>)"
-                       R"(<circle cx="{:.1f}" cy="{:.1f}" r="4"/><title>{} {}: {} {}</title></g>)",
+                       R"(<circle cx="{:.1f}" cy="{:.1f}" r="4"/><title>{}</title></g>)",
                        left,
                        kTop,
                        std::max(right - left, 0.1),
                        kHeight - kTop - kBottom,
                        x,
                        frame.y(points[i].second),
-                       escape_html(chart.x_label),
-                       number_text(points[i].first),
-                       escape_html(chart.title),
-                       number_text(points[i].second));
+                       point_title(chart, points[i]));
+  }
+  return svg;
+}
+
+/// A spot on each point of a named curve, which shows its value. Strips of several curves would
+/// hide one another.
+std::string hover_spots(const Frame& frame, const Curve& curve, const Chart& chart) {
+  std::string svg;
+  for (const auto& point : finite(curve.points)) {
+    svg += fmt::format(
+        R"(<g class="hit"><circle cx="{:.1f}" cy="{:.1f}" r="6"/><title>{}, {}</title></g>)",
+        frame.x(point.first),
+        frame.y(point.second),
+        escape_html(curve.name),
+        point_title(chart, point));
   }
   return svg;
 }
 
 }  // namespace
+
+const char* const kLightLines =
+    "--line-0:#1d4ed8; --line-1:#d97706; --line-2:#047857; --line-3:#be123c; --line-4:#7c3aed; "
+    "--line-5:#0891b2; --line-6:#4b5563; --line-7:#db2777;";
+const char* const kDarkLines =
+    "--line-0:#6ea8fe; --line-1:#fbbf24; --line-2:#34d399; --line-3:#fb7185; --line-4:#a78bfa; "
+    "--line-5:#22d3ee; --line-6:#cbd5e1; --line-7:#f472b6;";
 
 std::string escape_html(const std::string& text) {
   std::string safe;
@@ -179,6 +239,7 @@ std::vector<double> nice_ticks(double low, double high, int count) {
     }
   }
   std::vector<double> ticks;
+  if (!(step > 0) || !std::isfinite(step)) return ticks;  // beyond what a double can divide
   // By whole multiples: adding up steps would print 0.30000000000000004.
   for (auto i = static_cast<int64_t>(std::ceil(low / step - 1e-9));
        static_cast<double>(i) * step <= high + 1e-9 * step;
@@ -189,17 +250,41 @@ std::vector<double> nice_ticks(double low, double high, int count) {
 }
 
 std::string chart_svg(const Chart& chart) {
-  const Points points = thinned(chart.points);
-  const Points visible = finite(points);
-  if (visible.empty()) return "<p class=\"muted\">no finite value</p>";
-  const Frame frame = frame_of(visible);
-  return fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}</svg>)",
+  std::vector<Curve> curves = chart.curves;
+  bool visible = false;
+  for (Curve& curve : curves) {
+    for (Points* points : {&curve.points, &curve.low, &curve.high}) *points = thinned(*points);
+    visible = visible || !finite(curve.points).empty();
+  }
+  if (!visible) return "<p class=\"muted\">no finite value</p>";
+  const Frame frame = frame_of(curves);
+  std::string bands, lines, hover;
+  for (const Curve& curve : curves) {
+    bands += band_of(frame, curve);
+    lines += line_of(frame, curve);
+    hover += curve.name.empty() ? hover_strips(frame, finite(curve.points), chart)
+                                : hover_spots(frame, curve, chart);
+  }
+  return fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}{}{}{}</svg>)",
                      kWidth,
                      kHeight,
                      escape_html(chart.title),
                      axes(frame, chart.x_label),
-                     curve(frame, points),
-                     hover_strips(frame, visible, chart));
+                     bands,
+                     lines,
+                     hover);
+}
+
+std::string legend_html(const Chart& chart) {
+  std::string html;
+  for (const Curve& curve : chart.curves) {
+    if (curve.name.empty()) continue;
+    html +=
+        fmt::format(R"svg(<span><svg viewBox="0 0 36 10"><path d="M0 5H36" {}/></svg>{}</span>)svg",
+                    stroke(curve),
+                    escape_html(curve.name));
+  }
+  return html.empty() ? "" : fmt::format("<p class=\"legend\">{}</p>", html);
 }
 
 }  // namespace previt

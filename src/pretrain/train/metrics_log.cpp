@@ -1,5 +1,6 @@
 #include "pretrain/train/metrics_log.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -41,20 +42,42 @@ bool parse(const std::string& text, MetricsLine& line) {
   return true;
 }
 
-std::vector<MetricsLine> read_lines(const std::string& path, int64_t last_step) {
+}  // namespace
+
+std::vector<MetricsLine> read_metrics(const std::string& path,
+                                      int64_t last_step,
+                                      int64_t* damaged) {
   std::vector<MetricsLine> lines;
   std::ifstream file(path);
   for (std::string text; std::getline(file, text);) {
     MetricsLine line;
-    if (parse(text, line) && line.step <= last_step) lines.push_back(std::move(line));
+    const bool good = parse(text, line);
+    if (!good && damaged != nullptr) ++*damaged;
+    if (good && line.step <= last_step) lines.push_back(std::move(line));
   }
   return lines;
 }
 
-}  // namespace
+const double* find_value(const MetricsLine& line, const std::string& name) {
+  for (const auto& [key, value] : line.values) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> metric_names(const std::vector<MetricsLine>& lines) {
+  std::vector<std::string> names = {"loss"};
+  for (const auto& line : lines) {
+    for (const auto& [name, value] : line.values) {
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    }
+  }
+  std::erase(names, "epoch");
+  return names;
+}
 
 MetricsLog::MetricsLog(std::string path, int64_t last_step)
-    : path_(std::move(path)), lines_(read_lines(path_, last_step)) {
+    : path_(std::move(path)), lines_(read_metrics(path_, last_step)) {
   std::string text;
   for (const auto& line : lines_) text += to_json(line) + '\n';
   write_whole_file(path_, text);

@@ -14,6 +14,18 @@ struct MetricsLine {
   Scalars values;
 };
 
+/// The lines of a metrics.jsonl up to `last_step`. Counts those that are damaged in `damaged`, if
+/// it is given. Nothing where there is no such file.
+std::vector<MetricsLine> read_metrics(const std::string& path,
+                                      int64_t last_step,
+                                      int64_t* damaged = nullptr);
+
+/// The value of this name in a line; nullptr where it has none.
+const double* find_value(const MetricsLine& line, const std::string& name);
+
+/// The names of all values but the epoch, in order of first appearance, the loss first.
+std::vector<std::string> metric_names(const std::vector<MetricsLine>& lines);
+
 /// metrics.jsonl: one JSON object a line, "step" first. A value that is not finite is null.
 class MetricsLog {
  public:

@@ -12,7 +12,7 @@ namespace previt {
 /// the order in which they are added. All texts are escaped; SVG is taken as it is.
 class Report {
  public:
-  Report(std::string title, std::string subtitle);
+  Report(const std::string& title, const std::string& subtitle);
 
   /// A headline figure: "loss", "0.4213".
   void add_figure(const std::string& name, const std::string& value);
@@ -33,12 +33,19 @@ class Report {
   };
   void add_pictures(const std::string& title, const std::vector<PngPicture>& pictures);
 
+  /// Takes over the title of `page`, an earlier one about the same run, and those of its figures
+  /// and sections that this one lacks by name; all come in the order of that page.
+  void keep_from(const std::string& page);
+
   std::string html() const;
 
  private:
   void add_section(const std::string& title, const std::string& body);
 
-  std::string title_, subtitle_, figures_, sections_;
+  // As HTML.
+  std::string title_, subtitle_;
+  std::vector<std::pair<std::string, std::string>> figures_;   // value, name
+  std::vector<std::pair<std::string, std::string>> sections_;  // title, body
 };
 
 std::string base64(const std::string& bytes);

@@ -12,11 +12,14 @@
 namespace previt {
 namespace {
 
+constexpr const char* kPreviews = "/previews/";
 // Names and captions of the newest pictures, in previews/.
 constexpr const char* kNewest = "newest.json";
 
-// The newest pictures of an earlier part of the run, for reports until there are new ones.
-std::vector<Report::PngPicture> newest_previews(const std::string& folder) {
+}  // namespace
+
+std::vector<Report::PngPicture> newest_previews(const std::string& run_folder) {
+  const std::string folder = run_folder + kPreviews;
   std::vector<Report::PngPicture> pictures;
   if (!std::filesystem::exists(folder + kNewest)) return pictures;
   const auto list = nlohmann::ordered_json::parse(
@@ -29,8 +32,6 @@ std::vector<Report::PngPicture> newest_previews(const std::string& folder) {
   return pictures;
 }
 
-}  // namespace
-
 RunOutputs::RunOutputs(std::string folder,
                        const RunRecord& record,
                        const TrainCallbacks& callbacks,
@@ -42,7 +43,7 @@ RunOutputs::RunOutputs(std::string folder,
                          .metrics = {folder_ + "/metrics.jsonl", first_step},
                          .events = {folder_, first_step}});
   for (const std::string& line : record.started_from) info("{}", line);
-  if (first_step > 0) previews_ = newest_previews(previews_folder());
+  if (first_step > 0) previews_ = newest_previews(folder_);
   if (!record.recipe.empty()) write_whole_file(folder_ + "/recipe.yaml", record.recipe);
   if (!record.kept_apart.empty()) write_whole_file(folder_ + "/held_out.json", record.kept_apart);
   if (!record.few_shot.empty()) write_whole_file(folder_ + "/few_shot.json", record.few_shot);
@@ -56,7 +57,7 @@ void RunOutputs::write(const MetricsLine& line) {
 
 void RunOutputs::add_previews(const std::vector<Picture>& pictures, double epochs_done) {
   if (!files_) return;
-  const std::string folder = previews_folder();
+  const std::string folder = folder_ + kPreviews;
   make_folder(folder);
   previews_.clear();
   nlohmann::ordered_json captions = nlohmann::ordered_json::object();

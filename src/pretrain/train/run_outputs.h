@@ -14,6 +14,9 @@
 
 namespace previt {
 
+/// The newest pictures in a run's previews/, for reports until there are new ones.
+std::vector<Report::PngPicture> newest_previews(const std::string& run_folder);
+
 /// What a run leaves in its folder besides the checkpoints: log.txt, recipe.yaml, metrics.jsonl,
 /// TensorBoard events, previews/, report.html. Of several ranks the first writes them; for the
 /// others this class does nothing.
@@ -38,7 +41,6 @@ class RunOutputs {
     MetricsLog metrics;
     EventFile events;
   };
-  std::string previews_folder() const { return folder_ + "/previews/"; }
 
   std::string folder_;
   const RunRecord& record_;

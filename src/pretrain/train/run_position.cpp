@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "across_ranks.h"
 #include "communicator.h"
+#include "cores.h"
 #include "error.h"
 #include "models/weights/checkpoint.h"
 
@@ -67,10 +69,17 @@ void RunPosition::start_interval() {
   interval = {};
 }
 
+double RunPosition::processor_seconds() const {
+  const auto own = static_cast<int64_t>(std::clock() - begun);
+  return earlier_processor_seconds + static_cast<double>(total(own)) / CLOCKS_PER_SEC;
+}
+
 nlohmann::json RunPosition::save() const {
   nlohmann::json meta = {{"averages", averages.of_all_ranks().save()},
                          {"interval", {interval.images, interval.seconds, interval.wait}},
                          {"seconds", seconds},
+                         {"processor_seconds", processor_seconds()},
+                         {"machine", machine_text()},
                          {"skipped_steps", skipped_steps},
                          {kSkippedInARow, skipped_in_a_row}};
   // JSON has no infinity.
@@ -84,6 +93,7 @@ void RunPosition::load(const nlohmann::json& meta) {
     averages.load(meta.at("averages"));
     interval = {meta.at("interval").at(0), meta.at("interval").at(1), meta.at("interval").at(2)};
     seconds = meta.at("seconds");
+    earlier_processor_seconds = meta.value("processor_seconds", 0.0);
     skipped_steps = meta.at("skipped_steps");
     skipped_in_a_row = meta.value(kSkippedInARow, int64_t{0});
     best = meta.value("best", best);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ctime>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -24,9 +25,11 @@ struct Speed {
 /// Where a run stands, besides its tensors: what a checkpoint's meta.json keeps.
 struct RunPosition {
   int64_t steps_done = 0;
-  Averages averages;   ///< since the last metrics line, of this rank
-  Speed interval;      ///< since the last metrics line
-  double seconds = 0;  ///< of training, in all
+  Averages averages;                     ///< since the last metrics line, of this rank
+  Speed interval;                        ///< since the last metrics line
+  double seconds = 0;                    ///< of training, in all
+  double earlier_processor_seconds = 0;  ///< of all processes of the parts of the run before
+  std::clock_t begun = std::clock();     ///< processor time of this process when this part began
   double best = -std::numeric_limits<double>::infinity();
   int64_t skipped_steps = 0;
   int64_t skipped_in_a_row = 0;  ///< up to now
@@ -41,6 +44,9 @@ struct RunPosition {
   /// is that of the last step.
   Scalars interval_values(double lr, int64_t bad_samples) const;
   void start_interval();
+
+  /// Processor time of the whole run, of all its processes; collective.
+  double processor_seconds() const;
 
   nlohmann::json save() const;  ///< of all ranks, collective; without the checkpoint's step
   void load(const nlohmann::json& meta);  ///< throws Error on damage

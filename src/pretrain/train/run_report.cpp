@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "progress.h"
 
@@ -12,39 +11,9 @@ namespace {
 
 constexpr size_t kTableLines = 12;
 
-/// Metric names in order of first appearance, the loss first.
-std::vector<std::string> metric_names(const std::vector<MetricsLine>& lines) {
-  std::vector<std::string> names = {"loss"};
-  for (const auto& line : lines) {
-    for (const auto& [name, value] : line.values) {
-      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-    }
-  }
-  std::erase(names, "epoch");
-  return names;
-}
-
-const double* find(const MetricsLine& line, const std::string& name) {
-  for (const auto& [key, value] : line.values) {
-    if (key == name) return &value;
-  }
-  return nullptr;
-}
-
-Chart chart_of(const std::string& name, const std::vector<MetricsLine>& lines) {
-  Chart chart{.title = name, .x_label = "epoch", .points = {}};
-  std::replace(chart.title.begin(), chart.title.end(), '_', ' ');
-  for (const auto& line : lines) {
-    const double* epoch = find(line, "epoch");
-    const double* value = find(line, name);
-    if (epoch != nullptr && value != nullptr) chart.points.emplace_back(*epoch, *value);
-  }
-  return chart;
-}
-
 std::string last_value(const std::vector<MetricsLine>& lines, const std::string& name) {
   for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
-    if (const double* value = find(*line, name)) return fmt::format("{:.4g}", *value);
+    if (const double* value = find_value(*line, name)) return fmt::format("{:.4g}", *value);
   }
   return "–";
 }
@@ -61,6 +30,24 @@ std::string memory_text(int64_t bytes) {
 }
 
 }  // namespace
+
+Points points_of(const std::vector<MetricsLine>& lines,
+                 const std::string& x,
+                 const std::string& name) {
+  Points points;
+  for (const auto& line : lines) {
+    const auto step = static_cast<double>(line.step);
+    const double* at = x == "step" ? &step : find_value(line, x);
+    const double* value = find_value(line, name);
+    if (at != nullptr && value != nullptr) points.emplace_back(*at, *value);
+  }
+  return points;
+}
+
+std::string title_of_metric(std::string name) {
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
 
 std::string speed_text(const RunSummary& summary) {
   std::string text = fmt::format("{:.1f} images/s", summary.images_per_second);
@@ -92,8 +79,11 @@ Report make_report(const RunSummary& summary, const std::vector<MetricsLine>& li
   }
   if (!summary.diagnosis.empty()) report.add_text("Something is wrong", summary.diagnosis);
   std::vector<Chart> charts;
-  for (const auto& name : metric_names(lines)) charts.push_back(chart_of(name, lines));
-  std::erase_if(charts, [](const Chart& chart) { return chart.points.empty(); });
+  for (const auto& name : metric_names(lines)) {
+    const Points points = points_of(lines, "epoch", name);
+    if (points.empty()) continue;
+    charts.push_back({.title = title_of_metric(name), .curves = {{.points = points}}});
+  }
   report.add_charts("Curves", charts);
   return report;
 }
@@ -110,7 +100,7 @@ void add_run_details(Report& report,
   for (size_t i = first; i < lines.size(); ++i) {
     std::vector<std::string> row;
     for (const auto& name : header) {
-      const double* value = find(lines[i], name);
+      const double* value = find_value(lines[i], name);
       row.push_back(value == nullptr ? "" : fmt::format("{:.4g}", *value));
     }
     rows.push_back(std::move(row));

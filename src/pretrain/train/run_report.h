@@ -26,6 +26,14 @@ struct RunSummary {
   int64_t bad_samples = 0;
 };
 
+/// The values of a metric over "epoch" or "step", for a chart; without lines that lack one of them.
+Points points_of(const std::vector<MetricsLine>& lines,
+                 const std::string& x,
+                 const std::string& name);
+
+/// "knn_top1" as a chart is called: "knn top1".
+std::string title_of_metric(std::string name);
+
 /// "123.4 images/s, 1.23 TFLOP/s, peak memory 3.4 GiB".
 std::string speed_text(const RunSummary& summary);
 

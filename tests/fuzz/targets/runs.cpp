@@ -7,6 +7,7 @@
 #include "finetune/evaluation_report.h"
 #include "fuzz/target.h"
 #include "models/weights/checkpoint.h"
+#include "pretrain/train/comparison.h"
 #include "pretrain/train/metrics_log.h"
 #include "pretrain/train/resume_check.h"
 #include "pretrain/train/run_outputs.h"
@@ -100,6 +101,29 @@ const bool added[] = {
                best_epoch(text, "top1");
                MetricsLog log(put(scratch() + "metrics.jsonl", text), 8);
                log.write({.step = 9, .values = {{"loss", 1}}});
+               ComparedRun run;
+               run.lines = log.lines();
+               comparison({run, run}).html();
+             },
+         .inputs = 1500,
+         .refused = 0}),
+    add({.name = "report_page",
+         .seeds =
+             [] {
+               Report page("a title", "b");
+               page.add_figure("loss", "1");
+               page.add_figure("time", "2 s");
+               page.add_text("Curves", "c");
+               page.add_text("Settings", "d");
+               return std::vector{page.html()};
+             },
+         .parse =
+             [](const std::string& text) {
+               Report page("a title", "b");
+               page.add_figure("time", "3 s");
+               page.add_text("Curves", "e");
+               page.keep_from(text);
+               page.html();
              },
          .inputs = 1500,
          .refused = 0}),
