@@ -58,6 +58,10 @@ class Communicator {
   virtual void set_timeout(double /*seconds*/) {}
   /// Adds to how many Busy objects this rank has.
   virtual void count_busy(int64_t /*change*/) {}
+  /// The device that this rank computes on, once, before there are tensors on it; collective. Where
+  /// each rank has a GPU of its own, their tensors then go from one to the other. Throws UsageError
+  /// where two ranks have the same.
+  virtual void use_device(at::Device) {}
 };
 
 /// That of this process. A process is one rank from start to end, so it is not passed around, as a

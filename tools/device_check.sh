@@ -87,7 +87,7 @@ stage_machine() {
 stage_tests() {
   attempt "$([ -n "$dry" ] && echo 250 || echo 30)" tests_parity "$programs/tests/parity_check" --device "$device" tests/fixtures
   PREVIT_TEST_DEVICE=$device attempt "$([ -n "$dry" ] && echo 250 || echo 30)" tests_contract \
-    "$programs/tests/previt_tests" '-#' '[#test_objectives],[#test_device_augment]'
+    "$programs/tests/previt_tests" '-#' '[#test_objectives],[#test_device_augment],[#test_nccl]~[programs]'
 }
 
 stage_attention() {  # which kernel each shape gets

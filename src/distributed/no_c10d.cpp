@@ -1,4 +1,4 @@
-// In place of gloo_group.cpp where LibTorch was built without c10d.
+// In place of c10d_group.cpp where LibTorch was built without c10d.
 #include "distributed/process_group.h"
 
 namespace previt {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <sstream>
+#include <utility>
 
 #include "distributed/process_group.h"
 
@@ -20,14 +20,15 @@ constexpr milliseconds kBeat(500);
 constexpr milliseconds kHearing(8000);  // in which a living rank hears of a failure
 constexpr milliseconds kEnding(10000);  // in which it ends by itself
 constexpr milliseconds kSilence(3000);  // of a store that is stopped or cut off
-constexpr int kSilentBeats = 4;         // of a rank that is gone
+constexpr int kSilentBeats = 4;         // of a rank that is gone, when a connection broke
+constexpr int kGoneBeats = 10;          // where connections don't tell
+constexpr std::chrono::microseconds kDevicePause(100);
+constexpr int64_t kLookers = 2;  // ranks that look for others: the store couldn't bear all of many
 constexpr const char* kFailure = "failure";
 constexpr const char* kHeard = "heard";    // how many ranks know of the failure
 constexpr const char* kTold = "told";      // by rank 0
 constexpr const char* kTeller = "teller";  // the first to come here speaks for a silent rank 0
 constexpr const char* kLeft = "left";      // how many ranks have left
-
-std::string beat_of(int64_t rank) { return fmt::format("beat/{}", rank); }
 
 std::string named(const std::vector<int64_t>& ranks, int64_t size) {
   if (ranks.size() == 1) return fmt::format("rank {} of {} has", ranks[0], size);
@@ -57,7 +58,7 @@ Watch::Watch(c10::intrusive_ptr<c10d::Store> store,
       keeper_(keeper),
       leader_is_watched_(leader_is_watched),
       timeout_(timeout) {
-  store_->set(beat_of(rank_), std::string("0 0 0"));
+  write_beat(*store_, rank_, {});
   thread_ = std::thread([this] { run(); });
 }
 
@@ -87,8 +88,14 @@ void Watch::run() {
 }
 
 void Watch::look() {
-  store_->set(beat_of(rank_), fmt::format("{} {} {}", ++ticks_, begun_.load(), busy_.load()));
+  write_beat(*store_, rank_, {.ticks = ++ticks_, .begun = begun_, .busy = busy_});
   if (store_->check({kFailure})) learn(store_->get_to_str(kFailure));
+  if (!waits_for_device_ || rank_ >= kLookers) {
+    silences_.forget();
+  } else if (const auto silent = silences_.next(beats(), kGoneBeats)) {
+    // Over NCCL, nothing tells of a process that ended on the same machine.
+    record(fmt::format("rank {} of {} is gone", *silent, size_), true);
+  }
   const std::lock_guard lock(mutex_);
   looked_at_ = Clock::now();
 }
@@ -105,11 +112,12 @@ void Watch::learn(const std::string& record) {
   wake();
   if (rank_ == 0) store_->set(kTold, std::string("1"));
   store_->add(kHeard, 1);
+  heard_ = true;
 }
 
 void Watch::lose_store(const std::string& how) {
   const std::lock_guard lock(mutex_);
-  store_lost_ = true;
+  store_lost_ = heard_ = true;
   if (failure_.empty()) {
     lost_first_ = true;
     failure_ = keeper_ >= 0 ? fmt::format("rank {} of {} {}", keeper_, size_, how)
@@ -148,18 +156,6 @@ void Watch::wait_until(milliseconds longest, const std::function<bool()>& done) 
   }
 }
 
-std::vector<Watch::Beat> Watch::beats() {
-  std::vector<std::string> keys;
-  for (int64_t rank = 0; rank < size_; ++rank) keys.push_back(beat_of(rank));
-  std::vector<Beat> all;
-  for (const auto& value : store_->multiGet(keys)) {
-    Beat& beat = all.emplace_back();
-    std::istringstream(std::string(value.begin(), value.end())) >> beat.ticks >> beat.begun >>
-        beat.busy;
-  }
-  return all;
-}
-
 // Whether ranks haven't begun operation `number` only since they are busy, and beat. Else the
 // failure is on record.
 bool Watch::all_late_are_busy(int64_t number) {
@@ -188,11 +184,23 @@ bool Watch::all_late_are_busy(int64_t number) {
 }
 
 void Watch::wait_for(int64_t number, const std::function<bool()>& done) {
+  wait(number, done, kBeat);
+}
+
+void Watch::wait_for_device(int64_t number, const std::function<bool()>& done) {
+  waits_for_device_ = true;
+  wait(number, done, kDevicePause);
+  waits_for_device_ = false;
+}
+
+void Watch::wait(int64_t number,
+                 const std::function<bool()>& done,
+                 std::chrono::microseconds pause) {
   auto since = Clock::now();
   std::unique_lock lock(mutex_);
   while (!done()) {
     if (!failure_.empty()) throw PeerError(failure_);
-    changed_.wait_for(lock, kBeat);
+    changed_.wait_for(lock, pause);
     if (Clock::now() - since < timeout_.load() || done()) continue;
     const bool silent =
         rank_ != keeper_ && Clock::now() - looked_at_ > std::min(kSilence, timeout_.load() / 2);
@@ -219,21 +227,15 @@ void Watch::wait_for_key(const std::function<bool()>& done, const std::string& o
 }
 
 void Watch::explain(const std::string& what) {
-  std::vector<Beat> before;
+  Silences silences;
   try {
-    before = beats();
-    std::vector<int> silent(before.size());
-    for (int beat = 0; beat < 5 * kSilentBeats; ++beat) {
-      std::this_thread::sleep_for(kBeat);
+    for (int beat = 0; beat <= 5 * kSilentBeats; ++beat) {
+      if (beat > 0) std::this_thread::sleep_for(kBeat);
       require_well();
-      const auto now = beats();
-      for (size_t rank = 0; rank < now.size(); ++rank) {
-        silent[rank] = now[rank] == before[rank] ? silent[rank] + 1 : 0;
-        if (silent[rank] < kSilentBeats) continue;
-        record(fmt::format("rank {} of {} is gone", rank, size_), true);
-        require_well();
-      }
-      before = now;
+      const auto silent = silences.next(beats(), kSilentBeats);
+      if (!silent) continue;
+      record(fmt::format("rank {} of {} is gone", *silent, size_), true);
+      require_well();
     }
     record(fmt::format("rank {} of {} lost its connection: {}", rank_, size_, what), false);
   } catch (const c10::Error&) {
@@ -254,13 +256,12 @@ bool Watch::others_beat(std::vector<Beat> before) {
   return now != before;
 }
 
-int64_t Watch::count(const std::string& key) { return store_->add(key, 0); }
-
 bool Watch::tells() {
   {
     const std::lock_guard lock(mutex_);
     if (lost_first_) return rank_ == 0 || !leader_is_watched_;
   }
+  wait_until(kSilence, [&] { return heard_.load(); });  // or rank 0 would wait for it
   try {
     if (rank_ != 0) {
       wait_until(kHearing, [&] { return store_->check({kTold}); });

@@ -10,6 +10,8 @@
 #include <torch/csrc/distributed/c10d/Store.hpp>
 #include <vector>
 
+#include "distributed/beats.h"
+
 namespace previt {
 
 /// How the ranks of a run know of each other whether they live. A thread of each writes twice a
@@ -40,6 +42,9 @@ class Watch {
   void count_busy(int64_t change) { busy_ += change; }
   /// Waits for the end of operation `number`: until done() after a wake(). Throws PeerError.
   void wait_for(int64_t number, const std::function<bool()>& done);
+  /// The same for an operation of a device, which wakes nobody: done() is asked again and again, and
+  /// this rank looks by itself whether another is gone.
+  void wait_for_device(int64_t number, const std::function<bool()>& done);
   /// Waits until done(), which is asked again and again; past the time-out, `otherwise` and for how
   /// long is the failure. Throws PeerError.
   void wait_for_key(const std::function<bool()>& done, const std::string& otherwise);
@@ -57,27 +62,26 @@ class Watch {
   void leave();
 
  private:
-  struct Beat {
-    int64_t ticks = 0, begun = 0, busy = 0;
-    bool operator==(const Beat&) const = default;
-  };
-
   void run();
+  void wait(int64_t number, const std::function<bool()>& done, std::chrono::microseconds pause);
   void learn(const std::string& record);
   void lose_store(const std::string& how = "is gone");
   bool all_late_are_busy(int64_t number);
   void look();
   void end_if_late();
-  std::vector<Beat> beats();
+  std::vector<Beat> beats() { return read_beats(*store_, size_); }
   bool others_beat(std::vector<Beat> before);
   void wait_until(std::chrono::milliseconds longest, const std::function<bool()>& done);
-  int64_t count(const std::string& key);
+  int64_t count(const std::string& key) { return store_->add(key, 0); }
 
   const c10::intrusive_ptr<c10d::Store> store_;
   const int64_t rank_, size_, keeper_;
   const bool leader_is_watched_;
   std::atomic<std::chrono::milliseconds> timeout_;
   std::atomic<int64_t> begun_ = 0, busy_ = 0;
+  std::atomic<bool> waits_for_device_ = false;
+  std::atomic<bool> heard_ = false;  // that this rank knows of the failure stands in the store
+  Silences silences_;                // while that is so
 
   std::mutex mutex_;
   std::condition_variable changed_;

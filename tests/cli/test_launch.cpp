@@ -1,6 +1,9 @@
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
+#include <functional>
 
 #include "support/catch.h"
 #include "support/program.h"
@@ -17,11 +20,23 @@ const Surroundings kOneThread = {.environment = {{"OMP_NUM_THREADS", "1"}}};
 
 Outcome run(const Words& words) { return run_program(PREVIT_RANK_PROGRAM, words, kOneThread); }
 
-Outcome signalled(const std::string& task, int signal) {
+// `more`: does more to the program after the signal.
+Outcome signalled(
+    const std::string& task,
+    int signal,
+    const std::function<void(const Program&)>& more = [](const Program&) {}) {
   Program program(PREVIT_RANK_PROGRAM, {"--nproc", "2", "--task", task}, kOneThread);
   ::usleep(2'500'000);  // all are at work
   program.send(signal);
+  more(program);
   return program.wait();
+}
+
+std::vector<pid_t> children_of(pid_t process) {
+  std::ifstream list(fmt::format("/proc/{0}/task/{0}/children", process));
+  std::vector<pid_t> all;
+  for (pid_t child = 0; list >> child;) all.push_back(child);
+  return all;
 }
 
 }  // namespace
@@ -73,8 +88,32 @@ TEST_CASE("the option --nproc passes signals on", "[distributed]") {
     const Outcome outcome = signalled("train", signal);
     CHECK(outcome.code == code);
     CHECK(outcome.errors == "");
+    CHECK(outcome.output == "saved\n");
   }
   CHECK(signalled("sleep", SIGTERM).code == 143);  // no handler: the processes die of it
+}
+
+TEST_CASE("SIGTERM to all processes of a service at once is one stop", "[distributed]") {
+  const Outcome outcome = signalled("train", SIGTERM, [](const Program& program) {
+    const auto children = children_of(program.process());
+    CHECK(children.size() == 2);
+    for (const pid_t child : children) ::kill(child, SIGTERM);
+  });
+  CHECK(outcome.code == 143);
+  CHECK(outcome.output == "saved\n");
+  CHECK(outcome.errors == "");
+}
+
+TEST_CASE("a second signal of a user's ends all at once", "[distributed]") {
+  for (const auto& [signal, pause] : {std::pair(SIGINT, 200'000), std::pair(SIGTERM, 1'500'000)}) {
+    const Outcome outcome =
+        signalled("train", signal, [&, signal = signal, pause = pause](const Program& program) {
+          ::usleep(static_cast<useconds_t>(pause));
+          program.send(signal);
+        });
+    CHECK(outcome.code == 128 + signal);
+    CHECK(outcome.output == "");
+  }
 }
 
 TEST_CASE("the option --nproc refuses what can't be", "[distributed]") {

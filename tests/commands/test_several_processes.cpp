@@ -174,6 +174,37 @@ TEST_CASE("two processes give the weights of one with two micro-batches, bit for
   }
 }
 
+TEST_CASE("VQ-KD, taught by a network of a file, over two processes as in one") {
+  const TempFolder folder;
+  const std::string source = PREVIT_SOURCE_DIR;
+  const Words words = Words{"--recipe",
+                            source + "/recipes/small/tokenizer_vqkd_128.yaml",
+                            "--device",
+                            "cpu",
+                            "--data",
+                            "synthetic:shapes,size=32,count=128,val=20"} +
+                      kExact +
+                      settings({"model.image_size=[32]",
+                                "model.patch_size=8",
+                                "model.embed_dim=24",
+                                "model.depth=2",
+                                "model.num_heads=2",
+                                "vqkd.teacher=" + source + "/tests/fixtures/timm_hub_a",
+                                "vqkd.codebook.codes=16",
+                                "vqkd.codebook.dim=8",
+                                "train.batch=16",
+                                "train.precision=fp32",
+                                "train.threads=1",
+                                "schedule.warmup_epochs=0",
+                                "data.workers=1",
+                                "output.checkpoint_epochs=1",
+                                "output.preview_images=0"}) +
+                      epochs(2);
+  const auto alone = result(folder.path() + "/alone", words + micro(8), "train_tokenizer");
+  const auto two = result(folder.path() + "/two", words + processes(2), "train_tokenizer");
+  CHECK(same_checkpoint(two, alone));
+}
+
 TEST_CASE("four processes give one's weights but for the order of sums") {
   const TempFolder folder;
   // Adam would make steps out of the rounding of gradients that are zero (a key's bias).

@@ -39,6 +39,7 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   void send(int signal) const;
+  pid_t process() const { return process_; }
   bool runs();
   Outcome wait();
 

@@ -1,12 +1,14 @@
 #include "cli/device.h"
 
 #include <ATen/Context.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/cuda.h>
 
 #include <charconv>
 #include <filesystem>
 #include <mutex>
 
+#include "communicator.h"
 #include "distributed/environment.h"
 #include "error.h"
 #include "log.h"
@@ -83,6 +85,9 @@ std::string why_automatic(const GpuFacts& facts) {
 
 at::Device choose_device(const std::string& name) {
   const at::Device device = named_device(name);
+  // What names no index means it too, and no process leaves a trace on another's GPU.
+  if (!device.is_cpu()) c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
+  world().use_device(device);
   pin_host_memory_for(device);
   return device;
 }

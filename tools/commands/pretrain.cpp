@@ -169,11 +169,14 @@ int train_run(PretrainRun& run, const Command& command, std::shared_ptr<Dataset>
   decide_for_machine(run.options, command.device, command.resume ? command.folder : "");
   try_first_steps(run, command, images);
   auto weights = std::exchange(run.source, nullptr);
-  // A rank that is out of memory can't begin anew by itself.
-  if (!automatic || !world().alone()) {
-    return train_once(run, command, command.resume, images, std::move(weights));
-  }
   int code = 0;
+  if (!world().alone()) {
+    require_that_it_fits(train, [&] {
+      code = train_once(run, command, command.resume, images, std::move(weights));
+    });
+    return code;
+  }
+  if (!automatic) return train_once(run, command, command.resume, images, std::move(weights));
   bool resume = command.resume;  // later from what the attempt before has left
   halve_until_it_fits(train, [&] {
     code = train_once(run, command, std::exchange(resume, true), images, weights);

@@ -4,11 +4,13 @@
 #   kill_and_resume.sh [N]     N kills of each of METHODS (default 100)
 # Environment: BIN (programs; default build/release), SEED (of the moments), JOBS (methods at a
 # time; default 2), METHODS (default: tokenizer mae dino beit finetune), WORK (an empty folder that
-# stays; default a temporary one, kept where a method fails).
+# stays; default a temporary one, kept where a method fails), NPROC (processes of a killed run;
+# default 1. Of several, a kill is of one rank, of rank 0, of --nproc's parent, or of all; the run
+# left alone is of one process).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source tools/endurance/same_run.sh
-export BIN=${BIN:-build/release} SEED=${SEED:-$(date +%s)} OMP_NUM_THREADS=1 LC_ALL=C
+export BIN=${BIN:-build/release} SEED=${SEED:-$(date +%s)} NPROC=${NPROC:-1} OMP_NUM_THREADS=1 LC_ALL=C
 
 # --- the runs: 60 epochs of 8 steps on images of 16 pixels, a checkpoint every 6 steps, a line every 4 ---------
 
@@ -74,18 +76,35 @@ await_writing() {
   until compgen -G "$1/$name" >/dev/null || (($(milliseconds) > last)); do :; done
 }
 
+# Kills the process, of several one or all, and returns when they have ended, with its exit code.
+kill_some() {
+  local parent=$1 rank code=0 ranks
+  mapfile -t ranks < <(pgrep -P "$parent")
+  ((${#ranks[@]} > 0)) || ranks=("$parent")
+  case $((RANDOM % 4)) in
+    0) kill -KILL "$parent" ;;
+    1) kill -KILL "${ranks[0]}" ;;
+    2) kill -KILL "${ranks[RANDOM % ${#ranks[@]}]}" ;;
+    3) kill -KILL "$parent" "${ranks[@]}" ;;
+  esac 2>/dev/null || true
+  { wait "$parent" || code=$?; } 2>/dev/null
+  for rank in "${ranks[@]}"; do
+    while kill -0 "$rank" 2>/dev/null; do sleep 0.05; done
+  done
+  return $code
+}
+
 # kill_once RUN LONGEST: starts the run and kills it within LONGEST milliseconds. False where it
 # ended before.
 kill_once() {
   local run=$1 longest=$2 log wait pid code=0
   log=$(stat -c %i "$run/metrics.jsonl" 2>/dev/null || true)
   wait=$(((RANDOM * 32768 + RANDOM) % longest))
-  "${words[@]}" --out "$run" --resume >>"$run.out" 2>&1 &
+  "${words[@]}" --nproc "$NPROC" --out "$run" --resume >>"$run.out" 2>&1 &
   pid=$!
   sleep "$((wait / 1000)).$(printf %03d $((wait % 1000)))"
   ((RANDOM % 3 > 0)) || await_writing "$run"
-  kill -KILL "$pid" 2>/dev/null || true
-  { wait "$pid" || code=$?; } 2>/dev/null
+  kill_some "$pid" || code=$?
   ((code == 137)) && { phase_of "$run" "$log" >>"$run.phases"; return 0; }
   ((code == 0)) || { echo "$run: exit code $code, $(tail -n 1 "$run.out")"; exit 1; }
   return 1
@@ -110,7 +129,7 @@ one() {
   while ((done < kills)); do
     local run=$work/$method.killed$((++runs))
     while ((done < kills)) && kill_once "$run" "$longest"; do done=$((done + 1)); done
-    "${words[@]}" --out "$run" --resume >>"$run.out" 2>&1 || { echo "$method: $(tail -n 1 "$run.out")"; exit 1; }
+    "${words[@]}" --nproc "$NPROC" --out "$run" --resume >>"$run.out" 2>&1 || { echo "$method: $(tail -n 1 "$run.out")"; exit 1; }
     same_run "$whole" "$run" || { echo "$method: $run is not $whole"; exit 1; }
     cat "$run.phases" >>"$work/$method.phases" 2>/dev/null || true
     rm -rf "$run" "$run".*
@@ -128,7 +147,7 @@ fi
 kills=${1:-100}
 work=${WORK:-$(mktemp -d)}
 methods=${METHODS:-tokenizer mae dino beit finetune}
-echo "kill_and_resume: $kills kills of each of $methods; SEED=$SEED, in $work"
+echo "kill_and_resume: $kills kills of each of $methods; SEED=$SEED, NPROC=$NPROC, in $work"
 mkdir -p "$work"
 if [[ $methods == *beit* ]]; then
   mapfile -t words < <(words_of tokenizer "$work")

@@ -180,11 +180,12 @@ void GradientSum::take_over(const at::Tensor& flags) {
 void GradientSum::finish(const at::Tensor& numbers) {
   sending_ = false;
   while (next_ < buckets_.size()) send(buckets_[next_++]);
-  wait_for_all();
+  // First the numbers, which go over connections that tell of a rank that is gone.
   const auto start = Clock::now();
   const at::Tensor all = torch::cat({numbers, flags()});
   ranks_.sum(all);
   traffic_.exposed += seconds_since(start);
+  wait_for_all();
   numbers.copy_(all.slice(0, 0, numbers.numel()));
   take_over(all.slice(0, numbers.numel()));
   traffic_.seconds += seconds_since(first_sent_);

@@ -62,6 +62,20 @@ void halve_until_it_fits(TrainOptions& train, const std::function<void()>& work)
   }
 }
 
+void require_that_it_fits(TrainOptions train, const std::function<void()>& work) {
+  if (fits_in_memory(work)) return;
+  const int64_t too_many = train.micro();
+  require(too_many > 1,
+          "train.micro_batch: not even one image fits in memory; a smaller model or image size "
+          "needs less");
+  halve(train);
+  fail(
+      "train.micro_batch: {} images at a time don't fit in memory; go on with --resume --set "
+      "train.micro_batch={}",
+      too_many,
+      train.micro_batch);
+}
+
 int64_t micro_batch_within(TrainOptions train, double fixed, double per_image, double bytes) {
   train.micro_batch = train.batch;
   while (train.micro_batch > 1 &&

@@ -11,6 +11,10 @@ namespace previt {
 /// too many, or where `work` refuses the half with a UsageError, as losses over a whole batch do.
 void halve_until_it_fits(TrainOptions& train, const std::function<void()>& work);
 
+/// Calls `work`, as one of several processes, which can't begin anew by itself. Where memory runs out
+/// in it, throws Error that says which train.micro_batch to set.
+void require_that_it_fits(TrainOptions train, const std::function<void()>& work);
+
 /// The largest of the batch, its half, its quarter … for which a step stays within `bytes`; 1 where
 /// none does. fixed, per_image: what it takes, in bytes (Trial::main_memory).
 int64_t micro_batch_within(TrainOptions train, double fixed, double per_image, double bytes);

@@ -2,19 +2,37 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
+#include <cstdint>
+#include <ctime>
 
 namespace previt {
 namespace {
 
 volatile std::sig_atomic_t caught = 0;
+std::atomic<int64_t> caught_at = 0;                        // milliseconds
+static_assert(std::atomic<int64_t>::is_always_lock_free);  // or a handler couldn't use it
 
-constexpr int kSignalBase = 128;  // the shell's convention for exit codes
+constexpr int kSignalBase = 128;    // the shell's convention for exit codes
+constexpr int64_t kOneStop = 1000;  // milliseconds in which SIGTERM comes twice of one reason
+
+int64_t milliseconds_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
 
 void note(int signal) {
   if (signal == SIGHUP && caught != 0) return;
-  if (caught != 0 && caught != SIGHUP) _exit(kSignalBase + signal);
+  if (caught != 0 && caught != SIGHUP) {
+    // systemd sends it to all processes of a service, and so does the one that started them.
+    const bool again = signal == SIGTERM && caught == SIGTERM;
+    if (again && milliseconds_now() - caught_at < kOneStop) return;
+    _exit(kSignalBase + signal);
+  }
   caught = signal;
+  caught_at = milliseconds_now();
 }
 
 }  // namespace

@@ -4,8 +4,10 @@ namespace previt {
 
 /// While it lives, SIGINT, SIGTERM and SIGHUP (the terminal goes away) are noted instead of ending
 /// the program. Where SIGHUP was ignored, as under nohup, it stays ignored. A second SIGINT or
-/// SIGTERM ends the program at once. A terminal that goes away sends several signals at a time, so
-/// SIGHUP counts neither as the first nor as the second.
+/// SIGTERM ends the program at once, but for a SIGTERM within a second of the first: it may come
+/// from a system that stops all processes and, for the same reason, from the program that started
+/// this one. A terminal that goes away sends several signals at a time, so SIGHUP counts neither as
+/// the first nor as the second.
 class StopSignal {
  public:
   StopSignal();

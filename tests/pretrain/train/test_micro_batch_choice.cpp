@@ -60,6 +60,20 @@ TEST_CASE("where nothing fits, or the half is refused, that is said") {
       "the whole batch at once");
 }
 
+TEST_CASE("one of several processes says which micro-batch to set") {
+  int64_t calls = 0;
+  require_that_it_fits(batch_of(8), [&] { ++calls; });
+  CHECK(calls == 1);
+  for (const int64_t kind : {0, 1, 2}) {
+    CHECK_THROWS_WITH(require_that_it_fits(batch_of(30), [&] { run_out(kind); }),
+                      "train.micro_batch: 30 images at a time don't fit in memory; go on with "
+                      "--resume --set train.micro_batch=15");
+  }
+  CHECK_THROWS_WITH(require_that_it_fits(batch_of(1), [] { run_out(0); }),
+                    ContainsSubstring("not even one image fits"));
+  CHECK_THROWS_WITH(require_that_it_fits(batch_of(8), [] { fail("data: gone"); }), "data: gone");
+}
+
 TEST_CASE("other failures are not about memory") {
   TrainOptions train = batch_of(8);
   int64_t calls = 0;
