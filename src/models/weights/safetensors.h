@@ -17,7 +17,8 @@ struct SafeTensors {
   std::map<std::string, std::string> metadata;
 };
 
-/// Tensors own their memory. Throws Error, led by the path, for anything that is not a whole and
+/// Tensors own their memory; query, key and value of an attention lie in one block, a third each,
+/// as split_qkv() joins them. Throws Error, led by the path, for anything that is not a whole and
 /// consistent safetensors file. With `wanted`, only tensors of such names are read. Takes little
 /// more memory than they do.
 SafeTensors read_safetensors(const std::string& path,

@@ -12,6 +12,22 @@
 namespace previt {
 namespace {
 
+// The tensor whose rows all of these are, one after another as read_safetensors lays them; else one
+// that is made of them.
+at::Tensor joined(const std::vector<at::Tensor>& rows) {
+  const at::Tensor& first = rows.front();
+  int64_t offset = first.storage_offset();
+  for (const at::Tensor& part : rows) {
+    const bool next = part.dim() > 0 && part.is_contiguous() && part.is_alias_of(first) &&
+                      part.scalar_type() == first.scalar_type() && part.storage_offset() == offset;
+    if (!next) return torch::cat(rows, 0);
+    offset += part.numel();
+  }
+  std::vector<int64_t> sizes = first.sizes().vec();
+  sizes[0] *= static_cast<int64_t>(rows.size());
+  return first.as_strided(sizes, first.strides());
+}
+
 constexpr const char* kParts[] = {"query.", "key.", "value."};
 
 at::Tensor join_rows(const NamedTensors& block, const std::string& kind, const std::string& place) {
@@ -24,7 +40,7 @@ at::Tensor join_rows(const NamedTensors& block, const std::string& kind, const s
             place);
     rows.push_back(it->second);
   }
-  return torch::cat(rows, 0);
+  return joined(rows);
 }
 
 // Takes out the tensors of all attentions whose tails are wanted: "blocks.0.attn." → "query.weight"
