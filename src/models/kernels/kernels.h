@@ -20,6 +20,9 @@ at::Tensor linear(const at::Tensor& x,
                   const at::Tensor& bias = {},
                   WeightCopy* copy = nullptr);
 
+/// The weight in the compute type, from the layer's copy; its gradient goes to the weight.
+at::Tensor in_compute_type(const at::Tensor& weight, WeightCopy* copy);
+
 /// gelu(linear(x, weight, bias, copy)) with the exact (erf) GELU.
 at::Tensor linear_gelu(const at::Tensor& x,
                        const at::Tensor& weight,
