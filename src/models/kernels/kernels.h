@@ -60,6 +60,14 @@ Forked fork_layer_norm(const at::Tensor& x,
                        double eps,
                        const at::Tensor& kept = {});
 
+/// fork_layer_norm(add_residual(x, branch), …), on a GPU in one pass.
+Forked add_fork_layer_norm(const at::Tensor& x,
+                           const at::Tensor& branch,
+                           const at::Tensor& weight,
+                           const at::Tensor& bias,
+                           double eps,
+                           const at::Tensor& kept = {});
+
 /// softmax(q kᵀ / √d + bias) v for qkv [B, N, 3·H·d] (rows q, k, v, each H heads) → [B, N, H·d].
 /// bias: undefined, or added to the logits, broadcastable to [B, H, N, N].
 at::Tensor self_attention(const at::Tensor& qkv, int64_t heads, const at::Tensor& bias = {});

@@ -2,6 +2,10 @@
 // form in which flash, cuDNN's and the memory-efficient kernel take it.
 #include <ATen/record_function.h>
 
+#include <map>
+#include <mutex>
+#include <utility>
+
 #include "models/kernels/kernels.h"
 #include "models/layers/block.h"
 #include "support/counted_device.h"
