@@ -13,3 +13,18 @@ function(previt_generate_source name files declaration call)
   endforeach()
   configure_file(${CMAKE_SOURCE_DIR}/cmake/${name}.in ${CMAKE_BINARY_DIR}/generated/${name} @ONLY)
 endfunction()
+
+# Writes generated/NAME, which defines the text that `header` declares in namespace previt: that of a file.
+function(previt_embed name file header variable)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${file})
+  file(READ ${CMAKE_SOURCE_DIR}/${file} text)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/${name} @ONLY CONTENT
+"#include \"@header@\"
+
+namespace previt {
+
+const char* const @variable@ = R\"text(@text@)text\";
+
+}  // namespace previt
+")
+endfunction()

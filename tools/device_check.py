@@ -2,7 +2,7 @@
 """What tools/device_check.sh reads out of traces and runs; each command prints one line.
 
   ceilings DEVICE        GB/s of a copy and TFLOP/s of a bf16 product (needs torch)
-  attention TRACE        the operators and kernels of attention, and how often each ran
+  attention TRACE        the kernel that queries and keys of each shape got, and how often
   kernels TRACE          time by class of kernel, and the share in which the GPU had nothing to do
   losses RUN RUN TOL     how far the losses of two run folders are apart; more than TOL fails
   feeding RUN            images a second and the share of time spent waiting for data
@@ -57,10 +57,15 @@ def events_of(path):
 
 
 def attention(path):
-    words = ("scaled_dot_product", "_attention_forward", "fmha", "flash_fwd", "sdpa")
-    counts = collections.Counter(e["name"][:60] for e in events_of(path)
-                                 if any(word in e["name"].lower() for word in words))
-    print(", ".join(f"{name} {count}" for name, count in counts.most_common(8)) or "none of LibTorch's")
+    prefix, counts = "aten::_scaled_dot_product_", collections.Counter()
+    for event in events_of(path):
+        if not event["name"].startswith(prefix):
+            continue
+        name = event["name"][len(prefix):].replace("_attention", "")
+        dims = ["x".join(map(str, d)) for d in event.get("args", {}).get("Input Dims", []) if len(d) == 4]
+        first = 1 if name.endswith("backward") else 0  # its first tensor is a gradient
+        counts[" ".join([name, *dims[first:first + 2]])] += 1
+    print(", ".join(f"{name}: {count}" for name, count in sorted(counts.items())) or "none of LibTorch's")
     return 0
 
 

@@ -87,7 +87,7 @@ stage_machine() {
 stage_tests() {
   attempt "$([ -n "$dry" ] && echo 250 || echo 30)" tests_parity "$programs/tests/parity_check" --device "$device" tests/fixtures
   PREVIT_TEST_DEVICE=$device attempt "$([ -n "$dry" ] && echo 250 || echo 30)" tests_contract \
-    "$programs/tests/previt_tests" '-#' '[#test_objectives],[#test_device_augment],[#test_nccl]~[programs]'
+    "$programs/tests/previt_tests" '-#' '[#test_objectives],[#test_device_augment],[#test_gpu_norm],[#test_nccl]~[programs]'
 }
 
 stage_attention() {  # which kernel each shape gets
@@ -95,7 +95,8 @@ stage_attention() {  # which kernel each shape gets
   steps=1 step 25 attention_mae mae_vit_base 64 --trace "$out/attention_mae.json"
   steps=1 step 25 attention_beit beit_vit_base 32 "${tokens[@]}" --trace "$out/attention_beit.json"
   steps=1 step 25 attention_dino dino_vit_small 16 --trace "$out/attention_dino.json"
-  for name in mae beit dino; do
+  steps=1 step 25 attention_simmim simmim_vit_base 32 --trace "$out/attention_simmim.json"
+  for name in mae beit dino simmim; do
     attempt 20 "attention_${name}_kernels" $helper attention "$out/attention_$name.json"
   done
 }

@@ -113,6 +113,18 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
   return to;
 }
 
+// The plain formula: it has every gradient, and which kernel a GPU would take can't be asked here.
+int64_t choose_attention(const at::Tensor&,
+                         const at::Tensor&,
+                         const at::Tensor&,
+                         const std::optional<at::Tensor>&,
+                         double,
+                         bool,
+                         std::optional<double>,
+                         bool) {
+  return static_cast<int64_t>(at::SDPBackend::math);
+}
+
 at::Scalar read(const at::Tensor& tensor) {
   count("read");
   return host_view(tensor).item();
@@ -204,6 +216,7 @@ TORCH_LIBRARY_IMPL(aten, HPU, m) {
   m.impl("empty_strided", empty_strided);
   m.impl("_copy_from", copy_from);
   m.impl("_local_scalar_dense", read);
+  m.impl("_fused_sdp_choice", choose_attention);
   m.impl("view", at::native::view);
   m.impl("as_strided", at::native::as_strided_tensorimpl);
   m.impl("_reshape_alias", at::native::_reshape_alias);

@@ -21,10 +21,22 @@ using simd::Bf16;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// [B, N, parts·H·d] → parts tensors [B, H, N, d].
+// [B, N, parts·H·d] → parts tensors [B, H, N, d]. The parts are taken before heads and tokens change
+// places: their gradients, which come with the tokens outside, are then joined in one copy.
 std::vector<at::Tensor> split_heads(const at::Tensor& x, int64_t parts, int64_t heads) {
   const int64_t width = x.size(2) / parts / heads;
-  return x.reshape({x.size(0), x.size(1), parts, heads, width}).permute({2, 0, 3, 1, 4}).unbind(0);
+  std::vector<at::Tensor> split = x.reshape({x.size(0), x.size(1), parts, heads, width}).unbind(2);
+  for (at::Tensor& part : split) part = part.transpose(1, 2);
+  return split;
+}
+
+// The bias as LibTorch's fused operators take it: in the type of the queries, four-dimensional, with
+// the keys side by side.
+std::optional<at::Tensor> mask_of(const at::Tensor& bias, at::ScalarType type) {
+  if (!bias.defined()) return std::nullopt;
+  at::Tensor mask = bias.to(type);
+  while (mask.dim() < 4) mask = mask.unsqueeze(0);
+  return mask.stride(-1) == 1 ? mask : mask.contiguous();
 }
 
 at::Tensor attend(const at::Tensor& q,
@@ -34,10 +46,8 @@ at::Tensor attend(const at::Tensor& q,
   at::Tensor out;
   // In float32 on the CPU, LibTorch's blockwise operator takes the same time and keeps no attention
   // weights, but it can't give the gradient of a bias.
-  if (q.is_cuda() || (q.scalar_type() == at::kFloat && !bias.defined())) {
-    const auto mask =
-        bias.defined() ? std::optional<at::Tensor>(bias.to(q.scalar_type())) : std::nullopt;
-    out = at::scaled_dot_product_attention(q, k, v, mask);
+  if (!q.is_cpu() || (q.scalar_type() == at::kFloat && !bias.defined())) {
+    out = at::scaled_dot_product_attention(q, k, v, mask_of(bias, q.scalar_type()));
   } else {
     at::Tensor logits =
         q.mul(1 / std::sqrt(static_cast<double>(q.size(-1)))).matmul(k.transpose(-2, -1));

@@ -20,6 +20,9 @@ at::Tensor linear(const at::Tensor& x,
                   const at::Tensor& bias = {},
                   WeightCopy* copy = nullptr);
 
+/// The weight in the compute type, from the layer's copy; its gradient goes to the weight.
+at::Tensor in_compute_type(const at::Tensor& weight, WeightCopy* copy);
+
 /// gelu(linear(x, weight, bias, copy)) with the exact (erf) GELU.
 at::Tensor linear_gelu(const at::Tensor& x,
                        const at::Tensor& weight,
@@ -56,6 +59,14 @@ Forked fork_layer_norm(const at::Tensor& x,
                        const at::Tensor& bias,
                        double eps,
                        const at::Tensor& kept = {});
+
+/// fork_layer_norm(add_residual(x, branch), …), on a GPU in one pass.
+Forked add_fork_layer_norm(const at::Tensor& x,
+                           const at::Tensor& branch,
+                           const at::Tensor& weight,
+                           const at::Tensor& bias,
+                           double eps,
+                           const at::Tensor& kept = {});
 
 /// softmax(q kᵀ / √d + bias) v for qkv [B, N, 3·H·d] (rows q, k, v, each H heads) → [B, N, H·d].
 /// bias: undefined, or added to the logits, broadcastable to [B, H, N, N].

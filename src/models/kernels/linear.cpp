@@ -142,12 +142,18 @@ at::Tensor plain_linear(const at::Tensor& x,
                         const at::Tensor& bias,
                         WeightCopy* copy) {
   const at::ScalarType type = compute_type();
-  const at::Tensor w =
-      weight.scalar_type() == type ? weight : ValuesOf::apply(weight, values_of(weight, copy));
-  return at::linear(x.to(type), w, bias.defined() ? bias_in(type, bias) : bias);
+  // Contiguous rows let LibTorch add the bias as the product is written.
+  return at::linear(x.to(type).contiguous(),
+                    in_compute_type(weight, copy),
+                    bias.defined() ? bias_in(type, bias) : bias);
 }
 
 }  // namespace
+
+at::Tensor in_compute_type(const at::Tensor& weight, WeightCopy* copy) {
+  return weight.scalar_type() == compute_type() ? weight
+                                                : ValuesOf::apply(weight, values_of(weight, copy));
+}
 
 at::Tensor linear(const at::Tensor& x,
                   const at::Tensor& weight,

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "models/kernels/gpu_norm.h"
 #include "models/kernels/kernels.h"
 #include "models/kernels/optional_tensor.h"
 #include "models/kernels/padded_rows.h"
@@ -171,9 +172,29 @@ Forked fork_layer_norm(const at::Tensor& x,
     const variable_list both = LayerNormCpu::apply(x, weight, bias, eps, maybe(kept));
     return {both[0], both[1]};
   }
+  if (floats && !kept.defined()) {
+    if (const GpuProgram* program = gpu_norm_program(x, {}, compute_type())) {
+      return gpu_add_norm(*program, x, {}, weight, bias, eps, compute_type());
+    }
+  }
   const at::Tensor chosen = kept.defined() ? x.index_select(0, kept) : x;
   return {
       x, at::layer_norm(chosen.to(at::kFloat), {x.size(-1)}, weight, bias, eps).to(compute_type())};
+}
+
+Forked add_fork_layer_norm(const at::Tensor& x,
+                           const at::Tensor& branch,
+                           const at::Tensor& weight,
+                           const at::Tensor& bias,
+                           double eps,
+                           const at::Tensor& kept) {
+  const bool floats = weight.scalar_type() == at::kFloat && bias.scalar_type() == at::kFloat;
+  if (floats && !kept.defined()) {
+    if (const GpuProgram* program = gpu_norm_program(x, branch, compute_type())) {
+      return gpu_add_norm(*program, x, branch, weight, bias, eps, compute_type());
+    }
+  }
+  return fork_layer_norm(add_residual(x, branch), weight, bias, eps, kept);
 }
 
 at::Tensor layer_norm(const at::Tensor& x,

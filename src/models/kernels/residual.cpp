@@ -53,7 +53,9 @@ at::Tensor add_residual(const at::Tensor& x,
 }
 
 at::Tensor add_residual(const at::Tensor& x, const at::Tensor& branch) {
-  if (x.scalar_type() == branch.scalar_type()) return x.add(branch);
+  // A GPU widens the branch as it adds.
+  const bool widens = !x.is_cpu() && x.scalar_type() == at::kFloat;
+  if (x.scalar_type() == branch.scalar_type() || widens) return x.add(branch);
   const bool ours = use_cpu_kernels(x) && x.scalar_type() == at::kFloat &&
                     branch.scalar_type() == at::kBFloat16 && x.sizes() == branch.sizes();
   // The framework adds mixed types on a path that takes several times as long as an explicit cast.

@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "models/kernels/kernels.h"
+#include "models/kernels/precision.h"
 #include "models/layers/linear.h"
 
 namespace previt {
@@ -81,24 +82,25 @@ at::Tensor Attention::forward(const at::Tensor& x,
   if (first_query == 0 && end_query >= x.size(1)) {
     return proj_->forward(self_attention(qkv_->forward(x, b), heads_, bias));
   }
+  // The parts of a weight are views of its one copy; the CPU's kernels convert each by itself.
+  const at::Tensor weight = use_cpu_kernels(x) ? qkv_->weight : qkv_->weight_in_compute_type();
   const auto rows = [&](const at::Tensor& t, int64_t begin, int64_t end) {
     return t.defined() ? t.slice(0, begin, end) : t;
   };
   const at::Tensor q =
-      linear(x.slice(1, first_query, end_query), rows(qkv_->weight, 0, width_), rows(b, 0, width_));
+      linear(x.slice(1, first_query, end_query), rows(weight, 0, width_), rows(b, 0, width_));
   const at::Tensor query_bias = bias.defined() ? bias.slice(-2, first_query, end_query) : bias;
   at::Tensor own;
   if (are_few(q.size(1), heads_, width_)) {
     own = attention_of_few(q,
                            x,
-                           rows(qkv_->weight, width_, 2 * width_),
-                           rows(qkv_->weight, 2 * width_, 3 * width_),
+                           rows(weight, width_, 2 * width_),
+                           rows(weight, 2 * width_, 3 * width_),
                            rows(b, 2 * width_, 3 * width_),
                            query_bias,
                            heads_);
   } else {
-    const at::Tensor kv =
-        linear(x, rows(qkv_->weight, width_, 3 * width_), rows(b, width_, 3 * width_));
+    const at::Tensor kv = linear(x, rows(weight, width_, 3 * width_), rows(b, width_, 3 * width_));
     own = cross_attention(q, kv, heads_, query_bias);
   }
   return proj_->forward(own);

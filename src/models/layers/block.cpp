@@ -49,7 +49,8 @@ at::Tensor Block::add(const at::Tensor& x,
   at::Tensor factors = scale ? scale->gamma : at::Tensor();
   if (drop.factors.defined()) factors = factors.defined() ? factors * drop.factors : drop.factors;
   if (!factors.defined()) return add_residual(x, branch);
-  return torch::addcmul(x, branch.to(x.scalar_type()), factors);
+  // A GPU widens the branch in the same pass.
+  return torch::addcmul(x, x.is_cpu() ? branch.to(x.scalar_type()) : branch, factors);
 }
 
 at::Tensor Block::forward(const at::Tensor& x,
@@ -76,7 +77,7 @@ at::Tensor Block::compute(const at::Tensor& x,
   const at::Tensor attended = attn_->forward(normed, own_bias, first_query, end_query);
   const bool whole = first_query == 0 && end_query >= x.size(1);
   const at::Tensor own = whole ? stream : stream.slice(1, first_query, end_query);
-  return add_mlp(add(own, attended, ls1_, first), draw(x));
+  return add_both(own, attended, first, draw(x));
 }
 
 at::Tensor Block::forward_rows(const at::Tensor& x,
@@ -97,12 +98,17 @@ at::Tensor Block::compute_rows(const at::Tensor& x,
   const at::Tensor image = rows.div(x.size(1), "floor");
   const DropPath first = draw_rows(x, image), second = draw_rows(x, image);
   const at::Tensor own = stream.flatten(0, 1).index_select(0, rows);
-  return add_mlp(add(own, attended, ls1_, first), second);
+  return add_both(own, attended, first, second);
 }
 
-at::Tensor Block::add_mlp(const at::Tensor& x, const DropPath& drop) const {
-  const auto [stream, normed] = norm2_->fork(x, drop.kept);
-  return add(stream, mlp_->forward(normed), ls2_, drop);
+at::Tensor Block::add_both(const at::Tensor& x,
+                           const at::Tensor& attended,
+                           const DropPath& first,
+                           const DropPath& second) const {
+  const bool whole = !ls1_ && !first.factors.defined() && !first.kept.defined();
+  const auto [stream, normed] = whole ? norm2_->add_and_fork(x, attended, second.kept)
+                                      : norm2_->fork(add(x, attended, ls1_, first), second.kept);
+  return add(stream, mlp_->forward(normed), ls2_, second);
 }
 
 void checkpoint_blocks(const torch::nn::Module& network, int64_t count) {

@@ -73,8 +73,11 @@ class Block : public torch::nn::Module {
   DropPath draw(const at::Tensor& x) const;
   DropPath draw_rows(const at::Tensor& x, const at::Tensor& image_of_row) const;
 
-  // The second half of the block.
-  at::Tensor add_mlp(const at::Tensor& x, const DropPath& drop) const;
+  // x with what attention gave added, and after it the MLP.
+  at::Tensor add_both(const at::Tensor& x,
+                      const at::Tensor& attended,
+                      const DropPath& first,
+                      const DropPath& second) const;
 
   // x plus the branch times its LayerScale and the factors of its images; with drop.kept, the
   // branch is of these images only.

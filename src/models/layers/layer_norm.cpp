@@ -15,6 +15,12 @@ Forked LayerNorm::fork(const at::Tensor& x, const at::Tensor& kept) const {
   return fork_layer_norm(x, weight, bias, eps_, kept);
 }
 
+Forked LayerNorm::add_and_fork(const at::Tensor& x,
+                               const at::Tensor& branch,
+                               const at::Tensor& kept) const {
+  return add_fork_layer_norm(x, branch, weight, bias, eps_, kept);
+}
+
 void LayerNorm::reset() {
   torch::NoGradGuard no_grad;
   weight.fill_(1);

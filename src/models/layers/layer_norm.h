@@ -15,6 +15,10 @@ class LayerNorm : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x) const;
   /// x and its norm, for a branch that is added to x; see fork_layer_norm.
   Forked fork(const at::Tensor& x, const at::Tensor& kept = {}) const;
+  /// x + branch and its norm.
+  Forked add_and_fork(const at::Tensor& x,
+                      const at::Tensor& branch,
+                      const at::Tensor& kept = {}) const;
   void reset();
 
   at::Tensor weight, bias;

@@ -20,4 +20,6 @@ at::Tensor Linear::forward_gelu(const at::Tensor& x) const {
   return linear_gelu(x, weight, bias, &copy_);
 }
 
+at::Tensor Linear::weight_in_compute_type() const { return in_compute_type(weight, &copy_); }
+
 }  // namespace previt

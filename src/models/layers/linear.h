@@ -17,6 +17,8 @@ class Linear : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x, const at::Tensor& other_bias) const;
   at::Tensor forward_gelu(const at::Tensor& x) const;  ///< gelu(forward(x)), in one pass
 
+  at::Tensor weight_in_compute_type() const;  ///< differentiable, from the copy that forward uses
+
   at::Tensor weight, bias;  ///< bias is undefined without one
 
  private:

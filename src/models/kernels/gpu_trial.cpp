@@ -1,0 +1,97 @@
+#include "models/kernels/gpu_trial.h"
+
+#include <ATen/Context.h>
+#include <ATen/ops/isclose.h>
+#include <c10/core/Stream.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+
+#include "error.h"
+#include "failure.h"
+#include "log.h"
+#include "models/kernels/gpu_program.h"
+
+namespace previt {
+namespace {
+
+double seconds(const GpuTrial& trial, const GpuProgram* program, void* stream) {
+  constexpr int kTimes = 10;
+  GpuProgram::wait_for(stream);
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < kTimes; ++i) trial(program);
+  GpuProgram::wait_for(stream);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+}  // namespace
+
+bool same_numbers(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i].scalar_type() != b[i].scalar_type() || a[i].sizes() != b[i].sizes()) return false;
+    const double tolerance = a[i].scalar_type() == at::kBFloat16 ? 1e-2 : 1e-4;
+    const at::Tensor x = a[i].detach().to(at::kFloat), y = b[i].detach().to(at::kFloat);
+    const double usual = y.square().mean().sqrt().item<double>();
+    if (!std::isfinite(usual)) return false;
+    if (!at::isclose(x, y, tolerance, tolerance * usual).all().item<bool>()) return false;
+  }
+  return true;
+}
+
+bool gpu_kernels_allowed() {
+  static const bool on = [] {
+    const char* asked = std::getenv("PREVIT_GPU_KERNELS");
+    return asked == nullptr || std::string(asked) != "off";
+  }();
+  return on && !at::globalContext().deterministicAlgorithms();
+}
+
+// The header of c10::cuda::CUDAStream asks for CUDA's. It has a c10::Stream as its only member, and
+// this method.
+void* gpu_stream(at::Device device) {
+  using Method = void* (*)(const c10::Stream*);
+  static void* const library = dlopen("libc10_cuda.so", RTLD_LAZY | RTLD_NOLOAD);
+  static const auto method = reinterpret_cast<Method>(
+      library == nullptr ? nullptr : dlsym(library, "_ZNK3c104cuda10CUDAStream6streamEv"));
+  require(method != nullptr, "LibTorch names no stream of CUDA's");
+  const c10::Stream stream = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
+  return method(&stream);
+}
+
+std::unique_ptr<GpuProgram> tried_gpu_program(const std::string& name,
+                                              at::Device device,
+                                              const char* source,
+                                              const std::vector<std::string>& defines,
+                                              const std::function<GpuTrial()>& make_trial) {
+  std::unique_ptr<GpuProgram> program;
+  double share = 0;
+  const std::string failure = failure_of([&] {
+    program = std::make_unique<GpuProgram>(device.index(), source, defines);
+    const GpuTrial trial = make_trial();
+    require(same_numbers(trial(program.get()), trial(nullptr)), "wrong numbers");
+    void* const stream = gpu_stream(device);
+    double ours = 1e9, theirs = 1e9;
+    for (int round = 0; round < 3; ++round) {
+      ours = std::min(ours, seconds(trial, program.get(), stream));
+      theirs = std::min(theirs, seconds(trial, nullptr, stream));
+    }
+    share = ours / theirs;
+  });
+  if (!failure.empty()) {
+    warn("{}: {}; LibTorch's operators stay", name, failure);
+    return nullptr;
+  }
+  const bool pays = share < 0.97;
+  info("{}: our kernels take {:.2f} of the time of LibTorch's{}",
+       name,
+       share,
+       pays ? "" : ", which stay");
+  return pays ? std::move(program) : nullptr;
+}
+
+}  // namespace previt

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace previt {
+
+class GpuProgram;
+
+/// Whether kernels of our own may be used on a GPU: not with PREVIT_GPU_KERNELS=off, nor where
+/// LibTorch is asked for its deterministic operators.
+bool gpu_kernels_allowed();
+
+/// The cudaStream_t that LibTorch queues work in, on a CUDA device. Throws Error without LibTorch's
+/// library for it.
+void* gpu_stream(at::Device device);
+
+/// All results of a program on fixed inputs, or of LibTorch's operators if it is null.
+using GpuTrial = std::function<std::vector<at::Tensor>(const GpuProgram*)>;
+
+/// Whether types, shapes and every number are the same, within a rounding of the type to the number
+/// or to what is usual in its tensor. Each counts by itself: a wrong one can't hide among many.
+bool same_numbers(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b);
+
+/// Compiles `source` for the device, holds its results against LibTorch's and times both. Gives the
+/// program if every number is right and it saves 3 % of the time, else null; never throws, and logs
+/// what came of it, led by `name`.
+std::unique_ptr<GpuProgram> tried_gpu_program(const std::string& name,
+                                              at::Device device,
+                                              const char* source,
+                                              const std::vector<std::string>& defines,
+                                              const std::function<GpuTrial()>& make_trial);
+
+}  // namespace previt

@@ -1,0 +1,311 @@
+// The kernels of a GPU on a machine without one: their code run as C++ against formulas in double,
+// and compiled for GPUs by NVRTC. What LibTorch's own operators give is in test_kernels.cpp.
+#include <random>
+
+#include "models/kernels/gpu_norm.h"
+#include "models/kernels/gpu_program.h"
+#include "models/kernels/gpu_trial.h"
+#include "models/kernels/kernels.h"
+#include "models/kernels/precision.h"
+#include "support/plain_kernels.h"
+#include "support/test_device.h"
+// Its names must be known before the kernels.
+#include "models/kernels/emulated_gpu.h"
+// The kernels themselves.
+#include "models/kernels/norm.cu"
+
+using namespace previt;
+using namespace previt::test;
+using previt_gpu::Bf16;
+
+namespace {
+
+// Numbers as a kernel has them, with room behind that it must leave alone.
+template <class T>
+class Numbers {
+ public:
+  explicit Numbers(size_t count) : count_(count), all_(count + kRoom) {
+    for (T& x : all_) previt_gpu::narrow(kUntouched, x);
+  }
+  Numbers(size_t count, std::mt19937& random, float scale = 1) : Numbers(count) {
+    std::normal_distribution<float> normal(0.5F * scale, scale);
+    for (size_t i = 0; i < count_; ++i) previt_gpu::narrow(normal(random), all_[i]);
+  }
+  T* data() { return all_.data(); }
+  size_t size() const { return count_; }
+  double operator[](size_t i) const { return previt_gpu::widened(all_[i]); }
+  bool kept_to_its_place() const {
+    for (size_t i = count_; i < all_.size(); ++i) {
+      if (previt_gpu::widened(all_[i]) != kUntouched) return false;
+    }
+    return true;
+  }
+
+ private:
+  static constexpr size_t kRoom = 2048;
+  static constexpr float kUntouched = -12352;
+  size_t count_;
+  std::vector<T> all_;
+};
+
+// The largest distance, in units of what a rounding of T may do to a number or to the usual size.
+template <class T>
+double apart(const Numbers<T>& got, const std::vector<double>& want) {
+  double squares = 0, worst = 0;
+  for (const double x : want) squares += x * x;
+  const double usual = std::sqrt(squares / static_cast<double>(want.size()));
+  const double rounding = std::is_same_v<T, float> ? 2e-6 : 1.0 / 256;
+  for (size_t i = 0; i < want.size(); ++i) {
+    const double distance = std::abs(got[i] - want[i]);
+    if (!(distance <= 1e30)) return INFINITY;
+    worst = std::max(worst, distance / (rounding * std::max(std::abs(want[i]), usual)));
+  }
+  return got.size() == want.size() && got.kept_to_its_place() ? worst : INFINITY;
+}
+
+struct Row {
+  double mean = 0, inverse = 0;
+};
+
+constexpr float kEps = 1e-3F;
+
+// The formulas.
+struct Expected {
+  std::vector<double> stream, y, dx, dw, db;
+  std::vector<Row> rows;
+};
+
+template <class X, class Branch, class W, class Dy>
+Expected expected_of(const X& x,
+                     const Branch* branch,
+                     const W& w,
+                     const W& b,
+                     const Dy& dy,
+                     const X* dstream,
+                     size_t width) {
+  const size_t count = x.size() / width;
+  const auto n = static_cast<double>(width);
+  Expected e;
+  e.dw.resize(width);
+  e.db.resize(width);
+  for (size_t row = 0; row < count; ++row) {
+    std::vector<double> v(width), normed(width);
+    Row r;
+    for (size_t i = 0; i < width; ++i) {
+      const size_t at = row * width + i;
+      v[i] = x[at] + (branch == nullptr ? 0 : (*branch)[at]);
+      r.mean += v[i] / n;
+    }
+    double variance = 0, sum = 0, product = 0;
+    for (const double a : v) variance += (a - r.mean) * (a - r.mean) / n;
+    r.inverse = 1 / std::sqrt(variance + static_cast<double>(kEps));
+    for (size_t i = 0; i < width; ++i) {
+      const double g = dy[row * width + i];
+      normed[i] = (v[i] - r.mean) * r.inverse;
+      e.dw[i] += g * normed[i];
+      e.db[i] += g;
+      sum += g * w[i] / n;
+      product += g * w[i] * normed[i] / n;
+    }
+    for (size_t i = 0; i < width; ++i) {
+      const size_t at = row * width + i;
+      e.stream.push_back(v[i]);
+      e.y.push_back(normed[i] * w[i] + b[i]);
+      e.dx.push_back(r.inverse * (dy[at] * w[i] - sum - normed[i] * product) +
+                     (dstream == nullptr ? 0 : (*dstream)[at]));
+    }
+    e.rows.push_back(r);
+  }
+  return e;
+}
+
+// What the warps of a backward pass left, added up: row 0 of each is the weight's, row 1 the bias's.
+template <int kWidth>
+Numbers<float> total(const Numbers<float>& sums, size_t row) {
+  Numbers<float> whole(kWidth);
+  for (size_t i = 0; i < kWidth; ++i) {
+    double sum = 0;
+    for (size_t at = row * kWidth + i; at < sums.size(); at += 2 * kWidth) sum += sums[at];
+    whole.data()[i] = static_cast<float>(sum);
+  }
+  return whole;
+}
+
+template <class T, int kWidth>
+void check_norm(size_t rows, bool with_branch, bool with_stream) {
+  INFO(rows << " rows of " << kWidth << ", " << sizeof(T) << " bytes, branch " << with_branch
+            << ", stream's gradient " << with_stream);
+  std::mt19937 random(7);
+  const size_t count = rows * kWidth;
+  Numbers<float> x(count, random, 3), w(kWidth, random), b(kWidth, random), dstream(count, random);
+  Numbers<T> branch(count, random), dy(count, random);
+  const Expected e = expected_of(
+      x, with_branch ? &branch : nullptr, w, b, dy, with_stream ? &dstream : nullptr, kWidth);
+
+  Numbers<float> stream(count), moments(2 * rows), dx(count);
+  Numbers<T> y(count), dbranch(count);
+  const auto all = static_cast<long long>(rows);
+  run_emulated(static_cast<unsigned>((rows + 3) / 4), GpuProgram::kThreads, [&] {
+    previt_gpu::add_norm<T, kWidth>(x.data(),
+                                    with_branch ? branch.data() : nullptr,
+                                    w.data(),
+                                    b.data(),
+                                    kEps,
+                                    all,
+                                    stream.data(),
+                                    y.data(),
+                                    moments.data());
+  });
+  CHECK(apart(y, e.y) < 1.01);
+  if (with_branch) CHECK(apart(stream, e.stream) < 1);
+  std::vector<double> means_and_deviations;
+  for (const Row& r : e.rows) {
+    means_and_deviations.push_back(r.mean);
+    means_and_deviations.push_back(r.inverse);
+  }
+  CHECK(apart(moments, means_and_deviations) < 1);
+
+  const auto warps = static_cast<size_t>(gpu_norm_warps(all));
+  Numbers<float> sums(warps * 2 * kWidth);
+  run_emulated(static_cast<unsigned>(warps) / GpuProgram::kWarps, GpuProgram::kThreads, [&] {
+    previt_gpu::add_norm_backward<T, kWidth>((with_branch ? stream : x).data(),
+                                             dy.data(),
+                                             w.data(),
+                                             moments.data(),
+                                             with_stream ? dstream.data() : nullptr,
+                                             all,
+                                             dx.data(),
+                                             with_branch ? dbranch.data() : nullptr,
+                                             sums.data());
+  });
+  CHECK(apart(dx, e.dx) < 1);
+  if (with_branch) CHECK(apart(dbranch, e.dx) < 1.01);
+  CHECK(sums.kept_to_its_place());
+  CHECK(apart(total<kWidth>(sums, 0), e.dw) < 2);
+  CHECK(apart(total<kWidth>(sums, 1), e.db) < 2);
+  CHECK(!warp.torn);
+}
+
+template <class T, int... kWidths>
+void check_widths(std::integer_sequence<int, kWidths...>) {
+  for (const size_t rows : {1, 3, 197}) {
+    (check_norm<T, kWidths>(rows, true, true), ...);
+    (check_norm<T, kWidths>(rows, false, true), ...);
+    (check_norm<T, kWidths>(rows, true, false), ...);
+  }
+}
+
+using Widths = std::integer_sequence<int, 4, 192, 384, 768, 1000, 1024, 1280>;
+
+}  // namespace
+
+TEST_CASE("a GPU's residual and LayerNorm give the formulas' numbers and gradients") {
+  check_widths<float>(Widths());
+  check_widths<Bf16>(Widths());
+}
+
+TEST_CASE("a GPU's kernels round to bfloat16 as LibTorch does") {
+  std::mt19937 random(3);
+  for (int i = 0; i < 100000; ++i) {
+    // Every other one lies halfway between two, or beside that.
+    const uint32_t bits = i % 2 ? random() : (random() & 0xffff0000u) | (0x7fffu + i % 3);
+    const auto x = std::bit_cast<float>(bits);
+    Bf16 narrow;
+    previt_gpu::narrow(x, narrow);
+    const float want = c10::BFloat16(x);
+    const float got = previt_gpu::widened(narrow);
+    if (std::isnan(x) ? !std::isnan(got) : got != want) FAIL(x << " became " << got);
+  }
+}
+
+TEST_CASE("the warps of a backward pass fill blocks, and stay few") {
+  for (const int64_t rows : {1, 8, 33, 197, 4096, 1 << 20}) {
+    const int64_t warps = gpu_norm_warps(rows);
+    CHECK(warps % GpuProgram::kWarps == 0);
+    CHECK(warps >= GpuProgram::kWarps);
+    CHECK(warps <= 1024);
+  }
+}
+
+TEST_CASE("NVRTC compiles a GPU's kernels") {
+  if (!can_compile_for_gpu()) {
+    WARN("skipped: no libnvrtc.so here (the package nvidia-cuda-nvrtc has one)");
+    return;
+  }
+  for (const char* type : {"float", "Bf16"}) {
+    for (const char* gpu : {"sm_80", "sm_90"}) {
+      for (const int width : {4, 192, 768, 1000, 1536}) {
+        const std::string code = compile_for_gpu(
+            kGpuNormSource,
+            gpu,
+            {std::string("PREVIT_TYPE=") + type, "PREVIT_WIDTH=" + std::to_string(width)});
+        CHECK(code.substr(1, 3) == "ELF");
+        for (const char* kernel : {".text.add_norm", ".text.add_norm_backward"}) {
+          CHECK(code.find(std::string(kernel) + '\0') != std::string::npos);
+        }
+      }
+    }
+  }
+  CHECK_THROWS_WITH(compile_for_gpu("__global__ void f() { no_such_function(); }", "sm_90", {}),
+                    ContainsSubstring("no_such_function"));
+}
+
+TEST_CASE("one wrong number among many is seen, and a rounding is none") {
+  torch::manual_seed(2);
+  const at::Tensor x = torch::randn({400, 300});
+  for (const auto type : {torch::kFloat, torch::kBFloat16}) {
+    const double rounding = type == torch::kFloat ? 1e-5 : 4e-3;
+    const at::Tensor a = x.to(type), beside = (x * (1 + rounding)).to(type);
+    const at::Tensor wrong = a.clone(), none = a.clone();
+    wrong[7][299].add_(0.1);
+    none[3][4].fill_(NAN);
+    CHECK(same_numbers({a, a}, {a, beside}));
+    CHECK(!same_numbers({a, a}, {a, wrong}));
+    CHECK(!same_numbers({a}, {none}));
+    CHECK(!same_numbers({a}, {a, a}));
+    CHECK(!same_numbers({a, a}, {a}));
+    CHECK(!same_numbers({a}, {a.t()}));
+  }
+  CHECK(!same_numbers({x}, {x.to(torch::kBFloat16)}));
+}
+
+TEST_CASE("a kernel that can't be tried leaves LibTorch's operators") {
+  const auto none = [](const GpuProgram*) { return std::vector<at::Tensor>(); };
+  CHECK(tried_gpu_program("none", at::kCPU, "no C++", {}, [&] { return GpuTrial(none); }) ==
+        nullptr);
+}
+
+TEST_CASE("x + branch and its norm on the device under test are LibTorch's on the CPU") {
+  torch::manual_seed(9);
+  const std::vector<at::Tensor> inputs = {torch::randn({3, 197, 768}),
+                                          torch::randn({3, 197, 768}),
+                                          torch::randn({768}),
+                                          torch::randn({768})};
+  const Operation operation = [](const auto& t) {
+    const auto [stream, normed] =
+        add_fork_layer_norm(t[0], t[1].to(compute_type()), t[2], t[3], 1e-6);
+    return (stream.to(compute_type()) + normed).cpu();
+  };
+  std::vector<at::Tensor> there;
+  for (const at::Tensor& x : inputs) there.push_back(x.to(test_device()));
+  const auto expected = results(operation, inputs, torch::kFloat, true);
+  for (const auto type : {torch::kFloat, torch::kBFloat16}) {
+    const auto got = results(operation, there, type, false);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      INFO(type << ", result " << i);
+      CHECK(distance(got[i].cpu(), expected[i]) < (type == torch::kFloat ? 1e-6 : 1e-2));
+    }
+  }
+}
+
+TEST_CASE("x + branch and its norm are those of the two steps") {
+  torch::manual_seed(8);
+  const at::Tensor x = torch::randn({3, 5, 12}), branch = torch::randn({3, 5, 12});
+  const at::Tensor weight = torch::randn({12}), bias = torch::randn({12});
+  const ComputeTypeGuard guard(torch::kBFloat16);
+  const Forked both = add_fork_layer_norm(x, branch.to(torch::kBFloat16), weight, bias, 1e-6);
+  const at::Tensor sum = add_residual(x, branch.to(torch::kBFloat16));
+  CHECK(torch::equal(both.x, sum));
+  CHECK(torch::equal(both.normed, layer_norm(sum, weight, bias, 1e-6)));
+  CHECK(gpu_norm_program(x, {}, torch::kBFloat16) == nullptr);
+}
