@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <mutex>
 
+#include "cores.h"
 #include "distributed/environment.h"
 #include "error.h"
 #include "log.h"
@@ -84,6 +85,7 @@ std::string why_automatic(const GpuFacts& facts) {
 at::Device choose_device(const std::string& name) {
   const at::Device device = named_device(name);
   pin_host_memory_for(device);
+  keep_cores_for_launching(device.is_cuda());
   return device;
 }
 

@@ -17,7 +17,8 @@ struct GpuFacts {
 std::string why_automatic(const GpuFacts& facts);
 
 /// The device named on the command line: cpu, cuda, cuda:N, or auto (cuda where there is one, else
-/// cpu; said once in the log). Memory of batches is pinned for it (upload.h). Throws UsageError
+/// cpu; said once in the log). Memory of batches is pinned for it (upload.h), and
+/// readers of images leave it cores (cores.h). Throws UsageError
 /// where the name is none of these or the device is not there.
 at::Device choose_device(const std::string& name);
 
