@@ -22,6 +22,11 @@ std::atomic<int64_t>& bound_cores() {
   return cores;
 }
 
+std::atomic<int64_t>& launching_cores() {
+  static std::atomic<int64_t> cores = 0;
+  return cores;
+}
+
 bool is_bound_to(int64_t cores) {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
@@ -36,6 +41,12 @@ int64_t local_share_of_cores() {
   const int64_t cores = std::thread::hardware_concurrency();  // 0: not known
   return std::max<int64_t>(1, cores / sharers());
 }
+
+int64_t cores_for_reading() {
+  return std::max<int64_t>(1, local_share_of_cores() - launching_cores());
+}
+
+void keep_cores_for_launching(bool keep) { launching_cores() = keep ? 2 : 0; }
 
 int64_t local_processes() { return sharers(); }
 

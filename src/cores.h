@@ -10,6 +10,13 @@ namespace previt {
 /// threads of any kind.
 int64_t local_share_of_cores();
 
+/// Those of them for threads that read images: all, but on a GPU two are kept for the thread that
+/// launches its work and the one that launches the backward pass; at least 1.
+int64_t cores_for_reading();
+
+/// Keeps two cores for launching, or no longer; a program says so once it has chosen its device.
+void keep_cores_for_launching(bool keep);
+
 /// How many processes of this run are on this machine.
 int64_t local_processes();
 

@@ -101,9 +101,13 @@ struct Recipe::Impl : FieldVisitor {
   void read(const Field& f, std::vector<int64_t>* v) { numbers(f, *v, "a whole number"); }
   void read(const Field& f, std::string* v) {
     with(f.name, [&](const RecipeEntry& entry, const std::string& key) {
-      const auto word = entry.value.IsNull()
-                            ? std::string()
-                            : convert<std::string>(entry, key, entry.value, "a word");
+      auto word = entry.value.IsNull() ? std::string()
+                                       : convert<std::string>(entry, key, entry.value, "a word");
+      // Where true and false are among other words, YAML's other names of them are too.
+      bool yes = false;
+      if (!f.allows(word) && f.allows("true") && YAML::convert<bool>::decode(entry.value, yes)) {
+        word = yes ? "true" : "false";
+      }
       if (!f.allows(word)) {
         const auto near = nearest_word(word, f.choices);
         fail_at(entry,

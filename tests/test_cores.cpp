@@ -20,6 +20,16 @@ TEST_CASE("the processes of a machine share its cores") {
   CHECK(local_share_of_cores() == all);
 }
 
+TEST_CASE("who reads images leaves two cores to the launching of a GPU's work") {
+  const int64_t all = local_share_of_cores();
+  CHECK(cores_for_reading() == all);
+  keep_cores_for_launching(true);
+  CHECK(cores_for_reading() == std::max<int64_t>(1, all - 2));
+  CHECK(local_share_of_cores() == all);
+  keep_cores_for_launching(false);
+  CHECK(cores_for_reading() == all);
+}
+
 TEST_CASE("cores that this process alone is bound to are not divided") {
   cpu_set_t before;
   CPU_ZERO(&before);

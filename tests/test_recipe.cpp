@@ -14,6 +14,12 @@ struct Inner {
 };
 enum class Shape { square, round };
 constexpr auto enum_names(Shape) { return std::array{"square", "round"}; }
+enum class Part { none, all, some };
+constexpr auto enum_names(Part) { return std::array{"false", "true", "some"}; }
+struct Partly {
+  Part part = Part::none;
+};
+void visit(FieldVisitor& v, Partly& o) { v.field("part", o.part, "how much"); }
 struct Outer {
   std::string kind = "a";
   Shape shape = Shape::square;
@@ -71,6 +77,19 @@ TEST_CASE("a recipe fills options and keeps defaults") {
   CHECK(options.count == 3);
   CHECK(options.inner.ratio == 0.5);
   CHECK(options.inner.size == std::vector<int64_t>{32, 48});
+}
+
+TEST_CASE("what was true or false and has more words now takes all that YAML calls so") {
+  const auto part = [](const std::string& word) {
+    auto recipe = Recipe::parse("part: " + word + "\n", "r.yaml");
+    Partly options;
+    recipe.read(options);
+    return options.part;
+  };
+  CHECK(part("some") == Part::some);
+  CHECK((part("true") == Part::all && part("yes") == Part::all && part("On") == Part::all));
+  CHECK((part("false") == Part::none && part("no") == Part::none));
+  CHECK_THROWS_WITH(part("nearly"), ContainsSubstring("nearly is not one of false, true, some"));
 }
 
 TEST_CASE("a resolved recipe reads back to the same options") {

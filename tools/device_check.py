@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """What tools/device_check.sh reads out of traces and runs; each command prints one line.
 
-  ceilings DEVICE        GB/s of a copy and TFLOP/s of a bf16 product (needs torch)
   attention TRACE        the kernel that queries and keys of each shape got, and how often
   kernels TRACE          time by class of kernel, and the share in which the GPU had nothing to do
   losses RUN RUN TOL     how far the losses of two run folders are apart; more than TOL fails
@@ -12,9 +11,6 @@ import collections
 import json
 import pathlib
 import sys
-import time
-
-SKIPPED = 77
 
 CLASSES = [("attention", ("flash", "fmha", "attention", "sdpa")),
            ("matmul", ("gemm", "cutlass", "cublas", "xmma", "wgmma", "nvjet")),
@@ -22,34 +18,6 @@ CLASSES = [("attention", ("flash", "fmha", "attention", "sdpa")),
            ("softmax", ("softmax",)), ("optimizer", ("adam", "foreach", "multi_tensor")),
            ("reduction", ("reduce",)), ("copy", ("memcpy", "memset", "copy")),
            ("indexing", ("index", "gather", "scatter", "sort")), ("elementwise", ("elementwise",))]
-
-
-def ceilings(device):
-    try:
-        import torch
-    except ImportError:
-        print("python3 has no torch")
-        return SKIPPED
-    gpu = device.startswith("cuda")
-    wait = torch.cuda.synchronize if gpu else lambda: None
-
-    def seconds(work, times):
-        work()
-        wait()
-        begin = time.perf_counter()
-        for _ in range(times):
-            work()
-        wait()
-        return (time.perf_counter() - begin) / times
-
-    source = torch.zeros((1 << 30 if gpu else 1 << 24), dtype=torch.uint8, device=device)
-    target = torch.empty_like(source)
-    copy = 2 * source.numel() / seconds(lambda: target.copy_(source), 20) / 1e9
-    n = 8192 if gpu else 512
-    a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
-    product = 2 * n**3 / seconds(lambda: a @ b, 20) / 1e12
-    print(f"copy {copy:.0f} GB/s, bf16 product of {n} {product:.1f} TFLOP/s, torch {torch.__version__}")
-    return 0
 
 
 def events_of(path):
@@ -125,8 +93,12 @@ def told(result):
     except ValueError:
         return result
     memory = r.get("device_memory_mib") or r["peak_memory_mib"]
-    return (f"{r['images_per_second']:.1f} images/s, {r['gflops_per_second'] / 1e3:.2f} TFLOP/s, "
-            f"{memory:.0f} MiB, batch {r['batch']}, {r['precision']}")
+    words = [f"{r['images_per_second']:.1f} images/s", f"{r['gflops_per_second'] / 1e3:.2f} TFLOP/s"]
+    if "mfu" in r:  # not there where a program is older than that
+        words.append(f"{100 * r['mfu']:.0f} % of {r['ceilings']['gflops_per_second'] / 1e3:.1f}")
+    if "launches" in r:
+        words.append(f"{r['launches']:.0f} launches, idle {100 * r['device_idle']:.0f} %")
+    return ", ".join([*words, f"{memory:.0f} MiB", f"batch {r['batch']}", r["precision"]])
 
 
 def table(path):
@@ -139,7 +111,7 @@ def table(path):
 
 
 if __name__ == "__main__":
-    known = {f.__name__: f for f in (ceilings, attention, kernels, losses, feeding, table)}
+    known = {f.__name__: f for f in (attention, kernels, losses, feeding, table)}
     if len(sys.argv) < 3 or sys.argv[1] not in known:
         sys.exit(__doc__)
     sys.exit(known[sys.argv[1]](*sys.argv[2:]))

@@ -3,61 +3,86 @@
 # its own and writes its lines to OUT/summary.txt as it goes; OUT/summary.md at the end is for docs/gpu.md.
 #
 #   tools/device_check.sh [--dry-run] [--device cuda] [--programs DIR] [--stages "machine tests …"] [OUT]
+#   tools/device_check.sh --carry TO [--programs DIR]
 #
 # DIR holds pretrain and bench, and in tests/ parity_check and previt_tests (default build/release). They are built
-# beforehand against a LibTorch with CUDA of the machine's version, and stripped; LibTorch itself is that of the machine's
-# python3. OUT is $OUT or device_check. --dry-run takes the CPU and small sizes, so that no line here is untried.
-# Peers are the scripts of tools/peers and, as for compare_step.py, those in $PEER_FOLDER, run by $PEER_PYTHON.
+# beforehand against a LibTorch with CUDA of the machine's version; LibTorch itself is that of the machine's python3.
+# --carry puts them stripped into TO, with the libraries that they need beside LibTorch and the C and C++ ones: TO is DIR
+# on a machine that has none of these. OUT is $OUT or device_check. --dry-run takes the CPU and small sizes, so that no
+# line here is untried. Peers are the scripts of tools/peers and, as for compare_step.py, those in $PEER_FOLDER, run by
+# $PEER_PYTHON; the official DINO is at $DINO_DIR.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-device=cuda dry= programs=build/release out=${OUT:-device_check}
+device=cuda dry='' carry='' programs=build/release out=${OUT:-device_check}
 stages="machine tests attention same bench peers trace variants feeding"
 while [ $# -gt 0 ]; do
   case $1 in
-    --dry-run) dry=1 device=cpu ;;
+    --dry-run) dry=1 device=cpu; export OMP_NUM_THREADS=1 ;;
     --device) device=$2; shift ;;
     --programs) programs=$2; shift ;;
     --stages) stages=$2; shift ;;
-    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --carry) carry=$2; shift ;;
+    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
     -*) echo "device_check.sh: $1 is no option" >&2; exit 2 ;;
     *) out=$1 ;;
   esac
   shift
 done
-mkdir -p "$out" && out=$(realpath "$out") && programs=$(realpath "$programs") || exit 2
+programs=$(realpath -e "$programs") || exit 2
+ours="pretrain bench tests/parity_check tests/previt_tests"
+
+carry_to() {  # stripped programs, their libraries, and where their sources lay
+  local to=$1 program library
+  mkdir -p "$to/tests" "$to/lib" || exit 2
+  for program in $ours; do strip -o "$to/$program" "$programs/$program" || exit 1; done
+  (cd "$programs" && ldd $ours) | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
+    grep -Ev '/torch/lib/|/(ld-linux|lib(c|m|dl|rt|pthread|resolv|gcc_s|stdc\+\+)\.so|lib(torch|c10|cud|cub|cufft|cupti|nv|nccl))' |
+    while read -r library; do
+      cp -L "$library" "$to/lib/" && strip --strip-unneeded "$to/lib/${library##*/}"
+    done
+  sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$programs/CMakeCache.txt" > "$to/source_folder"
+  du -sh "$to" | cut -f1
+}
+if [ -n "$carry" ]; then carry_to "$carry"; exit; fi
+
+mkdir -p "$out" && out=$(realpath "$out") || exit 2
 summary=$out/summary.txt
 : > "$summary"
 helper="python3 tools/device_check.py"
 
-# The libraries of the machine's own LibTorch; a build that finds its own needs none.
+# The libraries of the machine's own LibTorch, and what was carried, for our programs alone: python3 has its own.
 torch=$(python3 -c 'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")' 2>/dev/null)
-if [ -n "$torch" ]; then
-  LD_LIBRARY_PATH=$torch/lib:$(printf '%s:' "$torch"/../nvidia/*/lib)${LD_LIBRARY_PATH:-}
-  export LD_LIBRARY_PATH
-fi
+export run="env LD_LIBRARY_PATH=$programs/lib:${torch:+$torch/lib:$(printf '%s:' "$torch"/../nvidia/*/lib)}${LD_LIBRARY_PATH:-}"
+
+# Tests read recipes and fixtures where the sources lay when they were built.
+built_in=$(cat "$programs/source_folder" 2>/dev/null)
+if [ -n "$built_in" ] && [ ! -e "$built_in" ]; then mkdir -p "$(dirname "$built_in")" && ln -s "$PWD" "$built_in"; fi
 
 line() { printf '%s\n' "$*" | tee -a "$summary"; }
+
+last_line() { grep . "$1" | tail -n 1 | cut -c1-1000; }
 
 # attempt SECONDS NAME COMMAND…: its last line becomes a line of the summary, all of it goes to OUT/NAME.log.
 attempt() {
   local limit=$1 name=$2 begin=$SECONDS code
   shift 2
+  [ -z "$dry" ] || limit=$((3 * limit))  # of a machine that others use too
   # timeout starts programs only: a function goes through a shell that knows it.
   [ "$(type -t "$1")" != function ] || set -- bash -c '"$@"' shell "$@"
   timeout --kill-after=5 "$limit" "$@" > "$out/$name.log" 2>&1
   code=$?
   case $code in
-    0) line "$name | $((SECONDS - begin)) s | $(tail -n 1 "$out/$name.log" | cut -c1-400)" ;;
-    77) line "$name | $((SECONDS - begin)) s | skipped: $(tail -n 1 "$out/$name.log" | cut -c1-200)" ;;
+    0) line "$name | $((SECONDS - begin)) s | $(last_line "$out/$name.log")" ;;
     124 | 137) line "$name | $((SECONDS - begin)) s | STOPPED after its $limit s" ;;
-    *) line "$name | $((SECONDS - begin)) s | FAILED ($code): $(tail -n 1 "$out/$name.log" | cut -c1-300)" ;;
+    *) line "$name | $((SECONDS - begin)) s | FAILED ($code): $(last_line "$out/$name.log")" ;;
   esac
   return $code
 }
 
-# Sizes: on a GPU those of the methods, in a dry run what a CPU does in seconds.
+# Sizes: on a GPU those of the methods, in a dry run what a CPU does in a moment.
 small=(--set model.depth=1 --set model.embed_dim=48 --set model.num_heads=3)
+small_dino=(--set dino.head.out_dim=64 --set dino.head.hidden_dim=32 --set dino.head.bottleneck_dim=16 --set dino.local_crops=2)
 # step SECONDS NAME RECIPE BATCH OPTIONS…
 step() {
   local limit=$1 name=$2 recipe=$3 batch=$4
@@ -66,11 +91,11 @@ step() {
   if [ -n "$dry" ]; then
     batch=4 reduced=("${small[@]}")
     case $recipe in
-      dino*) reduced+=(--set dino.head.out_dim=64 --set dino.local_crops=2) ;;
+      dino*) reduced+=("${small_dino[@]}") ;;
       mae*) reduced+=(--set mae.decoder.depth=1 --set mae.decoder.embed_dim=48 --set mae.decoder.num_heads=3) ;;
     esac
   fi
-  attempt "$limit" "$name" "$programs/bench" step --recipe "recipes/imagenet/$recipe.yaml" --batch "$batch" \
+  attempt "$limit" "$name" $run "$programs/bench" step --recipe "recipes/imagenet/$recipe.yaml" --batch "$batch" \
     --steps "${steps:-$([ -n "$dry" ] && echo 1 || echo 10)}" --device "$device" --set "train.precision=${precision:-bf16}" \
     "$@" "${reduced[@]}"
 }
@@ -78,16 +103,30 @@ tiny=(--set model.arch=vit_tiny --set 'model.image_size=[32]' --set model.patch_
       --set mae.decoder.embed_dim=128 --set mae.decoder.depth=2 --set mae.decoder.num_heads=4)
 tokens=(--set beit.tokenizer=colors:8192 --set beit.tokenizer_interpolation=bicubic)
 
-stage_machine() {
-  [ -n "$dry" ] || attempt 10 machine_gpu nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv,noheader
-  attempt 10 machine_libraries sh -c "ldd '$programs/bench' '$programs/pretrain' | grep 'not found' && exit 1; echo all libraries found"
-  attempt 20 machine_ceilings $helper ceilings "$device"
+absent() {  # those of these packages that the peers' Python has not
+  "${PEER_PYTHON:-python3}" -c 'import importlib.util as u, sys; print(*[p for p in sys.argv[1:] if not u.find_spec(p)])' "$@"
 }
 
-stage_tests() {
-  attempt "$([ -n "$dry" ] && echo 250 || echo 30)" tests_parity "$programs/tests/parity_check" --device "$device" tests/fixtures
-  PREVIT_TEST_DEVICE=$device attempt "$([ -n "$dry" ] && echo 250 || echo 30)" tests_contract \
-    "$programs/tests/previt_tests" '-#' '[#test_objectives],[#test_device_augment],[#test_gpu_norm],[#test_nccl]~[programs]'
+# What the stages will do without.
+missing() {
+  local program package script=${PEER_FOLDER:-tools/peers}/peer_mae_step.py
+  for program in $ours; do [ -x "$programs/$program" ] || echo "$programs/$program (it is built with tests)"; done
+  for package in $(absent torch transformers timm torchvision); do echo "$package of ${PEER_PYTHON:-python3} (peers)"; done
+  [ -f "$script" ] || echo "$script (PEER_FOLDER; peers of MAE)"
+  [ -f "${DINO_DIR:-}/main_dino.py" ] || echo "a checkout of facebookresearch/dino (DINO_DIR; peers of DINO)"
+}
+
+stage_machine() {
+  [ -n "$dry" ] || attempt 10 machine_gpu nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv,noheader
+  attempt 10 machine_libraries $run sh -c "ldd '$programs/bench' '$programs/tests/previt_tests' | grep 'not found' && exit 1; echo all libraries found"
+  missing | while read -r what; do line "machine | 0 s | missing: $what"; done
+}
+
+stage_tests() {  # in a dry run a few, as ctest runs all of them
+  local tags='[#test_objectives],[#test_device_augment],[#test_kernels],[#test_attention],[#test_trainer],[#test_training_data],[#test_gpu_norm],[#test_nccl]~[programs]'
+  [ -z "$dry" ] || tags='[#test_device_augment],[#test_kernels]'
+  attempt 30 tests_parity $run "$programs/tests/parity_check" --device "$device" tests/fixtures
+  attempt 60 tests_device $run PREVIT_TEST_DEVICE="$device" "$programs/tests/previt_tests" '-#' "$tags"
 }
 
 stage_attention() {  # which kernel each shape gets
@@ -104,18 +143,23 @@ stage_attention() {  # which kernel each shape gets
 run_of() {  # run_of DEVICE RECIPE FOLDER OPTIONS…: 24 steps on generated scenes
   local on=$1 recipe=$2 folder=$3
   shift 3
-  "$programs/pretrain" --recipe "recipes/quickstart/$recipe.yaml" --device "$on" --out "$folder" --set train.seed=3 \
+  $run "$programs/pretrain" --recipe "recipes/quickstart/$recipe.yaml" --device "$on" --out "$folder" --set train.seed=3 \
     --data synthetic:species,size=64,count=96 --set train.epochs=4 --set train.batch=16 --set train.precision=fp32 \
     --set train.matmul=fixed --set data.workers=2 --set schedule.warmup_epochs=1 --set output.log_steps=1 \
-    --set output.checkpoint_epochs=1 --set output.preview_images=0 --set output.keep_last=10 --set knn.epochs=0 "$@"
+    --set output.checkpoint_epochs=1 --set output.preview_images=0 --set output.keep_last=10 --set knn.epochs=0 "$@" \
+    $smaller
 }
+same_bytes() { cmp "$@" && echo the same bytes; }
 
-export -f run_of
-export programs
+export -f run_of same_bytes
+export programs smaller
 
 stage_same() {  # the CPU's losses in fp32; stopped and resumed, as it is and deterministic
   local recipe switch
   for recipe in mae dino; do
+    smaller=
+    [ -z "$dry" ] || smaller="--set model.depth=1 --set model.embed_dim=24 --set model.num_heads=2"
+    [ -z "$dry" ] || [ $recipe = mae ] || smaller+=" ${small_dino[*]}"
     rm -rf "$out/same_$recipe".*
     attempt 60 "same_${recipe}_cpu" run_of cpu $recipe "$out/same_$recipe.cpu"
     attempt 60 "same_${recipe}_device" run_of "$device" $recipe "$out/same_$recipe.device"
@@ -127,7 +171,7 @@ stage_same() {  # the CPU's losses in fp32; stopped and resumed, as it is and de
         "$out/same_$recipe.cut/checkpoints/step_00000018"
       attempt 60 "same_${recipe}_resumed_$switch" run_of "$device" $recipe "$out/same_$recipe.cut" \
         --set train.deterministic=$switch --resume
-      attempt 10 "same_${recipe}_bits_$switch" cmp "$out/same_$recipe".{whole,cut}/checkpoints/step_00000024/backbone.safetensors
+      attempt 10 "same_${recipe}_bits_$switch" same_bytes "$out/same_$recipe".{whole,cut}/checkpoints/step_00000024/backbone.safetensors
       rm -rf "$out/same_$recipe".{whole,cut}
     done
   done
@@ -147,23 +191,27 @@ stage_bench() {
 
 # peer SECONDS NAME SCRIPT ARGUMENTS…
 peer() {
-  local limit=$1 name=$2 script=$3
+  local limit=$1 name=$2 script=$3 package
   shift 3
   if [ ! -f "$script" ]; then line "$name | 0 s | skipped: no $script"; return; fi
-  if ! "${PEER_PYTHON:-python3}" -c 'import torch, transformers' 2>/dev/null; then
-    line "$name | 0 s | skipped: ${PEER_PYTHON:-python3} has no torch or no transformers"
-    return
-  fi
-  attempt "$limit" "$name" "${PEER_PYTHON:-python3}" "$script" "$@" --device "$device"
+  package=$(absent torch transformers)
+  if [ -n "$package" ]; then line "$name | 0 s | skipped: ${PEER_PYTHON:-python3} has no $package"; return; fi
+  attempt "$limit" "$name" env PYTHONPATH="${PEER_FOLDER:-tools/peers}:${PYTHONPATH:-}" "${PEER_PYTHON:-python3}" "$script" "$@" \
+    --device "$device"
 }
 
-stage_peers() {  # at the sizes of stage bench
-  local half=128 whole=256 crops=64 way folder=${PEER_FOLDER:-tools/peers}
-  [ -z "$dry" ] || half=2 whole=2 crops=1
+stage_peers() {  # at the sizes of stage bench; a dry run compiles nothing
+  local mae=(b 256 bf16) beit=(b 128 bf16) dino=(s 64 bf16) way
+  if [ -n "$dry" ]; then
+    export TORCHDYNAMO_DISABLE=1
+    mae=(ti 2 bf16 --img 32 --steps 1) beit=(ti 2 bf16 --img 32 --masked 2 --steps 1)
+    dino=(ti 1 bf16 --locals 1 --out-dim 64 --steps 1)
+  fi
   for way in "" --compile; do
-    peer 40 "peers_mae_b$way" "$folder/peer_mae_step.py" hf b $whole bf16 $way
-    peer 40 "peers_beit_b$way" tools/peers/peer_beit_step.py b $half bf16 $way
-    peer 40 "peers_dino_s$way" "$folder/peer_dino_step.py" s $crops bf16 $way
+    peer 50 "peers_mae_b$way" "${PEER_FOLDER:-tools/peers}/peer_mae_step.py" hf "${mae[@]}" $way
+    peer 50 "peers_beit_b$way" tools/peers/peer_beit_step.py "${beit[@]}" $way
+    if [ ! -f "${DINO_DIR:-}/main_dino.py" ]; then line "peers_dino_s$way | 0 s | skipped: no DINO at DINO_DIR"; continue; fi
+    peer 50 "peers_dino_s$way" tools/peers/peer_dino_step.py "${dino[@]}" $way
   done
 }
 
@@ -184,15 +232,14 @@ stage_variants() {  # what a switch costs or gives, beside the same step without
 }
 
 stage_feeding() {  # end to end: how long a step waits for its pictures
-  local workers=$(($(nproc) > 4 ? $(nproc) - 2 : 2)) augment
-  for augment in false true; do
+  local augment sizes=(--data synthetic:species,size=64,count=20000 --set train.batch=1024)
+  [ -z "$dry" ] || sizes=(--data synthetic:species,size=64,count=96 --set train.batch=16 "${small[@]}" "${small_dino[@]}")
+  for augment in false true colors; do
     rm -rf "$out/feeding"
-    attempt 45 "feeding_device_augment_$augment" "$programs/pretrain" --recipe recipes/quickstart/mae.yaml --device "$device" \
-      --out "$out/feeding" --data "synthetic:species,size=64,count=$([ -n "$dry" ] && echo 256 || echo 40000)" \
-      --set train.epochs=1 --set schedule.warmup_epochs=0 --set train.batch="$([ -n "$dry" ] && echo 64 || echo 1024)" \
-      --set data.workers=$workers --set data.device_augment=$augment --set output.preview_images=0 --set knn.epochs=0 \
-      --set output.log_steps=2
-    attempt 10 "feeding_wait_$augment" $helper feeding "$out/feeding"
+    attempt 45 "feeding_device_augment_$augment" $run "$programs/pretrain" --recipe recipes/quickstart/dino.yaml --device "$device" \
+      --out "$out/feeding" --set train.epochs=1 --set schedule.warmup_epochs=0 --set data.device_augment=$augment \
+      --set output.preview_images=0 --set knn.epochs=0 --set output.log_steps=2 "${sizes[@]}"
+    [ ! -f "$out/feeding/metrics.jsonl" ] || attempt 10 "feeding_wait_$augment" $helper feeding "$out/feeding"
   done
 }
 

@@ -2,6 +2,7 @@
 
 #include <torch/types.h>
 
+#include "augment/device_lists.h"
 #include "augment/device_ops.h"
 #include "augment/ops/operation.h"
 #include "error.h"
@@ -10,10 +11,12 @@
 namespace previt {
 namespace {
 
-at::Tensor cut(const at::Tensor& canvases,
-               const ViewSpec& spec,
-               const std::vector<ViewPlan>& plans,
-               bool antialias) {
+at::Tensor float_pixels(const at::Tensor& pixels) {
+  return pixels.to(torch::kFloat32, false, false, at::MemoryFormat::Contiguous).div_(255);
+}
+
+// What cuts views [k·B, 3, h, w] out of canvases [B, 3, H, W].
+BatchChange plan_cut(const ViewSpec& spec, const std::vector<ViewPlan>& plans, DeviceLists& lists) {
   std::vector<Axis> down, across;
   std::vector<bool> upright(plans.size(), false), flipped;
   for (const auto& plan : plans) {
@@ -22,112 +25,207 @@ at::Tensor cut(const at::Tensor& canvases,
     across.push_back({window.left, window.width, box.left, box.left + box.width, spec.width});
     flipped.push_back(plan.flip);
   }
-  const Filter filter = spec.interpolation;
-  const at::Device device = canvases.device();
-  const at::Tensor rows =
-      resize_matrices(down, upright, canvases.size(2), filter, antialias, device);
-  const at::Tensor columns =
-      resize_matrices(across, flipped, canvases.size(3), filter, antialias, device);
-  return resample(canvases.to(torch::kFloat32) / 255, rows, columns).clamp_(0, 1);
+  return [filter = spec.interpolation,
+          height = list_axes(down, upright, lists),
+          width = list_axes(across, flipped, lists)](const at::Tensor& canvases) {
+    const int64_t images = canvases.size(0);
+    const auto rows = resize_matrices(height, canvases.size(2), filter, true).split(images);
+    const auto columns = resize_matrices(width, canvases.size(3), filter, true).split(images);
+    std::vector<at::Tensor> views;
+    for (size_t k = 0; k < rows.size(); ++k) {
+      views.push_back(resample(canvases, rows[k], columns[k]));
+    }
+    return torch::cat(views).clamp_(0, 1);
+  };
 }
 
-void require_available(const ViewSpec& spec) {
-  for (const auto& operation : operations()) {
-    if (!operation.row->on(spec) || operation.apply_batch) continue;
-    fail_usage(
-        "data.device_augment: {} works on the host only (view {})", operation.key, spec.name);
+void require_available(const std::vector<ViewSpec>& specs) {
+  for (const auto& spec : specs) {
+    for (const auto& operation : operations()) {
+      if (!operation.row->on(spec) || operation.plan_batch) continue;
+      fail_usage(
+          "data.device_augment: {} works on the host only (view {})", operation.key, spec.name);
+    }
   }
 }
 
-// Changes the images for which the operation was drawn.
-void apply_drawn(const Operation& operation,
-                 const ViewSpec& spec,
-                 const std::vector<ViewPlan>& plans,
-                 at::Tensor& images) {
-  std::vector<int64_t> which;
+BatchChange after(BatchChange first, BatchChange then) {
+  return [first = std::move(first), then = std::move(then)](const at::Tensor& images) {
+    return then(first(images));
+  };
+}
+
+// The change of the images for which the operation was drawn.
+BatchChange plan_drawn(const Operation& operation,
+                       const ViewSpec& spec,
+                       const std::vector<ViewPlan>& plans,
+                       DeviceLists& lists) {
+  std::vector<double> which;
   std::vector<std::any> drawn;
   for (size_t i = 0; i < plans.size(); ++i) {
     const auto found = plans[i].drawn.find(operation.key);
     if (found == plans[i].drawn.end()) continue;
-    which.push_back(static_cast<int64_t>(i));
+    which.push_back(static_cast<double>(i));
     drawn.push_back(found->second);
   }
-  change_rows(images, which, [&](const at::Tensor& some) {
-    return operation.apply_batch(spec, drawn, some);
-  });
+  return [rows = lists.add(which),
+          change = operation.plan_batch(spec, drawn, lists)](const at::Tensor& images) {
+    at::Tensor changed = images;  // itself, which belongs to this chain
+    change_rows(changed, rows, change);
+    return changed;
+  };
 }
 
-class DeviceAugmentSource final : public BatchSource {
- public:
-  DeviceAugmentSource(std::unique_ptr<BatchSource> canvases,
-                      std::vector<ViewSpec> specs,
-                      uint64_t seed,
-                      at::Device device)
-      : canvases_(std::move(canvases)), specs_(std::move(specs)), seed_(seed), device_(device) {}
+// All operations, which may change views [k·B, 3, h, w] in place.
+BatchChange plan_operations(const ViewSpec& spec,
+                            const std::vector<ViewPlan>& plans,
+                            DeviceLists& lists) {
+  BatchChange all = [](const at::Tensor& images) { return images; };
+  for (const auto& operation : operations()) {
+    if (operation.plan_batch) all = after(all, plan_drawn(operation, spec, plans, lists));
+  }
+  return all;
+}
 
-  EpochPlan epoch_plan() const override { return canvases_->epoch_plan(); }
-  void seek(int64_t epoch, int64_t batch) override { canvases_->seek(epoch, batch); }
-  std::vector<std::string> class_names() const override { return canvases_->class_names(); }
-  int64_t bad_samples() const override { return canvases_->bad_samples(); }
+// Makes views on the device out of the inner source's batches.
+class DeviceSource final : public BatchSource {
+ public:
+  // `cuts`: out of whole images; else the inner source has cut them.
+  DeviceSource(std::unique_ptr<BatchSource> inner,
+               std::vector<ViewSpec> specs,
+               bool cuts,
+               uint64_t seed,
+               at::Device device)
+      : inner_(std::move(inner)),
+        specs_(std::move(specs)),
+        cuts_(cuts),
+        seed_(seed),
+        device_(device) {}
+
+  EpochPlan epoch_plan() const override { return inner_->epoch_plan(); }
+  void seek(int64_t epoch, int64_t batch) override { inner_->seek(epoch, batch); }
+  std::vector<std::string> class_names() const override { return inner_->class_names(); }
+  int64_t bad_samples() const override { return inner_->bad_samples(); }
 
   Batch next() override {
-    Batch batch = canvases_->next();
-    require(batch.views.size() == 1,
-            "device augmentation: needs one view of whole images, got {}",
-            batch.views.size());
-    const at::Tensor canvases = upload(batch.views.front(), device_);
+    const torch::NoGradGuard no_grad;
+    Batch batch = inner_->next();
+    const auto pixels = pixels_of_specs(batch);
+    DeviceLists lists;
+    std::vector<BatchChange> changes;
     const auto plans = plan(batch);
+    for (size_t s = 0; s < specs_.size(); ++s) {
+      changes.push_back(plan_operations(specs_[s], plans[s], lists));
+      if (cuts_) changes.back() = after(plan_cut(specs_[s], plans[s], lists), changes.back());
+    }
+    lists.upload(device_);
     batch.views.clear();
-    for (const auto& of_view : plans) {
-      batch.views.push_back(device_views(canvases, specs_[of_view.front().spec], of_view));
+    for (size_t s = 0; s < specs_.size(); ++s) {
+      const auto views = changes[s](pixels[s]).chunk(specs_[s].count);
+      batch.views.insert(batch.views.end(), views.begin(), views.end());
     }
     return batch;
   }
 
  private:
-  // One list of plans per view, with one plan per image.
+  // Of each spec, its plans in the order of device_views().
   std::vector<std::vector<ViewPlan>> plan(const Batch& batch) const {
     const at::Tensor indices = batch.indices.to(torch::kCPU).contiguous();
-    const at::Tensor& canvases = batch.views.front();
+    const at::Tensor& first = batch.views.front();
+    const int64_t images = indices.numel();
     std::vector<std::vector<ViewPlan>> plans;
-    for (int64_t i = 0; i < indices.numel(); ++i) {
+    for (const auto& spec : specs_) plans.emplace_back(spec.count * images);
+    for (int64_t i = 0; i < images; ++i) {
       Random draws(seed_,
                    Stream::device_views,
                    {static_cast<uint64_t>(batch.epoch),
                     static_cast<uint64_t>(indices.data_ptr<int64_t>()[i])});
-      auto of_image = plan_views(specs_, canvases.size(2), canvases.size(3), draws);
-      plans.resize(of_image.size());
-      for (size_t v = 0; v < of_image.size(); ++v) plans[v].push_back(std::move(of_image[v]));
+      auto of_image = plan_views(specs_, first.size(2), first.size(3), draws);
+      auto next = of_image.begin();
+      for (size_t s = 0; s < specs_.size(); ++s) {
+        for (int64_t k = 0; k < specs_[s].count; ++k) plans[s][k * images + i] = std::move(*next++);
+      }
     }
     return plans;
   }
 
-  std::unique_ptr<BatchSource> canvases_;
-  std::vector<ViewSpec> specs_;
-  uint64_t seed_;
-  at::Device device_;
+  // What the change of each spec begins with, on the device.
+  std::vector<at::Tensor> pixels_of_specs(const Batch& batch) const {
+    if (cuts_) {
+      require(batch.views.size() == 1,
+              "device augmentation: needs one view of whole images, got {}",
+              batch.views.size());
+      return std::vector(specs_.size(), float_pixels(upload(batch.views.front(), device_)));
+    }
+    std::vector<at::Tensor> pixels;
+    auto next = batch.views.begin();
+    for (const auto& spec : specs_) {
+      std::vector<at::Tensor> views;
+      for (int64_t k = 0; k < spec.count; ++k) views.push_back(upload(*next++, device_));
+      pixels.push_back(float_pixels(torch::cat(views)));
+    }
+    return pixels;
+  }
+
+  const std::unique_ptr<BatchSource> inner_;
+  const std::vector<ViewSpec> specs_;
+  const bool cuts_;
+  const uint64_t seed_;
+  const at::Device device_;
 };
 
 }  // namespace
 
 at::Tensor device_views(const at::Tensor& canvases,
                         const ViewSpec& spec,
-                        const std::vector<ViewPlan>& plans,
-                        bool antialias) {
-  require_available(spec);
-  TORCH_CHECK(canvases.size(0) == static_cast<int64_t>(plans.size()), "one plan per image");
+                        const std::vector<ViewPlan>& plans) {
+  require_available({spec});
   const torch::NoGradGuard no_grad;
-  at::Tensor images = cut(canvases, spec, plans, antialias);
-  for (const auto& operation : operations()) apply_drawn(operation, spec, plans, images);
-  return images;
+  DeviceLists lists;
+  const auto cut = plan_cut(spec, plans, lists);
+  const auto change = plan_operations(spec, plans, lists);
+  lists.upload(canvases.device());
+  return change(cut(float_pixels(canvases)));
 }
 
 std::unique_ptr<BatchSource> make_device_augment(std::unique_ptr<BatchSource> canvases,
                                                  std::vector<ViewSpec> specs,
                                                  uint64_t seed,
                                                  at::Device device) {
-  for (const auto& spec : specs) require_available(spec);
-  return std::make_unique<DeviceAugmentSource>(std::move(canvases), std::move(specs), seed, device);
+  require_available(specs);
+  return std::make_unique<DeviceSource>(std::move(canvases), std::move(specs), true, seed, device);
+}
+
+std::unique_ptr<BatchSource> make_device_colors(std::unique_ptr<BatchSource> cut,
+                                                std::vector<ViewSpec> specs,
+                                                uint64_t seed,
+                                                at::Device device) {
+  require_available(specs);
+  // The crops were drawn by the inner source; only operations are drawn here.
+  for (auto& spec : specs) {
+    spec.crop = CropKind::resize;
+    spec.flip = 0;
+  }
+  return std::make_unique<DeviceSource>(std::move(cut), std::move(specs), false, seed, device);
+}
+
+std::vector<ViewSpec> cut_only(const std::vector<ViewSpec>& specs) {
+  std::vector<ViewSpec> cut;
+  for (const auto& spec : specs) {
+    cut.push_back({.name = spec.name,
+                   .count = spec.count,
+                   .height = spec.height,
+                   .width = spec.width,
+                   .crop = spec.crop,
+                   .scale = spec.scale,
+                   .ratio = spec.ratio,
+                   .interpolation = spec.interpolation,
+                   .crop_pct = spec.crop_pct,
+                   .flip = spec.flip,
+                   .same_crop_as = spec.same_crop_as,
+                   .pixels = spec.pixels});
+  }
+  return cut;
 }
 
 }  // namespace previt

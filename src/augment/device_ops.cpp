@@ -2,17 +2,10 @@
 
 #include <torch/types.h>
 
-#include <cmath>
-
-#include "augment/ops/blur.h"
-#include "upload.h"
-
 namespace previt {
 namespace {
 
-at::Tensor column(const std::vector<double>& values, at::Device device) {
-  return factors_on(values, device).view({-1, 1, 1});
-}
+at::Tensor column(const at::Tensor& values) { return values.view({-1, 1, 1}); }
 
 at::Tensor per_image(const at::Tensor& factors) { return factors.view({-1, 1, 1, 1}); }
 
@@ -55,13 +48,12 @@ at::Tensor plain_weights(Filter filter,
 
 // The weights of torchvision's rgb_to_grayscale.
 at::Tensor grey(const at::Tensor& images) {
-  return 0.2989 * images.slice(1, 0, 1) + 0.587 * images.slice(1, 1, 2) +
-         0.114 * images.slice(1, 2, 3);
+  const at::Tensor red = 0.2989 * images.slice(1, 0, 1);
+  return red.add(images.slice(1, 1, 2), 0.587).add(images.slice(1, 2, 3), 0.114);
 }
 
 at::Tensor blend(const at::Tensor& from, const at::Tensor& to, const at::Tensor& factors) {
-  const at::Tensor share = per_image(factors);
-  return (share * to + (1 - share) * from).clamp(0, 1);
+  return torch::lerp(from, to, per_image(factors)).clamp_(0, 1);
 }
 
 // [B, size, size]: one extended box blur along an axis, edges repeated.
@@ -82,42 +74,37 @@ at::Tensor box_matrices(const at::Tensor& radius, int64_t size) {
 }
 
 struct Hsv {
-  at::Tensor hue, saturation, value;  // [B, H, W], hue in turns
+  at::Tensor hue, saturation, value;  // [B, 1, H, W], hue in turns
 };
 
 Hsv to_hsv(const at::Tensor& images) {
-  const at::Tensor r = images.select(1, 0), g = images.select(1, 1), b = images.select(1, 2);
-  const at::Tensor high = images.amax(1), range = high - images.amin(1);
+  const at::Tensor high = images.amax(1, true), range = high - images.amin(1, true);
   // Grey pixels have no hue. A divisor of 1 keeps them from 0 / 0.
   const at::Tensor even = range == 0;
-  const at::Tensor divisor = range.masked_fill(even, 1);
-  const at::Tensor rc = (high - r) / divisor, gc = (high - g) / divisor, bc = (high - b) / divisor;
+  const auto below = ((high - images) / range.masked_fill(even, 1)).split(1, 1);
+  const auto &rc = below[0], &gc = below[1], &bc = below[2];
+  const at::Tensor at_high = images == high;
   const at::Tensor sixth =
-      torch::where(high == r, bc - gc, torch::where(high == g, 2 + rc - bc, 4 + gc - rc))
-          .masked_fill(even, 0);
+      torch::where(at_high.slice(1, 0, 1),
+                   bc - gc,
+                   torch::where(at_high.slice(1, 1, 2), 2 + rc - bc, 4 + gc - rc))
+          .masked_fill_(even, 0);
   return {torch::remainder(sixth / 6, 1), range / high.masked_fill(even, 1), high};
 }
 
 // The closed form of HSV to RGB. Channel n (5, 3, 1 for red, green, blue) is value - chroma ·
 // clamp(min(k, 4 - k), 0, 1), where k = (n + 6 · hue) mod 6.
 at::Tensor to_rgb(const Hsv& hsv) {
-  std::vector<at::Tensor> channels;
-  for (const int n : {5, 3, 1}) {
-    const at::Tensor k = torch::remainder(n + hsv.hue * 6, 6);
-    channels.push_back(hsv.value -
-                       hsv.value * hsv.saturation * torch::minimum(k, 4 - k).clamp(0, 1));
-  }
-  return torch::stack(channels, 1);
+  const at::Tensor n = torch::arange(5, 0, -2, hsv.hue.options()).view({1, 3, 1, 1});
+  const at::Tensor k = torch::remainder(n + hsv.hue * 6, 6);
+  return hsv.value - hsv.value * hsv.saturation * torch::minimum(k, 4 - k).clamp_(0, 1);
 }
 
 }  // namespace
 
-at::Tensor resize_matrices(const std::vector<Axis>& axes,
-                           const std::vector<bool>& mirrored,
-                           int64_t pixels,
-                           Filter filter,
-                           bool antialias,
-                           at::Device device) {
+AxisLists list_axes(const std::vector<Axis>& axes,
+                    const std::vector<bool>& mirrored,
+                    DeviceLists& lists) {
   const int64_t size = axes.front().size;
   std::vector<double> origins, steps, lows, highs;
   for (size_t i = 0; i < axes.size(); ++i) {
@@ -127,14 +114,17 @@ at::Tensor resize_matrices(const std::vector<Axis>& axes,
     lows.push_back(static_cast<double>(axes[i].low));
     highs.push_back(static_cast<double>(axes[i].high));
   }
-  const auto options = torch::dtype(torch::kFloat32).device(device);
-  const at::Tensor outputs = torch::arange(size, options).view({1, size, 1}) + 0.5;
-  const at::Tensor step = column(steps, device), low = column(lows, device),
-                   high = column(highs, device);
-  const at::Tensor centers = column(origins, device) + outputs * step;
+  return {lists.add(origins), lists.add(steps), lists.add(lows), lists.add(highs), size};
+}
+
+at::Tensor resize_matrices(const AxisLists& axes, int64_t pixels, Filter filter, bool antialias) {
+  const at::Tensor step = column(axes.steps.numbers()), low = column(axes.lows.numbers()),
+                   high = column(axes.highs.numbers());
+  const at::Tensor outputs = torch::arange(axes.size, step.options()).view({1, axes.size, 1}) + 0.5;
+  const at::Tensor centers = column(axes.origins.numbers()) + outputs * step;
   if (!antialias) return plain_weights(filter, centers, low, high, pixels);
 
-  const at::Tensor positions = torch::arange(pixels, options).view({1, 1, pixels});
+  const at::Tensor positions = torch::arange(pixels, step.options()).view({1, 1, pixels});
   const at::Tensor weights =
       kernel(filter, (positions + 0.5 - centers) / step.abs().clamp_min(1), true) *
       (positions >= low) * (positions < high);
@@ -146,22 +136,18 @@ at::Tensor resample(const at::Tensor& images, const at::Tensor& rows, const at::
                        torch::matmul(images, columns.transpose(1, 2).unsqueeze(1)));
 }
 
-at::Tensor factors_on(const std::vector<double>& factors, at::Device device) {
-  return upload(torch::tensor(factors, torch::kFloat64).to(torch::kFloat32), device);
+void change_rows(at::Tensor& images, const DeviceLists::List& rows, const BatchChange& change) {
+  if (rows.size() == images.size(0)) {  // then they are all images in their order
+    images = change(images);
+  } else if (rows.size() > 0) {
+    images.index_copy_(0, rows.indices(), change(images.index_select(0, rows.indices())));
+  }
 }
 
-void change_rows(at::Tensor& images,
-                 const std::vector<int64_t>& which,
-                 const std::function<at::Tensor(const at::Tensor& some)>& change) {
-  if (which.empty()) return;
-  const at::Tensor rows = upload(torch::tensor(which, torch::kLong), images.device());
-  images.index_copy_(0, rows, change(images.index_select(0, rows)));
-}
-
-at::Tensor greyscale(const at::Tensor& images) { return grey(images).expand_as(images); }
+at::Tensor greyscale(const at::Tensor& images) { return grey(images).repeat({1, 3, 1, 1}); }
 
 at::Tensor adjust_brightness(const at::Tensor& images, const at::Tensor& factors) {
-  return (images * per_image(factors)).clamp(0, 1);
+  return (images * per_image(factors)).clamp_(0, 1);
 }
 
 at::Tensor adjust_contrast(const at::Tensor& images, const at::Tensor& factors) {
@@ -174,7 +160,7 @@ at::Tensor adjust_saturation(const at::Tensor& images, const at::Tensor& factors
 
 at::Tensor adjust_hue(const at::Tensor& images, const at::Tensor& shifts) {
   Hsv hsv = to_hsv(images);
-  hsv.hue = torch::remainder(hsv.hue + shifts.view({-1, 1, 1}), 1);
+  hsv.hue = torch::remainder(hsv.hue + per_image(shifts), 1);
   return to_rgb(hsv);
 }
 
@@ -182,13 +168,12 @@ at::Tensor solarize(const at::Tensor& images, double threshold) {
   return torch::where(images >= threshold, 1 - images, images);
 }
 
-at::Tensor gaussian_blur(const at::Tensor& images, const std::vector<double>& sigmas) {
-  std::vector<double> radii;
-  for (const double sigma : sigmas) radii.push_back(box_radius(static_cast<float>(sigma)));
-  const at::Tensor radius = column(radii, images.device());
+at::Tensor gaussian_blur(const at::Tensor& images, const at::Tensor& radii) {
+  const at::Tensor radius = column(radii);
   const at::Tensor down = torch::matrix_power(box_matrices(radius, images.size(2)), 3);
-  const at::Tensor across = torch::matrix_power(box_matrices(radius, images.size(3)), 3);
-  return resample(images, down, across);
+  const bool square = images.size(2) == images.size(3);
+  return resample(
+      images, down, square ? down : torch::matrix_power(box_matrices(radius, images.size(3)), 3));
 }
 
 }  // namespace previt

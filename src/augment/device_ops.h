@@ -5,35 +5,39 @@
 #include <functional>
 #include <vector>
 
+#include "augment/device_lists.h"
 #include "augment/ops/resize.h"
 
 namespace previt {
 
 // Augmentations of whole batches on any device, as torchvision defines them for float tensors.
-// Images are float [B, 3, H, W] in [0, 1]. Factors are [B], one per image, on the images' device.
+// Images are float [B, 3, H, W] in [0, 1]. Factors are float [B], one per image, on the images'
+// device.
+
+/// Changes images in such a way; returns the same shape.
+using BatchChange = std::function<at::Tensor(const at::Tensor& images)>;
+
+/// An axis of each image, all with the same `size`, as it is written down for a device.
+struct AxisLists {
+  DeviceLists::List origins, steps, lows, highs;
+  int64_t size = 0;
+};
+/// Where `mirrored` is true, the outputs run backwards.
+AxisLists list_axes(const std::vector<Axis>& axes,
+                    const std::vector<bool>& mirrored,
+                    DeviceLists& lists);
 
 /// Weights [B, size, pixels] that resize one axis of `pixels` source pixels when multiplied with
-/// it: the dense form of resize_weights(). There is one axis per image, all with the same `size`.
-/// Where `mirrored` is true, the outputs run backwards. Without `antialias` the kernels are torch's
-/// plain ones (bicubic with a = -0.75, edges repeated).
-at::Tensor resize_matrices(const std::vector<Axis>& axes,
-                           const std::vector<bool>& mirrored,
-                           int64_t pixels,
-                           Filter filter,
-                           bool antialias,
-                           at::Device device);
+/// it: the dense form of resize_weights(). Without `antialias` the kernels are torch's plain ones
+/// (bicubic with a = -0.75, edges repeated).
+at::Tensor resize_matrices(const AxisLists& axes, int64_t pixels, Filter filter, bool antialias);
 
 /// Resizes both axes: images [B, 3, H, W], rows [B, h, H], columns [B, w, W] → [B, 3, h, w].
 at::Tensor resample(const at::Tensor& images, const at::Tensor& rows, const at::Tensor& columns);
 
-/// Makes a tensor of a list with one number per image: float32 [B] on `device`.
-at::Tensor factors_on(const std::vector<double>& factors, at::Device device);
-
-/// Replaces the images with the indices `which`, in place, by what `change` makes of them
-/// ([n, 3, H, W] → the same shape). Nothing is read back, so the host doesn't wait for the device.
-void change_rows(at::Tensor& images,
-                 const std::vector<int64_t>& which,
-                 const std::function<at::Tensor(const at::Tensor& some)>& change);
+/// Replaces the images with the indices `rows`, in place, by what `change` makes of them. Nothing
+/// is read back, so the host doesn't wait for the device.
+void change_rows(at::Tensor& images, const DeviceLists::List& rows, const BatchChange& change);
 
 at::Tensor greyscale(const at::Tensor& images);  ///< all three channels become the grey
 // Factors: 1 changes nothing, 0 gives black, the image's mean grey, or its grey picture.
@@ -45,7 +49,7 @@ at::Tensor adjust_hue(const at::Tensor& images, const at::Tensor& shifts);  ///<
 at::Tensor solarize(const at::Tensor& images, double threshold);
 
 /// Three extended box blurs along each axis, with edges repeated: Pillow's GaussianBlur without its
-/// rounding. There is one sigma per image, in pixels.
-at::Tensor gaussian_blur(const at::Tensor& images, const std::vector<double>& sigmas);
+/// rounding. There is one radius per image, box_radius() of its sigma.
+at::Tensor gaussian_blur(const at::Tensor& images, const at::Tensor& radii);
 
 }  // namespace previt

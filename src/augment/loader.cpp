@@ -118,7 +118,7 @@ Loader::Loader(std::shared_ptr<Dataset> dataset,
           "{} batches in a step can't be shared by {} processes",
           per_step,
           options.of);
-  const int64_t workers = options.workers > 0 ? options.workers : local_share_of_cores();
+  const int64_t workers = options.workers > 0 ? options.workers : cores_for_reading();
   chunk_ = std::clamp<int64_t>(options.batch / (4 * workers), 1, 16);
   for (int64_t i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
 }

@@ -16,7 +16,7 @@ struct LoaderOptions {
   int64_t step = 0;       ///< images of an optimizer step, a multiple of `batch`; 0: one batch
   bool shuffle = true;    ///< a new order each epoch
   bool drop_last = true;  ///< leave out the incomplete step at an epoch's end
-  int64_t workers = 0;    ///< threads; 0: one for each of this process's cores
+  int64_t workers = 0;    ///< threads; 0: as many as cores_for_reading()
   int64_t prefetch = 4;   ///< batches made ahead
   uint64_t seed = 0;
   double max_bad_fraction = 0.1;  ///< next() throws above this share of unreadable samples

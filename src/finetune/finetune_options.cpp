@@ -157,7 +157,7 @@ FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
   if (!whole.options.start.from.empty()) {
     recipe.fail_at("model.from", "is for pretraining; fine-tuning takes --from");
   }
-  if (whole.options.data.device_augment) {
+  if (whole.options.data.device_augment != DeviceAugment::none) {
     recipe.fail_at("data.device_augment", "is for pretraining; fine-tuning augments on the host");
   }
   if (whole.options.train.micro_batch == kAutomatic) {

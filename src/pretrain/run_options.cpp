@@ -35,16 +35,22 @@ void visit(FieldVisitor& v, ModelAndStart& o) {
 
 void visit(FieldVisitor& v, DataOptions& o) {
   v.field("path", o.path, "image folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC");
-  v.field("workers", o.workers, "decoding threads; 0: one per core", between(0, 1024));
+  v.field("workers",
+          o.workers,
+          "decoding threads; 0: one per core, on a GPU two fewer",
+          between(0, 1024));
   v.field("prefetch", o.prefetch, "batches made ahead", between(1, 1024));
   v.field("max_bad_fraction",
           o.max_bad_fraction,
           "share of unreadable images that ends the run",
           between(0, 1));
-  v.field("device_augment", o.device_augment, "augment batch-wise on the device");
+  v.field("device_augment",
+          o.device_augment,
+          "made batch by batch on the device: nothing, whole views, or all but crops and flips");
   v.field("canvas",
           o.canvas,
-          "device_augment: pixels a side to which whole images are squeezed; 0: all have one size",
+          "device_augment true: pixels a side to which whole images are squeezed; 0: all have one "
+          "size",
           at_least(0));
 }
 

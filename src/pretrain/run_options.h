@@ -13,14 +13,19 @@
 
 namespace previt {
 
+/// What of the augmentation is made batch by batch on the device: nothing, whole views out of whole
+/// images, or the operations of views that the loader's threads cut (view_operations()).
+enum class DeviceAugment { none, all, colors };
+constexpr auto enum_names(DeviceAugment) { return std::array{"false", "true", "colors"}; }
+
 /// The section `data:` of a recipe.
 struct DataOptions {
   std::string path = "synthetic:shapes";  ///< folder, .h5 pack, CIFAR-10 folder or synthetic:SPEC
-  int64_t workers = 0;                    ///< decoding threads; 0: one per core
+  int64_t workers = 0;                    ///< decoding threads; 0: cores_for_reading()
   int64_t prefetch = 4;                   ///< batches made ahead
   double max_bad_fraction = 0.1;          ///< share of unreadable images above which the run fails
-  bool device_augment = false;  ///< crop, flip, jitter, blur, solarize batch-wise on the device
-  int64_t canvas = 0;  ///< device_augment: side in pixels that images are squeezed to; 0: off
+  DeviceAugment device_augment = DeviceAugment::none;
+  int64_t canvas = 0;  ///< device_augment true: pixels a side that images are squeezed to; 0: off
 };
 void visit(FieldVisitor& v, DataOptions& o);
 

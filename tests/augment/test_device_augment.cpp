@@ -39,16 +39,17 @@ at::Tensor on_device(const at::Tensor& canvases,
   return device_views(canvases.to(test::test_device()), spec, plans).cpu();
 }
 
-// Canvases in a fixed order, one batch of four an epoch.
+// Canvases in a fixed order, one batch of four an epoch, each as often as there are views.
 class Canvases final : public BatchSource {
  public:
-  explicit Canvases(std::vector<int64_t> order) : order_(std::move(order)) {}
+  explicit Canvases(std::vector<int64_t> order, size_t views = 1)
+      : order_(std::move(order)), views_(views) {}
   EpochPlan epoch_plan() const override { return {.samples = 4, .step = 4, .batch = 4}; }
   void seek(int64_t epoch, int64_t) override { epoch_ = epoch; }
   Batch next() override {
     Batch batch;
     batch.indices = torch::tensor(order_);
-    batch.views = {pictures(4, 40, 48).index_select(0, batch.indices)};
+    batch.views.assign(views_, pictures(4, 40, 48).index_select(0, batch.indices));
     batch.labels = batch.indices.clone();
     batch.epoch = epoch_++;
     return batch;
@@ -56,6 +57,7 @@ class Canvases final : public BatchSource {
 
  private:
   std::vector<int64_t> order_;
+  size_t views_;
   int64_t epoch_ = 0;
 };
 
@@ -141,7 +143,7 @@ TEST_CASE("every operation makes nearly the same on the device, or is refused th
       Random draws(i);
       plans.push_back(plan_views({spec}, 36, 52, draws).front());
     }
-    if (!operation.apply_batch) {
+    if (!operation.plan_batch) {
       CHECK_THROWS_WITH(device_views(canvases, spec, plans),
                         ContainsSubstring(operation.key + " works on the host only"));
       continue;
@@ -187,20 +189,51 @@ TEST_CASE("the device source draws by epoch and index, whatever the order of the
                     "data.device_augment: rand_augment works on the host only (view a)");
 }
 
-TEST_CASE("views are made on a device without waiting for it") {
+TEST_CASE("colours are changed on the device as the host would, by what is drawn for the image") {
+  ViewSpec spec{.count = 2, .height = 40, .width = 48, .jitter = 0.8, .hue = 0, .blur = 0.5};
+  spec.greyscale = spec.solarize = 0.3;
+  const auto source =
+      make_device_colors(std::make_unique<Canvases>(std::vector<int64_t>{2, 0, 3, 1}, 2),
+                         {spec},
+                         5,
+                         test::test_device());
+  const Batch batch = source->next();
+  REQUIRE(batch.views.size() == 2);
+  spec.crop = CropKind::none;
+  spec.flip = 0;
+  for (int64_t i = 0; i < 4; ++i) {
+    const int64_t image = batch.indices[i].item<int64_t>();
+    Random draws(5, Stream::device_views, {0, static_cast<uint64_t>(image)});
+    const auto plans = plan_views({spec}, 40, 48, draws);
+    for (size_t v = 0; v < 2; ++v) {
+      INFO(image << " " << v);
+      const at::Tensor want = on_host(pictures(4, 40, 48)[image], spec, plans[v]);
+      const at::Tensor difference = (batch.views[v][i].cpu() - want).abs() * 255;
+      CHECK(difference.mean().item<double>() < 2);
+      CHECK((difference <= 5).to(torch::kDouble).mean().item<double>() > 0.98);
+    }
+  }
+}
+
+TEST_CASE("views are made on a device without waiting for it, after one upload of what is drawn") {
   const std::vector<ViewSpec> specs = {
-      {.count = 2, .height = 24, .width = 24, .jitter = 0.8, .greyscale = 0.2, .solarize = 0.2},
-      {.height = 16, .width = 16, .blur = 1}};
-  const auto source = [&](at::Device device) {
-    return make_device_augment(
-        std::make_unique<Canvases>(std::vector<int64_t>{0, 1, 2, 3}), specs, 5, device);
+      {.count = 2, .height = 40, .width = 48, .jitter = 0.8, .greyscale = 0.2, .solarize = 0.2},
+      {.height = 40, .width = 48, .blur = 1, .sharpness = 0.5}};
+  const auto next = [&](at::Device device, bool cuts) {
+    auto canvases = std::make_unique<Canvases>(std::vector<int64_t>{0, 1, 2, 3}, cuts ? 1 : 3);
+    return (cuts ? make_device_augment(std::move(canvases), specs, 5, device)
+                 : make_device_colors(std::move(canvases), specs, 5, device))
+        ->next();
   };
-  const Batch here = source(torch::kCPU)->next();
-  const test::HostTraffic traffic;
-  const Batch there = source(test::counted_device())->next();
-  CHECK(traffic.counts().size() == 1);
-  CHECK(traffic.counts().contains("upload"));
-  for (size_t v = 0; v < 3; ++v) {
-    CHECK(there.views[v].cpu().allclose(here.views[v], 1e-5, 1e-5));
+  for (const bool cuts : {true, false}) {
+    INFO(cuts);
+    const Batch here = next(torch::kCPU, cuts);
+    const test::HostTraffic traffic;
+    const Batch there = next(test::counted_device(), cuts);
+    // Beside the pixels, of which whole images are one view and cut ones three.
+    CHECK(traffic.counts() == std::map<std::string, int64_t>{{"upload", (cuts ? 1 : 3) + 1}});
+    for (size_t v = 0; v < 3; ++v) {
+      CHECK(there.views[v].cpu().allclose(here.views[v], 1e-5, 1e-5));
+    }
   }
 }

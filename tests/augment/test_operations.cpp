@@ -50,7 +50,7 @@ std::string operations_text() {
     ViewSpec defaults;
     operation.row->visit(fields, defaults);
     text += fmt::format("# {}; {} a fixed view\n{}",
-                        operation.apply_batch ? "host and device" : "host only",
+                        operation.plan_batch ? "host and device" : "host only",
                         operation.row->in_fixed_view ? "also in" : "not in",
                         fields.text());
   }

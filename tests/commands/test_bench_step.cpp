@@ -6,6 +6,7 @@
 #include <set>
 
 #include "commands/bench_step.h"
+#include "commands/step_trace.h"
 #include "files.h"
 #include "support/catch.h"
 #include "support/temp_folder.h"
@@ -79,6 +80,11 @@ TEST_CASE("bench step prints one JSON line that a script can compare") {
   CHECK(result.at("peak_memory_mib").get<double>() > 10);
   CHECK(result.at("device") == "cpu");
   CHECK(result.at("device_memory_mib") == 0);
+  const auto& ceilings = result.at("ceilings");
+  CHECK(ceilings.at("copy_gb_per_second").get<double>() > 0.1);
+  CHECK(result.at("mfu").get<double>() == Approx(result.at("gflops_per_second").get<double>() /
+                                                 ceilings.at("gflops_per_second").get<double>()));
+  CHECK(!result.contains("launches"));  // there is no GPU to launch on
   std::set<std::string> events;
   const auto trace = nlohmann::json::parse(previt::read_whole_file(traced));
   for (const auto& event : trace.at("traceEvents")) events.insert(event.value("name", ""));
@@ -86,6 +92,16 @@ TEST_CASE("bench step prints one JSON line that a script can compare") {
   CHECK(events.contains("aten::_fused_adamw_"));
   // Targets of variance 1, predictions of the variance that Xavier gives a layer from 64 to 192.
   CHECK(result.at("loss").get<double>() == Approx(1 + 2. * 64 / (64 + 192)).margin(0.1));
+}
+
+TEST_CASE("a device is idle where none of its kernels runs") {
+  using previt::cli::idle_share;
+  CHECK(idle_share({}) == 0);
+  CHECK(idle_share({{5, 5}}) == 0);
+  CHECK(idle_share({{10, 20}}) == 0);
+  CHECK(idle_share({{30, 50}, {10, 20}}) == Approx(0.25));
+  // Of two streams: the second kernel lies in the first, the third begins in it.
+  CHECK(idle_share({{10, 30}, {12, 18}, {25, 40}, {50, 60}}) == Approx(0.2));
 }
 
 TEST_CASE("bench step ends with 2 on wrong usage") {

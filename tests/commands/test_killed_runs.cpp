@@ -17,7 +17,7 @@ Words small_run(const std::string& recipe, const Words& changes) {
   return Words{"--recipe",
                std::string(PREVIT_SOURCE_DIR) + "/recipes/" + recipe,
                "--device",
-               "cpu",
+               device_option(),
                "--data",
                "synthetic:species,size=16,count=64,val=20"} +
          settings({"model.image_size=[16]",
@@ -31,7 +31,7 @@ Words small_run(const std::string& recipe, const Words& changes) {
                    "data.workers=1",
                    "output.checkpoint_epochs=1",
                    "output.preview_images=0"}) +
-         settings(changes);
+         same_bits() + settings(changes);
 }
 
 const Words kSmallVit = {

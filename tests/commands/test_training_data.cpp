@@ -21,6 +21,8 @@ const Words kOnDevice = {"--set", "data.device_augment=true"};
 Words tiny_dino(const std::string& data, const std::string& out) {
   return Words{"--recipe",
                std::string(PREVIT_SOURCE_DIR) + "/recipes/quickstart/dino.yaml",
+               "--device",
+               device_option(),
                "--data",
                data,
                "--out",
@@ -45,7 +47,7 @@ Words tiny_dino(const std::string& data, const std::string& out) {
 TEST_CASE("device augmentation trains, and resumes exactly") {
   const TempFolder temp;
   const Words words =
-      kTinyMae + kOnDevice +
+      tiny_mae_on_device() + kOnDevice +
       Words{"--data", kScenes, "--set", "train.epochs=3", "--set", "output.keep_last=3"};
   const std::string whole = temp.path() + "/whole", cut = temp.path() + "/cut";
   REQUIRE(pretrain(words + Words{"--out", whole}) == 0);
@@ -64,7 +66,7 @@ TEST_CASE("images that nothing is done to are the same from the host and from th
   const ViewSpec view{.height = 16, .width = 16, .crop = CropKind::none, .flip = 0};
   const auto images = open_dataset(kScenes);
   const auto host = cli::training_source(run, images, {view}, at::kCPU);
-  run.data.device_augment = true;
+  run.data.device_augment = DeviceAugment::all;
   const auto device = cli::training_source(run, images, {view}, at::kCPU);
   REQUIRE(device->batches_per_epoch() == host->batches_per_epoch());
   const Batch a = host->next(), b = device->next();
@@ -73,11 +75,41 @@ TEST_CASE("images that nothing is done to are the same from the host and from th
   CHECK(torch::allclose(a.views.at(0).to(torch::kFloat32) / 255, b.views.at(0), 0, 1e-6));
 }
 
-TEST_CASE("crops of several sizes are made on the device") {
+TEST_CASE("crops of several sizes are made on the device, or their colours alone") {
+  const std::string what = GENERATE("true", "colors");
   const TempFolder temp;
   const std::string out = temp.path() + "/dino";
-  CHECK(pretrain(tiny_dino(kScenes, out) + kOnDevice + settings({"train.batch=32"})) == 0);
+  const Words words =
+      tiny_dino(kScenes, out) + settings({"data.device_augment=" + what, "train.batch=32"});
+  CHECK(pretrain(words) == 0);
   CHECK(list_checkpoints(out).size() == 1);
+}
+
+TEST_CASE("views whose colours the device changes are cut as all of the host's are") {
+  RunOptions run;
+  run.data.path = "synthetic:shapes,size=40,count=16";
+  run.data.workers = 1;
+  run.train.batch = 8;
+  std::vector<ViewSpec> views = {
+      {.name = "a", .count = 2, .height = 16, .width = 20},
+      {.name = "b", .height = 8, .width = 8, .interpolation = Interpolation::bilinear, .flip = 0.3},
+      {.name = "c", .height = 24, .width = 24, .same_crop_as = "a"}};
+  const auto images = open_dataset(run.data.path);
+  const auto next = [&] { return cli::training_source(run, images, views, at::kCPU)->next(); };
+  const Batch host = next();
+  run.data.device_augment = DeviceAugment::colors;
+  const Batch plain = next();
+  // Nothing more is drawn on the host where operations are on.
+  views[0].jitter = views[1].blur = views[1].greyscale = 1;
+  const Batch changed = next();
+  REQUIRE(plain.views.size() == 4);
+  for (size_t v = 0; v < 4; ++v) {
+    INFO(v);
+    const at::Tensor same = host.views[v].to(torch::kFloat32) / 255;
+    CHECK(torch::allclose(plain.views[v], same, 0, 1e-6));
+    // The view that repeats the crops of the first has no operation of its own.
+    CHECK(torch::allclose(changed.views[v], same, 0, 1e-2) == (v == 3));
+  }
 }
 
 TEST_CASE("less data than a batch is told by the recipe's key") {

@@ -73,7 +73,10 @@ at::Tensor resized_tensor(const Fixture& fixture,
   const at::Tensor image = floats(fixture);
   const auto weights = [&](int64_t start, int64_t extent, int64_t pixels, int64_t out) {
     const Axis axis{double(start), double(extent), start, start + extent, out};
-    return resize_matrices({axis}, {false}, pixels, filter, antialias, torch::kCPU);
+    DeviceLists lists;
+    const AxisLists axes = list_axes({axis}, {false}, lists);
+    lists.upload(torch::kCPU);
+    return resize_matrices(axes, pixels, filter, antialias);
   };
   return resample(image,
                   weights(box[0], box[2], image.size(2), size[0]),

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "commands/pretrain.h"
 #include "support/command.h"
+#include "support/test_device.h"
 
 namespace previt::test {
 
@@ -27,6 +29,18 @@ inline const Words kTinyMae = {
     "--set",    "output.preview_images=0",
     "--set",    "knn.epochs=0"};
 inline const std::string kScenes = "synthetic:shapes,size=16,count=128,val=20";
+
+/// What makes a run give the same bits each time where tests compute; nothing on the CPU.
+inline Words same_bits() {
+  return device_option() == "cpu" ? Words{} : settings({"train.deterministic=true"});
+}
+
+/// kTinyMae where tests compute, with the same bits each time.
+inline Words tiny_mae_on_device() {
+  Words words = kTinyMae;
+  *(std::find(words.begin(), words.end(), "--device") + 1) = device_option();
+  return words + same_bits();
+}
 
 /// Runs the whole command and returns its exit code.
 inline int pretrain(const Words& words) {

@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "communicator.h"
+#include "cores.h"
 #include "distributed/environment.h"
 #include "error.h"
 #include "log.h"
@@ -89,6 +90,7 @@ at::Device choose_device(const std::string& name) {
   if (!device.is_cpu()) c10::impl::VirtualGuardImpl(device.type()).setDevice(device);
   world().use_device(device);
   pin_host_memory_for(device);
+  keep_cores_for_launching(device.is_cuda());
   return device;
 }
 

@@ -13,6 +13,7 @@
 #include "cli/launch.h"
 #include "cli/main.h"
 #include "commands/bench_run.h"
+#include "commands/device_ceilings.h"
 #include "commands/machine_choices.h"
 #include "commands/step_trace.h"
 #include "communicator.h"
@@ -33,7 +34,8 @@ struct Timing {
   std::vector<double> milliseconds;  // ascending
   double matmuls = 0;                // share of a step that is spent in them
   double loss = 0;
-  Traffic traffic;  // of the timed steps
+  Traffic traffic;          // of the timed steps
+  std::vector<Span> spans;  // of a GPU, in kTracedSteps
 };
 
 Traffic between(const Traffic& before, const Traffic& after) {
@@ -87,12 +89,12 @@ Timing time_steps(Objective& objective,
     }
     timing.loss = outcome.loss;
   }
-  if (!trace_path.empty()) {
+  if (!trace_path.empty() || stepper.device().is_cuda()) {
     const auto steps_again = [&] {
       for (int64_t i = 0; i < kTracedSteps; ++i) step();
     };
     if (world().leads()) {
-      trace(trace_path, stepper.device(), steps_again);
+      timing.spans = trace(trace_path, stepper.device(), steps_again);
     } else {
       steps_again();
     }
@@ -119,6 +121,21 @@ nlohmann::ordered_json describe(const Timing& timing,
           {"threads", torch::get_num_threads()},
           {"batch", options.train.batch},
           {"loss", timing.loss}};
+}
+
+// How near all processes came to what their devices reach, and what a GPU had to do.
+void add_use_of_device(nlohmann::ordered_json& line,
+                       const Timing& timing,
+                       const RunOptions& options,
+                       at::Device device) {
+  const Ceilings ceilings = measure_ceilings(device, scalar_type(options.train.precision));
+  line["mfu"] = line["gflops_per_second"].get<double>() * 1e9 /
+                (ceilings.flops * static_cast<double>(world().size()));
+  line["ceilings"] = {{"gflops_per_second", ceilings.flops / 1e9},
+                      {"copy_gb_per_second", ceilings.bytes / 1e9}};
+  if (timing.spans.empty()) return;
+  line["launches"] = static_cast<double>(timing.spans.size()) / kTracedSteps;
+  line["device_idle"] = idle_share(timing.spans);
 }
 
 // What rank 0 sent in a step, and how long.
@@ -151,7 +168,9 @@ int measure_step(const po::variables_map& args) {
     line["processes"] = world().size();
     line["communication"] = describe(timing.traffic, steps);
   }
-  if (world().leads()) print(line.dump() + "\n");
+  if (!world().leads()) return 0;
+  add_use_of_device(line, timing, run.options, device);
+  print(line.dump() + "\n");
   return 0;
 }
 
@@ -165,21 +184,25 @@ int bench_step(int argc, char** argv) {
       "device", po::value<std::string>()->default_value("auto"), "auto, cpu, cuda or cuda:N")(
       "trace", po::value<std::string>(), "file for a Chrome trace of 3 more steps, untimed");
   add_nproc_option(options);
-  return run(argc,
-             argv,
-             "bench step: times whole training steps (forward, backward, optimizer) of a recipe on "
-             "random\n"
-             "pictures in memory. images_per_second is that of the fastest step; gflops_per_second "
-             "counts the\n"
-             "arithmetic that is done, not that of the plain method. matmul_share is the part of "
-             "one more\n"
-             "step that is spent in the matmuls of layers, on a CPU. With several processes, what "
-             "they send\n"
-             "each other in a step, from the first gradient to the last, and for how much of that "
-             "rank 0 waits\n"
-             "(exposed).",
-             options,
-             measure_step);
+  return run(
+      argc,
+      argv,
+      "bench step: times whole training steps (forward, backward, optimizer) of a recipe on "
+      "random\n"
+      "pictures in memory. images_per_second is that of the fastest step; gflops_per_second counts "
+      "the\n"
+      "arithmetic that is done, not that of the plain method. matmul_share is the part of one "
+      "more\n"
+      "step that is spent in the matmuls of layers, on a CPU. mfu is the share of what a large "
+      "product\n"
+      "of the run's type reaches, which is measured too (ceilings, beside a copy). On a GPU, what "
+      "a step\n"
+      "launches and the share of time in which none of it ran, under LibTorch's profiler "
+      "(launches,\n"
+      "device_idle). With several processes, what they send each other in a step, from the first\n"
+      "gradient to the last, and for how much of that rank 0 waits (exposed).",
+      options,
+      measure_step);
 }
 
 }  // namespace previt::cli

@@ -72,10 +72,17 @@ std::unique_ptr<BatchSource> training_source(const RunOptions& run,
                               .max_bad_fraction = data.max_bad_fraction,
                               .rank = world().rank(),
                               .of = world().size()};
-  if (!data.device_augment) return make_loader(std::move(images), views, options, log_warning);
-  const ViewSpec canvas = canvas_of(*images, data);
-  return make_device_augment(
-      make_loader(std::move(images), {canvas}, options, log_warning), views, options.seed, device);
+  const auto loader = [&](const std::vector<ViewSpec>& loaded) {
+    return make_loader(std::move(images), loaded, options, log_warning);
+  };
+  switch (data.device_augment) {
+    case DeviceAugment::none:
+      return loader(views);
+    case DeviceAugment::colors:
+      return make_device_colors(loader(cut_only(views)), views, options.seed, device);
+    default:
+      return make_device_augment(loader({canvas_of(*images, data)}), views, options.seed, device);
+  }
 }
 
 }  // namespace previt::cli

@@ -12,7 +12,7 @@
 namespace previt::cli {
 
 /// The images of a pretraining run (its training split), cut into `views` by the loader's threads,
-/// or with data.device_augment batch by batch on `device`. Of several processes, each gets its
+/// or with data.device_augment, in whole or in part, batch by batch on `device`. Of several processes, each gets its
 /// share (world()). Throws UsageError where the device can't make a view, where images have several
 /// sizes and data.canvas says none, and where there are fewer images than in a batch.
 std::unique_ptr<BatchSource> training_source(const RunOptions& run,

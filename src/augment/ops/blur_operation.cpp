@@ -1,4 +1,3 @@
-#include "augment/device_ops.h"
 #include "augment/ops/blur.h"
 #include "augment/ops/operation.h"
 
@@ -13,9 +12,15 @@ Operation blur_operation() {
       },
       .apply =
           [](const ViewSpec&, const double& sigma, Pixels pixels) { gaussian_blur(pixels, sigma); },
-      .apply_batch = [](const ViewSpec&,
-                        const std::vector<double>& sigmas,
-                        const at::Tensor& images) { return gaussian_blur(images, sigmas); },
+      .plan_batch = [](const ViewSpec&,
+                       const std::vector<double>& sigmas,
+                       DeviceLists& lists) -> BatchChange {
+        std::vector<double> radii;
+        for (const double sigma : sigmas) radii.push_back(box_radius(static_cast<float>(sigma)));
+        return [list = lists.add(radii)](const at::Tensor& images) {
+          return gaussian_blur(images, list.numbers());
+        };
+      },
   };
 }
 

@@ -1,4 +1,3 @@
-#include "augment/device_ops.h"
 #include "augment/ops/color.h"
 #include "augment/ops/operation.h"
 
@@ -9,9 +8,9 @@ Operation greyscale_operation() {
       .key = "greyscale",
       .draw = [](const ViewSpec& view, Draws& draws) { return happens(view.greyscale, draws); },
       .apply = [](const ViewSpec&, const Happens&, Pixels pixels) { to_greyscale(pixels); },
-      .apply_batch = [](const ViewSpec&,
-                        const std::vector<Happens>&,
-                        const at::Tensor& images) { return greyscale(images); },
+      .plan_batch = [](const ViewSpec&, const std::vector<Happens>&, DeviceLists&) -> BatchChange {
+        return greyscale;
+      },
   };
 }
 

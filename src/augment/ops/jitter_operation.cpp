@@ -36,26 +36,37 @@ Jitter draw_jitter(const ViewSpec& view, Draws& draws) {
   return jitter;
 }
 
+// One step of some images of a batch.
+struct BatchStep {
+  const JitterStep* step;
+  DeviceLists::List rows, amounts;
+};
+
 // Every image has its own order. At each place in the order, images with the same step are changed
 // together.
-at::Tensor jitter_batch(const std::vector<Jitter>& drawn, const at::Tensor& images) {
-  at::Tensor changed = images.clone();
+BatchChange plan_jitter(const std::vector<Jitter>& drawn, DeviceLists& lists) {
+  std::vector<BatchStep> steps;
   for (size_t place = 0; place < kJitterSteps.size(); ++place) {
     for (size_t s = 0; s < kJitterSteps.size(); ++s) {
       const JitterStep& step = kJitterSteps[s];
-      std::vector<int64_t> which;
-      std::vector<double> amounts;
+      std::vector<double> which, amounts;
       for (size_t i = 0; i < drawn.size(); ++i) {
         if (drawn[i].order[place] != static_cast<int>(s)) continue;
-        which.push_back(static_cast<int64_t>(i));
+        which.push_back(static_cast<double>(i));
         amounts.push_back(drawn[i].*step.amount);
       }
-      change_rows(changed, which, [&](const at::Tensor& some) {
-        return step.apply_batch(some, factors_on(amounts, some.device()));
-      });
+      steps.push_back({&step, lists.add(which), lists.add(amounts)});
     }
   }
-  return changed;
+  return [steps](const at::Tensor& images) {
+    at::Tensor changed = images.clone();
+    for (const auto& [step, rows, amounts] : steps) {
+      change_rows(changed, rows, [&](const at::Tensor& some) {
+        return step->apply_batch(some, amounts.numbers());
+      });
+    }
+    return changed;
+  };
 }
 
 }  // namespace
@@ -73,9 +84,9 @@ Operation jitter_operation() {
               kJitterSteps.at(s).apply(pixels, jitter.*kJitterSteps.at(s).amount);
             }
           },
-      .apply_batch = [](const ViewSpec&,
-                        const std::vector<Jitter>& drawn,
-                        const at::Tensor& images) { return jitter_batch(drawn, images); },
+      .plan_batch = [](const ViewSpec&,
+                       const std::vector<Jitter>& drawn,
+                       DeviceLists& lists) { return plan_jitter(drawn, lists); },
   };
 }
 

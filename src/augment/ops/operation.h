@@ -1,7 +1,5 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <any>
 #include <functional>
 #include <optional>
@@ -9,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "augment/device_ops.h"
 #include "augment/image.h"
 #include "batch.h"
 #include "random.h"
@@ -26,12 +25,13 @@ struct OperationOf {
   std::optional<Drawn> (*draw)(const ViewSpec& view, Draws& draws);
   /// Changes 8-bit pixels of one or three channels in place. Called by any number of threads.
   void (*apply)(const ViewSpec& view, const Drawn& drawn, Pixels pixels);
-  /// The same for float images [B, 3, H, W] in [0, 1] on any device, with `drawn` [B]; returns the
-  /// same shape. Null if there is no such code: a view that has the operation on is then refused on
-  /// a device.
-  at::Tensor (*apply_batch)(const ViewSpec& view,
+  /// The same for float images [B, 3, H, W] in [0, 1] on any device, with `drawn` [B]: writes the
+  /// numbers that it needs there into `lists`, and returns what changes the images once they are
+  /// there. Null if there is no such code: a view that has the operation on is then refused on a
+  /// device.
+  BatchChange (*plan_batch)(const ViewSpec& view,
                             const std::vector<Drawn>& drawn,
-                            const at::Tensor& images);
+                            DeviceLists& lists);
 };
 
 /// An OperationOf whose `Drawn` is hidden, so that all operations fit into one list.
@@ -40,8 +40,8 @@ struct Operation {
   std::function<std::any(const ViewSpec&, Draws&)> draw;  ///< empty: it does not happen
   std::function<void(const ViewSpec&, const std::any&, Pixels)> apply;
   /// Null if the operation works on the host only.
-  std::function<at::Tensor(const ViewSpec&, const std::vector<std::any>&, const at::Tensor&)>
-      apply_batch;
+  std::function<BatchChange(const ViewSpec&, const std::vector<std::any>&, DeviceLists&)>
+      plan_batch;
   const ViewOperation* row = nullptr;  ///< set by matched_rows()
 
   template <class Drawn>
@@ -54,13 +54,12 @@ struct Operation {
         apply([typed](const ViewSpec& view, const std::any& drawn, Pixels pixels) {
           typed.apply(view, std::any_cast<const Drawn&>(drawn), pixels);
         }) {
-    if (typed.apply_batch == nullptr) return;
-    apply_batch = [typed](const ViewSpec& view,
-                          const std::vector<std::any>& drawn,
-                          const at::Tensor& images) {
+    if (typed.plan_batch == nullptr) return;
+    plan_batch = [typed](
+                     const ViewSpec& view, const std::vector<std::any>& drawn, DeviceLists& lists) {
       std::vector<Drawn> values;
       for (const auto& one : drawn) values.push_back(std::any_cast<const Drawn&>(one));
-      return typed.apply_batch(view, values, images);
+      return typed.plan_batch(view, values, lists);
     };
   }
 };

@@ -13,7 +13,7 @@ Operation rand_augment_operation() {
             const Resampling how{.filter = view.interpolation};
             for (const auto& step : steps) step.operation->apply(pixels, step.argument, how);
           },
-      .apply_batch = nullptr,  // histograms and posterizing need 8 bits
+      .plan_batch = nullptr,  // histograms and posterizing need 8 bits
   };
 }
 

@@ -1,4 +1,3 @@
-#include "augment/device_ops.h"
 #include "augment/ops/color.h"
 #include "augment/ops/operation.h"
 
@@ -11,10 +10,11 @@ Operation solarize_operation() {
       .apply = [](const ViewSpec& view,
                   const Happens&,
                   Pixels pixels) { solarize(pixels, view.solarize_threshold); },
-      .apply_batch =
-          [](const ViewSpec& view, const std::vector<Happens>&, const at::Tensor& images) {
-            return solarize(images, static_cast<double>(view.solarize_threshold) / 255);
-          },
+      .plan_batch =
+          [](const ViewSpec& view, const std::vector<Happens>&, DeviceLists&) -> BatchChange {
+        return [threshold = static_cast<double>(view.solarize_threshold) /
+                            255](const at::Tensor& images) { return solarize(images, threshold); };
+      },
   };
 }
 

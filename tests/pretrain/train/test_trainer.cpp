@@ -10,6 +10,7 @@
 #include "support/catch.h"
 #include "support/same_checkpoint.h"
 #include "support/temp_folder.h"
+#include "support/test_device.h"
 #include "support/tiny_run.h"
 
 using namespace previt;
@@ -49,7 +50,9 @@ std::vector<nlohmann::json> timeless(std::vector<nlohmann::json> lines) {
 /// Trains with noise on 26 images (3 steps of 8 an epoch, 2 images left out); a signal comes with
 /// the micro-batch `stop_at`, if not negative.
 int run(const std::string& folder, bool resume, int64_t stop_at = -1, int signal = SIGTERM) {
+  const SameBitsGuard guard;
   TinyObjective objective(/*noise=*/true);
+  objective.to(test_device());
   MemorySource source(26, 4, 8);
   int64_t calls = 0;
   source.before_next = [&] {
