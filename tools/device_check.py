@@ -95,7 +95,7 @@ def told(result):
     memory = r.get("device_memory_mib") or r["peak_memory_mib"]
     words = [f"{r['images_per_second']:.1f} images/s", f"{r['gflops_per_second'] / 1e3:.2f} TFLOP/s"]
     if "mfu" in r:  # not there where a program is older than that
-        words.append(f"{100 * r['mfu']:.0f} % of {r['ceilings']['gflops_per_second'] / 1e3:.1f}")
+        words.append(f"MFU {100 * r['mfu']:.0f} % of {r['ceilings']['gflops_per_second'] / 1e3:.2f}")
     if "launches" in r:
         words.append(f"{r['launches']:.0f} launches, idle {100 * r['device_idle']:.0f} %")
     return ", ".join([*words, f"{memory:.0f} MiB", f"batch {r['batch']}", r["precision"]])
