@@ -30,7 +30,7 @@ EmaTeacher::EmaTeacher(torch::nn::Module& teacher, const torch::nn::Module& stud
   }
 }
 
-void EmaTeacher::move(double momentum) {
+void EmaTeacher::move(double momentum, const at::Tensor& made) {
   const torch::NoGradGuard no_grad;
   std::vector<at::Tensor> moved, followed;
   for (size_t i = 0; i < student_.size(); ++i) {
@@ -38,7 +38,13 @@ void EmaTeacher::move(double momentum) {
     moved.push_back(teacher_[i]);
     followed.push_back(student_[i]);
   }
-  if (!moved.empty()) at::_foreach_lerp_(moved, followed, 1 - momentum);
+  if (moved.empty()) return;
+  if (made.defined()) {
+    const std::vector<at::Tensor> shares(moved.size(), made * (1 - momentum));
+    at::_foreach_lerp_(moved, followed, shares);
+  } else {
+    at::_foreach_lerp_(moved, followed, 1 - momentum);
+  }
 }
 
 }  // namespace previt

@@ -17,10 +17,16 @@ Ema::Ema(const torch::nn::Module& module, double decay) : decay_(decay) {
   add(module.named_buffers());
 }
 
-void Ema::update() {
+void Ema::update(const at::Tensor& made) {
   const torch::NoGradGuard no_grad;
+  const at::Tensor share = made.defined() ? made * (1 - decay_) : at::Tensor();
   for (auto& entry : entries_) {
-    if (entry.own.requires_grad()) {
+    const bool trained = entry.own.requires_grad();
+    if (made.defined() && trained) {
+      entry.average.lerp_(entry.weight, share);
+    } else if (made.defined()) {
+      entry.average.copy_(torch::where(made, entry.weight, entry.average));
+    } else if (trained) {
       entry.average.mul_(decay_).add_(entry.weight, 1 - decay_);
     } else {
       entry.average.copy_(entry.weight);

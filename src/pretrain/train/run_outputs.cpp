@@ -55,7 +55,7 @@ void RunOutputs::write(const MetricsLine& line) {
 }
 
 void RunOutputs::add_previews(const std::vector<Picture>& pictures, double epochs_done) {
-  if (!files_) return;
+  if (!files_ || pictures.empty()) return;
   const std::string folder = previews_folder();
   make_folder(folder);
   previews_.clear();
