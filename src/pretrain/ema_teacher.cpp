@@ -30,7 +30,7 @@ EmaTeacher::EmaTeacher(torch::nn::Module& teacher, const torch::nn::Module& stud
   }
 }
 
-void EmaTeacher::move(double momentum) {
+void EmaTeacher::move(double momentum, const at::Tensor& made) {
   const torch::NoGradGuard no_grad;
   std::vector<at::Tensor> moved, followed;
   for (size_t i = 0; i < student_.size(); ++i) {
@@ -38,7 +38,11 @@ void EmaTeacher::move(double momentum) {
     moved.push_back(teacher_[i]);
     followed.push_back(student_[i]);
   }
-  lerp_all(moved, followed, 1 - momentum);
+  if (made.defined()) {
+    lerp_all(moved, followed, made * (1 - momentum));
+  } else {
+    lerp_all(moved, followed, 1 - momentum);
+  }
 }
 
 }  // namespace previt

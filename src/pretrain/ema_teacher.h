@@ -27,7 +27,8 @@ class EmaTeacher {
 
   /// teacher ← momentum · teacher + (1 - momentum) · student, but for what the run froze in the
   /// student since: a file of weights may hold others for the teacher, which are frozen too.
-  void move(double momentum);
+  /// `made`: StepInfo::made.
+  void move(double momentum, const at::Tensor& made = {});
 
  private:
   std::vector<at::Tensor> teacher_, student_;

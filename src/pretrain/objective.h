@@ -24,6 +24,9 @@ struct StepInfo {
   int64_t epochs = 0;
   int64_t micro_step = 0;    ///< 0 … accumulation - 1
   int64_t accumulation = 1;  ///< micro-batches per optimizer step, of all ranks
+  /// Only in after_optimizer_step() on a device that the host doesn't wait for: whether the
+  /// optimizer has made the step, a bool scalar there. Undefined: it has.
+  at::Tensor made{};
   /// Epochs done before this step, with fractions.
   double epoch() const { return static_cast<double>(step) / static_cast<double>(steps_per_epoch); }
   /// The epoch that this step is in, from 0.
@@ -102,7 +105,9 @@ class Objective : public torch::nn::Module {
 
   /// Moves teachers and centers, once per optimizer step whatever the accumulation. What step()
   /// collected is of this rank's images: it is summed over all of world() here, so that all ranks
-  /// keep the same.
+  /// keep the same. Where only the device knows whether the step was left out (StepInfo::made),
+  /// this is called all the same, and the trainer puts registered buffers back; frozen parameters
+  /// that move must heed it (EmaTeacher does).
   virtual void after_optimizer_step(const StepInfo&) {}
 
   /// Called instead of after_optimizer_step() when loss or gradients were not finite, or the step

@@ -174,7 +174,7 @@ Metrics StudentTeacher::metrics(const at::Tensor& loss,
 void StudentTeacher::after_optimizer_step(const StepInfo& info) {
   const torch::NoGradGuard no_grad;
   move_centers();
-  average_.move(teacher_momentum(info));
+  average_.move(teacher_momentum(info), info.made);
   forget();
 }
 

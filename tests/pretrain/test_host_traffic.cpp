@@ -1,6 +1,7 @@
 // What passes between the host and the device in a step, held to a list: whatever waits there costs
 // a GPU the time in which it could have gone on.
 #include "pretrain/pretrain_run.h"
+#include "pretrain/train/stepper.h"
 #include "support/catch.h"
 #include "support/counted_device.h"
 #include "support/small_objective.h"
@@ -67,6 +68,34 @@ TEST_CASE("a step of an objective waits for nothing, and gives the CPU's loss") 
   const auto allowed = kAllowed.find(name);
   CHECK(there.traffic == (allowed == kAllowed.end() ? "" : allowed->second));
   CHECK(here.traffic.empty());
+}
+
+TEST_CASE("a whole step waits for nothing, and its numbers are read when the next is queued") {
+  if (!counted_device_has_gradients()) return;
+  const std::string name = GENERATE(from_range(objectives()));
+  INFO(name);
+  const PretrainRun run = small_run(name, {"output.log_steps=100", "train.ema_decay=0.9"});
+  torch::manual_seed(7);
+  const auto objective = run.build();
+  objective->to(counted_device());
+  objective->train();
+  Stepper stepper(*objective, run.options);
+  const Batch batch = random_batch(*objective, run.options);
+  std::optional<QueuedStep> before;
+  for (int64_t step = 101; step < 105; ++step) {
+    const StepInfo info{.step = step, .total_steps = 400, .steps_per_epoch = 100, .epochs = 4};
+    const HostTraffic making;
+    QueuedStep queued = stepper.queue(info, run.options.train.batch, [&] { return batch; });
+    auto counts = making.counts();
+    if (step == 104) {  // codebooks and constants are there by then
+      counts.erase("upload");
+      CHECK(counts == std::map<std::string, int64_t>{{"late download", 1}});
+    }
+    const HostTraffic reading;
+    if (before) CHECK(std::isfinite(before->outcome().loss));
+    CHECK(in_words(reading) == (before ? "wait 1" : ""));
+    before.emplace(std::move(queued));
+  }
 }
 
 TEST_CASE("a batch is uploaded view by view, and its constants once") {

@@ -107,8 +107,9 @@ at::Tensor host_view(const at::Tensor& tensor) {
   return tensor.is_cpu() ? tensor : seen_as(tensor, c10::kCPU);
 }
 
-at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool) {
-  if (from.device() != to.device()) count(from.is_cpu() ? "upload" : "download");
+at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
+  const char* download = non_blocking ? "late download" : "download";
+  if (from.device() != to.device()) count(from.is_cpu() ? "upload" : download);
   host_view(to).copy_(host_view(from));
   return to;
 }
@@ -241,6 +242,7 @@ struct Guard final : c10::impl::NoOpDeviceGuardImpl<kType> {
   void record(void**, const c10::Stream&, c10::DeviceIndex, c10::EventFlag) const override {}
   void block(void*, const c10::Stream&) const override {}
   bool queryEvent(void*) const override { return true; }
+  void synchronizeEvent(void*) const override { count("wait"); }
 
  private:
   static c10::Stream stream() noexcept { return c10::Stream(c10::Stream::DEFAULT, kDevice); }

@@ -19,7 +19,8 @@ at::Device counted_device();
 bool counted_device_has_gradients();
 
 /// What passed between the host and counted_device() since it was made, in all threads, by name:
-/// "upload" and "download" of tensors, "read" of a number (item()), and operators whose result's
+/// "upload" and "download" of tensors ("late download" if it doesn't block, for which a GPU wants
+/// pinned memory), "read" of a number (item()), "wait" for an event, and operators whose result's
 /// size the host must know before it can go on ("nonzero").
 class HostTraffic {
  public:

@@ -227,17 +227,35 @@ std::vector<std::vector<at::Tensor>> joined(const std::vector<std::vector<at::Te
   return runs;
 }
 
-void lerp_all(const std::vector<at::Tensor>& tensors,
-              const std::vector<at::Tensor>& ends,
-              double weight) {
+namespace {
+
+// Whether it was done: not where no two tensors lie in one run.
+template <class Weight>
+bool lerp_runs(const std::vector<at::Tensor>& tensors,
+               const std::vector<at::Tensor>& ends,
+               const Weight& weight) {
   const auto runs = joined({tensors, ends});
-  if (runs[0].size() == tensors.size()) {
-    if (!tensors.empty()) at::_foreach_lerp_(tensors, ends, weight);
-    return;
-  }
+  if (runs[0].size() == tensors.size()) return false;
   for (size_t i = 0; i < runs[0].size(); ++i) runs[0][i].lerp_(runs[1][i], weight);
   // A flat tensor has its own count of versions.
   for (const at::Tensor& tensor : tensors) WeightCopy::changed(tensor);
+  return true;
+}
+
+}  // namespace
+
+void lerp_all(const std::vector<at::Tensor>& tensors,
+              const std::vector<at::Tensor>& ends,
+              double weight) {
+  if (tensors.empty() || lerp_runs(tensors, ends, weight)) return;
+  at::_foreach_lerp_(tensors, ends, weight);
+}
+
+void lerp_all(const std::vector<at::Tensor>& tensors,
+              const std::vector<at::Tensor>& ends,
+              const at::Tensor& weight) {
+  if (tensors.empty() || lerp_runs(tensors, ends, weight)) return;
+  at::_foreach_lerp_(tensors, ends, std::vector<at::Tensor>(tensors.size(), weight));
 }
 
 at::Tensor copy_in_arena(const at::Tensor& weight, at::ScalarType type) {

@@ -51,6 +51,10 @@ std::vector<std::vector<at::Tensor>> joined(const std::vector<std::vector<at::Te
 void lerp_all(const std::vector<at::Tensor>& tensors,
               const std::vector<at::Tensor>& ends,
               double weight);
+/// The same with a scalar on their device, in their type.
+void lerp_all(const std::vector<at::Tensor>& tensors,
+              const std::vector<at::Tensor>& ends,
+              const at::Tensor& weight);
 
 /// A weight of an arena in another type, not differentiable; undefined for any other tensor. All
 /// that changed since are converted at once, when the first is asked for. What a graph still needs

@@ -5,6 +5,7 @@
 #include <torch/types.h>
 
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "error.h"
@@ -31,8 +32,13 @@ std::vector<Optimizer::Slot> AdamW::slots() const {
   return {{"exp_avg", false}, {"exp_avg_sq", false}, {"step", true}};
 }
 
-void AdamW::step(double lr, double weight_decay) {
+void AdamW::make_step(double lr, double weight_decay, const at::Tensor& made) {
   const torch::NoGradGuard no_grad;
+  std::optional<at::Tensor> counted, left_out;
+  if (made.defined()) {
+    counted = made.to(torch::kFloat32);
+    left_out = 1 - *counted;
+  }
   std::map<std::pair<double, bool>, Group> groups;
   for (size_t i = 0; i < parameters().size(); ++i) {
     const auto& [name, tensor, rule] = parameters()[i];
@@ -46,7 +52,7 @@ void AdamW::step(double lr, double weight_decay) {
     group.steps.push_back(slots[2]);
   }
   for (auto& [rule, group] : groups) {
-    at::_foreach_add_(group.steps, 1);
+    counted ? at::_foreach_add_(group.steps, *counted) : at::_foreach_add_(group.steps, 1);
     at::_fused_adamw_(group.weights,
                       group.gradients,
                       group.means,
@@ -59,7 +65,9 @@ void AdamW::step(double lr, double weight_decay) {
                       rule.second ? weight_decay : 0,
                       eps_,
                       /*amsgrad=*/false,
-                      /*maximize=*/false);
+                      /*maximize=*/false,
+                      /*grad_scale=*/{},
+                      /*found_inf=*/left_out);
     // The fused kernel doesn't count its change as a new version of the weight.
     for (const auto& weight : group.weights) WeightCopy::changed(weight);
   }

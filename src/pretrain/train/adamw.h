@@ -9,10 +9,12 @@ namespace previt {
 class AdamW final : public Optimizer {
  public:
   AdamW(const OptimizerOptions& options, std::vector<TrainedParameter> parameters);
-  void step(double lr, double weight_decay) override;
   std::vector<Slot> slots() const override;
+  bool leaves_out() const override { return true; }
 
  private:
+  void make_step(double lr, double weight_decay, const at::Tensor& made) override;
+
   double beta1_, beta2_, eps_;
 };
 

@@ -63,7 +63,7 @@ Scalars BetweenSteps::of_first_rank(const Scalars& own) {
 void BetweenSteps::take_preview_images(BatchSource& source) {
   if (!callbacks_.encode_png || options_.output.preview_images == 0) return;
   source.seek(0, 0);
-  preview_batch_ = first_images(stepper_.on_device(source.next()), options_.output.preview_images);
+  preview_batch_ = stepper_.on_device(first_images(source.next(), options_.output.preview_images));
 }
 
 Scalars BetweenSteps::evaluate(int64_t epochs_done) {

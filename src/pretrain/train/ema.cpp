@@ -31,7 +31,7 @@ bool Ema::Entry::bridges() const {
          copied == weight._version();
 }
 
-void Ema::update() {
+void Ema::update(const at::Tensor& made) {
   const torch::NoGradGuard no_grad;
   std::vector<at::Tensor> averages, weights, copies, originals;
   for (auto& entry : entries_) {
@@ -40,7 +40,9 @@ void Ema::update() {
     (averaged ? weights : originals).push_back(entry.weight);
     entry.copied = entry.own.requires_grad() ? -1 : static_cast<int64_t>(entry.weight._version());
   }
-  if (averages.empty() || !averages.front().is_cpu()) {
+  if (made.defined()) {
+    lerp_all(averages, weights, made * (1 - decay_));
+  } else if (averages.empty() || !averages.front().is_cpu()) {
     lerp_all(averages, weights, 1 - decay_);
   } else {
     const auto runs = joined({averages, weights});

@@ -16,8 +16,8 @@ class Ema {
  public:
   Ema(const torch::nn::Module& module, double decay);
 
-  /// Takes in the weights after a step.
-  void update();
+  /// Takes in the weights after a step. `made`: StepInfo::made.
+  void update(const at::Tensor& made = {});
 
   /// The averages by the module's names. They share memory with this object.
   NamedTensors tensors() const;

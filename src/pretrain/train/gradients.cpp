@@ -11,6 +11,12 @@ namespace {
 
 double clip_factor(double norm, double max_norm) { return max_norm / (norm + 1e-6); }
 
+// Of norms on a device, in the type in which foreach operators multiply by them at once.
+at::Tensor clip_factors(const at::Tensor& norms, double max_norm, at::ScalarType type) {
+  const at::Tensor whole = torch::full_like(norms, max_norm, torch::kDouble);
+  return (whole / (norms.to(torch::kDouble) + 1e-6)).clamp_max(1).to(type);
+}
+
 }  // namespace
 
 Gradients::Gradients(const std::vector<TrainedParameter>& parameters) {
@@ -46,6 +52,20 @@ void Gradients::clip_per_parameter(double max_norm) {
     factors.emplace_back(factor);
   }
   if (!longer.empty()) at::_foreach_mul_(longer, factors);
+}
+
+void Gradients::clip_global_there(const at::Tensor& norm, double max_norm) {
+  const torch::NoGradGuard no_grad;
+  if (gradients_.empty()) return;
+  at::_foreach_mul_(gradients_, clip_factors(norm, max_norm, gradients_.front().scalar_type()));
+}
+
+void Gradients::clip_per_parameter_there(double max_norm) {
+  const torch::NoGradGuard no_grad;
+  if (gradients_.empty()) return;
+  world().broadcast(norms_);
+  const auto type = gradients_.front().scalar_type();
+  at::_foreach_mul_(gradients_, clip_factors(norms_, max_norm, type).unbind());
 }
 
 }  // namespace previt

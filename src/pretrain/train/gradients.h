@@ -23,6 +23,10 @@ class Gradients {
   /// Clips each gradient by its own norm, as DINO does (dino:utils.py). Waits for the device.
   void clip_per_parameter(double max_norm);
 
+  // The same numbers without a wait: all gradients are multiplied, by 1 where nothing is clipped.
+  void clip_global_there(const at::Tensor& norm, double max_norm);
+  void clip_per_parameter_there(double max_norm);
+
  private:
   std::vector<at::Tensor> gradients_;
   at::Tensor norms_;  // [tensors]

@@ -16,7 +16,7 @@ at::Tensor Sgd::update(const TrainedParameter& parameter, double weight_decay) c
   return decay > 0 ? parameter.tensor.grad().add(parameter.tensor, decay) : parameter.tensor.grad();
 }
 
-void Sgd::step(double lr, double weight_decay) {
+void Sgd::make_step(double lr, double weight_decay, const at::Tensor&) {
   const torch::NoGradGuard no_grad;
   for (size_t i = 0; i < parameters().size(); ++i) {
     const TrainedParameter& parameter = parameters()[i];

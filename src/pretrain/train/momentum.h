@@ -9,10 +9,10 @@ namespace previt {
 class Sgd : public Optimizer {
  public:
   Sgd(const OptimizerOptions& options, std::vector<TrainedParameter> parameters);
-  void step(double lr, double weight_decay) override;
   std::vector<Slot> slots() const override;
 
  protected:
+  void make_step(double lr, double weight_decay, const at::Tensor& made) override;
   /// What goes into the momentum buffer.
   virtual at::Tensor update(const TrainedParameter& parameter, double weight_decay) const;
 

@@ -33,8 +33,12 @@ class Optimizer {
   virtual ~Optimizer() = default;
 
   /// One update at the rate `lr`, scaled as each parameter's rule says. `weight_decay` counts for
-  /// those whose rule decays.
-  virtual void step(double lr, double weight_decay) = 0;
+  /// those whose rule decays. Where leaves_out(), `made` may be a bool scalar on the device:
+  /// nothing changes if it is false, nor is a step counted.
+  void step(double lr, double weight_decay, const at::Tensor& made = {}) {
+    make_step(lr, weight_decay, made);
+  }
+  virtual bool leaves_out() const { return false; }
   void zero_grad();
 
   const std::vector<TrainedParameter>& parameters() const { return parameters_; }
@@ -52,6 +56,7 @@ class Optimizer {
   virtual void load_state(const NamedTensors& state);
 
  protected:
+  virtual void make_step(double lr, double weight_decay, const at::Tensor& made) = 0;
   /// Slot tensors of parameter i, made on first use.
   std::vector<at::Tensor>& slots_of(size_t i);
   /// As what state() has a slot of a parameter.

@@ -56,7 +56,7 @@ void RunOutputs::write(const MetricsLine& line) {
 }
 
 void RunOutputs::add_previews(const std::vector<Picture>& pictures, double epochs_done) {
-  if (!files_) return;
+  if (!files_ || pictures.empty()) return;
   const std::string folder = folder_ + kPreviews;
   make_folder(folder);
   previews_.clear();

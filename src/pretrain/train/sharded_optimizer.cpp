@@ -52,8 +52,8 @@ ShardedOptimizer::ShardedOptimizer(Communicator& communicator,
   own_ = make_optimizer(options, std::move(mine));
 }
 
-void ShardedOptimizer::step(double lr, double weight_decay) {
-  own_->step(lr, weight_decay);
+void ShardedOptimizer::make_step(double lr, double weight_decay, const at::Tensor& made) {
+  own_->step(lr, weight_decay, made);
   for (int64_t rank = 0; rank < communicator_.size(); ++rank) {
     std::vector<Sent> updated;
     for (size_t i = 0; i < owners_.size(); ++i) {

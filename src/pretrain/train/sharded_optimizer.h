@@ -25,8 +25,8 @@ class ShardedOptimizer final : public Optimizer {
                    const OptimizerOptions& options,
                    std::vector<TrainedParameter> parameters);
 
-  void step(double lr, double weight_decay) override;
   std::vector<Slot> slots() const override { return own_->slots(); }
+  bool leaves_out() const override { return own_->leaves_out(); }
 
   /// On rank 0 the state of all parameters, as the undivided optimizer has it; on the others that
   /// of their own. What other ranks keep comes in main memory; the rest is shared.
@@ -36,6 +36,7 @@ class ShardedOptimizer final : public Optimizer {
 
  private:
   struct Sent;
+  void make_step(double lr, double weight_decay, const at::Tensor& made) override;
   // What all ranks must know of the state that `rank` keeps, to have it sent to rank 0.
   std::vector<Sent> state_of(int64_t rank, NamedTensors& all) const;
   void send(const std::vector<Sent>& tensors, int64_t from) const;

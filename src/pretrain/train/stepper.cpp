@@ -11,7 +11,6 @@
 #include "models/kernels/precision.h"
 #include "models/kernels/weight_arena.h"
 #include "models/layers/block.h"
-#include "pretrain/train/gradients.h"
 #include "pretrain/train/sharded_optimizer.h"
 #include "random.h"
 
@@ -35,6 +34,10 @@ std::unique_ptr<Optimizer> optimizer_of(const Objective& objective, const RunOpt
   return std::make_unique<ShardedOptimizer>(world(), options.optimizer, std::move(parameters));
 }
 
+Reading best_reading(at::Device device, const Optimizer& optimizer) {
+  return !device.is_cpu() && optimizer.leaves_out() ? Reading::late : Reading::at_once;
+}
+
 }  // namespace
 
 void seed_torch(int64_t seed, Stream stream, std::initializer_list<uint64_t> indices) {
@@ -48,7 +51,7 @@ struct Stepper::Weights {
   bool given = false;  ///< by the loss
 };
 
-Stepper::Stepper(Objective& objective, const RunOptions& options)
+Stepper::Stepper(Objective& objective, const RunOptions& options, std::optional<Reading> reading)
     : objective_(objective),
       ranks_(world()),
       options_(options),
@@ -61,6 +64,8 @@ Stepper::Stepper(Objective& objective, const RunOptions& options)
   checkpoint_blocks(objective, options.train.checkpoint_blocks);
   if (arena_pays(device_)) move_into_arena(objective.parameters());
   if (options.train.ema_decay > 0) ema_ = std::make_unique<Ema>(objective, options.train.ema_decay);
+  end_ = make_step_end(reading.value_or(best_reading(device_, *optimizer_)),
+                       {objective_, *optimizer_, ema_.get(), options_.optimizer, ranks_});
   if (ranks_.alone()) return;
   std::vector<at::Tensor> tensors;
   for (const auto& parameter : optimizer_->parameters()) tensors.push_back(parameter.tensor);
@@ -71,13 +76,29 @@ Batch Stepper::on_device(Batch batch) const {
   return to_device(std::move(batch), objective_.views(), options_.normalize, device_);
 }
 
-StepOutcome Stepper::step(StepInfo info,
+QueuedStep Stepper::queue(StepInfo info,
                           int64_t images,
                           const std::function<Batch()>& next,
-                          const std::function<RankNews()>& news,
-                          bool update) {
+                          const std::function<RankNews()>& news) {
   const ComputeTypeGuard precision(compute_type_);
   StepOutcome outcome;
+  const at::Tensor loss = gradients(info, images, next, news, outcome);
+  return end_->make(info, loss, weight_decay_(info), std::move(outcome));
+}
+
+StepOutcome Stepper::try_step(StepInfo info, int64_t images, const std::function<Batch()>& next) {
+  const ComputeTypeGuard precision(compute_type_);
+  StepOutcome outcome;
+  end_->look(gradients(info, images, next, [] { return RankNews(); }, outcome), outcome);
+  objective_.skipped_optimizer_step(info);
+  return outcome;
+}
+
+at::Tensor Stepper::gradients(StepInfo& info,
+                              int64_t images,
+                              const std::function<Batch()>& next,
+                              const std::function<RankNews()>& news,
+                              StepOutcome& outcome) {
   outcome.lr = lr_(info);
   outcome.images = images;
   optimizer_->zero_grad();
@@ -86,22 +107,7 @@ StepOutcome Stepper::step(StepInfo info,
   at::Tensor loss = accumulate(info, images, next, weights, outcome);
   outcome.news = news();
   if (gradient_sum_) sum_over_ranks(loss, weights, outcome.news);
-  if (weights.sum != weights.expected) loss = rescaled(loss, weights.expected / weights.sum);
-
-  Gradients gradients(optimizer_->parameters());
-  // Both numbers take one wait for the device. Clipping by parameter waits for the single norms
-  // too.
-  const at::Tensor numbers = torch::stack({loss, gradients.norm().to(loss)}).cpu();
-  ranks_.broadcast(numbers);  // other processors may round the norm otherwise
-  outcome.loss = numbers[0].item<double>();
-  outcome.gradient_norm = numbers[1].item<double>();
-  outcome.skipped = !std::isfinite(outcome.loss) || !std::isfinite(outcome.gradient_norm);
-  if (outcome.skipped || !update) {
-    objective_.skipped_optimizer_step(info);
-  } else {
-    clip_and_update(info, gradients, outcome);
-  }
-  return outcome;
+  return weights.sum == weights.expected ? loss : rescaled(loss, weights.expected / weights.sum);
 }
 
 at::Tensor Stepper::accumulate(StepInfo& info,
@@ -149,9 +155,10 @@ double Stepper::expected_weight(const StepResult& first, int64_t count, int64_t 
 }
 
 void Stepper::sum_over_ranks(at::Tensor& loss, Weights& weights, RankNews& news) {
-  // What is a maximum has a place for each rank.
+  // What is a maximum has a place for each rank. A loss that nobody reads now stays on its device.
   const int64_t ranks = ranks_.size(), own = ranks_.rank();
-  const at::Tensor sums = torch::tensor({loss.item<double>(),
+  const bool late = end_->reading() == Reading::late;
+  const at::Tensor sums = torch::tensor({late ? 0.0 : loss.item<double>(),
                                          weights.sum,
                                          weights.given ? 1.0 : 0.0,
                                          static_cast<double>(news.bad_samples)},
@@ -162,7 +169,13 @@ void Stepper::sum_over_ranks(at::Tensor& loss, Weights& weights, RankNews& news)
   const at::Tensor numbers = torch::cat({sums, each.flatten()});
   gradient_sum_->finish(numbers);
   const double* sum = numbers.const_data_ptr<double>();
-  loss = torch::full_like(loss, sum[0]);
+  if (late) {
+    const at::Tensor of_all = loss.to(torch::kFloat64);
+    ranks_.sum(of_all);
+    loss = of_all.to(loss);
+  } else {
+    loss = torch::full_like(loss, sum[0]);
+  }
   weights.sum = sum[1];
   weighted_ = sum[2] > 0;
   news.bad_samples = std::llround(sum[3]);
@@ -175,20 +188,6 @@ at::Tensor Stepper::rescaled(const at::Tensor& loss, double factor) const {
     if (parameter.tensor.grad().defined()) parameter.tensor.grad().mul_(factor);
   }
   return loss * factor;
-}
-
-void Stepper::clip_and_update(const StepInfo& info, Gradients& gradients, StepOutcome& outcome) {
-  const OptimizerOptions& options = options_.optimizer;
-  if (options.clip_grad > 0) {
-    if (options.clip_mode == ClipMode::per_parameter) {
-      gradients.clip_per_parameter(options.clip_grad);
-    } else {
-      gradients.clip_global(outcome.gradient_norm, options.clip_grad);
-    }
-  }
-  optimizer_->step(outcome.lr, weight_decay_(info));
-  objective_.after_optimizer_step(info);
-  if (ema_) ema_->update();
 }
 
 }  // namespace previt

@@ -6,8 +6,8 @@
 
 namespace previt {
 
-StepOutcome TimedSteps::make(int64_t step, Speed& speed) {
-  speed = {};
+void TimedSteps::queue(int64_t step) {
+  Speed speed;
   const auto start = std::chrono::steady_clock::now();
   const auto next = [&] {
     const auto asked = std::chrono::steady_clock::now();
@@ -16,11 +16,20 @@ StepOutcome TimedSteps::make(int64_t step, Speed& speed) {
     return batch;
   };
   const auto news = [&] { return RankNews{stop_.exit_code(), speed.wait, source_.bad_samples()}; };
-  StepOutcome outcome = stepper_.step(plan_.info(step), plan_.images_in(step), next, news);
-  news_ = outcome.news;
+  QueuedStep queued = stepper_.queue(plan_.info(step), plan_.images_in(step), next, news);
+  news_ = queued.news();
   speed.wait = news_.wait;
-  speed.images = outcome.images;
+  speed.images = queued.images();
   speed.seconds = seconds_since(start);
+  queued_.emplace_back(std::move(queued), speed);
+}
+
+StepOutcome TimedSteps::read(Speed& speed) {
+  const auto start = std::chrono::steady_clock::now();
+  StepOutcome outcome = queued_.front().first.outcome();
+  speed = queued_.front().second;
+  speed.seconds += seconds_since(start);
+  queued_.pop_front();
   return outcome;
 }
 

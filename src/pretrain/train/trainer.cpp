@@ -9,6 +9,8 @@
 #include "models/weights/load_model.h"
 #include "pretrain/train/between_steps.h"
 #include "pretrain/train/checkpoint_keeper.h"
+#include "pretrain/train/diagnosis.h"
+#include "pretrain/train/due_work.h"
 #include "pretrain/train/learning_guard.h"
 #include "pretrain/train/resume_check.h"
 #include "pretrain/train/run_checks.h"
@@ -21,6 +23,7 @@
 #include "pretrain/train/stop_signal.h"
 #include "pretrain/train/timed_steps.h"
 #include "progress.h"
+#include "uploaded_batches.h"
 
 namespace previt {
 namespace {
@@ -41,8 +44,10 @@ class Trainer {
         callbacks_(callbacks),
         settings_(combined(record.settings, objective.frozen_parts())),
         plan_(RunPlan::make(options.train, source)),
+        due_{plan_, options.output},
         stepper_(objective, options),
-        steps_(stepper_, source, plan_, stop_),
+        batches_(source, stepper_.device()),
+        steps_(stepper_, batches_, plan_, stop_),
         between_steps_(objective, stepper_, options, callbacks),
         keeper_(folder, options.output, plan_.steps_per_epoch()),
         guard_(folder, options.train) {
@@ -58,14 +63,13 @@ class Trainer {
 
   // one step
   void make_step();
+  void take_in();
   void show_progress();
 
   // what is due after it
   void after_step();
   void write_line();
-  void diagnose(const Scalars& values);
   Scalars evaluate();
-  void make_previews();
   void save();
 
   Checkpoint checkpoint();
@@ -81,8 +85,10 @@ class Trainer {
   const TrainCallbacks& callbacks_;
   const Settings settings_;  // compared on resume
   const RunPlan plan_;
+  const DueWork due_;
   const StopSignal stop_;
   Stepper stepper_;
+  UploadedBatches batches_;
   TimedSteps steps_;
   BetweenSteps between_steps_;
   CheckpointKeeper keeper_;
@@ -94,7 +100,7 @@ class Trainer {
   bool lost_ = false;
   double last_lr_ = 0;
   double shown_loss_ = 0;
-  std::string diagnosis_;  // of the last line
+  Diagnosis diagnosis_;  // of the last line
   Speed session_;
 };
 
@@ -120,13 +126,13 @@ int Trainer::run() {
   outputs_.emplace(folder_, record_, callbacks_, at_.steps_done);
   warn_of_odd_plan(options_, plan_);
   between_steps_.take_preview_images(source_);
-  plan_.seek(source_, at_.steps_done);
+  plan_.seek(batches_, at_.steps_done);
   objective_.train();
   try {
     return finish(make_all_steps());
   } catch (const LostRun& lost) {
     lost_ = true;
-    diagnosis_ = lost.problem();
+    diagnosis_.set(lost.problem());
     set_live_line("");
     outputs_->write_report(summary());
     throw;
@@ -138,10 +144,11 @@ int Trainer::make_all_steps() {
   while (!done()) {
     make_step();
     show_progress();
-    after_step();
-    if (steps_.stop_asked() != 0 && !done()) return steps_.stop_asked();
+    if (steps_.unread() == 0) after_step();
+    if (steps_.stop_asked() != 0 && !done()) break;
   }
-  return 0;
+  while (steps_.unread() > 0) take_in();
+  return done() ? 0 : steps_.stop_asked();
 }
 
 int Trainer::finish(int exit_code) {
@@ -164,8 +171,16 @@ int Trainer::finish(int exit_code) {
 // --- one step ------------------------------------------------------------------------------------
 
 void Trainer::make_step() {
+  steps_.queue(at_.steps_done + steps_.unread());
+  const int64_t made = at_.steps_done + steps_.unread();
+  // What is due after a step needs the numbers of all before it.
+  const int64_t left = due_.any(made) ? 0 : stepper_.steps_ahead();
+  while (steps_.unread() > left) take_in();
+}
+
+void Trainer::take_in() {
   Speed speed;
-  const StepOutcome outcome = steps_.make(at_.steps_done, speed);
+  const StepOutcome outcome = steps_.read(speed);
   session_.add(speed);
   at_.add(outcome, speed);
   last_lr_ = outcome.lr;
@@ -195,10 +210,10 @@ void Trainer::show_progress() {
 // --- what is due after a step --------------------------------------------------------------------
 
 void Trainer::after_step() {
-  const int64_t in_epoch = at_.steps_done % plan_.steps_per_epoch();
-  if (in_epoch % options_.output.log_steps == 0) write_line();
-  if (done() || plan_.due(options_.output.preview_epochs, at_.steps_done)) make_previews();
-  if (!done() && plan_.due(options_.output.checkpoint_epochs, at_.steps_done)) save();
+  const int64_t steps = at_.steps_done;
+  if (due_.line(steps)) write_line();
+  if (due_.previews(steps)) outputs_->add_previews(between_steps_.previews(), epochs_done());
+  if (due_.save(steps)) save();
 }
 
 void Trainer::write_line() {
@@ -207,7 +222,7 @@ void Trainer::write_line() {
     line.values.insert(line.values.end(), values.begin(), values.end());
   };
   add(at_.interval_values(last_lr_, steps_.bad_samples()));
-  diagnose(line.values);
+  diagnosis_.look(objective_, line.values, plan_.info(at_.steps_done));
   const Scalars evaluated = evaluate();
   add(evaluated);
   outputs_->write(line);
@@ -217,14 +232,6 @@ void Trainer::write_line() {
   }
 }
 
-void Trainer::diagnose(const Scalars& values) {
-  const std::string found =
-      objective_.diagnose({values.begin(), values.end()}, plan_.info(at_.steps_done));
-  if (found != diagnosis_ && !found.empty()) warn("step {}: {}", at_.steps_done, found);
-  if (found.empty() && !diagnosis_.empty()) info("step {}: recovered", at_.steps_done);
-  diagnosis_ = found;
-}
-
 Scalars Trainer::evaluate() {
   const auto every = static_cast<double>(callbacks_.evaluate_epochs);
   const bool due = plan_.due(every, at_.steps_done) || done();
@@ -232,11 +239,6 @@ Scalars Trainer::evaluate() {
   // Weights that aren't finite would get a score like any others.
   guard_.require_finite(collect(objective_, stepper_), at_);
   return between_steps_.evaluate(at_.steps_done / plan_.steps_per_epoch());
-}
-
-void Trainer::make_previews() {
-  const auto pictures = between_steps_.previews();
-  if (!pictures.empty()) outputs_->add_previews(pictures, epochs_done());
 }
 
 void Trainer::save() {
@@ -266,7 +268,7 @@ Checkpoint Trainer::checkpoint() {
 RunSummary Trainer::summary() const {
   const std::string title = fmt::format("{}, {}", options_.objective, options_.model.arch);
   return {.title = record_.title.empty() ? title : record_.title,
-          .diagnosis = diagnosis_,
+          .diagnosis = diagnosis_.text(),
           .finished = done() && !lost_,
           .epochs_done = epochs_done(),
           .epochs = plan_.epochs,

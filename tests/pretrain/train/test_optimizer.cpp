@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "error.h"
 #include "pretrain/train/gradients.h"
 #include "pretrain/train/optimizer.h"
@@ -48,6 +50,42 @@ TEST_CASE("AdamW's first steps by hand") {
   }
   CHECK(idle.tensor.item<double>() == 3);  // no gradient: no decay either
   CHECK(optimizer->state().count("step.idle") == 0);
+}
+
+TEST_CASE("AdamW leaves out a step that the device doesn't want, its count too") {
+  const auto made = [](bool wanted) { return torch::tensor(wanted); };
+  auto p = parameter("w", {1.0F, -2.0F}), q = parameter("w", {1.0F, -2.0F});
+  const auto optimizer = make_optimizer({}, {p}), plain = make_optimizer({}, {q});
+  set_gradient(p, {std::numeric_limits<float>::quiet_NaN(), 1});
+  optimizer->step(0.1, 0.2, made(false));
+  CHECK(torch::equal(p.tensor, torch::tensor({1.0F, -2.0F})));
+  for (int i = 0; i < 2; ++i) {
+    set_gradient(p, {0.3F, -4});
+    set_gradient(q, {0.3F, -4});
+    optimizer->step(0.1, 0.2, made(true));
+    plain->step(0.1, 0.2);
+  }
+  CHECK(torch::equal(p.tensor, q.tensor));
+  CHECK(optimizer->state().at("step.w").item<double>() == 2);
+}
+
+TEST_CASE("what is clipped on the device is what the host would clip, bit for bit") {
+  const auto clipped = [](double max_norm, auto clip) {
+    auto p = parameter("w", {0, 0}), q = parameter("b", {0});
+    set_gradient(p, {3, 4.1F});
+    set_gradient(q, {0.7F});
+    Gradients gradients({p, q});
+    clip(gradients, max_norm);
+    return torch::cat({p.tensor.grad(), q.tensor.grad()});
+  };
+  const double max_norm = GENERATE(100, 2.3, 0.1);
+  CHECK(torch::equal(
+      clipped(max_norm, [](Gradients& g, double m) { g.clip_global_there(g.norm(), m); }),
+      clipped(max_norm,
+              [](Gradients& g, double m) { g.clip_global(g.norm().item<double>(), m); })));
+  CHECK(
+      torch::equal(clipped(max_norm, [](Gradients& g, double m) { g.clip_per_parameter_there(m); }),
+                   clipped(max_norm, [](Gradients& g, double m) { g.clip_per_parameter(m); })));
 }
 
 TEST_CASE("SGD's momentum starts at the first gradient, and decay goes into it") {

@@ -35,6 +35,7 @@ StepInfo first_step() {
 /// losses are means over 2 and 3 things.
 struct OneStep {
   bool weighted = false;
+  Reading reading = Reading::at_once;
   StepOutcome outcome = {};
 
   std::vector<at::Tensor> weights(RankNews news = {}) {
@@ -44,7 +45,7 @@ struct OneStep {
         return 2 + static_cast<double>(info.micro_step);
       };
     }
-    Stepper stepper(objective, halves());
+    Stepper stepper(objective, halves(), reading);
     MemorySource source(24, 4, 8);
     source.seek(0, world().rank());
     outcome = stepper.step(first_step(), 8, [&] { return source.next(); }, [&] { return news; });
@@ -56,7 +57,8 @@ struct OneStep {
 
 TEST_CASE("two ranks make the step of one process with two micro-batches, bit for bit") {
   const bool weighted = GENERATE(false, true);
-  OneStep alone{weighted};
+  const Reading reading = GENERATE(Reading::at_once, Reading::late);
+  OneStep alone{weighted, reading};
   const auto expected = alone.weights();
 
   // Rank 1 first, as what it sends doesn't depend on rank 0 but for what that makes of the weights.
@@ -64,12 +66,12 @@ TEST_CASE("two ranks make the step of one process with two micro-batches, bit fo
   {
     const double expected_weight = weighted ? 2 * 8 / 4 : 8;
     const FakeWorld two(1, 2, zeros, [&](const at::Tensor& t) { t.fill_(expected_weight); });
-    OneStep{weighted}.weights({.stop = 143, .wait = 2, .bad_samples = 3});
+    OneStep{weighted, reading}.weights({.stop = 143, .wait = 2, .bad_samples = 3});
     of_second = two.sent();
   }
   size_t next = 0;
   const FakeWorld two(0, 2, [&](const at::Tensor&) { return of_second.at(next++); });
-  OneStep first{weighted};
+  OneStep first{weighted, reading};
   CHECK(same(first.weights({.wait = 1, .bad_samples = 4}), expected));
   CHECK(first.outcome.loss == alone.outcome.loss);
   CHECK(first.outcome.gradient_norm == alone.outcome.gradient_norm);
