@@ -112,7 +112,10 @@ const bool added[] = {
              [] {
                return std::vector{file_of({{"a", torch::ones({2, 3})},
                                            {"b", torch::ones({5}, torch::kBool)},
-                                           {"c", torch::empty({0, 4})}},
+                                           {"c", torch::empty({0, 4})},
+                                           {"d.key.w", torch::ones({2, 3})},
+                                           {"d.query.w", torch::ones({2, 3})},
+                                           {"d.value.w", torch::ones({2, 3})}},
                                           {{"key", "value"}})};
              },
          .parse = [](const std::string& bytes) { touch(parse_safetensors(bytes, "x").tensors); },
