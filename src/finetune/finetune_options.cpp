@@ -163,9 +163,6 @@ FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
   if (whole.options.train.micro_batch == kAutomatic) {
     recipe.fail_at("train.micro_batch", "auto is for pretraining; fine-tuning needs a number");
   }
-  if (whole.finetune.keep_head && pretrained == nullptr) {
-    recipe.fail_at("finetune.keep_head", "random weights have no head to keep");
-  }
   return whole;
 }
 

@@ -87,6 +87,19 @@ TEST_CASE("report --compare writes one page of several run folders") {
   CHECK_THAT(read_whole_file(page), ContainsSubstring("b/run, step 20: loss 0.25"));
 }
 
+TEST_CASE("a run whose weights' head was kept, with a checkpoint that tells nothing, is shown") {
+  const TempFolder temp;
+  const std::string run = temp.path() + "/run", page = temp.path() + "/page.html";
+  make_run(run,
+           "objective: finetune\nmodel: {arch: vit_tiny}\nfinetune: {keep_head: true}\n",
+           "{\"step\":10,\"epoch\":1,\"loss\":0.5}\n");
+  make_folder(run + "/checkpoints/step_00000010");
+  write_whole_file(run + "/checkpoints/step_00000010/meta.json", "{\"met");
+  make_run(temp.path() + "/other", kMae, kMetrics);
+  REQUIRE(report({"--compare", run, temp.path() + "/other", "--to", page}) == 0);
+  CHECK_THAT(read_whole_file(page), ContainsSubstring("run</td><td>finetune</td>"));
+}
+
 TEST_CASE("runs are named by as much of their paths as tells them apart") {
   CHECK(cli::distinct_names({"/x/a/run", "/x/b/run/", "/y/b/run", "/x/c", "/c"}) ==
         std::vector<std::string>{"a/run", "x/b/run", "y/b/run", "x/c", "c"});

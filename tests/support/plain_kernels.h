@@ -32,7 +32,7 @@ inline std::vector<at::Tensor> results(const Operation& operation,
   const at::Tensor out = operation(leaves);
   torch::manual_seed(5);
   const at::Tensor gradient = torch::randn(out.sizes());
-  out.backward(gradient.to(device, out.scalar_type()));
+  out.backward(gradient.to(out.device(), out.scalar_type()));
   std::vector<at::Tensor> all{out.detach().cpu()};
   for (const at::Tensor& leaf : leaves) all.push_back(leaf.grad().cpu());
   return all;

@@ -22,9 +22,8 @@ PretrainRun pretraining(const std::string& path, const std::vector<std::string>&
   return PretrainRun::read(recipe);
 }
 
-FinetuneRun finetuning(const std::string& path, std::vector<std::string> changes) {
+FinetuneRun finetuning(const std::string& path, const std::vector<std::string>& changes) {
   auto recipe = Recipe::load(path);
-  changes.emplace_back("finetune.keep_head=false");
   for (const auto& change : changes) recipe.set(change);
   return FinetuneRun::read(recipe, nullptr);
 }

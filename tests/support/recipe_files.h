@@ -18,6 +18,6 @@ std::vector<std::string> all_recipes();
 PretrainRun pretraining(const std::string& path, const std::vector<std::string>& changes = {});
 
 /// The same for fine-tuning, from random weights and with a new head, as no checkpoint is at hand.
-FinetuneRun finetuning(const std::string& path, std::vector<std::string> changes = {});
+FinetuneRun finetuning(const std::string& path, const std::vector<std::string>& changes = {});
 
 }  // namespace previt::test

@@ -155,6 +155,9 @@ FinetuneJob FinetuneJob::read(const po::variables_map& args) {
   job.loaded = load_weights(job, args);
   Recipe recipe = read_recipe(args, job);
   job.run = FinetuneRun::read(recipe, job.loaded ? &*job.loaded : nullptr);
+  if (job.run.finetune.keep_head && !job.loaded) {
+    recipe.fail_at("finetune.keep_head", "random weights have no head to keep");
+  }
   if (job.loaded) {
     const RunOptions& run = job.run.options;
     require_same_architecture(run.model, *job.loaded, job.eval_only ? "" : run.start.allow);

@@ -49,10 +49,10 @@ void take_recipe(const std::string& path, ComparedRun& run) {
 
 // A file of ours as JSON, if it is there and whole: what is written just now may not be.
 json document(const fs::path& path) {
-  if (!fs::is_regular_file(path)) return {};
+  if (!fs::is_regular_file(path)) return json::object();
   const json read =
       json::parse(read_whole_file(path.string()), nullptr, /*allow_exceptions=*/false);
-  return read.is_object() ? read : json();
+  return read.is_object() ? read : json::object();
 }
 
 // As a count; 0 for what is none.
@@ -68,7 +68,8 @@ double number(const json& object, const char* key) {
 void read_checkpoint(const std::string& folder, ComparedRun& run) {
   const auto checkpoints = list_checkpoints(folder);
   if (checkpoints.empty()) return;
-  const json meta = document(fs::path(checkpoints.front()) / "meta.json").value("meta", json());
+  const json meta =
+      document(fs::path(checkpoints.front()) / "meta.json").value("meta", json::object());
   run.images = whole(number(meta, "samples"));
   run.seconds = number(meta, "seconds");
   run.processor_seconds = number(meta, "processor_seconds");

@@ -198,13 +198,6 @@ std::string hover_spots(const Frame& frame, const Curve& curve, const Chart& cha
 
 }  // namespace
 
-const char* const kLightLines =
-    "--line-0:#1d4ed8; --line-1:#d97706; --line-2:#047857; --line-3:#be123c; --line-4:#7c3aed; "
-    "--line-5:#0891b2; --line-6:#4b5563; --line-7:#db2777;";
-const char* const kDarkLines =
-    "--line-0:#6ea8fe; --line-1:#fbbf24; --line-2:#34d399; --line-3:#fb7185; --line-4:#a78bfa; "
-    "--line-5:#22d3ee; --line-6:#cbd5e1; --line-7:#f472b6;";
-
 std::string escape_html(const std::string& text) {
   std::string safe;
   for (const char c : utf8_or_escaped(text)) {

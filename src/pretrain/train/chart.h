@@ -31,10 +31,6 @@ std::string chart_svg(const Chart& chart);
 /// HTML that shows which named curve looks how; "" where there are none.
 std::string legend_html(const Chart& chart);
 
-/// The colours of named curves as CSS, one set a line: on a light page, and on a dark one.
-extern const char* const kLightLines;
-extern const char* const kDarkLines;
-
 /// Round numbers that cover [low, high] with about `count` steps; none where a double has no such
 /// steps.
 std::vector<double> nice_ticks(double low, double high, int count);

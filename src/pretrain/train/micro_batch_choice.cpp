@@ -71,7 +71,7 @@ void require_that_it_fits(TrainOptions train, const std::function<void()>& work)
   halve(train);
   fail(
       "train.micro_batch: {} images at a time don't fit in memory; go on with --resume --set "
-      "train.micro_batch={}",
+      "train.micro_batch={}, or a smaller model where the method needs the whole batch at once",
       too_many,
       train.micro_batch);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "across_ranks.h"
 #include "communicator.h"
@@ -78,12 +79,13 @@ nlohmann::json RunPosition::save() const {
   nlohmann::json meta = {{"averages", averages.of_all_ranks().save()},
                          {"interval", {interval.images, interval.seconds, interval.wait}},
                          {"seconds", seconds},
-                         {"processor_seconds", processor_seconds()},
                          {"machine", machine_text()},
                          {"skipped_steps", skipped_steps},
                          {kSkippedInARow, skipped_in_a_row}};
-  // JSON has no infinity.
+  // JSON has neither infinity nor NaN.
   if (std::isfinite(best)) meta["best"] = best;
+  const double processor = processor_seconds();
+  if (std::isfinite(processor)) meta["processor_seconds"] = processor;
   return meta;
 }
 
@@ -93,7 +95,8 @@ void RunPosition::load(const nlohmann::json& meta) {
     averages.load(meta.at("averages"));
     interval = {meta.at("interval").at(0), meta.at("interval").at(1), meta.at("interval").at(2)};
     seconds = meta.at("seconds");
-    earlier_processor_seconds = meta.value("processor_seconds", 0.0);
+    constexpr double unknown = std::numeric_limits<double>::quiet_NaN();  // of an older version
+    earlier_processor_seconds = meta.value("processor_seconds", unknown);
     skipped_steps = meta.at("skipped_steps");
     skipped_in_a_row = meta.value(kSkippedInARow, int64_t{0});
     best = meta.value("best", best);

@@ -28,7 +28,7 @@ struct RunPosition {
   Averages averages;                     ///< since the last metrics line, of this rank
   Speed interval;                        ///< since the last metrics line
   double seconds = 0;                    ///< of training, in all
-  double earlier_processor_seconds = 0;  ///< of all processes of the parts of the run before
+  double earlier_processor_seconds = 0;  ///< of all processes of earlier parts; NaN: unknown
   std::clock_t begun = std::clock();     ///< processor time of this process when this part began
   double best = -std::numeric_limits<double>::infinity();
   int64_t skipped_steps = 0;
@@ -45,7 +45,7 @@ struct RunPosition {
   Scalars interval_values(double lr, int64_t bad_samples) const;
   void start_interval();
 
-  /// Processor time of the whole run, of all its processes; collective.
+  /// Processor time of the whole run, of all its processes, NaN if unknown; collective.
   double processor_seconds() const;
 
   nlohmann::json save() const;  ///< of all ranks, collective; without the checkpoint's step

@@ -31,8 +31,8 @@ void note(int signal) {
     if (again && milliseconds_now() - caught_at < kOneStop) return;
     _exit(kSignalBase + signal);
   }
+  caught_at = milliseconds_now();  // first, as another thread may take the second one
   caught = signal;
-  caught_at = milliseconds_now();
 }
 
 }  // namespace

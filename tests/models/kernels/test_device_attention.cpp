@@ -67,18 +67,16 @@ void check_form(const std::vector<at::Tensor>& call, at::ScalarType type) {
 
 // The operation on the device against the plain formula on the CPU, which is in float32.
 void check_on_device(const Operation& operation, const std::vector<at::Tensor>& inputs) {
-  const auto expected = results(operation, inputs, torch::kFloat, true);
-  std::vector<at::Tensor> there;
-  for (const at::Tensor& x : inputs) there.push_back(x.to(counted_device()));
-  const Operation and_back = [&](const auto& t) { return operation(t).cpu(); };
+  const auto expected = results(operation, inputs, torch::kFloat, true, torch::kCPU);
   for (const auto type : {torch::kFloat, torch::kBFloat16}) {
     std::vector<at::Tensor> got;
-    const Calls made = calls_of([&] { got = results(and_back, there, type, false); });
+    const Calls made =
+        calls_of([&] { got = results(operation, inputs, type, false, counted_device()); });
     REQUIRE(made.attention.size() == 1);
     check_form(made.attention[0], type);
     for (size_t i = 0; i < expected.size(); ++i) {
       INFO(type << ", result " << i);
-      CHECK(distance(got[i].cpu(), expected[i]) < (type == torch::kFloat ? 1e-6 : 1e-2));
+      CHECK(distance(got[i], expected[i]) < (type == torch::kFloat ? 1e-6 : 1e-2));
     }
   }
 }

@@ -67,7 +67,8 @@ TEST_CASE("one of several processes says which micro-batch to set") {
   for (const int64_t kind : {0, 1, 2}) {
     CHECK_THROWS_WITH(require_that_it_fits(batch_of(30), [&] { run_out(kind); }),
                       "train.micro_batch: 30 images at a time don't fit in memory; go on with "
-                      "--resume --set train.micro_batch=15");
+                      "--resume --set train.micro_batch=15, or a smaller model where the method "
+                      "needs the whole batch at once");
   }
   CHECK_THROWS_WITH(require_that_it_fits(batch_of(1), [] { run_out(0); }),
                     ContainsSubstring("not even one image fits"));
