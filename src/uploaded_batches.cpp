@@ -47,6 +47,7 @@ Batch UploadedBatches::next() {
 
 UploadedBatches::Ahead UploadedBatches::fetch() {
   Ahead ahead;
+  const c10::OptionalStreamGuard copying(stream_);  // for what the source makes there, too
   try {
     ahead.batch = source_.next();
   } catch (...) {
@@ -59,9 +60,7 @@ UploadedBatches::Ahead UploadedBatches::fetch() {
 }
 
 void UploadedBatches::start_upload(Ahead& ahead) {
-  const c10::StreamGuard copying(*stream_);
   for_tensors(ahead.batch, [&](at::Tensor& tensor) {
-    // What was made on the device is ready for whoever comes later in that stream.
     if (tensor.is_cpu()) tensor = upload(tensor, device_);
   });
   ahead.there.emplace(device_.type());

@@ -16,8 +16,8 @@ namespace previt {
 
 /// How the ranks of a run know of each other whether they live. A thread of each writes twice a
 /// second into their store how many operations its rank has begun and whether it is busy by itself,
-/// and looks there for a failure: the first rank that fails, or finds that another is gone or hangs, writes one line, which is the
-/// reason for all.
+/// and looks there for a failure: the first rank that fails, or finds that another is gone or
+/// hangs, writes one line, which is the reason for all.
 ///
 /// A rank that knows of a failure but doesn't end within 10 seconds, since it hangs or computes, is
 /// ended.

@@ -16,7 +16,7 @@ namespace previt {
 /// When the host reads the loss and the norm of a step.
 enum class Reading {
   at_once,  ///< before the update, about which it then decides
-  late,     ///< when the next step is queued: the device decides, and nobody waits for it
+  late,     ///< when the next step is queued: the device decides about the update
 };
 
 /// The end of an optimizer step, from its gradients to moved weights: clipping, the guard against

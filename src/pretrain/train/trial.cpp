@@ -16,7 +16,8 @@ Trial::Trial(std::shared_ptr<Objective> objective,
       source_(std::move(source)),
       plan_(RunPlan::make(options.train, *source_)),
       info_(plan_.info(plan_.total_steps() / 2)),
-      stepper_(*objective_, options) {
+      stepper_(*objective_, options),
+      batches_(*source_, stepper_.device()) {
   require_possible(*objective_, options, plan_);
   objective_->train();
 }
@@ -50,7 +51,7 @@ double Trial::seconds_now() {
 }
 
 int64_t Trial::step(int64_t images) {
-  return stepper_.step(info_, images, [&] { return source_->next(); }).images;
+  return stepper_.step(info_, images, [&] { return batches_.next(); }).images;
 }
 
 }  // namespace previt

@@ -8,6 +8,7 @@
 #include "pretrain/run_options.h"
 #include "pretrain/train/run_plan.h"
 #include "pretrain/train/stepper.h"
+#include "uploaded_batches.h"
 
 namespace previt {
 
@@ -50,6 +51,7 @@ class Trial {
   const RunPlan plan_;
   const StepInfo info_;
   Stepper stepper_;
+  UploadedBatches batches_;  // as a run has them
 };
 
 }  // namespace previt

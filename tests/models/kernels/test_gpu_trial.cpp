@@ -3,6 +3,7 @@
 #include "models/kernels/gpu_program.h"
 #include "models/kernels/gpu_trial.h"
 #include "support/catch.h"
+#include "support/test_device.h"
 
 using namespace previt;
 
@@ -50,6 +51,6 @@ TEST_CASE("one wrong number among many is seen, and a rounding is none") {
 
 TEST_CASE("a kernel that can't be tried leaves LibTorch's operators") {
   const auto none = [](const GpuProgram*) { return std::vector<at::Tensor>(); };
-  CHECK(tried_gpu_program("none", at::kCPU, "no C++", {}, [&] { return GpuTrial(none); }) ==
+  CHECK(tried_gpu_program("none", test::test_device(), "no C++", {}, [&] { return GpuTrial(none); }) ==
         nullptr);
 }
