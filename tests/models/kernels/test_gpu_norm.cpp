@@ -22,6 +22,8 @@ namespace {
 template <class T>
 class Numbers {
  public:
+  static constexpr float kUntouched = -12352;
+
   explicit Numbers(size_t count) : count_(count), all_(count + kRoom) {
     for (T& x : all_) previt_gpu::narrow(kUntouched, x);
   }
@@ -41,7 +43,6 @@ class Numbers {
 
  private:
   static constexpr size_t kRoom = 2048;
-  static constexpr float kUntouched = -12352;
   size_t count_;
   std::vector<T> all_;
 };
@@ -158,7 +159,7 @@ void check_norm(size_t rows, bool with_branch, bool with_stream) {
   if (with_branch) {
     CHECK(apart(stream, e.stream) < 1);
   } else {
-    CHECK(apart(stream, std::vector<double>(count, stream.kUntouched)) == 0);
+    CHECK(apart(stream, std::vector<double>(count, Numbers<float>::kUntouched)) == 0);
   }
   std::vector<double> means_and_deviations;
   for (const Row& r : e.rows) {
