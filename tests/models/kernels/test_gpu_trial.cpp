@@ -51,6 +51,6 @@ TEST_CASE("one wrong number among many is seen, and a rounding is none") {
 
 TEST_CASE("a kernel that can't be tried leaves LibTorch's operators") {
   const auto none = [](const GpuProgram*) { return std::vector<at::Tensor>(); };
-  CHECK(tried_gpu_program("none", test::test_device(), "no C++", {}, [&] { return GpuTrial(none); }) ==
-        nullptr);
+  CHECK(tried_gpu_program(
+            "none", test::test_device(), "no C++", {}, [&] { return GpuTrial(none); }) == nullptr);
 }
