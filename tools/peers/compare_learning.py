@@ -276,15 +276,14 @@ def print_case(case, compared):
           f"{statistics.fmean(compared['seconds_ours']):.0f} s, peer "
           f"{statistics.fmean(compared['seconds_theirs']):.0f} s")
     print(f"{'':12} {'PreViT':>16} {'peer':>16} {'difference':>10} {'allowed':>9}")
-    shown = range(compared["epochs"])
-    for i in shown:
-        print(row(f"epoch {i + 1}", compared["loss"][i], 3))
+    for i, judged in enumerate(compared["loss"]):
+        print(row(f"epoch {i + 1}", judged, 3))
     print(row(score, compared["score"], 1), flush=True)
 
 
 # --- the plot ------------------------------------------------------------------------------------
 
-WIDTH, HEIGHT, MARGIN = 420, 260, 44
+WIDTH, HEIGHT, MARGIN, GAP = 420, 260, 44, 12
 STYLE = """
 svg { --page:#f6f7f9; --card:#fff; --text:#1c2330; --muted:#6b7484; --grid:#e4e7ec;
   --ours:#2563eb; --theirs:#d97706; }
@@ -296,7 +295,7 @@ text { fill:var(--muted); font:12px system-ui,sans-serif; } .title { fill:var(--
 """
 
 
-def panel(case, compared, left):
+def panel(case, compared, left, top):
     """One case: the mean of each side's seeds by epoch, in a band from the least to the largest."""
     sides = [("ours", compared["loss_ours"]), ("theirs", compared["loss_theirs"])]
     values = [value for _, curves in sides for curve in curves for value in curve]
@@ -327,13 +326,17 @@ def panel(case, compared, left):
     for i, (name, label) in enumerate([("ours", "PreViT"), ("theirs", "peer")]):
         parts.append(f'<text x="{WIDTH - 120 + 62 * i}" y="22" style="fill:var(--{name})">'
                      f'{label}</text>')
-    return f'<g transform="translate({left} 12)">{"".join(parts)}</g>'
+    return f'<g transform="translate({left} {top})">{"".join(parts)}</g>'
 
 
 def plot(cases):
-    panels = [panel(case, compared, 12 + i * (WIDTH + 12))
-              for i, (case, compared) in enumerate(cases.items())]
-    width, height = 12 + len(panels) * (WIDTH + 12), HEIGHT + 24
+    """The panels of all cases, two in a row."""
+    columns = min(len(cases), 2)
+    panels = [panel(case, compared, GAP + i % columns * (WIDTH + GAP),
+                    GAP + i // columns * (HEIGHT + GAP))
+              for i, (case, compared) in enumerate(sorted(cases.items()))]
+    width = GAP + columns * (WIDTH + GAP)
+    height = GAP + -(-len(cases) // columns) * (HEIGHT + GAP)
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">'
             f'<style>{STYLE}</style><rect width="{width}" height="{height}" rx="12" '
             f'fill="var(--page)"/>\n' + "\n".join(panels) + "</svg>\n")
