@@ -79,7 +79,7 @@ __device__ void add_norm(const float* x,
   using Own = Columns<kWidth>;
   const long long row = warp_of_grid(), begin = row * kWidth;
   if (row >= rows) return;
-  float v[Own::kOwn][4];
+  float v[Own::kOwn][4] = {};
   float sum = 0;
   PREVIT_UNROLL
   for (int i = 0; i < Own::kOwn; ++i) {
@@ -138,7 +138,7 @@ __device__ void add_norm_backward(const float* x,
   for (long long row = warp_of_grid(); row < rows; row += warps) {
     const long long begin = row * kWidth;
     const float mean = moments[2 * row], inverse = moments[2 * row + 1];
-    float normed[Own::kOwn][4], g[Own::kOwn][4];
+    float normed[Own::kOwn][4] = {}, g[Own::kOwn][4] = {};
     float sum = 0, product = 0;
     PREVIT_UNROLL
     for (int i = 0; i < Own::kOwn; ++i) {
