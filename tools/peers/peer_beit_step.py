@@ -6,32 +6,12 @@ usage: peer_beit_step.py MODEL BATCH DTYPE [--img N] [--patch N] [--masked N] [-
 
 MODEL: ti, s, b or l. DTYPE: bf16 (autocast) or fp32.
 """
-import argparse
-import contextlib
-import time
-
-with contextlib.suppress(ImportError):
-    import tvshim  # noqa: F401  where torchvision is another build than torch (the folder of the other peers has it)
+import peer_step  # before what imports torchvision
 import torch
 from transformers import BeitConfig, BeitForMaskedImageModeling
 
 ARCHS = {"ti": (192, 12, 3), "s": (384, 12, 6), "b": (768, 12, 12), "l": (1024, 24, 16)}
 VOCAB_SIZE = 8192
-WARMUP = 2
-
-
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=ARCHS)
-    parser.add_argument("batch", type=int)
-    parser.add_argument("dtype", choices=["bf16", "fp32"])
-    parser.add_argument("--img", type=int, default=224)
-    parser.add_argument("--patch", type=int, default=16)
-    parser.add_argument("--masked", type=int, default=75)
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--device", default="cpu")
-    return parser.parse_args()
 
 
 def build(args):
@@ -44,7 +24,7 @@ def build(args):
 
 
 def main():
-    args = arguments()
+    args = peer_step.arguments(__doc__, ARCHS, img=224, patch=16, masked=75)
     torch.manual_seed(0)
     model = build(args)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05, fused=True)
@@ -63,17 +43,7 @@ def main():
         optimizer.step()
         return float(loss)
 
-    seconds = []
-    for i in range(WARMUP + args.steps):
-        begin = time.perf_counter()
-        loss = step()
-        if i >= WARMUP:
-            seconds.append(time.perf_counter() - begin)
-    seconds.sort()
-    best = seconds[0]
-    print(f"hf{'+compile' if args.compile else ''} beit vit-{args.model}/{args.patch}@{args.img} {args.dtype} "
-          f"batch {args.batch}: min {best * 1e3:.0f} ms median {seconds[len(seconds) // 2] * 1e3:.0f} ms "
-          f"= {args.batch / best:.2f} img/s loss {loss:.4f}")
+    peer_step.report(args, "hf", f"beit vit-{args.model}/{args.patch}@{args.img}", step)
 
 
 if __name__ == "__main__":

@@ -6,32 +6,14 @@ usage: peer_dino_step.py MODEL BATCH DTYPE [--locals N] [--out-dim N] [--compile
 
 MODEL: ti, s or b, with patches of 16. DTYPE: bf16 (autocast) or fp32.
 """
-import argparse
-import contextlib
 import os
 import sys
-import time
 
-with contextlib.suppress(ImportError):
-    import tvshim  # noqa: F401  where torchvision is another build than torch (the folder of the other peers has it)
+import peer_step
 import torch
 
 ARCHS = {"ti": "vit_tiny", "s": "vit_small", "b": "vit_base"}
-WARMUP = 2
 MOMENTUM = 0.996
-
-
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=ARCHS)
-    parser.add_argument("batch", type=int)
-    parser.add_argument("dtype", choices=["bf16", "fp32"])
-    parser.add_argument("--locals", type=int, default=8)
-    parser.add_argument("--out-dim", type=int, default=65536)
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--device", default="cpu")
-    return parser.parse_args()
 
 
 def build(args):
@@ -55,7 +37,7 @@ def build(args):
 
 
 def main():
-    args = arguments()
+    args = peer_step.arguments(__doc__, ARCHS, locals=8, out_dim=65536)
     kind = args.device.split(":")[0]
     torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo", rank=0, world_size=1,
                                          store=torch.distributed.HashStore())  # its center is a mean over processes
@@ -77,16 +59,7 @@ def main():
                 k.data.mul_(MOMENTUM).add_((1 - MOMENTUM) * q.detach().data)
         return float(loss.detach())
 
-    seconds = []
-    for i in range(WARMUP + args.steps):
-        begin = time.perf_counter()
-        loss = step()
-        if i >= WARMUP:
-            seconds.append(time.perf_counter() - begin)
-    seconds.sort()
-    print(f"official{'+compile' if args.compile else ''} dino vit-{args.model}/16 2+{args.locals} {args.dtype} "
-          f"batch {args.batch}: min {seconds[0] * 1e3:.0f} ms median {seconds[len(seconds) // 2] * 1e3:.0f} ms "
-          f"= {args.batch / seconds[0]:.2f} img/s loss {loss:.4f}")
+    peer_step.report(args, "official", f"dino vit-{args.model}/16 2+{args.locals}", step)
 
 
 if __name__ == "__main__":
