@@ -1,18 +1,15 @@
 #include "distributed/gloo_backend.h"
 
-#include <chrono>
 #include <cstdlib>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
 #include "distributed/rendezvous.h"
+#include "distributed/watch.h"
 
 namespace previt {
 namespace {
 
 using Gloo = c10d::ProcessGroupGloo;
-
-// A time-out that gloo never reaches: the watch has one, which can be changed and names a rank.
-constexpr std::chrono::hours kNever(24 * 365);
 
 }  // namespace
 

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 #include <torch/csrc/cuda/nccl.h>
 
-#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -13,12 +12,11 @@
 #include <vector>
 
 #include "distributed/device_engine.h"
+#include "distributed/watch.h"
 #include "log.h"
 
 namespace previt {
 namespace {
-
-constexpr std::chrono::hours kNever(24 * 365);  // the watch has the time-outs (watch.h)
 
 class NcclGroup final : public c10d::ProcessGroupNCCL {
  public:

@@ -14,6 +14,10 @@
 
 namespace previt {
 
+/// A time-out for gloo and NCCL that they never reach: the watch has one, which can be changed and
+/// names a rank.
+constexpr std::chrono::hours kNever(24 * 365);
+
 /// How the ranks of a run know of each other whether they live. A thread of each writes twice a
 /// second into their store how many operations its rank has begun and whether it is busy by itself,
 /// and looks there for a failure: the first rank that fails, or finds that another is gone or

@@ -22,16 +22,23 @@ namespace fs = std::filesystem;
 
 const Surroundings kOneThread{.environment = {{"OMP_NUM_THREADS", "1"}}};
 const Words kExact = settings({"train.matmul=fixed", "output.keep_last=10"});
+const Words kShort = settings({"model.embed_dim=24",
+                               "model.depth=2",
+                               "train.batch=16",
+                               "train.precision=fp32",
+                               "train.threads=1",
+                               "schedule.warmup_epochs=0",
+                               "data.workers=1",
+                               "output.checkpoint_epochs=1",
+                               "output.preview_images=0"});
 
 const Words kMae = kTinyMae + kExact + Words{"--data", kScenes};
 
 Words dino() {
   const std::string recipe = std::string(PREVIT_SOURCE_DIR) + "/recipes/quickstart/dino.yaml";
-  return Words{"--recipe", recipe, "--device", "cpu", "--data", kScenes} + kExact +
+  return Words{"--recipe", recipe, "--device", "cpu", "--data", kScenes} + kExact + kShort +
          settings({"model.image_size=[16]",
                    "model.patch_size=4",
-                   "model.embed_dim=24",
-                   "model.depth=2",
                    "dino.local_crops=1",
                    "dino.head.out_dim=32",
                    "dino.head.hidden_dim=32",
@@ -40,30 +47,13 @@ Words dino() {
                    "dino.centering=center",
                    "augment.local.height=8",
                    "augment.local.width=8",
-                   "train.batch=16",
-                   "train.precision=fp32",
-                   "train.threads=1",
-                   "schedule.warmup_epochs=0",
                    "dino.warmup_teacher_temp_epochs=0",
-                   "data.workers=1",
-                   "output.checkpoint_epochs=1",
-                   "output.preview_images=0",
                    "knn.epochs=0"});
 }
 
 Words given(const std::string& objective, const Words& own) {
   return Words{"--recipe", objective, "--device", "cpu", "--data", kScenes} + kExact + own +
-         settings({"model.image_size=[16]",
-                   "model.patch_size=4",
-                   "model.embed_dim=24",
-                   "model.depth=2",
-                   "train.batch=16",
-                   "train.precision=fp32",
-                   "train.threads=1",
-                   "schedule.warmup_epochs=0",
-                   "data.workers=1",
-                   "output.checkpoint_epochs=1",
-                   "output.preview_images=0"});
+         kShort + settings({"model.image_size=[16]", "model.patch_size=4"});
 }
 
 /// Runs to the end and returns the newest checkpoint.
@@ -183,22 +173,13 @@ TEST_CASE("VQ-KD, taught by a network of a file, over two processes as in one") 
                             "cpu",
                             "--data",
                             "synthetic:shapes,size=32,count=128,val=20"} +
-                      kExact +
+                      kExact + kShort +
                       settings({"model.image_size=[32]",
                                 "model.patch_size=8",
-                                "model.embed_dim=24",
-                                "model.depth=2",
                                 "model.num_heads=2",
                                 "vqkd.teacher=" + source + "/tests/fixtures/timm_hub_a",
                                 "vqkd.codebook.codes=16",
-                                "vqkd.codebook.dim=8",
-                                "train.batch=16",
-                                "train.precision=fp32",
-                                "train.threads=1",
-                                "schedule.warmup_epochs=0",
-                                "data.workers=1",
-                                "output.checkpoint_epochs=1",
-                                "output.preview_images=0"}) +
+                                "vqkd.codebook.dim=8"}) +
                       epochs(2);
   const auto alone = result(folder.path() + "/alone", words + micro(8), "train_tokenizer");
   const auto two = result(folder.path() + "/two", words + processes(2), "train_tokenizer");

@@ -22,6 +22,12 @@ int64_t free_port() {
   return ntohs(address.sin_port);
 }
 
+std::string all_errors(const std::vector<Outcome>& outcomes) {
+  std::string text;
+  for (const auto& outcome : outcomes) text += outcome.errors;
+  return text;
+}
+
 std::vector<Variable> variables_of(int64_t rank, int64_t size, int64_t port) {
   return {{"RANK", std::to_string(rank)},
           {"WORLD_SIZE", std::to_string(size)},

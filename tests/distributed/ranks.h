@@ -28,6 +28,9 @@ class Ranks {
   std::vector<std::unique_ptr<Program>> programs_;
 };
 
+/// What all ranks said; one line is what a user is to see.
+std::string all_errors(const std::vector<Outcome>& outcomes);
+
 /// The variables that torchrun sets, beside MASTER_ADDR and MASTER_PORT.
 std::vector<Variable> variables_of(int64_t rank, int64_t size, int64_t port);
 

@@ -20,12 +20,6 @@ std::vector<Outcome> run(int64_t size,
   return Ranks(size, words, more).wait();
 }
 
-std::string all_errors(const std::vector<Outcome>& outcomes) {
-  std::string text;
-  for (const auto& outcome : outcomes) text += outcome.errors;
-  return text;
-}
-
 }  // namespace
 
 TEST_CASE("tensors of a device go by its engine, those of the host by gloo", "[distributed]") {

@@ -12,13 +12,6 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-// What all ranks said; one line is what a user is to see.
-std::string all_errors(const std::vector<Outcome>& outcomes) {
-  std::string text;
-  for (const auto& outcome : outcomes) text += outcome.errors;
-  return text;
-}
-
 std::vector<Outcome> run(int64_t size, const std::vector<std::string>& words) {
   return Ranks(size, words).wait();
 }

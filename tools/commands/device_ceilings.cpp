@@ -7,6 +7,8 @@
 #include <chrono>
 #include <functional>
 
+#include "progress.h"
+
 namespace previt::cli {
 namespace {
 
@@ -19,8 +21,8 @@ double best_seconds(at::Device device, const std::function<void()>& work) {
     const auto begin = std::chrono::steady_clock::now();
     for (int k = 0; k < in_a_row; ++k) work();
     if (device.is_cuda()) torch::cuda::synchronize(device.index());
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
-    if (i == 1 || (i > 1 && spent.count() < best)) best = spent.count();
+    const double spent = seconds_since(begin);
+    if (i == 1 || (i > 1 && spent < best)) best = spent;
   }
   return best / in_a_row;
 }

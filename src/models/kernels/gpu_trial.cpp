@@ -15,6 +15,7 @@
 #include "failure.h"
 #include "log.h"
 #include "models/kernels/gpu_program.h"
+#include "progress.h"
 
 namespace previt {
 namespace {
@@ -25,7 +26,7 @@ double seconds(const GpuTrial& trial, const GpuProgram* program, void* stream) {
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < kTimes; ++i) trial(program);
   GpuProgram::wait_for(stream);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return seconds_since(begin);
 }
 
 }  // namespace

@@ -160,6 +160,23 @@ struct LayerNormCpu : torch::autograd::Function<LayerNormCpu> {
   }
 };
 
+bool has_float_weights(const at::Tensor& weight, const at::Tensor& bias) {
+  return weight.scalar_type() == at::kFloat && bias.scalar_type() == at::kFloat;
+}
+
+// x + branch (x itself if that is undefined) and its norm by a GPU's kernel, if there is one for it.
+std::optional<Forked> forked_on_gpu(const at::Tensor& x,
+                                    const at::Tensor& branch,
+                                    const at::Tensor& weight,
+                                    const at::Tensor& bias,
+                                    double eps,
+                                    const at::Tensor& kept) {
+  if (kept.defined() || !has_float_weights(weight, bias)) return std::nullopt;
+  const GpuProgram* program = gpu_norm_program(x, branch, compute_type());
+  if (program == nullptr) return std::nullopt;
+  return gpu_add_norm(*program, x, branch, weight, bias, eps, compute_type());
+}
+
 }  // namespace
 
 Forked fork_layer_norm(const at::Tensor& x,
@@ -167,16 +184,12 @@ Forked fork_layer_norm(const at::Tensor& x,
                        const at::Tensor& bias,
                        double eps,
                        const at::Tensor& kept) {
-  const bool floats = weight.scalar_type() == at::kFloat && bias.scalar_type() == at::kFloat;
-  if (use_cpu_kernels(x) && floats && weight.is_contiguous() && bias.is_contiguous()) {
+  const bool contiguous = weight.is_contiguous() && bias.is_contiguous();
+  if (use_cpu_kernels(x) && has_float_weights(weight, bias) && contiguous) {
     const variable_list both = LayerNormCpu::apply(x, weight, bias, eps, maybe(kept));
     return {both[0], both[1]};
   }
-  if (floats && !kept.defined()) {
-    if (const GpuProgram* program = gpu_norm_program(x, {}, compute_type())) {
-      return gpu_add_norm(*program, x, {}, weight, bias, eps, compute_type());
-    }
-  }
+  if (auto forked = forked_on_gpu(x, {}, weight, bias, eps, kept)) return *forked;
   const at::Tensor chosen = kept.defined() ? x.index_select(0, kept) : x;
   return {
       x, at::layer_norm(chosen.to(at::kFloat), {x.size(-1)}, weight, bias, eps).to(compute_type())};
@@ -188,12 +201,7 @@ Forked add_fork_layer_norm(const at::Tensor& x,
                            const at::Tensor& bias,
                            double eps,
                            const at::Tensor& kept) {
-  const bool floats = weight.scalar_type() == at::kFloat && bias.scalar_type() == at::kFloat;
-  if (floats && !kept.defined()) {
-    if (const GpuProgram* program = gpu_norm_program(x, branch, compute_type())) {
-      return gpu_add_norm(*program, x, branch, weight, bias, eps, compute_type());
-    }
-  }
+  if (auto forked = forked_on_gpu(x, branch, weight, bias, eps, kept)) return *forked;
   return fork_layer_norm(add_residual(x, branch), weight, bias, eps, kept);
 }
 

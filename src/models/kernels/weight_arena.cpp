@@ -164,6 +164,19 @@ at::Tensor flat(const at::Tensor& first, const at::Tensor& last) {
   return first.detach().as_strided({last.storage_offset() + last.numel() - begin}, {1}, begin);
 }
 
+// Whether it was done: not where no two tensors lie in one run.
+template <class Weight>
+bool lerp_runs(const std::vector<at::Tensor>& tensors,
+               const std::vector<at::Tensor>& ends,
+               const Weight& weight) {
+  const auto runs = joined({tensors, ends});
+  if (runs[0].size() == tensors.size()) return false;
+  for (size_t i = 0; i < runs[0].size(); ++i) runs[0][i].lerp_(runs[1][i], weight);
+  // A flat tensor has its own count of versions.
+  for (const at::Tensor& tensor : tensors) WeightCopy::changed(tensor);
+  return true;
+}
+
 }  // namespace
 
 bool arena_pays(at::Device device) { return !device.is_cpu() || cpu_arenas > 0; }
@@ -226,23 +239,6 @@ std::vector<std::vector<at::Tensor>> joined(const std::vector<std::vector<at::Te
   }
   return runs;
 }
-
-namespace {
-
-// Whether it was done: not where no two tensors lie in one run.
-template <class Weight>
-bool lerp_runs(const std::vector<at::Tensor>& tensors,
-               const std::vector<at::Tensor>& ends,
-               const Weight& weight) {
-  const auto runs = joined({tensors, ends});
-  if (runs[0].size() == tensors.size()) return false;
-  for (size_t i = 0; i < runs[0].size(); ++i) runs[0][i].lerp_(runs[1][i], weight);
-  // A flat tensor has its own count of versions.
-  for (const at::Tensor& tensor : tensors) WeightCopy::changed(tensor);
-  return true;
-}
-
-}  // namespace
 
 void lerp_all(const std::vector<at::Tensor>& tensors,
               const std::vector<at::Tensor>& ends,
