@@ -5,9 +5,11 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <array>
 
 #include "models/kernels/elementwise.h"
 #include "models/kernels/loop_types.h"
+#include "models/kernels/loops/heads.h"
 #include "models/kernels/padded_rows.h"
 
 namespace previt::loops {
@@ -83,6 +85,30 @@ std::pair<at::Tensor, at::Tensor> multiply_with_sums(const at::Tensor& a, const 
     });
   });
   return {out, sums};
+}
+
+at::Tensor transposed(const at::Tensor& x) {
+  constexpr int64_t kPairs = simd::kLanes, kRows = 2 * kPairs;
+  const int64_t rows = x.size(0), width = x.size(1), padded = (rows + kRows - 1) / kRows * kRows;
+  at::Tensor out = at::empty({width, padded}, x.options());
+  for_columns(rows, width, [&](int64_t begin, int64_t end) {
+    constexpr int64_t kStep = 64;
+    std::array<uint32_t, kPairs * kStep> pairs;
+    for (int64_t c = begin; c < end; c += kStep) {
+      const int64_t columns = std::min(kStep, end - c);
+      for (int64_t r = 0; r < rows; r += kRows) {
+        const int64_t count = std::min(kRows, rows - r);
+        pack_down(pointer<Bf16>(x) + r * width + c, width, count, columns, pairs.data(), kStep);
+        transpose_dwords(pairs.data(),
+                         kStep,
+                         (count + 1) / 2,
+                         columns,
+                         pointer<uint32_t>(out) + (c * padded + r) / 2,
+                         padded / 2);
+      }
+    }
+  });
+  return out.narrow(1, 0, rows);
 }
 
 }  // namespace previt::loops

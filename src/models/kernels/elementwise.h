@@ -37,6 +37,9 @@ at::Tensor column_sums(const at::Tensor& y);
 /// x [M, O] → gelu(x + bias) and its derivative at x + bias, both in x's type.
 std::pair<at::Tensor, at::Tensor> gelu_with_derivative(const at::Tensor& x, const at::Tensor& bias);
 
+/// xᵀ [O, M] of bfloat16 rows x [M, O]; its rows lie further apart than M where that aligns them.
+at::Tensor transposed(const at::Tensor& x);
+
 /// gelu(x + bias) of x [M, O], in place.
 void gelu_(at::Tensor& x, const at::Tensor& bias);
 

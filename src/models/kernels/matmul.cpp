@@ -8,6 +8,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "cpu_level.h"
@@ -83,6 +84,42 @@ at::Tensor divided_over_rows(const at::Tensor& a, const at::Tensor& b, int64_t t
   return loops::sum_widened(sums);
 }
 
+// Calls body(begin, count) with each thread's share of n.
+template <class F>
+void for_shares(int64_t n, const F& body) {
+  const int64_t threads = at::get_num_threads(), tiles = padded_rows(n) / PaddedRows::kTile;
+  const auto start = [&](int64_t t) { return std::min(n, t * tiles / threads * PaddedRows::kTile); };
+  at::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
+    // parallel_for does not pass the caller's thread-local state on to its threads.
+    const at::AutoDispatchBelowADInplaceOrView no_autograd;
+    for (int64_t t = first; t < last; ++t) {
+      if (start(t) < start(t + 1)) body(start(t), start(t + 1) - start(t));
+    }
+  });
+}
+
+// a b, whose columns the threads share: with AMX, oneDNN leaves threads idle where a result is
+// narrow.
+at::Tensor divided_over_columns(const at::Tensor& a, const at::Tensor& b) {
+  at::Tensor y = at::empty({a.size(0), b.size(1)}, a.options());
+  for_shares(b.size(1), [&](int64_t begin, int64_t count) {
+    at::Tensor own = y.narrow(1, begin, count);
+    at::mm_out(own, a, b.narrow(1, begin, count));
+  });
+  return y;
+}
+
+// aᵀ b, float32, by a copy of aᵀ: with AMX, oneDNN takes twice the time for one that isn't
+// contiguous.
+at::Tensor over_rows_of_copy(const at::Tensor& a, const at::Tensor& b) {
+  const at::Tensor left = loops::transposed(a);
+  at::Tensor y = at::empty({a.size(1), b.size(1)}, a.options().dtype(at::kFloat));
+  for_shares(y.size(0), [&](int64_t begin, int64_t count) {
+    y.narrow(0, begin, count).copy_(at::mm(left.narrow(0, begin, count), b));
+  });
+  return y;
+}
+
 }  // namespace
 
 at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias) {
@@ -104,6 +141,12 @@ at::Tensor matmul_transposed(const at::Tensor& a, const at::Tensor& b, const at:
                 {"onednn", [&] { return onednn_linear(*onednn(), rows, b, bias); }});
   }
   if (bf16) {
+    ways.push_back({"columns", [&] { return plus_bias(divided_over_columns(rows, b.t())); }});
+    if (!b.is_contiguous() && b.t().is_contiguous()) {
+      ways.push_back({"transposed", [&] {
+                        return plus_bias(divided_over_columns(rows, loops::transposed(b.t()).t()));
+                      }});
+    }
     ways.push_back(
         {"float32", [&] {
            return plus_bias(at::mm(a.to(at::kFloat), b.to(at::kFloat).t())).to(at::kBFloat16);
@@ -130,6 +173,7 @@ at::Tensor matmul_over_rows(const at::Tensor& a, const at::Tensor& b) {
     ways.insert(ways.begin(), {"divided", [&] { return divided_over_rows(a, b, threads); }});
   }
   if (bf16) {
+    if (a.is_contiguous()) ways.push_back({"transposed", [&] { return over_rows_of_copy(a, b); }});
     ways.push_back({"float32", [&] { return at::mm(a.t().to(at::kFloat), b.to(at::kFloat)); }});
   } else {
     ways.push_back({"panels", [&] { return float_matmul(a.t(), b); }});

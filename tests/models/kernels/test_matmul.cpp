@@ -1,3 +1,4 @@
+#include "models/kernels/elementwise.h"
 #include "models/kernels/matmul.h"
 #include "models/kernels/padded_rows.h"
 #include "support/plain_kernels.h"
@@ -59,4 +60,13 @@ TEST_CASE("a sum over rows is the same on any number of threads") {
   CHECK(got.scalar_type() == torch::kFloat);
   const at::Tensor want = a.to(torch::kDouble).t().mm(b.to(torch::kDouble));
   CHECK(distance(got, want) < (type == torch::kFloat ? 1e-6 : 3e-3));
+}
+
+TEST_CASE("rows are transposed, whatever their number and width") {
+  torch::manual_seed(12);
+  for (const auto [rows, width] : {std::pair{1, 1}, {31, 7}, {32, 64}, {67, 130}, {800, 48}}) {
+    INFO(rows << " x " << width);
+    const at::Tensor x = torch::randn({rows, width}).to(torch::kBFloat16);
+    CHECK(torch::equal(loops::transposed(x), x.t()));
+  }
 }

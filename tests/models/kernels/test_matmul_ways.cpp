@@ -82,7 +82,8 @@ TEST_CASE("all ways of a matmul give the formula, on processors with and without
     for (const auto type : {at::kFloat, at::kBFloat16}) {
       const at::Tensor a = x.to(type), b = w.to(type), g = dy.to(type);
       const auto exact = [](const at::Tensor& t) { return t.to(at::kDouble); };
-      for (const char* name : {"framework", "onednn", "float32", "divided", "panels"}) {
+      for (const char* name :
+           {"framework", "onednn", "float32", "divided", "columns", "transposed", "panels"}) {
         INFO(name << " " << at::toString(type) << " " << name_of(level));
         std::map<std::string, std::string> chosen;
         const auto choose = [&](const char* kind, int64_t out, int64_t in) {
