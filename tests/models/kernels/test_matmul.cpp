@@ -64,7 +64,7 @@ TEST_CASE("a sum over rows is the same on any number of threads") {
 
 TEST_CASE("rows are transposed, whatever their number and width") {
   torch::manual_seed(12);
-  for (const auto [rows, width] : {std::pair{1, 1}, {31, 7}, {32, 64}, {67, 130}, {800, 48}}) {
+  for (const auto& [rows, width] : {std::pair{1, 1}, {31, 7}, {32, 64}, {67, 130}, {800, 48}}) {
     INFO(rows << " x " << width);
     const at::Tensor x = torch::randn({rows, width}).to(torch::kBFloat16);
     CHECK(torch::equal(loops::transposed(x), x.t()));
