@@ -88,7 +88,9 @@ at::Tensor divided_over_rows(const at::Tensor& a, const at::Tensor& b, int64_t t
 template <class F>
 void for_shares(int64_t n, const F& body) {
   const int64_t threads = at::get_num_threads(), tiles = padded_rows(n) / PaddedRows::kTile;
-  const auto start = [&](int64_t t) { return std::min(n, t * tiles / threads * PaddedRows::kTile); };
+  const auto start = [&](int64_t t) {
+    return std::min(n, t * tiles / threads * PaddedRows::kTile);
+  };
   at::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
     // parallel_for does not pass the caller's thread-local state on to its threads.
     const at::AutoDispatchBelowADInplaceOrView no_autograd;
