@@ -247,8 +247,9 @@ void Trainer::save() {
     guard_.require_finite(now, at_);
     keeper_.save(at_.steps_done, now, /*last=*/done());
   }
-  world().barrier();  // what follows may read it
   outputs_->write_report(summary());
+  // What follows may read the checkpoint. And where the first rank has ended, srun ends the others.
+  world().barrier();
 }
 
 Checkpoint Trainer::checkpoint() {
