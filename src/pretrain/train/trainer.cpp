@@ -248,8 +248,7 @@ void Trainer::save() {
     keeper_.save(at_.steps_done, now, /*last=*/done());
   }
   outputs_->write_report(summary());
-  // What follows may read the checkpoint. And where the first rank has ended, srun ends the others.
-  world().barrier();
+  world().barrier();  // what follows may read it; and srun ends all where the first rank has ended
 }
 
 Checkpoint Trainer::checkpoint() {
