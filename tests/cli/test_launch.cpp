@@ -67,6 +67,13 @@ TEST_CASE("the option --nproc ends with the code of the rank that failed", "[dis
   CHECK(outcome.errors == "rank 0 of 2 is gone: killed by signal 9 (Killed)\n");
 }
 
+TEST_CASE("the option --nproc starts anew what asks for it, but not for the same twice",
+          "[distributed]") {
+  const Outcome outcome = run({"--nproc", "2", "--task", "ask", "--rank", "1"});
+  CHECK(outcome.code == 1);
+  CHECK(outcome.errors == "rank 1 of 2: 0 before\nrank 1 of 2: 8 before\n");
+}
+
 TEST_CASE("the option --nproc tells of a rank 0 that hangs", "[distributed]") {
   const Outcome outcome = run({"--nproc", "2", "--task", "stop", "--timeout", "2"});
   CHECK(outcome.code == 1);

@@ -25,6 +25,7 @@ struct Tried {
   std::vector<int64_t> sizes;
   int64_t most = 8;    // images that memory holds
   double seconds = 0;  // that a micro-batch takes
+  std::function<void()> meanwhile = [] {};
 
   void decide(cli::FirstSteps asked) {
     double clock = 0;
@@ -34,6 +35,7 @@ struct Tried {
       const int64_t micro = options.train.micro();
       sizes.push_back(micro);
       objective->change_loss = [this, micro](const at::Tensor& loss, const StepInfo&) {
+        meanwhile();
         TORCH_CHECK_WITH(OutOfMemoryError, micro <= most, "no memory");
         return loss;
       };
@@ -120,7 +122,9 @@ TEST_CASE("each of two processes tries its half of a batch by itself") {
   Tried tried;
   tried.run.options.train.micro_batch = kAutomatic;
   const FakeWorld two(0, 2);
+  tried.meanwhile = [&] { CHECK(two.busy() == 1); };  // however long it takes
   tried.decide({});
+  CHECK(two.busy() == 0);
   CHECK(tried.sizes == Sizes{4});
   CHECK(tried.run.options.train.micro_batch == 4);
   CHECK(tried.run.options.train.batch == 8);

@@ -1,11 +1,7 @@
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <csignal>
 #include <filesystem>
 
+#include "distributed/ranks.h"
 #include "files.h"
 #include "support/finetune_command.h"
 #include "support/pretrain_command.h"
@@ -79,28 +75,8 @@ void check_close(const NamedTensors& a, const NamedTensors& b) {
   }
 }
 
-/// A port that nobody listens on.
-int free_port() {
-  const int server = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  REQUIRE(::bind(server, reinterpret_cast<sockaddr*>(&address), size) == 0);
-  REQUIRE(::getsockname(server, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  ::close(server);
-  return ntohs(address.sin_port);
-}
-
-Surroundings rank_of_two(int64_t rank, int port) {
-  const std::string number = std::to_string(rank);
-  return {.environment = {{"OMP_NUM_THREADS", "1"},
-                          {"RANK", number},
-                          {"LOCAL_RANK", number},
-                          {"WORLD_SIZE", "2"},
-                          {"LOCAL_WORLD_SIZE", "2"},
-                          {"MASTER_ADDR", "127.0.0.1"},
-                          {"MASTER_PORT", std::to_string(port)}}};
+Surroundings rank_of_two(int64_t rank, int64_t port) {
+  return {.environment = variables_of(rank, 2, port)};
 }
 
 }  // namespace
@@ -219,7 +195,7 @@ TEST_CASE("SIGTERM to one process: all save once and exit 143") {
   const std::string run = folder.path() + "/run";
   const Words words = kMae + epochs(2000) + Words{"--out", run} +
                       settings({"output.checkpoint_epochs=2000", "output.log_steps=1"});
-  const int port = free_port();
+  const int64_t port = free_port();
   Program first(program("pretrain"), words, rank_of_two(0, port));
   Program second(program("pretrain"), words, rank_of_two(1, port));
   const std::string metrics = run + "/metrics.jsonl";
@@ -256,7 +232,7 @@ TEST_CASE("processes of different recipes end before they compute, with the firs
   const TempFolder folder;
   const std::string run = folder.path() + "/run";
   const Words words = kMae + Words{"--out", run};
-  const int port = free_port();
+  const int64_t port = free_port();
   Program first(program("pretrain"), words, rank_of_two(0, port));
   Program second(program("pretrain"), words + settings({"train.seed=7"}), rank_of_two(1, port));
   const Outcome of_first = first.wait(), of_second = second.wait();

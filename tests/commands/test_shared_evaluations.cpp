@@ -4,6 +4,7 @@
 #include "commands/finetune.h"
 #include "support/catch.h"
 #include "support/checkpoint_file.h"
+#include "support/class_folders.h"
 #include "support/finetune_command.h"
 #include "support/previt_program.h"
 #include "support/temp_folder.h"
@@ -76,6 +77,22 @@ TEST_CASE("two processes of linear_probe keep features and read them again") {
   }
   CHECK(outcomes[0].output == outcomes[1].output);
   CHECK_THAT(outcomes[1].errors, ContainsSubstring("features taken from there"));
+}
+
+TEST_CASE("two processes of linear_probe take no image twice where some can't be read") {
+  const TempFolder temp;
+  const std::string photos = temp.path() + "/photos", one = temp.path() + "/one",
+                    two = temp.path() + "/two";
+  write_classes(photos, kColors, 12);
+  for (const char* name : {"/blue/3.png", "/green/5.png", "/red/7.png"}) {
+    write_whole_file(photos + name, "no picture");
+  }
+  // The image after an unreadable one stands in for it, here in a batch that may be another rank's.
+  const Words words = Words{"--from", tiny_checkpoint(temp.path()), "--data", photos} +
+                      Words{"--batch", "1", "--workers", "1"} +
+                      settings({"epochs=10", "augment=true", "data.max_bad_fraction=0.5"});
+  alone_and_shared("linear_probe", words, {"--out", one}, {"--out", two});
+  CHECK(read_whole_file(one + "/head.safetensors") == read_whole_file(two + "/head.safetensors"));
 }
 
 TEST_CASE("two processes of embed write the file of one") {

@@ -1,5 +1,5 @@
-// A program that runs as several processes, for test_process_group.cpp, test_device_group.cpp and
-// test_launch.cpp: what they test is how processes end.
+// A program that runs as several processes, for test_process_group.cpp, test_device_group.cpp,
+// test_launch.cpp and test_new_start.cpp: what they test is how processes end.
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/tensor.h>
@@ -7,11 +7,14 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <string_view>
 
 #include "cli/launch.h"
 #include "cli/main.h"
+#include "cli/new_start.h"
 #include "communicator.h"
 #include "distributed/counted_engine.h"
+#include "distributed/starved.h"
 #include "error.h"
 #include "pretrain/train/gradient_sum.h"
 #include "pretrain/train/stop_signal.h"
@@ -127,6 +130,9 @@ int work(const std::string& task, bool chosen, at::Device device) {
   }
   if (task == "refuse") fail_usage("--task: refused by all");
   if (task == "fail" && chosen) fail("disk: full");
+  if (task == "ask" && chosen && cli::ask_for_new_start(8)) {
+    fail("{} before", cli::images_before_new_start());
+  }
   if (task == "kill" && chosen) std::raise(SIGKILL);
   if (task == "stop" && chosen) std::raise(SIGSTOP);
   if (task == "hang" && chosen) ::sleep(60);
@@ -147,10 +153,14 @@ int work(const std::string& task, bool chosen, at::Device device) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "pretrain") {
+    return test::starved_pretrain(argc - 1, argv + 1);
+  }
   cli::po::options_description options("Options");
   auto add = options.add_options();
   add("task", cli::po::value<std::string>()->required(), "what to do");
   add("rank", cli::po::value<int64_t>()->default_value(0), "who does it");
+  add("resume", "given by --nproc where it starts anew");
   add("counted", cli::po::bool_switch(), "on the counted device");
   add("timeout", cli::po::value<double>()->default_value(20), "seconds");
   const bool several = std::getenv("ALONE") == nullptr;

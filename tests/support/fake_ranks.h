@@ -36,7 +36,10 @@ class FakeRanks final : public Communicator {
     return torch::cat(std::vector<at::Tensor>(static_cast<size_t>(size_), tensor));
   }
 
+  void count_busy(int64_t change) override { busy += change; }
+
   std::vector<at::Tensor> sent;  ///< to be summed, in order
+  int64_t busy = 0;              ///< Busy objects
 
  private:
   int64_t rank_, size_;
@@ -59,6 +62,7 @@ class FakeWorld {
       : ranks_(new FakeRanks(rank, size, std::move(others), std::move(first))),
         joined_(std::unique_ptr<Communicator>(ranks_)) {}
   const std::vector<at::Tensor>& sent() const { return ranks_->sent; }
+  int64_t busy() const { return ranks_->busy; }
 
  private:
   FakeRanks* ranks_;

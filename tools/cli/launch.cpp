@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -19,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/new_start.h"
 #include "distributed/environment.h"
 #include "distributed/process_group.h"
 #include "error.h"
@@ -31,6 +33,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kEndingTime = std::chrono::seconds(15);
 constexpr int64_t kMostProcesses = 1024;
 constexpr int kSignalBase = 128;  // the shell's convention for exit codes
+constexpr const char* kResume = "--resume";
 
 // A port that nobody else can take before rank 0 serves on it.
 struct Listener {
@@ -76,7 +79,10 @@ std::vector<char*> pointers_to(std::vector<std::string>& words) {
   return pointers;
 }
 
-std::vector<std::string> environment_of(int64_t rank, int64_t size, const Listener& listener) {
+std::vector<std::string> environment_of(int64_t rank,
+                                        int64_t size,
+                                        const Listener& listener,
+                                        const NewStarts& new_starts) {
   Variables all = environment_variables();
   std::erase_if(all, [](const auto& entry) { return entry.first.starts_with("TORCHELASTIC_"); });
   all["RANK"] = all["LOCAL_RANK"] = std::to_string(rank);
@@ -84,6 +90,7 @@ std::vector<std::string> environment_of(int64_t rank, int64_t size, const Listen
   all["MASTER_ADDR"] = "127.0.0.1";
   all["MASTER_PORT"] = std::to_string(listener.port);
   all[kListenerVariable] = rank == 0 ? std::to_string(listener.socket) : "-1";
+  for (const auto& [name, value] : new_starts.variables()) all[name] = value;
   std::vector<std::string> lines;
   for (const auto& [name, value] : all) lines.push_back(fmt::format("{}={}", name, value));
   return lines;
@@ -98,7 +105,8 @@ sigset_t signals_to_wait_for() {
 
 class Children {
  public:
-  Children(int64_t size, std::vector<std::string> words) : words_(std::move(words)) {
+  Children(int64_t size, std::vector<std::string> words, const NewStarts& new_starts)
+      : words_(std::move(words)), new_starts_(new_starts) {
     const sigset_t waited = signals_to_wait_for();
     ::signal(SIGCHLD, SIG_DFL);  // ignored, as a parent may leave it, no child can be waited for
     ::sigprocmask(SIG_BLOCK, &waited, &mask_before_);
@@ -120,6 +128,8 @@ class Children {
     return code_;
   }
 
+  bool stopped() const { return passed_on_ != 0; }  ///< by a signal to this process
+
  private:
   void start(int64_t rank, int64_t size, const Listener& listener);
   void reap();
@@ -134,6 +144,7 @@ class Children {
   }
 
   std::vector<std::string> words_;
+  const NewStarts& new_starts_;
   std::vector<pid_t> processes_;  // by rank; 0: has ended
   size_t living_ = 0;
   sigset_t mask_before_{};
@@ -145,7 +156,7 @@ class Children {
 };
 
 void Children::start(int64_t rank, int64_t size, const Listener& listener) {
-  auto environment = environment_of(rank, size, listener);
+  auto environment = environment_of(rank, size, listener, new_starts_);
   const auto words = pointers_to(words_);
   const auto variables = pointers_to(environment);
   const pid_t parent = ::getpid();
@@ -156,6 +167,7 @@ void Children::start(int64_t rank, int64_t size, const Listener& listener) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);  // it ended before
     if (rank == 0) ::fcntl(listener.socket, F_SETFD, 0);
+    new_starts_.hand_over();
     ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
     ::execve("/proc/self/exe", words.data(), variables.data());
     ::_exit(127);
@@ -245,6 +257,15 @@ int64_t asked_processes(const po::variables_map& values) {
   return processes;
 }
 
-int launch(int64_t processes) { return Children(processes, words_without_nproc()).wait(); }
+int launch(int64_t processes) {
+  NewStarts new_starts;
+  auto words = words_without_nproc();
+  for (;;) {
+    Children children(processes, words, new_starts);
+    const int code = children.wait();
+    if (code == 0 || children.stopped() || !new_starts.asked()) return code;
+    if (std::find(words.begin(), words.end(), kResume) == words.end()) words.push_back(kResume);
+  }
+}
 
 }  // namespace previt::cli

@@ -134,6 +134,7 @@ Found try_share(RunOptions run, const FirstSteps& asked, const MakeTrial& make) 
   const int64_t batch = run.train.batch;
   run.train.batch /= world().size();
   const auto own = [&] {
+    const Busy busy;  // one that has less memory tries for longer
     const OnItsOwn alone;
     return make_first_steps(run, asked, make);
   };

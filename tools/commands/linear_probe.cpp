@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "across_ranks.h"
 #include "augment/loader.h"
 #include "cli/backbone.h"
 #include "cli/labelled_data.h"
@@ -76,6 +77,27 @@ std::unique_ptr<BatchSource> augmented_source(const Backbone& backbone,
                      log_warning);
 }
 
+// Each rank makes those of consecutive batches, with the crops that one process draws.
+Features own_features(const Backbone& backbone,
+                      const LinearProbeOptions& options,
+                      BatchSource& source,
+                      FeatureReading reading) {
+  reading.batches = part_of(source.batches_per_epoch(), 1);
+  if (reading.batches->empty()) return no_features(backbone, options.features);
+  const Busy busy;
+  return extract_features(*backbone.vit, source, options.features, reading);
+}
+
+LabelledFeatures shared_features(const Features& own, int64_t samples) {
+  const at::Tensor values = world().gather(own.values), labels = world().gather(own.labels),
+                   indices = world().gather(own.indices);
+  // What stands in for an unreadable image may be another rank's, too.
+  at::Tensor seen = torch::zeros({samples}, torch::kBool);
+  const at::Tensor rows = first_seen_rows(indices, seen);
+  if (rows.numel() == indices.numel()) return {values, labels};
+  return {values.index_select(0, rows), labels.index_select(0, rows)};
+}
+
 struct Trained {
   std::vector<Scores> choose, test;
   size_t best = 0;
@@ -89,12 +111,11 @@ Trained train_and_judge(LinearProbe& probe,
   const auto source = options.augment ? augmented_source(backbone, options, data.fit) : nullptr;
   const auto of_epoch = [&](int64_t epoch) {
     if (!source) return features.fit;
-    // Each rank makes all of them: crops are drawn by an image's place in the whole data.
     FeatureReading reading =
         backbone.reading(fmt::format("epoch {} of {}", epoch + 1, options.epochs));
     reading.epoch = epoch;
-    const Features made = extract_features(*backbone.vit, *source, options.features, reading);
-    return LabelledFeatures{made.values, made.labels};
+    return shared_features(own_features(backbone, options, *source, reading),
+                           source->samples_per_epoch());
   };
   {
     Progress progress;
@@ -237,7 +258,6 @@ int linear_probe(const po::variables_map& args) {
         made.test = part(data.test, "test features");
         return made;
       });
-  // Every rank trains the same, which takes no longer than waiting for one.
   LinearProbe probe(
       options, features.test.values.size(1), static_cast<int64_t>(data.class_names.size()));
   const Trained trained = train_and_judge(probe, backbone, options, data, features);

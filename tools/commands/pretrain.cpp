@@ -3,6 +3,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "cli/from_option.h"
 #include "cli/launch.h"
 #include "cli/main.h"
+#include "cli/new_start.h"
 #include "cli/recipe_path.h"
 #include "commands/export_run.h"
 #include "commands/first_steps.h"
@@ -165,15 +167,22 @@ int train_run(PretrainRun& run, const Command& command, std::shared_ptr<Dataset>
   require_same_settings(run.settings());
   train.require_shareable();
   if (train.threads > 0) at::set_num_threads(static_cast<int>(train.threads));
-  const bool automatic = train.micro_batch == kAutomatic;
+  const int64_t too_many = images_before_new_start();
+  const bool automatic = train.micro_batch == kAutomatic || too_many > 0;
   decide_for_machine(run.options, command.device, command.resume ? command.folder : "");
   try_first_steps(run, command, images);
+  if (too_many > 0) halve(train, too_many);
   auto weights = std::exchange(run.source, nullptr);
   int code = 0;
   if (!world().alone()) {
-    require_that_it_fits(train, [&] {
-      code = train_once(run, command, command.resume, images, std::move(weights));
-    });
+    require_that_it_fits(
+        train,
+        [&] { code = train_once(run, command, command.resume, images, std::move(weights)); },
+        [&](int64_t images_at_a_time) {
+          // Without a recipe the run has not begun, so that fewer images are no help.
+          return automatic && std::filesystem::exists(command.folder + "/recipe.yaml") &&
+                 ask_for_new_start(images_at_a_time);
+        });
     return code;
   }
   if (!automatic) return train_once(run, command, command.resume, images, std::move(weights));

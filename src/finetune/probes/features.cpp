@@ -102,8 +102,9 @@ Features extract_features(Vit& vit,
   at::Tensor seen = torch::zeros({samples}, torch::kBool);
   Progress progress;
   const auto start = std::chrono::steady_clock::now();
-  source.seek(reading.epoch, 0);
-  for (int64_t i = 0; i < source.batches_per_epoch(); ++i) {
+  const Part batches = reading.batches.value_or(Part{0, source.batches_per_epoch()});
+  source.seek(reading.epoch, batches.first);
+  for (int64_t i = batches.first; i < batches.end; ++i) {
     const Batch batch = source.next();
     const at::Tensor rows = first_seen_rows(batch.indices, seen);
     const at::Tensor images = normalize(batch.views.at(0), reading.normalize, device);

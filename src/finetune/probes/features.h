@@ -5,8 +5,10 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "across_ranks.h"
 #include "batch.h"
 #include "models/vit.h"
 #include "options.h"
@@ -48,10 +50,11 @@ struct FeatureReading {
   at::ScalarType type = at::kFloat;  ///< in which the network computes
   std::string task = "features";     ///< shown by the progress bar
   int64_t epoch = 0;                 ///< of the source
+  std::optional<Part> batches = {};  ///< of the epoch; without it all
 };
 
-/// Makes one pass over `source`, taking each sample once. It needs 4 · N · F bytes. Throws Error
-/// where no image can be read.
+/// Makes one pass over `source`, taking each sample once, or over those of its batches that `reading`
+/// names. It needs 4 · N · F bytes. Throws Error where no image can be read.
 Features extract_features(Vit& vit,
                           BatchSource& source,
                           const FeatureOptions& options,

@@ -8,6 +8,7 @@
 #include "error.h"
 #include "finetune/losses.h"
 #include "pretrain/train/optimizer.h"
+#include "pretrain/train/same_start.h"
 #include "pretrain/train/schedule.h"
 #include "random.h"
 
@@ -63,12 +64,9 @@ Schedule rate_of(const LinearProbeOptions& options, double lr, int64_t batch) {
              : per_epoch_schedule(peak, std::max(options.warmup_epochs, 1.0));
 }
 
-// A candidate while it is trained.
-struct Training {
-  const LinearProbe::Candidate* candidate;
-  std::unique_ptr<Optimizer> optimizer;
-  Schedule rate;
-};
+bool is_own(size_t candidate, const Communicator& all) {
+  return static_cast<int64_t>(candidate) % all.size() == all.rank();
+}
 
 }  // namespace
 
@@ -149,65 +147,104 @@ at::Tensor LinearProbe::input_of(const Candidate& candidate, const at::Tensor& v
   return values.slice(1, candidate.block * width, (candidate.block + 1) * width);
 }
 
-void LinearProbe::train(const std::function<LabelledFeatures(int64_t epoch)>& features,
-                        const std::function<void(int64_t epoch, double loss)>& seen) {
+// A candidate while it is trained.
+struct LinearProbe::Training {
+  const Candidate* candidate;
+  std::unique_ptr<Optimizer> optimizer;
+  Schedule rate;
+};
+
+std::vector<LinearProbe::Training> LinearProbe::begin(int64_t batch,
+                                                      const Communicator& all) const {
   OptimizerOptions rule;
   rule.name = options_.optimizer;
   rule.momentum = options_.momentum;
   rule.betas = {0.9, 0.999};
-  std::vector<Training> all;
+  std::vector<Training> own;
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    if (!is_own(i, all)) continue;
+    LinearHead head = candidates_[i].head;
+    head->train();
+    own.push_back({&candidates_[i],
+                   make_optimizer(rule, trained_parameters(*head, decay_matrices())),
+                   rate_of(options_, candidates_[i].lr, batch)});
+  }
+  return own;
+}
+
+// The sum of the candidates' mean losses.
+double LinearProbe::train_epoch(std::vector<Training>& own,
+                                const LabelledFeatures& data,
+                                int64_t batch,
+                                int64_t epoch) const {
+  const int64_t images = data.values.size(0), steps = std::max<int64_t>(1, images / batch);
+  Random draws(
+      static_cast<uint64_t>(options_.seed), Stream::probe_order, {static_cast<uint64_t>(epoch)});
+  const at::Tensor order = torch::tensor(random_permutation(images, draws));
+  double sum = 0;
+  for (int64_t step = 0; step < steps; ++step) {
+    const at::Tensor rows = order.slice(0, step * batch, (step + 1) * batch);
+    const at::Tensor values = data.values.index_select(0, rows);
+    const at::Tensor labels = data.labels.index_select(0, rows);
+    const StepInfo info{.step = epoch * steps + step,
+                        .total_steps = options_.epochs * steps,
+                        .steps_per_epoch = steps,
+                        .epochs = options_.epochs};
+    for (Training& one : own) {
+      LinearHead head = one.candidate->head;
+      const at::Tensor loss =
+          cross_entropy(head->forward(input_of(*one.candidate, values)), labels);
+      one.optimizer->zero_grad();
+      loss.backward();
+      one.optimizer->step(one.rate(info), options_.weight_decay);
+      sum += loss.item<double>();
+    }
+  }
+  return sum / static_cast<double>(steps);
+}
+
+void LinearProbe::train(const std::function<LabelledFeatures(int64_t epoch)>& features,
+                        const std::function<void(int64_t epoch, double loss)>& seen,
+                        Communicator& all) {
+  std::vector<Training> own;
   for (int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
     const LabelledFeatures data = features(epoch);
-    const int64_t images = data.values.size(0), batch = options_.batch_for(images);
-    if (all.empty()) {
-      for (const Candidate& candidate : candidates_) {
-        LinearHead head = candidate.head;
-        head->train();
-        all.push_back({&candidate,
-                       make_optimizer(rule, trained_parameters(*head, decay_matrices())),
-                       rate_of(options_, candidate.lr, batch)});
-      }
+    const int64_t batch = options_.batch_for(data.values.size(0));
+    if (epoch == 0) own = begin(batch, all);
+    const at::Tensor loss = torch::zeros({1}, torch::kFloat64);
+    {
+      const Busy busy;  // a rank may have fewer candidates, or none
+      loss.fill_(train_epoch(own, data, batch, epoch));
     }
-    const int64_t steps = std::max<int64_t>(1, images / batch);
-    Random draws(
-        static_cast<uint64_t>(options_.seed), Stream::probe_order, {static_cast<uint64_t>(epoch)});
-    const at::Tensor order = torch::tensor(random_permutation(images, draws));
-    double sum = 0;
-    for (int64_t step = 0; step < steps; ++step) {
-      const at::Tensor rows = order.slice(0, step * batch, (step + 1) * batch);
-      const at::Tensor values = data.values.index_select(0, rows);
-      const at::Tensor labels = data.labels.index_select(0, rows);
-      const StepInfo info{.step = epoch * steps + step,
-                          .total_steps = options_.epochs * steps,
-                          .steps_per_epoch = steps,
-                          .epochs = options_.epochs};
-      for (Training& one : all) {
-        LinearHead head = one.candidate->head;
-        const at::Tensor loss =
-            cross_entropy(head->forward(input_of(*one.candidate, values)), labels);
-        one.optimizer->zero_grad();
-        loss.backward();
-        one.optimizer->step(one.rate(info), options_.weight_decay);
-        sum += loss.item<double>();
-      }
-    }
-    if (seen) seen(epoch, sum / static_cast<double>(steps * static_cast<int64_t>(all.size())));
+    all.sum(loss);
+    if (seen) seen(epoch, loss.item<double>() / static_cast<double>(candidates_.size()));
+  }
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    share_weights(*candidates_[i].head, static_cast<int64_t>(i) % all.size(), all);
   }
 }
 
-std::vector<Scores> LinearProbe::evaluate(const LabelledFeatures& features) const {
-  const torch::NoGradGuard no_grad;
+std::vector<Scores> LinearProbe::evaluate(const LabelledFeatures& features,
+                                          Communicator& all) const {
   std::vector<Scores> scores;
-  for (size_t i = 0; i < candidates_.size(); ++i) scores.emplace_back(classes_);
+  for (size_t i = 0; i < candidates_.size(); ++i) {
+    scores.push_back(is_own(i, all) ? score(candidates_[i], features) : Scores(classes_));
+  }
+  for (Scores& of_one : scores) of_one.add_ranks(all);
+  return scores;
+}
+
+Scores LinearProbe::score(const Candidate& candidate, const LabelledFeatures& features) const {
+  const torch::NoGradGuard no_grad;
+  const Busy busy;
+  Scores scores(classes_);
+  LinearHead head = candidate.head;
+  head->eval();
   for (int64_t first = 0; first < features.values.size(0); first += kEvaluationRows) {
     const at::Tensor values = features.values.slice(0, first, first + kEvaluationRows);
     const at::Tensor labels = features.labels.slice(0, first, first + kEvaluationRows);
-    for (size_t i = 0; i < candidates_.size(); ++i) {
-      LinearHead head = candidates_[i].head;
-      head->eval();
-      // A rate that is far too high ends in NaN: such a classifier knows nothing.
-      scores[i].add(head->forward(input_of(candidates_[i], values)).nan_to_num(0, 0, 0), labels);
-    }
+    // A rate that is far too high ends in NaN: such a classifier knows nothing.
+    scores.add(head->forward(input_of(candidate, values)).nan_to_num(0, 0, 0), labels);
   }
   return scores;
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "communicator.h"
 #include "finetune/probes/features.h"
 #include "finetune/probes/knn.h"
 #include "finetune/probes/linear_head.h"
@@ -73,14 +74,23 @@ class LinearProbe {
 
   /// Trains every candidate on the same batches. features(epoch) gives the features of an epoch,
   /// counted from 0; they are the same each time unless images are augmented. seen(epoch, loss) is
-  /// called after each epoch with the mean loss of all candidates.
+  /// called after each epoch with the mean loss of all candidates. Several ranks, which have the
+  /// same features, take every so many-th candidate each; at the end all have all.
   void train(const std::function<LabelledFeatures(int64_t epoch)>& features,
-             const std::function<void(int64_t epoch, double loss)>& seen = {});
+             const std::function<void(int64_t epoch, double loss)>& seen = {},
+             Communicator& all = world());
 
-  /// The scores of each candidate, in the order of candidates().
-  std::vector<Scores> evaluate(const LabelledFeatures& features) const;
+  /// The scores of each candidate, in the order of candidates(); shared in the same way.
+  std::vector<Scores> evaluate(const LabelledFeatures& features, Communicator& all = world()) const;
 
  private:
+  struct Training;
+  std::vector<Training> begin(int64_t batch, const Communicator& all) const;
+  double train_epoch(std::vector<Training>& own,
+                     const LabelledFeatures& data,
+                     int64_t batch,
+                     int64_t epoch) const;
+  Scores score(const Candidate& candidate, const LabelledFeatures& features) const;
   at::Tensor input_of(const Candidate& candidate, const at::Tensor& values) const;
 
   LinearProbeOptions options_;

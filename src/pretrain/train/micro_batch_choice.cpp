@@ -2,6 +2,7 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <new>
 #include <string>
 
@@ -31,12 +32,12 @@ bool fits_in_memory(const std::function<void()>& work) {
   }
 }
 
-void halve(TrainOptions& train) {
-  train.micro_batch = train.micro() / 2;
+}  // namespace
+
+void halve(TrainOptions& train, int64_t too_many) {
+  train.micro_batch = std::min(train.micro(), too_many / 2);
   train.micro_batch = train.micro();  // what divides the batch
 }
-
-}  // namespace
 
 void halve_until_it_fits(TrainOptions& train, const std::function<void()>& work) {
   int64_t too_many = 0;
@@ -55,20 +56,29 @@ void halve_until_it_fits(TrainOptions& train, const std::function<void()>& work)
     require(too_many > 1,
             "train.micro_batch: auto: not even one image fits in memory; a smaller model or image "
             "size needs less");
-    halve(train);
+    halve(train, too_many);
     warn("train.micro_batch: {}, as {} images at a time don't fit in memory",
          train.micro_batch,
          too_many);
   }
 }
 
-void require_that_it_fits(TrainOptions train, const std::function<void()>& work) {
+void require_that_it_fits(TrainOptions train,
+                          const std::function<void()>& work,
+                          const std::function<bool(int64_t images)>& begin_anew) {
   if (fits_in_memory(work)) return;
   const int64_t too_many = train.micro();
   require(too_many > 1,
           "train.micro_batch: not even one image fits in memory; a smaller model or image size "
           "needs less");
-  halve(train);
+  halve(train, too_many);
+  if (begin_anew(too_many)) {
+    fail(
+        "train.micro_batch: {}, as {} images at a time don't fit in memory; all processes begin "
+        "anew",
+        train.micro_batch,
+        too_many);
+  }
   fail(
       "train.micro_batch: {} images at a time don't fit in memory; go on with --resume --set "
       "train.micro_batch={}, or a smaller model where the method needs the whole batch at once",
@@ -80,7 +90,7 @@ int64_t micro_batch_within(TrainOptions train, double fixed, double per_image, d
   train.micro_batch = train.batch;
   while (train.micro_batch > 1 &&
          fixed + per_image * static_cast<double>(train.micro_batch) > bytes) {
-    halve(train);
+    halve(train, train.micro_batch);
   }
   return train.micro_batch;
 }

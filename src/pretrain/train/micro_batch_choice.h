@@ -12,8 +12,15 @@ namespace previt {
 void halve_until_it_fits(TrainOptions& train, const std::function<void()>& work);
 
 /// Calls `work`, as one of several processes, which can't begin anew by itself. Where memory runs out
-/// in it, throws Error that says which train.micro_batch to set.
-void require_that_it_fits(TrainOptions train, const std::function<void()>& work);
+/// in it, begin_anew(images) is told for how many images at a time, and says whether all processes
+/// will be started anew with fewer. Throws Error that says so, or which train.micro_batch to set.
+void require_that_it_fits(TrainOptions train,
+                          const std::function<void()>& work,
+                          const std::function<bool(int64_t images)>& begin_anew);
+
+/// Sets train.micro_batch to the largest possible one of at most half as many images as `too_many`,
+/// unless it is smaller already.
+void halve(TrainOptions& train, int64_t too_many);
 
 /// The largest of the batch, its half, its quarter … for which a step stays within `bytes`; 1 where
 /// none does. fixed, per_image: what it takes, in bytes (Trial::main_memory).

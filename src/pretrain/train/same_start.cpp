@@ -4,7 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "communicator.h"
 #include "error.h"
 #include "failure.h"
 #include "pretrain/train/resume_check.h"
@@ -28,12 +27,12 @@ void require_like(const nlohmann::json& first, const Settings& own) {
 
 }  // namespace
 
-void share_weights(const torch::nn::Module& module) {
-  if (world().alone()) return;
+void share_weights(const torch::nn::Module& module, int64_t from, Communicator& all) {
+  if (all.alone()) return;
   const torch::NoGradGuard no_grad;
-  const auto share = [](const at::Tensor& tensor) {
+  const auto share = [&](const at::Tensor& tensor) {
     const at::Tensor whole = tensor.detach().contiguous();
-    world().broadcast(whole);
+    all.broadcast(whole, from);
     tensor.copy_(whole);
   };
   for (const auto& parameter : module.parameters()) share(parameter);

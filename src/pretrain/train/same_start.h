@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "communicator.h"
 #include "models/weights/checkpoint.h"
 #include "settings.h"
 
@@ -12,8 +13,8 @@ namespace previt {
 
 // How all ranks of a run begin alike. With one process these do nothing of their own.
 
-/// Gives all ranks the parameters and buffers of rank 0.
-void share_weights(const torch::nn::Module& module);
+/// Gives all ranks the parameters and buffers of one of them.
+void share_weights(const torch::nn::Module& module, int64_t from = 0, Communicator& all = world());
 
 /// Throws where a rank's settings are others than rank 0's: UsageError there, which names the key,
 /// and Error with the same words on the others. Where the data is, and how it is read, may differ.

@@ -247,8 +247,8 @@ void Trainer::save() {
     guard_.require_finite(now, at_);
     keeper_.save(at_.steps_done, now, /*last=*/done());
   }
-  world().barrier();  // what follows may read it
   outputs_->write_report(summary());
+  world().barrier();  // what follows may read it; and srun ends all where the first rank has ended
 }
 
 Checkpoint Trainer::checkpoint() {

@@ -1,8 +1,12 @@
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "error.h"
 #include "finetune/probes/linear_probe.h"
+#include "models/weights/weights.h"
 #include "support/catch.h"
+#include "support/fake_ranks.h"
+#include "support/thread_ranks.h"
 
 using namespace previt;
 
@@ -93,6 +97,46 @@ TEST_CASE("several rates and blocks are trained at once and the telling one stan
   CHECK(scores[3].top1() > scores[1].top1() + 30);  // the other block
   CHECK(scores[3].loss() < scores[2].loss());       // the rate that learns nothing
   CHECK(scores[3].images() == 80);
+}
+
+TEST_CASE("ranks share the classifiers, and all get those of one process") {
+  LinearProbeOptions options = read("{epochs: 3, batch: 16, batch_norm: true}", model_of(12, 1));
+  options.lrs = {0.03, 0.1, 0.3};
+  const LabelledFeatures train = two_blocks(64, 3), test = two_blocks(80, 2);
+  const auto features = [&](int64_t) { return train; };
+  std::vector<double> losses[3];
+  LinearProbe alone(options, 12, 4), first(options, 12, 4), second(options, 12, 4);
+  const auto begun = alone.candidates()[1].head->weight.detach().clone();
+  alone.train(features, [&](int64_t, double loss) { losses[2].push_back(loss); });
+  const auto scores = alone.evaluate(test);
+  test::ThreadRanks(2).run([&](Communicator& all) {
+    LinearProbe& probe = all.leads() ? first : second;
+    auto& seen = losses[all.rank()];
+    probe.train(features, [&](int64_t, double loss) { seen.push_back(loss); }, all);
+    const auto shared = probe.evaluate(test, all);
+    for (size_t i = 0; i < scores.size(); ++i) {
+      require(shared[i].json() == scores[i].json(), "other scores of candidate {}", i);
+    }
+  });
+  for (size_t i = 0; i < options.lrs.size(); ++i) {
+    const auto wanted = named_tensors(*alone.candidates()[i].head);
+    for (const LinearProbe* probe : {&first, &second}) {
+      for (const auto& [name, tensor] : named_tensors(*probe->candidates()[i].head)) {
+        INFO(name);
+        CHECK(torch::equal(tensor, wanted.at(name)));
+      }
+    }
+  }
+  for (size_t epoch = 0; epoch < 3; ++epoch) {
+    CHECK(losses[0].at(epoch) == Approx(losses[2].at(epoch)).epsilon(1e-12));
+    CHECK(losses[1].at(epoch) == losses[0].at(epoch));
+  }
+  // A rank trains its own alone: here nobody sends the others'.
+  LinearProbe one(options, 12, 4);
+  test::FakeRanks ranks(0, 2, test::zeros, {});
+  one.train(features, {}, ranks);
+  CHECK(torch::equal(one.candidates()[1].head->weight, begun));
+  CHECK(torch::equal(one.candidates()[2].head->weight, alone.candidates()[2].head->weight));
 }
 
 TEST_CASE("the same seed gives the same classifiers") {

@@ -61,18 +61,44 @@ TEST_CASE("where nothing fits, or the half is refused, that is said") {
 }
 
 TEST_CASE("one of several processes says which micro-batch to set") {
-  int64_t calls = 0;
-  require_that_it_fits(batch_of(8), [&] { ++calls; });
+  int64_t calls = 0, told = 0;
+  bool begins = false;
+  const auto begin_anew = [&](int64_t images) {
+    told = images;
+    return begins;
+  };
+  require_that_it_fits(batch_of(8), [&] { ++calls; }, begin_anew);
   CHECK(calls == 1);
+  CHECK(told == 0);
   for (const int64_t kind : {0, 1, 2}) {
-    CHECK_THROWS_WITH(require_that_it_fits(batch_of(30), [&] { run_out(kind); }),
+    CHECK_THROWS_WITH(require_that_it_fits(
+                          batch_of(30), [&] { run_out(kind); }, begin_anew),
                       "train.micro_batch: 30 images at a time don't fit in memory; go on with "
                       "--resume --set train.micro_batch=15, or a smaller model where the method "
                       "needs the whole batch at once");
   }
-  CHECK_THROWS_WITH(require_that_it_fits(batch_of(1), [] { run_out(0); }),
+  CHECK_THROWS_WITH(require_that_it_fits(
+                        batch_of(1), [] { run_out(0); }, begin_anew),
                     ContainsSubstring("not even one image fits"));
-  CHECK_THROWS_WITH(require_that_it_fits(batch_of(8), [] { fail("data: gone"); }), "data: gone");
+  CHECK(told == 30);  // not of one image, which can't be halved
+  CHECK_THROWS_WITH(
+      require_that_it_fits(batch_of(8), [] { fail("data: gone"); }, begin_anew), "data: gone");
+  CHECK(told == 30);
+  begins = true;
+  CHECK_THROWS_WITH(require_that_it_fits(
+                        batch_of(30), [] { run_out(1); }, begin_anew),
+                    "train.micro_batch: 15, as 30 images at a time don't fit in memory; all "
+                    "processes begin anew");
+}
+
+TEST_CASE("a micro-batch of half of what didn't fit, or less") {
+  TrainOptions train = batch_of(30);
+  halve(train, 10);
+  CHECK(train.micro_batch == 5);
+  halve(train, 16);
+  CHECK(train.micro_batch == 5);
+  halve(train, 9);  // at most 4, which doesn't divide 30
+  CHECK(train.micro_batch == 3);
 }
 
 TEST_CASE("other failures are not about memory") {
