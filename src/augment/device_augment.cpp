@@ -1,10 +1,13 @@
 #include "augment/device_augment.h"
 
+#include <c10/core/DeviceGuard.h>
 #include <torch/types.h>
 
 #include "augment/device_views.h"
+#include "augment/gpu_views.h"
 #include "augment/ops/operation.h"
 #include "error.h"
+#include "gpu_trial.h"
 #include "upload.h"
 
 namespace previt {
@@ -23,6 +26,20 @@ void require_available(const std::vector<ViewSpec>& specs) {
 // images [B, 3, H, W]
 ViewSource source_of(const at::Tensor& images, bool cuts) {
   return {{images.size(0), images.size(2), images.size(3)}, cuts};
+}
+
+// By the kernels of our own where they are right and fast for such views, else by operators.
+BatchChange plan_on(at::Device device,
+                    const ViewSpec& spec,
+                    const std::vector<ViewPlan>& plans,
+                    const ViewSource& source,
+                    DeviceLists& lists) {
+  const GpuProgram* const program = gpu_views_program(spec, source, device);
+  if (program == nullptr) return plan_device_views(spec, plans, source, lists);
+  return [program, views = GpuViews(spec, plans, source, lists)](const at::Tensor& images) {
+    const c10::DeviceGuard guard(images.device());
+    return views.make(*program, gpu_stream(images.device()), images);
+  };
 }
 
 // Makes views on the device out of the inner source's batches.
@@ -54,7 +71,7 @@ class DeviceSource final : public BatchSource {
     std::vector<BatchChange> changes;
     for (size_t s = 0; s < specs_.size(); ++s) {
       const ViewSource source = source_of(cuts_ ? batch.views.front() : pixels[s], cuts_);
-      changes.push_back(plan_device_views(specs_[s], plans[s], source, lists));
+      changes.push_back(plan_on(device_, specs_[s], plans[s], source, lists));
     }
     lists.upload(device_);
     batch.views.clear();
@@ -120,7 +137,7 @@ at::Tensor device_views(const at::Tensor& canvases,
   require_available({spec});
   const torch::NoGradGuard no_grad;
   DeviceLists lists;
-  const auto change = plan_device_views(spec, plans, source_of(canvases, true), lists);
+  const auto change = plan_on(canvases.device(), spec, plans, source_of(canvases, true), lists);
   lists.upload(canvases.device());
   return change(prepared(canvases, true));
 }
