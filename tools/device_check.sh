@@ -123,8 +123,8 @@ stage_machine() {
 }
 
 stage_tests() {  # in a dry run a few, as ctest runs all of them
-  local tags='[#test_objectives],[#test_device_augment],[#test_kernels],[#test_attention],[#test_trainer],[#test_training_data]~[programs],[#test_gpu_norm],[#test_gpu_trial],[#test_nccl]~[programs]'
-  [ -z "$dry" ] || tags='[#test_device_augment],[#test_kernels]'
+  local tags='[#test_objectives],[#test_device_augment],[#test_gpu_views],[#test_kernels],[#test_attention],[#test_trainer],[#test_training_data]~[programs],[#test_gpu_norm],[#test_gpu_trial],[#test_nccl]~[programs]'
+  [ -z "$dry" ] || tags='[#test_device_augment],[#test_gpu_views],[#test_kernels]'
   attempt 30 tests_parity $run "$programs/tests/parity_check" --device "$device" tests/fixtures
   attempt 60 tests_device $run PREVIT_TEST_DEVICE="$device" "$programs/tests/previt_tests" '-#' "$tags"
 }

@@ -1,43 +1,17 @@
 #include "augment/device_augment.h"
 
+#include <c10/core/DeviceGuard.h>
 #include <torch/types.h>
 
-#include "augment/device_lists.h"
-#include "augment/device_ops.h"
+#include "augment/device_views.h"
+#include "augment/gpu_views.h"
 #include "augment/ops/operation.h"
 #include "error.h"
+#include "gpu_trial.h"
 #include "upload.h"
 
 namespace previt {
 namespace {
-
-at::Tensor float_pixels(const at::Tensor& pixels) {
-  return pixels.to(torch::kFloat32, false, false, at::MemoryFormat::Contiguous).div_(255);
-}
-
-// What cuts views [k·B, 3, h, w] out of canvases [B, 3, H, W].
-BatchChange plan_cut(const ViewSpec& spec, const std::vector<ViewPlan>& plans, DeviceLists& lists) {
-  std::vector<Axis> down, across;
-  std::vector<bool> upright(plans.size(), false), flipped;
-  for (const auto& plan : plans) {
-    const auto& [box, window, order] = plan.crop;
-    down.push_back({window.top, window.height, box.top, box.top + box.height, spec.height});
-    across.push_back({window.left, window.width, box.left, box.left + box.width, spec.width});
-    flipped.push_back(plan.flip);
-  }
-  return [filter = spec.interpolation,
-          height = list_axes(down, upright, lists),
-          width = list_axes(across, flipped, lists)](const at::Tensor& canvases) {
-    const int64_t images = canvases.size(0);
-    const auto rows = resize_matrices(height, canvases.size(2), filter, true).split(images);
-    const auto columns = resize_matrices(width, canvases.size(3), filter, true).split(images);
-    std::vector<at::Tensor> views;
-    for (size_t k = 0; k < rows.size(); ++k) {
-      views.push_back(resample(canvases, rows[k], columns[k]));
-    }
-    return torch::cat(views).clamp_(0, 1);
-  };
-}
 
 void require_available(const std::vector<ViewSpec>& specs) {
   for (const auto& spec : specs) {
@@ -49,42 +23,23 @@ void require_available(const std::vector<ViewSpec>& specs) {
   }
 }
 
-BatchChange after(BatchChange first, BatchChange then) {
-  return [first = std::move(first), then = std::move(then)](const at::Tensor& images) {
-    return then(first(images));
-  };
+// images [B, 3, H, W]
+ViewSource source_of(const at::Tensor& images, bool cuts) {
+  return {{images.size(0), images.size(2), images.size(3)}, cuts};
 }
 
-// The change of the images for which the operation was drawn.
-BatchChange plan_drawn(const Operation& operation,
-                       const ViewSpec& spec,
-                       const std::vector<ViewPlan>& plans,
-                       DeviceLists& lists) {
-  std::vector<double> which;
-  std::vector<std::any> drawn;
-  for (size_t i = 0; i < plans.size(); ++i) {
-    const auto found = plans[i].drawn.find(operation.key);
-    if (found == plans[i].drawn.end()) continue;
-    which.push_back(static_cast<double>(i));
-    drawn.push_back(found->second);
-  }
-  return [rows = lists.add(which),
-          change = operation.plan_batch(spec, drawn, lists)](const at::Tensor& images) {
-    at::Tensor changed = images;  // itself, which belongs to this chain
-    change_rows(changed, rows, change);
-    return changed;
+// By the kernels of our own where they are right and fast for such views, else by operators.
+BatchChange plan_on(at::Device device,
+                    const ViewSpec& spec,
+                    const std::vector<ViewPlan>& plans,
+                    const ViewSource& source,
+                    DeviceLists& lists) {
+  const GpuProgram* const program = gpu_views_program(spec, source, device);
+  if (program == nullptr) return plan_device_views(spec, plans, source, lists);
+  return [program, views = GpuViews(spec, plans, source, lists)](const at::Tensor& images) {
+    const c10::DeviceGuard guard(images.device());
+    return views.make(*program, gpu_stream(images.device()), images);
   };
-}
-
-// All operations, which may change views [k·B, 3, h, w] in place.
-BatchChange plan_operations(const ViewSpec& spec,
-                            const std::vector<ViewPlan>& plans,
-                            DeviceLists& lists) {
-  BatchChange all = [](const at::Tensor& images) { return images; };
-  for (const auto& operation : operations()) {
-    if (operation.plan_batch) all = after(all, plan_drawn(operation, spec, plans, lists));
-  }
-  return all;
 }
 
 // Makes views on the device out of the inner source's batches.
@@ -111,12 +66,12 @@ class DeviceSource final : public BatchSource {
     const torch::NoGradGuard no_grad;
     Batch batch = inner_->next();
     const auto pixels = pixels_of_specs(batch);
+    const auto plans = plan(batch);
     DeviceLists lists;
     std::vector<BatchChange> changes;
-    const auto plans = plan(batch);
     for (size_t s = 0; s < specs_.size(); ++s) {
-      changes.push_back(plan_operations(specs_[s], plans[s], lists));
-      if (cuts_) changes.back() = after(plan_cut(specs_[s], plans[s], lists), changes.back());
+      const ViewSource source = source_of(cuts_ ? batch.views.front() : pixels[s], cuts_);
+      changes.push_back(plan_on(device_, specs_[s], plans[s], source, lists));
     }
     lists.upload(device_);
     batch.views.clear();
@@ -155,14 +110,14 @@ class DeviceSource final : public BatchSource {
       require(batch.views.size() == 1,
               "device augmentation: needs one view of whole images, got {}",
               batch.views.size());
-      return std::vector(specs_.size(), float_pixels(upload(batch.views.front(), device_)));
+      return std::vector(specs_.size(), prepared(upload(batch.views.front(), device_), true));
     }
     std::vector<at::Tensor> pixels;
     auto next = batch.views.begin();
     for (const auto& spec : specs_) {
       std::vector<at::Tensor> views;
       for (int64_t k = 0; k < spec.count; ++k) views.push_back(upload(*next++, device_));
-      pixels.push_back(float_pixels(torch::cat(views)));
+      pixels.push_back(prepared(torch::cat(views), false));
     }
     return pixels;
   }
@@ -182,10 +137,9 @@ at::Tensor device_views(const at::Tensor& canvases,
   require_available({spec});
   const torch::NoGradGuard no_grad;
   DeviceLists lists;
-  const auto cut = plan_cut(spec, plans, lists);
-  const auto change = plan_operations(spec, plans, lists);
+  const auto change = plan_on(canvases.device(), spec, plans, source_of(canvases, true), lists);
   lists.upload(canvases.device());
-  return change(cut(float_pixels(canvases)));
+  return change(prepared(canvases, true));
 }
 
 std::unique_ptr<BatchSource> make_device_augment(std::unique_ptr<BatchSource> canvases,

@@ -9,18 +9,22 @@ at::Tensor column(const at::Tensor& values) { return values.view({-1, 1, 1}); }
 
 at::Tensor per_image(const at::Tensor& factors) { return factors.view({-1, 1, 1, 1}); }
 
-// Keys' cubic convolution kernel with parameter a, for distances x of 0 and more.
+// number - x. LibTorch's own minus would first write the number to the device.
+at::Tensor from(double number, const at::Tensor& x) { return torch::rsub(x, number); }
+
+// Keys' cubic convolution kernel with parameter a, for distances x of 0 and more: beyond 1 it is
+// a · far² (1 - far), and this as a polynomial differs within 1 by near² (4a + 3 - 2 near).
 at::Tensor cubic(const at::Tensor& x, double a) {
-  const at::Tensor near = ((a + 2) * x - (a + 3)) * x * x + 1;
-  const at::Tensor far = (((x - 5) * x + 8) * x - 4) * a;
-  return torch::where(x < 1, near, torch::where(x < 2, far, torch::zeros_like(x)));
+  const at::Tensor far = from(2, x).clamp_min_(0), near = from(1, x).clamp_min_(0);
+  const at::Tensor inner = near.square().mul_(torch::rsub(near, 4 * a + 3, 2));
+  return inner.add_(far.square().mul_(from(1, far)), a);
 }
 
 at::Tensor kernel(Filter filter, const at::Tensor& distance, bool antialias) {
   const at::Tensor x = distance.abs();
   switch (filter) {
     case Filter::bilinear:
-      return (1 - x).clamp_min(0);
+      return from(1, x).clamp_min_(0);
     case Filter::bicubic:
       return cubic(x, antialias ? -0.5 : -0.75);
     default:
@@ -48,56 +52,21 @@ at::Tensor plain_weights(Filter filter,
 
 // The weights of torchvision's rgb_to_grayscale.
 at::Tensor grey(const at::Tensor& images) {
-  const at::Tensor red = 0.2989 * images.slice(1, 0, 1);
-  return red.add(images.slice(1, 1, 2), 0.587).add(images.slice(1, 2, 3), 0.114);
+  at::Tensor red = 0.2989 * images.slice(1, 0, 1);
+  return red.add_(images.slice(1, 1, 2), 0.587).add_(images.slice(1, 2, 3), 0.114);
 }
 
-at::Tensor blend(const at::Tensor& from, const at::Tensor& to, const at::Tensor& factors) {
-  return torch::lerp(from, to, per_image(factors)).clamp_(0, 1);
-}
-
-// [B, size, size]: one extended box blur along an axis, edges repeated.
-at::Tensor box_matrices(const at::Tensor& radius, int64_t size) {
-  const at::Tensor whole = radius.floor();
-  const at::Tensor inner = 1 / (2 * radius + 1);
-  const at::Tensor outer = (1 - (2 * whole + 1) * inner) / 2;
-  const at::Tensor i = torch::arange(size, radius.options()).view({1, size, 1});
-  const at::Tensor distance = (i - i.transpose(1, 2)).abs();
-  at::Tensor matrix = inner * (distance <= whole) + outer * (distance == whole + 1);
-  // The parts of a box beyond the image count for its first and last pixel.
-  const auto outside = [&](const at::Tensor& room) {
-    return inner * (whole - room).clamp_min(0) + outer * (room <= whole);
-  };
-  matrix.slice(2, 0, 1) += outside(i);
-  matrix.slice(2, size - 1, size) += outside(size - 1 - i);
-  return matrix;
-}
-
-struct Hsv {
-  at::Tensor hue, saturation, value;  // [B, 1, H, W], hue in turns
-};
-
-Hsv to_hsv(const at::Tensor& images) {
-  const at::Tensor high = images.amax(1, true), range = high - images.amin(1, true);
-  // Grey pixels have no hue. A divisor of 1 keeps them from 0 / 0.
-  const at::Tensor even = range == 0;
-  const auto below = ((high - images) / range.masked_fill(even, 1)).split(1, 1);
-  const auto &rc = below[0], &gc = below[1], &bc = below[2];
-  const at::Tensor at_high = images == high;
-  const at::Tensor sixth =
-      torch::where(at_high.slice(1, 0, 1),
-                   bc - gc,
-                   torch::where(at_high.slice(1, 1, 2), 2 + rc - bc, 4 + gc - rc))
-          .masked_fill_(even, 0);
-  return {torch::remainder(sixth / 6, 1), range / high.masked_fill(even, 1), high};
-}
-
-// The closed form of HSV to RGB. Channel n (5, 3, 1 for red, green, blue) is value - chroma ·
-// clamp(min(k, 4 - k), 0, 1), where k = (n + 6 · hue) mod 6.
-at::Tensor to_rgb(const Hsv& hsv) {
-  const at::Tensor n = torch::arange(5, 0, -2, hsv.hue.options()).view({1, 3, 1, 1});
-  const at::Tensor k = torch::remainder(n + hsv.hue * 6, 6);
-  return hsv.value - hsv.value * hsv.saturation * torch::minimum(k, 4 - k).clamp_(0, 1);
+// [B, size, size]: one extended box blur along an axis, edges repeated. Of a box, the share 0.5 +
+// weight · (t - 0.5), between 0 and 1, lies before the pixel that is t pixels behind its middle. All
+// that lies before the image belongs to its first pixel, all behind it to the last.
+at::Tensor box_matrices(const at::Tensor& weights, int64_t size) {
+  const at::Tensor edges = torch::arange(-0.5, static_cast<double>(size), weights.options());
+  const at::Tensor middles = torch::arange(0.0, static_cast<double>(size), weights.options());
+  const at::Tensor share =
+      ((edges - middles.unsqueeze(1)) * column(weights)).add_(0.5).clamp_(0, 1);
+  share.select(2, 0).fill_(0);
+  share.select(2, size).fill_(1);
+  return share.slice(2, 1) - share.slice(2, 0, size);
 }
 
 }  // namespace
@@ -120,20 +89,34 @@ AxisLists list_axes(const std::vector<Axis>& axes,
 at::Tensor resize_matrices(const AxisLists& axes, int64_t pixels, Filter filter, bool antialias) {
   const at::Tensor step = column(axes.steps.numbers()), low = column(axes.lows.numbers()),
                    high = column(axes.highs.numbers());
-  const at::Tensor outputs = torch::arange(axes.size, step.options()).view({1, axes.size, 1}) + 0.5;
-  const at::Tensor centers = column(axes.origins.numbers()) + outputs * step;
+  const auto middles = [&](int64_t count) {
+    return torch::arange(0.5, static_cast<double>(count), step.options());
+  };
+  const at::Tensor centers =
+      torch::addcmul(column(axes.origins.numbers()), middles(axes.size).unsqueeze(1), step);
   if (!antialias) return plain_weights(filter, centers, low, high, pixels);
 
-  const at::Tensor positions = torch::arange(pixels, step.options()).view({1, 1, pixels});
+  const at::Tensor positions = middles(pixels);
   const at::Tensor weights =
-      kernel(filter, (positions + 0.5 - centers) / step.abs().clamp_min(1), true) *
-      (positions >= low) * (positions < high);
-  return weights / weights.sum(2, true);
+      kernel(filter, (positions - centers).div_(step.abs().clamp_min_(1)), true)
+          .mul_((positions > low).logical_and_(positions < high));
+  return weights.div_(weights.sum(2, true));
 }
 
 at::Tensor resample(const at::Tensor& images, const at::Tensor& rows, const at::Tensor& columns) {
+  const at::Tensor narrow = torch::bmm(images.flatten(1, 2), columns.transpose(1, 2));
   return torch::matmul(rows.unsqueeze(1),
-                       torch::matmul(images, columns.transpose(1, 2).unsqueeze(1)));
+                       narrow.view({images.size(0), images.size(1), images.size(2), -1}));
+}
+
+at::Tensor resample_crops(const at::Tensor& images,
+                          const at::Tensor& rows,
+                          const at::Tensor& columns) {
+  const int64_t crops = rows.size(0), height = rows.size(1), channels = images.size(2);
+  const at::Tensor low =
+      torch::bmm(rows.reshape({images.size(0), -1, images.size(1)}), images.flatten(2));
+  return torch::bmm(low.view({crops, height * channels, images.size(3)}), columns.transpose(1, 2))
+      .view({crops, height, channels, columns.size(1)});
 }
 
 void change_rows(at::Tensor& images, const DeviceLists::List& rows, const BatchChange& change) {
@@ -146,34 +129,46 @@ void change_rows(at::Tensor& images, const DeviceLists::List& rows, const BatchC
 
 at::Tensor greyscale(const at::Tensor& images) { return grey(images).repeat({1, 3, 1, 1}); }
 
-at::Tensor adjust_brightness(const at::Tensor& images, const at::Tensor& factors) {
-  return (images * per_image(factors)).clamp_(0, 1);
+void blend_colors(const at::Tensor& images,
+                  const at::Tensor& greys,
+                  const at::Tensor& means,
+                  const at::Tensor& factors) {
+  const at::Tensor picture = grey(images);
+  const at::Tensor mean = picture.mean({1, 2, 3}, true).mul_(per_image(means));
+  at::Tensor changed = images;
+  torch::lerp_out(changed, mean.addcmul(picture, per_image(greys)), images, per_image(factors))
+      .clamp_(0, 1);
 }
 
-at::Tensor adjust_contrast(const at::Tensor& images, const at::Tensor& factors) {
-  return blend(grey(images).mean({1, 2, 3}, true), images, factors);
-}
-
-at::Tensor adjust_saturation(const at::Tensor& images, const at::Tensor& factors) {
-  return blend(grey(images), images, factors);
-}
-
-at::Tensor adjust_hue(const at::Tensor& images, const at::Tensor& shifts) {
-  Hsv hsv = to_hsv(images);
-  hsv.hue = torch::remainder(hsv.hue + per_image(shifts), 1);
-  return to_rgb(hsv);
+// Through hue, chroma and value. A hue of 0 to 6 falls into a channel whose own number is n (5, 3, 1
+// for red, green, blue): value - chroma · clamp(min(k, 4 - k), 0, 1), where k = (n + hue) mod 6.
+at::Tensor turn_hue(const at::Tensor& images, const at::Tensor& shifts) {
+  constexpr double kTiny = 1e-30;  // a divisor for grey pixels, which have no hue
+  const auto of = images.split(1, 1);
+  const at::Tensor &red = of[0], &green = of[1], &blue = of[2];
+  const at::Tensor value = images.amax(1, true), chroma = value - images.amin(1, true);
+  const at::Tensor hue =
+      torch::where(
+          red == value,
+          green - blue,
+          torch::where(green == value, (blue - red).add_(chroma, 2), (red - green).add_(chroma, 4)))
+          .div_(chroma.clamp_min(kTiny));
+  const at::Tensor n = torch::arange(5, 0, -2, images.options()).view({1, 3, 1, 1});
+  const at::Tensor k = (hue + n.add(per_image(shifts), 6)).remainder_(6);
+  return torch::addcmul(value, chroma, torch::minimum(k, from(4, k)).clamp_(0, 1), -1);
 }
 
 at::Tensor solarize(const at::Tensor& images, double threshold) {
-  return torch::where(images >= threshold, 1 - images, images);
+  return torch::where(images >= threshold, from(1, images), images);
 }
 
-at::Tensor gaussian_blur(const at::Tensor& images, const at::Tensor& radii) {
-  const at::Tensor radius = column(radii);
-  const at::Tensor down = torch::matrix_power(box_matrices(radius, images.size(2)), 3);
+at::Tensor gaussian_blur(const at::Tensor& images, const at::Tensor& weights) {
+  const auto thrice = [&](int64_t size) {
+    return torch::matrix_power(box_matrices(weights, size), 3);
+  };
+  const at::Tensor down = thrice(images.size(2));
   const bool square = images.size(2) == images.size(3);
-  return resample(
-      images, down, square ? down : torch::matrix_power(box_matrices(radius, images.size(3)), 3));
+  return resample(images, down, square ? down : thrice(images.size(3)));
 }
 
 }  // namespace previt

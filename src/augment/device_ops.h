@@ -35,21 +35,32 @@ at::Tensor resize_matrices(const AxisLists& axes, int64_t pixels, Filter filter,
 /// Resizes both axes: images [B, 3, H, W], rows [B, h, H], columns [B, w, W] → [B, 3, h, w].
 at::Tensor resample(const at::Tensor& images, const at::Tensor& rows, const at::Tensor& columns);
 
+/// The same for k crops of each image, whose channels lie between rows and columns: images
+/// [B, H, 3, W], rows [B·k, h, H] and columns [B·k, w, W], image by image → [B·k, h, 3, w]. In this
+/// layout both are one product each, of whole batches and without copies.
+at::Tensor resample_crops(const at::Tensor& images,
+                          const at::Tensor& rows,
+                          const at::Tensor& columns);
+
 /// Replaces the images with the indices `rows`, in place, by what `change` makes of them. Nothing
 /// is read back, so the host doesn't wait for the device.
 void change_rows(at::Tensor& images, const DeviceLists::List& rows, const BatchChange& change);
 
 at::Tensor greyscale(const at::Tensor& images);  ///< all three channels become the grey
-// Factors: 1 changes nothing, 0 gives black, the image's mean grey, or its grey picture.
-at::Tensor adjust_brightness(const at::Tensor& images, const at::Tensor& factors);
-at::Tensor adjust_contrast(const at::Tensor& images, const at::Tensor& factors);
-at::Tensor adjust_saturation(const at::Tensor& images, const at::Tensor& factors);
-at::Tensor adjust_hue(const at::Tensor& images, const at::Tensor& shifts);  ///< `shifts` in turns
+
+/// Changes images in place, each to from + factor · (image - from), clamped to [0, 1], where `from`
+/// is its grey picture times `greys` plus the mean of that times `means`. So 0 and 0 change the
+/// brightness, `greys` of 1 the saturation and `means` of 1 the contrast; a factor of 1 nothing.
+void blend_colors(const at::Tensor& images,
+                  const at::Tensor& greys,
+                  const at::Tensor& means,
+                  const at::Tensor& factors);
+at::Tensor turn_hue(const at::Tensor& images, const at::Tensor& shifts);  ///< `shifts` in turns
 /// Inverts the values from `threshold` on.
 at::Tensor solarize(const at::Tensor& images, double threshold);
 
 /// Three extended box blurs along each axis, with edges repeated: Pillow's GaussianBlur without its
-/// rounding. There is one radius per image, box_radius() of its sigma.
-at::Tensor gaussian_blur(const at::Tensor& images, const at::Tensor& radii);
+/// rounding. `weights`: of each image, that of a whole pixel in its box, 1 / (2 · box_radius() + 1).
+at::Tensor gaussian_blur(const at::Tensor& images, const at::Tensor& weights);
 
 }  // namespace previt

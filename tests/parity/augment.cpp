@@ -84,6 +84,13 @@ at::Tensor resized_tensor(const Fixture& fixture,
       .squeeze(0);
 }
 
+template <int kGreys, int kMeans>
+at::Tensor blended(const at::Tensor& images, const at::Tensor& factors) {
+  blend_colors(
+      images, torch::full_like(factors, kGreys), torch::full_like(factors, kMeans), factors);
+  return images;
+}
+
 using TensorOperation = at::Tensor (*)(const at::Tensor&, const at::Tensor&);
 
 void check_tensor_colors(const Fixture& fixture,
@@ -183,10 +190,10 @@ PARITY_CASE(aug_color) {
   each("saturation", 1, 1, [](Pixels p, double factor) { adjust_saturation(p, factor); });
   each("hue", 2, 0.99, [](Pixels p, double factor) { adjust_hue(p, factor); });
 
-  check_tensor_colors(fixture, check, "brightness", adjust_brightness);
-  check_tensor_colors(fixture, check, "contrast", adjust_contrast);
-  check_tensor_colors(fixture, check, "saturation", adjust_saturation);
-  check_tensor_colors(fixture, check, "hue", adjust_hue);
+  check_tensor_colors(fixture, check, "brightness", blended<0, 0>);
+  check_tensor_colors(fixture, check, "contrast", blended<0, 1>);
+  check_tensor_colors(fixture, check, "saturation", blended<1, 0>);
+  check_tensor_colors(fixture, check, "hue", turn_hue);
 
   for (const auto& sigma : fixture.config.at("blur")) {
     const std::string key = key_of("output.gaussian_blur", sigma);

@@ -13,7 +13,7 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
-#include <mutex>
+#include <algorithm>
 #include <set>
 
 namespace previt::test {
@@ -22,16 +22,17 @@ namespace {
 constexpr c10::DeviceType kType = c10::DeviceType::HPU;
 const c10::Device kDevice(kType, 0);
 
-std::mutex counts_mutex;
-std::map<std::string, int64_t>& all_counts() {
-  static std::map<std::string, int64_t> counts;
-  return counts;
+Counts& traffic() {
+  static Counts one;
+  return one;
 }
 
-void count(const std::string& name) {
-  const std::lock_guard lock(counts_mutex);
-  ++all_counts()[name];
+Counts& computed() {
+  static Counts one;
+  return one;
 }
+
+void count(const std::string& name) { traffic().add(name); }
 
 // Operators that wait on a GPU: the host must know a size, or looks at a result.
 const std::set<std::string> kWaiting = {"aten::nonzero",
@@ -109,7 +110,11 @@ at::Tensor host_view(const at::Tensor& tensor) {
 
 at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
   const char* download = non_blocking ? "late download" : "download";
-  if (from.device() != to.device()) count(from.is_cpu() ? "upload" : download);
+  if (from.device() != to.device()) {
+    count(from.is_cpu() ? "upload" : download);
+  } else {
+    computed().add("copy");
+  }
   host_view(to).copy_(host_view(from));
   return to;
 }
@@ -196,10 +201,20 @@ class HostOperands {
   std::vector<at::Tensor> kept_;
 };
 
+// Whether all that it gives lies in the memory of what it got, unchanged.
+bool is_view(const c10::FunctionSchema& schema) {
+  const auto lies_there = [](const c10::Argument& result) {
+    return result.alias_info() != nullptr && !result.alias_info()->isWrite();
+  };
+  const auto& results = schema.returns();
+  return !results.empty() && std::all_of(results.begin(), results.end(), lies_there);
+}
+
 void by_the_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const at::AutoDispatchBelowADInplaceOrView below;
   const std::string name = c10::toString(op.operator_name());
   if (kWaiting.contains(name)) count(name.substr(6, name.find('.') - 6));
+  if (!is_view(op.schema())) computed().add(name);
   HostOperands operands(op);
   const size_t arguments = op.schema().arguments().size();
   for (size_t i = stack->size() - arguments; i < stack->size(); ++i) {
@@ -279,20 +294,7 @@ at::Device counted_device() { return kDevice; }
 
 bool counted_device_has_gradients() { return !at::detail::getCUDAHooks().isBuilt(); }
 
-HostTraffic::HostTraffic() {
-  const std::lock_guard lock(counts_mutex);
-  before_ = all_counts();
-}
-
-std::map<std::string, int64_t> HostTraffic::counts() const {
-  const std::lock_guard lock(counts_mutex);
-  std::map<std::string, int64_t> since;
-  for (const auto& [name, total] : all_counts()) {
-    const auto earlier = before_.find(name);
-    const int64_t count = total - (earlier == before_.end() ? 0 : earlier->second);
-    if (count > 0) since[name] = count;
-  }
-  return since;
-}
+HostTraffic::HostTraffic() : CountsSince(traffic()) {}
+DeviceOperators::DeviceOperators() : CountsSince(computed()) {}
 
 }  // namespace previt::test

@@ -2,9 +2,7 @@
 
 #include <c10/core/Device.h>
 
-#include <cstdint>
-#include <map>
-#include <string>
+#include "support/counts.h"
 
 namespace previt::test {
 
@@ -22,13 +20,17 @@ bool counted_device_has_gradients();
 /// "upload" and "download" of tensors ("late download" if it doesn't block, for which a GPU wants
 /// pinned memory), "read" of a number (item()), "wait" for an event, and operators whose result's
 /// size the host must know before it can go on ("nonzero").
-class HostTraffic {
+class HostTraffic : public CountsSince {
  public:
   HostTraffic();
-  std::map<std::string, int64_t> counts() const;
+};
 
- private:
-  std::map<std::string, int64_t> before_;
+/// The operators that computed something on counted_device() since it was made, by name
+/// ("aten::bmm", "copy"), as LibTorch hands them to a device: what an operator calls in turn is
+/// counted in its place, and views aren't. On a GPU each is a kernel, or a few.
+class DeviceOperators : public CountsSince {
+ public:
+  DeviceOperators();
 };
 
 }  // namespace previt::test

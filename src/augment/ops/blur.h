@@ -9,6 +9,8 @@ namespace previt {
 /// 2011). It is computed in single precision as in Pillow, because its rounding decides ties of the
 /// 8-bit results.
 float box_radius(float sigma, int passes = 3);
+/// The weight of each whole pixel in a box of this radius.
+inline double box_weight(double radius) { return 1 / (2 * radius + 1); }
 
 /// Pillow's GaussianBlur, in place: three extended box blurs along rows, then three along columns,
 /// each rounded to 8 bits, with edges repeated. `sigma` is in pixels.

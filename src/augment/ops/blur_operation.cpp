@@ -15,9 +15,10 @@ Operation blur_operation() {
       .plan_batch = [](const ViewSpec&,
                        const std::vector<double>& sigmas,
                        DeviceLists& lists) -> BatchChange {
-        std::vector<double> radii;
-        for (const double sigma : sigmas) radii.push_back(box_radius(static_cast<float>(sigma)));
-        return [list = lists.add(radii)](const at::Tensor& images) {
+        std::vector<double> weights;
+        for (const double sigma : sigmas)
+          weights.push_back(box_weight(box_radius(static_cast<float>(sigma))));
+        return [list = lists.add(weights)](const at::Tensor& images) {
           return gaussian_blur(images, list.numbers());
         };
       },

@@ -16,8 +16,8 @@
 #include <mutex>
 #include <tuple>
 
-#include "models/kernels/gpu_program.h"
-#include "models/kernels/gpu_trial.h"
+#include "gpu_program.h"
+#include "gpu_trial.h"
 #include "models/kernels/optional_tensor.h"
 
 namespace previt {

@@ -9,13 +9,14 @@
 #include <functional>
 #include <vector>
 
-// What kernels of a GPU (src/models/kernels/*.cu) need to be compiled and run as C++: include this
+// What kernels of a GPU (the *.cu of src) need to be compiled and run as C++: include this
 // before them. Blocks and warps run one after the other. The 32 threads of a warp take turns: each
-// runs to its next warp_sum, where it waits for the others.
+// runs to its next warp_sum or warp_sync, where it waits for the others.
 
 #define PREVIT_EMULATED
 #define PREVIT_UNROLL
 #define __device__
+#define __shared__ static
 
 namespace previt::test {
 
@@ -104,6 +105,7 @@ using previt::test::threadIdx;
 using std::sqrt;
 
 inline float warp_sum(float x) { return previt::test::warp.sum(x); }
+inline void warp_sync() { warp_sum(0); }
 inline float sqrtf(float x) { return std::sqrt(x); }
 inline float __uint_as_float(unsigned x) { return std::bit_cast<float>(x); }
 inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }

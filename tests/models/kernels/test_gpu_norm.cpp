@@ -1,8 +1,8 @@
 // The kernels of a GPU on a machine without one: their code run as C++ against formulas in double.
 #include <random>
 
+#include "gpu_program.h"
 #include "models/kernels/gpu_norm.h"
-#include "models/kernels/gpu_program.h"
 #include "models/kernels/kernels.h"
 #include "models/kernels/precision.h"
 #include "support/plain_kernels.h"

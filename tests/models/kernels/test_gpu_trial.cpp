@@ -1,7 +1,7 @@
 // What comes before a kernel of our own is used on a GPU: compiling, and the trial.
+#include "gpu_program.h"
+#include "gpu_trial.h"
 #include "models/kernels/gpu_norm.h"
-#include "models/kernels/gpu_program.h"
-#include "models/kernels/gpu_trial.h"
 #include "support/catch.h"
 #include "support/test_device.h"
 

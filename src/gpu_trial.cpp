@@ -1,4 +1,4 @@
-#include "models/kernels/gpu_trial.h"
+#include "gpu_trial.h"
 
 #include <ATen/Context.h>
 #include <ATen/ops/isclose.h>
@@ -13,8 +13,8 @@
 
 #include "error.h"
 #include "failure.h"
+#include "gpu_program.h"
 #include "log.h"
-#include "models/kernels/gpu_program.h"
 #include "progress.h"
 
 namespace previt {

@@ -1,4 +1,4 @@
-#include "models/kernels/gpu_program.h"
+#include "gpu_program.h"
 
 #include <dlfcn.h>
 
