@@ -127,7 +127,8 @@ std::string compile_for_gpu(const std::string& source,
   for (const std::string& option : options) words.push_back(option.c_str());
 
   void* program = nullptr;
-  require(n.create(&program, source.c_str(), "kernel.cu", 0, nullptr, nullptr) == 0,
+  const char* const included = "models/kernels/gpu_numbers.cuh";
+  require(n.create(&program, source.c_str(), "kernel.cu", 1, &kGpuNumbersSource, &included) == 0,
           "GPU kernels: NVRTC takes no program");
   const int failed = n.compile(program, static_cast<int>(words.size()), words.data());
   size_t size = 0;

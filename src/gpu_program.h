@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,9 @@ namespace previt {
 
 /// Whether this process has found NVRTC.
 bool can_compile_for_gpu();
+
+/// What each source may include as "models/kernels/gpu_numbers.cuh".
+extern const char* const kGpuNumbersSource;
 
 /// The machine code of `source` for an architecture ("sm_90"). defines: "NAME=VALUE". Throws Error
 /// with the compiler's words, or without NVRTC.
@@ -27,6 +31,11 @@ class GpuProgram {
 
   static constexpr unsigned kThreads = 128;     ///< of each block
   static constexpr int kWarps = kThreads / 32;  ///< likewise
+
+  /// How many blocks have as many warps, or some more.
+  static unsigned blocks_of(int64_t warps) {
+    return static_cast<unsigned>((warps + kWarps - 1) / kWarps);
+  }
 
   /// Queues a kernel behind what `stream` (a cudaStream_t) has to do. The arguments are of the
   /// kernel's own types.

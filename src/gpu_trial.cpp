@@ -1,18 +1,16 @@
 #include "gpu_trial.h"
 
-#include <ATen/Context.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/isclose.h>
-#include <c10/core/Stream.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
-#include <dlfcn.h>
+#include <ATen/ops/randn.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
 
 #include "error.h"
 #include "failure.h"
+#include "gpu_launch.h"
 #include "gpu_program.h"
 #include "log.h"
 #include "progress.h"
@@ -31,6 +29,13 @@ double seconds(const GpuTrial& trial, const GpuProgram* program, void* stream) {
 
 }  // namespace
 
+TrialNumbers::TrialNumbers(at::Device device)
+    : device_(device), generator_(at::detail::createCPUGenerator(/*seed_val=*/1)) {}
+
+at::Tensor TrialNumbers::operator()(at::IntArrayRef shape, at::ScalarType type) {
+  return at::randn(shape, generator_, at::TensorOptions(at::kFloat)).to(device_, type);
+}
+
 bool same_numbers(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
@@ -42,26 +47,6 @@ bool same_numbers(const std::vector<at::Tensor>& a, const std::vector<at::Tensor
     if (!at::isclose(x, y, tolerance, tolerance * usual).all().item<bool>()) return false;
   }
   return true;
-}
-
-bool gpu_kernels_allowed() {
-  static const bool on = [] {
-    const char* asked = std::getenv("PREVIT_GPU_KERNELS");
-    return asked == nullptr || std::string(asked) != "off";
-  }();
-  return on && !at::globalContext().deterministicAlgorithms();
-}
-
-// The header of c10::cuda::CUDAStream asks for CUDA's. It has a c10::Stream as its only member, and
-// this method.
-void* gpu_stream(at::Device device) {
-  using Method = void* (*)(const c10::Stream*);
-  static void* const library = dlopen("libc10_cuda.so", RTLD_LAZY | RTLD_NOLOAD);
-  static const auto method = reinterpret_cast<Method>(
-      library == nullptr ? nullptr : dlsym(library, "_ZNK3c104cuda10CUDAStream6streamEv"));
-  require(method != nullptr, "LibTorch names no stream of CUDA's");
-  const c10::Stream stream = c10::impl::VirtualGuardImpl(device.type()).getStream(device);
-  return method(&stream);
 }
 
 std::unique_ptr<GpuProgram> tried_gpu_program(const std::string& name,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 
 #include <functional>
@@ -11,16 +12,21 @@ namespace previt {
 
 class GpuProgram;
 
-/// Whether kernels of our own may be used on a GPU: not with PREVIT_GPU_KERNELS=off, nor where
-/// LibTorch is asked for its deterministic operators.
-bool gpu_kernels_allowed();
-
-/// The cudaStream_t that LibTorch queues work in, on a CUDA device. Throws Error without LibTorch's
-/// library for it.
-void* gpu_stream(at::Device device);
-
 /// All results of a program on fixed inputs, or of LibTorch's operators if it is null.
 using GpuTrial = std::function<std::vector<at::Tensor>(const GpuProgram*)>;
+
+constexpr int64_t kTrialRows = 8197;  ///< of a trial's inputs: they fill no block
+
+/// Normal random numbers for trials, the same in each, on a device. They take nothing from the run's.
+class TrialNumbers {
+ public:
+  explicit TrialNumbers(at::Device device);
+  at::Tensor operator()(at::IntArrayRef shape, at::ScalarType type);
+
+ private:
+  at::Device device_;
+  at::Generator generator_;
+};
 
 /// Whether types, shapes and every number are the same, within a rounding of the type to the number
 /// or to what is usual in its tensor. Each counts by itself: a wrong one can't hide among many.

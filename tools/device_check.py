@@ -3,6 +3,7 @@
 
   attention TRACE        the kernel that queries and keys of each shape got, and how often
   kernels TRACE          time by class of kernel, and the share in which the GPU had nothing to do
+  trials LOG             what came of the trials of our own kernels in a program's log
   losses RUN RUN TOL     how far the losses of two run folders are apart; more than TOL fails
   feeding RUN            images a second and the share of time spent waiting for data
   table SUMMARY          the summary as Markdown
@@ -14,7 +15,7 @@ import sys
 
 CLASSES = [("attention", ("flash", "fmha", "attention", "sdpa")),
            ("matmul", ("gemm", "cutlass", "cublas", "xmma", "wgmma", "nvjet")),
-           ("norm", ("layer_norm", "layernorm", "batch_norm")),
+           ("norm", ("layer_norm", "layernorm", "batch_norm", "add_norm")), ("gelu", ("gelu",)),
            ("softmax", ("softmax",)), ("optimizer", ("adam", "foreach", "multi_tensor")),
            ("reduction", ("reduce",)), ("copy", ("memcpy", "memset", "copy")),
            ("indexing", ("index", "gather", "scatter", "sort")), ("elementwise", ("elementwise",))]
@@ -66,6 +67,13 @@ def kernels(path):
     return 0
 
 
+def trials(path):
+    lines = pathlib.Path(path).read_text().splitlines()
+    found = [line for line in lines if "our kernels take" in line or "LibTorch's operators stay" in line]
+    print("; ".join(found) or "no kernel of our own was tried")
+    return 0
+
+
 def lines_of(run):
     text = (pathlib.Path(run) / "metrics.jsonl").read_text()
     return [json.loads(line) for line in text.splitlines()]
@@ -111,7 +119,7 @@ def table(path):
 
 
 if __name__ == "__main__":
-    known = {f.__name__: f for f in (attention, kernels, losses, feeding, table)}
+    known = {f.__name__: f for f in (attention, kernels, trials, losses, feeding, table)}
     if len(sys.argv) < 3 or sys.argv[1] not in known:
         sys.exit(__doc__)
     sys.exit(known[sys.argv[1]](*sys.argv[2:]))

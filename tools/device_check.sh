@@ -123,7 +123,7 @@ stage_machine() {
 }
 
 stage_tests() {  # in a dry run a few, as ctest runs all of them
-  local tags='[#test_objectives],[#test_device_augment],[#test_gpu_views],[#test_kernels],[#test_attention],[#test_trainer],[#test_training_data]~[programs],[#test_gpu_norm],[#test_gpu_trial],[#test_nccl]~[programs]'
+  local tags='[#test_objectives],[#test_device_augment],[#test_gpu_views],[#test_kernels],[#test_attention],[#test_trainer],[#test_training_data]~[programs],[#test_gpu_norm],[#test_gpu_gelu],[#test_gpu_trial],[#test_nccl]~[programs]'
   [ -z "$dry" ] || tags='[#test_device_augment],[#test_gpu_views],[#test_kernels]'
   attempt 30 tests_parity $run "$programs/tests/parity_check" --device "$device" tests/fixtures
   attempt 60 tests_device $run PREVIT_TEST_DEVICE="$device" "$programs/tests/previt_tests" '-#' "$tags"
@@ -220,7 +220,10 @@ stage_trace() {
   step 25 trace_mae_b mae_vit_base 256 --trace "$out/trace_mae_b.json"
   step 25 trace_dino_s dino_vit_small 64 --trace "$out/trace_dino_s.json"
   step 25 trace_mae_ti mae_vit_base 512 "${tiny[@]}" --trace "$out/trace_mae_ti.json"
-  for name in mae_b dino_s mae_ti; do attempt 20 "trace_${name}_time" $helper kernels "$out/trace_$name.json"; done
+  for name in mae_b dino_s mae_ti; do
+    attempt 20 "trace_${name}_time" $helper kernels "$out/trace_$name.json"
+    attempt 10 "trace_${name}_trials" $helper trials "$out/trace_$name.log"
+  done
 }
 
 stage_variants() {  # what a switch costs or gives, beside the same step without it

@@ -7,7 +7,7 @@
 #include "augment/gpu_views.h"
 #include "augment/ops/operation.h"
 #include "error.h"
-#include "gpu_trial.h"
+#include "gpu_launch.h"
 #include "upload.h"
 
 namespace previt {

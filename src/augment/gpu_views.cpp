@@ -13,7 +13,8 @@
 
 #include "augment/ops/blur.h"
 #include "augment/ops/jitter.h"
-#include "gpu_trial.h"
+#include "gpu_launch.h"
+#include "gpu_programs.h"
 #include "upload.h"
 
 namespace previt {

@@ -1,23 +1,16 @@
 #include "models/kernels/gpu_norm.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/randn.h>
 #include <c10/core/DeviceGuard.h>
-#include <c10/core/InferenceMode.h>
-#include <fmt/format.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <map>
-#include <mutex>
-#include <tuple>
 
-#include "gpu_program.h"
-#include "gpu_trial.h"
+#include "gpu_launch.h"
+#include "gpu_programs.h"
 #include "models/kernels/optional_tensor.h"
 
 namespace previt {
@@ -25,20 +18,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-// As the kernels read it: whole rows, of which they take 16 bytes at once.
-at::Tensor readable(const at::Tensor& t) {
-  if (!t.defined()) return t;
-  const at::Tensor rows = t.contiguous();
-  return reinterpret_cast<uintptr_t>(rows.data_ptr()) % 16 == 0 ? rows : rows.clone();
-}
-
-// Null without a tensor.
-void* data(const at::Tensor& t) { return t.defined() ? t.data_ptr() : nullptr; }
-
-unsigned blocks(int64_t warps) {
-  return static_cast<unsigned>((warps + GpuProgram::kWarps - 1) / GpuProgram::kWarps);
-}
 
 struct AddNormGpu : torch::autograd::Function<AddNormGpu> {
   static variable_list forward(AutogradContext* ctx,
@@ -53,22 +32,23 @@ struct AddNormGpu : torch::autograd::Function<AddNormGpu> {
     const c10::DeviceGuard guard(given.device());
     const at::Tensor x = readable(given), branch = readable(given_branch.value_or(at::Tensor()));
     const at::Tensor weight = readable(given_weight), bias = readable(given_bias);
-    const long long rows = x.numel() / x.size(-1);
+    const int64_t rows = x.numel() / x.size(-1);
     const at::Tensor stream = branch.defined() ? at::empty_like(x) : x;
     const at::Tensor y = at::empty(x.sizes(), x.options().dtype(type));
     const at::Tensor moments = at::empty({rows, 2}, x.options());
-    program->launch("add_norm",
-                    blocks(rows),
-                    gpu_stream(x.device()),
-                    data(x),
-                    data(branch),
-                    data(weight),
-                    data(bias),
-                    static_cast<float>(eps),
-                    rows,
-                    data(stream),
-                    data(y),
-                    data(moments));
+    launch(*program,
+           "add_norm",
+           rows,
+           x.device(),
+           x,
+           branch,
+           weight,
+           bias,
+           static_cast<float>(eps),
+           rows,
+           stream,
+           y,
+           moments);
     ctx->save_for_backward({stream, weight, moments});
     ctx->saved_data["type"] = type;
     ctx->saved_data["branch"] = branch.defined();
@@ -88,42 +68,37 @@ struct AddNormGpu : torch::autograd::Function<AddNormGpu> {
     const c10::DeviceGuard guard(x.device());
     const auto* program = reinterpret_cast<const GpuProgram*>(ctx->saved_data["program"].toInt());
     const at::Tensor dy = readable(grads[1].to(type));
-    const long long rows = moments.size(0);
-    const int64_t warps = gpu_norm_warps(rows);
+    const int64_t rows = moments.size(0), warps = gpu_norm_warps(rows);
     const at::Tensor dx = at::empty_like(x);
     const at::Tensor dbranch = branched ? at::empty_like(dy) : at::Tensor();
     const at::Tensor sums = at::empty({warps, 2, x.size(-1)}, x.options());
-    program->launch("add_norm_backward",
-                    blocks(warps),
-                    gpu_stream(x.device()),
-                    data(x),
-                    data(dy),
-                    data(weight),
-                    data(moments),
-                    data(dstream),
-                    rows,
-                    data(dx),
-                    data(dbranch),
-                    data(sums));
+    launch(*program,
+           "add_norm_backward",
+           warps,
+           x.device(),
+           x,
+           dy,
+           weight,
+           moments,
+           dstream,
+           rows,
+           dx,
+           dbranch,
+           sums);
     const at::Tensor whole = sums.sum(0);
     return {dx, dbranch, whole[0], whole[1], {}, {}, {}};
   }
 };
 
 GpuTrial trial(at::Device device, at::ScalarType type, int64_t width) {
-  constexpr int64_t kRows = 8197;  // fills no block
   constexpr double kEps = 1e-6;
-  // A generator of its own takes nothing from the run's.
-  const auto numbers = [&, generator = at::detail::createCPUGenerator(1)](at::IntArrayRef shape,
-                                                                          at::ScalarType of) {
-    return at::randn(shape, generator, at::TensorOptions(at::kFloat)).to(device, of);
-  };
-  variable_list leaves = {numbers({kRows, width}, at::kFloat),
-                          numbers({kRows, width}, type),
+  TrialNumbers numbers(device);
+  variable_list leaves = {numbers({kTrialRows, width}, at::kFloat),
+                          numbers({kTrialRows, width}, type),
                           numbers({width}, at::kFloat),
                           numbers({width}, at::kFloat)};
-  const variable_list gradients = {numbers({kRows, width}, at::kFloat),
-                                   numbers({kRows, width}, type)};
+  const variable_list gradients = {numbers({kTrialRows, width}, at::kFloat),
+                                   numbers({kTrialRows, width}, type)};
   for (at::Tensor& leaf : leaves) leaf.requires_grad_();
   return [=](const GpuProgram* program) {
     const at::Tensor &x = leaves[0], &branch = leaves[1], &weight = leaves[2], &bias = leaves[3];
@@ -143,7 +118,7 @@ GpuTrial trial(at::Device device, at::ScalarType type, int64_t width) {
 }  // namespace
 
 int64_t gpu_norm_warps(int64_t rows) {
-  return GpuProgram::kWarps * blocks(std::clamp<int64_t>(rows / 8, 1, 1024));
+  return GpuProgram::kWarps * GpuProgram::blocks_of(std::clamp<int64_t>(rows / 8, 1, 1024));
 }
 
 const GpuProgram* gpu_norm_program(const at::Tensor& x,
@@ -152,29 +127,10 @@ const GpuProgram* gpu_norm_program(const at::Tensor& x,
   constexpr int64_t kWidest = 1536;  // a thread has registers for no more
   const int64_t width = x.size(-1);
   const bool fits =
-      x.is_cuda() && x.scalar_type() == at::kFloat && x.numel() > 0 && width % 4 == 0 &&
-      width <= kWidest && (type == at::kFloat || type == at::kBFloat16) &&
+      x.scalar_type() == at::kFloat && x.numel() > 0 && width % 4 == 0 && width <= kWidest &&
       (!branch.defined() || (branch.scalar_type() == type && branch.sizes() == x.sizes()));
-  if (!fits || !gpu_kernels_allowed()) return nullptr;
-
-  static std::mutex mutex;
-  static std::map<std::tuple<int, at::ScalarType, int64_t>, std::unique_ptr<GpuProgram>> programs;
-  const std::lock_guard lock(mutex);
-  const std::tuple key{x.device().index(), type, width};
-  const auto known = programs.find(key);
-  if (known != programs.end()) return known->second.get();
-  const c10::DeviceGuard guard(x.device());
-  const c10::InferenceMode no_inference(false);
-  const at::AutoGradMode with_gradients(true);
-  const bool bf16 = type == at::kBFloat16;
-  return (programs[key] =
-              tried_gpu_program(fmt::format("LayerNorm of {} in {}", width, bf16 ? "bf16" : "fp32"),
-                                x.device(),
-                                kGpuNormSource,
-                                {bf16 ? "PREVIT_TYPE=Bf16" : "PREVIT_TYPE=float",
-                                 fmt::format("PREVIT_WIDTH={}", width)},
-                                [&] { return trial(x.device(), type, width); }))
-      .get();
+  static GpuPrograms programs({"LayerNorm", kGpuNormSource, gpu_defines, trial});
+  return fits ? programs.find(x.device(), type, width) : nullptr;
 }
 
 Forked gpu_add_norm(const GpuProgram& program,

@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "models/kernels/elementwise.h"
+#include "models/kernels/gpu_gelu.h"
 #include "models/kernels/kernels.h"
 #include "models/kernels/matmul.h"
 #include "models/kernels/optional_tensor.h"
@@ -148,6 +149,18 @@ at::Tensor plain_linear(const at::Tensor& x,
                     bias.defined() ? bias_in(type, bias) : bias);
 }
 
+// By LibTorch's product and, where there is one, a GPU's kernel of our own for the rest.
+at::Tensor plain_linear_gelu(const at::Tensor& x,
+                             const at::Tensor& weight,
+                             const at::Tensor& bias,
+                             WeightCopy* copy) {
+  const bool fits = bias.defined() && bias.scalar_type() == at::kFloat && x.numel() > 0;
+  const GpuProgram* const program =
+      fits ? gpu_gelu_program(x.device(), compute_type(), weight.size(0)) : nullptr;
+  if (program == nullptr) return at::gelu(plain_linear(x, weight, bias, copy));
+  return gpu_bias_gelu(*program, plain_linear(x, weight, {}, copy), bias);
+}
+
 }  // namespace
 
 at::Tensor in_compute_type(const at::Tensor& weight, WeightCopy* copy) {
@@ -167,7 +180,7 @@ at::Tensor linear_gelu(const at::Tensor& x,
                        const at::Tensor& weight,
                        const at::Tensor& bias,
                        WeightCopy* copy) {
-  if (!use_cpu_kernels(x)) return at::gelu(plain_linear(x, weight, bias, copy));
+  if (!use_cpu_kernels(x)) return plain_linear_gelu(x, weight, bias, copy);
   const at::Tensor values = values_of(weight, copy);
   return at::GradMode::is_enabled() ? LinearGeluCpu::apply(x, weight, maybe(bias), values)
                                     : linear_gelu_without_gradient(x, values, bias);

@@ -1,60 +1,9 @@
 // Residual and LayerNorm in one pass on a GPU (gpu_norm.h), compiled at run time: PREVIT_TYPE is that
-// of the branches, PREVIT_WIDTH the rows', a multiple of 4. A warp has a row to itself and threads
-// meet in warp_sum alone, so that tests can run this file on a CPU (emulated_gpu.h there).
+// of the branches, PREVIT_WIDTH the rows', a multiple of 4. A warp has a row to itself.
 
-#ifndef PREVIT_EMULATED
-#define PREVIT_UNROLL _Pragma("unroll")
-
-__device__ inline float warp_sum(float x) {
-  PREVIT_UNROLL
-  for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
-  return x;
-}
-#endif
+#include "models/kernels/gpu_numbers.cuh"
 
 namespace previt_gpu {
-
-struct Bf16 {
-  unsigned short bits;
-};
-
-// What a thread reads or writes at once.
-template <class T>
-struct alignas(4 * sizeof(T)) Four {
-  T at[4];
-};
-
-__device__ inline float widened(float x) { return x; }
-__device__ inline float widened(Bf16 x) {
-  return __uint_as_float(static_cast<unsigned>(x.bits) << 16);
-}
-
-__device__ inline void narrow(float x, float& to) { to = x; }
-// To the nearest, ties to even; a NaN stays one.
-__device__ inline void narrow(float x, Bf16& to) {
-  const unsigned bits = __float_as_uint(x);
-  const unsigned rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  to.bits = static_cast<unsigned short>(x != x ? 0x7fc0u : rounded);
-}
-
-template <class T>
-__device__ inline void load(const T* from, float (&to)[4]) {
-  const Four<T> four = *reinterpret_cast<const Four<T>*>(from);
-  PREVIT_UNROLL
-  for (int j = 0; j < 4; ++j) to[j] = widened(four.at[j]);
-}
-
-template <class T>
-__device__ inline void store(const float (&from)[4], T* to) {
-  Four<T> four;
-  PREVIT_UNROLL
-  for (int j = 0; j < 4; ++j) narrow(from[j], four.at[j]);
-  *reinterpret_cast<Four<T>*>(to) = four;
-}
-
-__device__ inline long long warp_of_grid() {
-  return static_cast<long long>(blockIdx.x) * (blockDim.x / 32) + threadIdx.x / 32;
-}
 
 // The four columns from column(i) on belong to this thread, for i below kOwn, if inside(i).
 template <int kWidth>

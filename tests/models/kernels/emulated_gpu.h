@@ -106,6 +106,8 @@ using std::sqrt;
 
 inline float warp_sum(float x) { return previt::test::warp.sum(x); }
 inline void warp_sync() { warp_sum(0); }
+inline float reciprocal(float x) { return 1 / x; }
+inline float power_of_two(float x) { return std::exp2(x); }
 inline float sqrtf(float x) { return std::sqrt(x); }
 inline float __uint_as_float(unsigned x) { return std::bit_cast<float>(x); }
 inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }

@@ -1,28 +1,40 @@
 // What comes before a kernel of our own is used on a GPU: compiling, and the trial.
+#include "gpu_launch.h"
 #include "gpu_program.h"
+#include "gpu_programs.h"
 #include "gpu_trial.h"
+#include "models/kernels/gpu_gelu.h"
 #include "models/kernels/gpu_norm.h"
 #include "support/catch.h"
 #include "support/test_device.h"
 
 using namespace previt;
 
+namespace {
+
+void check_code(const std::string& code, const std::vector<std::string>& kernels) {
+  CHECK(code.substr(1, 3) == "ELF");
+  for (const std::string& kernel : kernels) {
+    CHECK(code.find(".text." + kernel + '\0') != std::string::npos);
+  }
+}
+
+}  // namespace
+
 TEST_CASE("NVRTC compiles a GPU's kernels") {
   if (!can_compile_for_gpu()) {
     WARN("skipped: no libnvrtc.so here (the package nvidia-cuda-nvrtc has one)");
     return;
   }
-  for (const char* type : {"float", "Bf16"}) {
+  for (const auto type : {torch::kFloat, torch::kBFloat16}) {
     for (const char* gpu : {"sm_80", "sm_90"}) {
-      for (const int width : {4, 192, 768, 1000, 1536}) {
-        const std::string code = compile_for_gpu(
-            kGpuNormSource,
-            gpu,
-            {std::string("PREVIT_TYPE=") + type, "PREVIT_WIDTH=" + std::to_string(width)});
-        CHECK(code.substr(1, 3) == "ELF");
-        for (const char* kernel : {".text.add_norm", ".text.add_norm_backward"}) {
-          CHECK(code.find(std::string(kernel) + '\0') != std::string::npos);
-        }
+      for (const int64_t width : {4, 192, 768, 1000, 1536}) {
+        check_code(compile_for_gpu(kGpuNormSource, gpu, gpu_defines(type, width)),
+                   {"add_norm", "add_norm_backward"});
+      }
+      for (const int64_t width : {5, 66, 768, 3072}) {
+        check_code(compile_for_gpu(kGpuGeluSource, gpu, gpu_gelu_defines(type, width)),
+                   {"bias_gelu", "bias_gelu_backward"});
       }
     }
   }
@@ -53,4 +65,30 @@ TEST_CASE("a kernel that can't be tried leaves LibTorch's operators") {
   const auto none = [](const GpuProgram*) { return std::vector<at::Tensor>(); };
   CHECK(tried_gpu_program(
             "none", test::test_device(), "no C++", {}, [&] { return GpuTrial(none); }) == nullptr);
+}
+
+TEST_CASE("a GPU's kernels get whole rows from a multiple of 16 bytes on") {
+  const at::Tensor x = torch::randn({64});
+  for (const at::Tensor& t : {x, x.slice(0, 4), x.view({8, 8})}) {
+    CHECK(readable(t).data_ptr() == t.data_ptr());
+  }
+  for (const at::Tensor& t : {x.slice(0, 1), x.view({8, 8}).t(), x.slice(0, 1).view({7, 9})}) {
+    const at::Tensor got = readable(t);
+    CHECK(torch::equal(got, t));
+    CHECK(got.is_contiguous());
+    CHECK(reinterpret_cast<uintptr_t>(got.data_ptr()) % 16 == 0);
+  }
+  CHECK(!readable({}).defined());
+}
+
+TEST_CASE("trials get the same numbers and leave the run's alone") {
+  torch::manual_seed(4);
+  const at::Tensor next = torch::randn({3});
+  torch::manual_seed(4);
+  TrialNumbers numbers(at::kCPU), again(at::kCPU);
+  const at::Tensor a = numbers({20}, torch::kFloat), b = numbers({20}, torch::kBFloat16);
+  CHECK(!torch::equal(a.to(torch::kBFloat16), b));
+  CHECK(torch::equal(a, again({20}, torch::kFloat)));
+  CHECK(b.scalar_type() == torch::kBFloat16);
+  CHECK(torch::equal(torch::randn({3}), next));
 }

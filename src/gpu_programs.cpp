@@ -1,0 +1,48 @@
+#include "gpu_programs.h"
+
+#include <ATen/Context.h>
+#include <ATen/core/grad_mode.h>
+#include <c10/core/DeviceGuard.h>
+#include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "gpu_program.h"
+
+namespace previt {
+
+bool gpu_kernels_allowed() {
+  static const bool on = [] {
+    const char* asked = std::getenv("PREVIT_GPU_KERNELS");
+    return asked == nullptr || std::string(asked) != "off";
+  }();
+  return on && !at::globalContext().deterministicAlgorithms();
+}
+
+std::vector<std::string> gpu_defines(at::ScalarType type, int64_t width) {
+  return {type == at::kBFloat16 ? "PREVIT_TYPE=Bf16" : "PREVIT_TYPE=float",
+          fmt::format("PREVIT_WIDTH={}", width)};
+}
+
+const GpuProgram* GpuPrograms::find(at::Device device, at::ScalarType type, int64_t width) {
+  const bool known_type = type == at::kFloat || type == at::kBFloat16;
+  if (!device.is_cuda() || !known_type || !gpu_kernels_allowed()) return nullptr;
+  const std::lock_guard lock(mutex_);
+  const std::tuple key{device.index(), type, width};
+  const auto known = programs_.find(key);
+  if (known != programs_.end()) return known->second.get();
+  const c10::DeviceGuard guard(device);
+  const c10::InferenceMode no_inference(false);
+  const at::AutoGradMode with_gradients(true);
+  const char* const type_name = type == at::kBFloat16 ? "bf16" : "fp32";
+  return (programs_[key] =
+              tried_gpu_program(fmt::format("{} of {} in {}", source_.name, width, type_name),
+                                device,
+                                source_.text,
+                                source_.defines(type, width),
+                                [&] { return source_.trial(device, type, width); }))
+      .get();
+}
+
+}  // namespace previt
