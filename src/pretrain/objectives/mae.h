@@ -72,6 +72,7 @@ class Mae final : public Objective {
 
   std::vector<ViewSpec> views() const override { return {view_}; }
   StepResult step(const Batch& batch, const StepInfo& info) override;
+  std::vector<at::Tensor> draw(const Batch& batch) const override;
   std::shared_ptr<Vit> backbone() override { return encoder_; }
   InFiles in_files(const std::string& name) const override;
   at::Tensor fitted(const std::string& name,
