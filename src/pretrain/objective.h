@@ -105,6 +105,12 @@ class Objective : public torch::nn::Module {
   /// ahead and uploads it with the images; step() gets it from drawn().
   virtual std::vector<at::Tensor> draw(const Batch&) const { return {}; }
 
+  /// Whether step() gives the device the same work for all batches of a size, so that the trainer
+  /// may record it once and replay it (train.cuda_graph): it reads nothing of the batch but views,
+  /// labels and what is drawn, nothing of StepInfo, and keeps nothing; the loss is weighted by
+  /// images.
+  virtual bool replayable() const { return false; }
+
   /// How many images a micro-batch needs: more than one where the loss compares images.
   virtual BatchNeed batch_need() const { return {}; }
 

@@ -13,25 +13,15 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
-#include <mutex>
 #include <set>
+
+#include "support/device_work.h"
 
 namespace previt::test {
 namespace {
 
 constexpr c10::DeviceType kType = c10::DeviceType::HPU;
 const c10::Device kDevice(kType, 0);
-
-std::mutex counts_mutex;
-std::map<std::string, int64_t>& all_counts() {
-  static std::map<std::string, int64_t> counts;
-  return counts;
-}
-
-void count(const std::string& name) {
-  const std::lock_guard lock(counts_mutex);
-  ++all_counts()[name];
-}
 
 // Operators that wait on a GPU: the host must know a size, or looks at a result.
 const std::set<std::string> kWaiting = {"aten::nonzero",
@@ -90,7 +80,8 @@ at::Tensor empty(at::IntArrayRef size,
                  std::optional<at::Device>,
                  std::optional<bool>,
                  std::optional<at::MemoryFormat> format) {
-  return at::detail::empty_generic(size, &allocator(), kKeys, c10::dtype_or_default(type), format);
+  return made(
+      at::detail::empty_generic(size, &allocator(), kKeys, c10::dtype_or_default(type), format));
 }
 
 at::Tensor empty_strided(at::IntArrayRef size,
@@ -99,8 +90,8 @@ at::Tensor empty_strided(at::IntArrayRef size,
                          std::optional<at::Layout>,
                          std::optional<at::Device>,
                          std::optional<bool>) {
-  return at::detail::empty_strided_generic(
-      size, stride, &allocator(), kKeys, c10::dtype_or_default(type));
+  return made(at::detail::empty_strided_generic(
+      size, stride, &allocator(), kKeys, c10::dtype_or_default(type)));
 }
 
 at::Tensor host_view(const at::Tensor& tensor) {
@@ -111,6 +102,7 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_bloc
   const char* download = non_blocking ? "late download" : "download";
   if (from.device() != to.device()) count(from.is_cpu() ? "upload" : download);
   host_view(to).copy_(host_view(from));
+  if (DeviceListener* listener = device_listener()) listener->copied(from, to);
   return to;
 }
 
@@ -187,6 +179,7 @@ class HostOperands {
       c10::TensorImpl* const original = given->second.unsafeGetTensorImpl();
       original->set_storage_keep_dtype(seen_as(tensor, kDevice).storage());
       original->set_sizes_and_strides(tensor.sizes(), tensor.strides(), tensor.storage_offset());
+      made(given->second);
     }
     return given->second;
   }
@@ -202,6 +195,8 @@ void by_the_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   if (kWaiting.contains(name)) count(name.substr(6, name.find('.') - 6));
   HostOperands operands(op);
   const size_t arguments = op.schema().arguments().size();
+  const torch::jit::Stack given(stack->end() - static_cast<std::ptrdiff_t>(arguments),
+                                stack->end());
   for (size_t i = stack->size() - arguments; i < stack->size(); ++i) {
     (*stack)[i] = operands.to_host((*stack)[i]);
   }
@@ -209,6 +204,10 @@ void by_the_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const size_t results = op.schema().returns().size();
   for (size_t i = stack->size() - results; i < stack->size(); ++i) {
     (*stack)[i] = operands.to_device((*stack)[i]);
+  }
+  if (DeviceListener* listener = device_listener()) {
+    listener->launched(
+        op, given, {stack->end() - static_cast<std::ptrdiff_t>(results), stack->end()});
   }
 }
 
@@ -278,21 +277,5 @@ namespace previt::test {
 at::Device counted_device() { return kDevice; }
 
 bool counted_device_has_gradients() { return !at::detail::getCUDAHooks().isBuilt(); }
-
-HostTraffic::HostTraffic() {
-  const std::lock_guard lock(counts_mutex);
-  before_ = all_counts();
-}
-
-std::map<std::string, int64_t> HostTraffic::counts() const {
-  const std::lock_guard lock(counts_mutex);
-  std::map<std::string, int64_t> since;
-  for (const auto& [name, total] : all_counts()) {
-    const auto earlier = before_.find(name);
-    const int64_t count = total - (earlier == before_.end() ? 0 : earlier->second);
-    if (count > 0) since[name] = count;
-  }
-  return since;
-}
 
 }  // namespace previt::test
