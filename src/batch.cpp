@@ -141,10 +141,19 @@ Batch to_device(Batch batch,
   return batch;
 }
 
+std::vector<at::Tensor*> device_tensors(Batch& batch) {
+  std::vector<at::Tensor*> tensors;
+  for (at::Tensor& view : batch.views) tensors.push_back(&view);
+  if (batch.labels.defined()) tensors.push_back(&batch.labels);
+  for (at::Tensor& one : batch.drawn) tensors.push_back(&one);
+  return tensors;
+}
+
 Batch first_images(Batch batch, int64_t count) {
   for (auto& view : batch.views) view = view.slice(0, 0, count);
   if (batch.labels.defined()) batch.labels = batch.labels.slice(0, 0, count);
   if (batch.indices.defined()) batch.indices = batch.indices.slice(0, 0, count);
+  batch.drawn.clear();  // of all images
   return batch;
 }
 

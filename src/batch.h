@@ -103,7 +103,11 @@ struct Batch {
   at::Tensor labels;   ///< [B] int64, -1 where there is none
   at::Tensor indices;  ///< [B] int64, numbers of the samples in the dataset; on the host
   int64_t epoch = 0;
+  std::vector<at::Tensor> drawn{};  ///< what was drawn for it ahead, on the device; else empty
 };
+
+/// Those of its tensors that belong on the device: views, labels and what is drawn.
+std::vector<at::Tensor*> device_tensors(Batch& batch);
 
 /// The first `count` images of a batch, in its memory.
 Batch first_images(Batch batch, int64_t count);

@@ -12,16 +12,10 @@ namespace {
 
 constexpr size_t kAhead = 2;
 
-template <class Change>
-void for_tensors(Batch& batch, const Change& change) {
-  for (at::Tensor& view : batch.views) change(view);
-  if (batch.labels.defined()) change(batch.labels);
-}
-
 }  // namespace
 
-UploadedBatches::UploadedBatches(BatchSource& source, at::Device device)
-    : source_(source), device_(device) {
+UploadedBatches::UploadedBatches(BatchSource& source, at::Device device, Draw draw)
+    : source_(source), device_(device), draw_(std::move(draw)) {
   if (!device.is_cpu()) {
     stream_ = c10::impl::VirtualGuardImpl(device.type()).getNewStream(device);
   }
@@ -50,6 +44,7 @@ UploadedBatches::Ahead UploadedBatches::fetch() {
   const c10::OptionalStreamGuard copying(stream_);  // for what the source makes there, too
   try {
     ahead.batch = source_.next();
+    if (stream_ && draw_) ahead.batch.drawn = draw_(ahead.batch);
   } catch (...) {
     ahead.error = std::current_exception();
     return ahead;
@@ -60,9 +55,9 @@ UploadedBatches::Ahead UploadedBatches::fetch() {
 }
 
 void UploadedBatches::start_upload(Ahead& ahead) {
-  for_tensors(ahead.batch, [&](at::Tensor& tensor) {
-    if (tensor.is_cpu()) tensor = upload(tensor, device_);
-  });
+  for (at::Tensor* tensor : device_tensors(ahead.batch)) {
+    if (tensor->is_cpu()) *tensor = upload(*tensor, device_);
+  }
   ahead.there.emplace(device_.type());
   ahead.there->record(*stream_);
 }
@@ -73,9 +68,9 @@ void UploadedBatches::hand_over(const Ahead& ahead) const {
   ahead.there->block(user);
   // Their memory is the copying stream's, which must not take it back before the user is done.
   Batch batch = ahead.batch;
-  for_tensors(batch, [&](const at::Tensor& tensor) {
-    devices.recordDataPtrOnStream(tensor.storage().data_ptr(), user);
-  });
+  for (const at::Tensor* tensor : device_tensors(batch)) {
+    devices.recordDataPtrOnStream(tensor->storage().data_ptr(), user);
+  }
 }
 
 }  // namespace previt

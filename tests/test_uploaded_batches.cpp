@@ -51,10 +51,29 @@ TEST_CASE("two batches are on their way to the device while one is used") {
   CHECK(batches.next().indices[0].item<int64_t>() == 7);
 }
 
+TEST_CASE("what is drawn for a batch goes to the device with it") {
+  Numbers source;
+  const auto draw = [](const Batch& batch) {
+    if (batch.indices[0].item<int64_t>() == 2) fail("a mask");
+    return std::vector<at::Tensor>{batch.indices * 7, torch::ones({5})};
+  };
+  UploadedBatches batches(source, counted_device(), draw);
+  for (int64_t i = 0; i < 2; ++i) {
+    const Batch batch = batches.next();
+    REQUIRE(batch.drawn.size() == 2);
+    for (const at::Tensor& one : batch.drawn) CHECK(one.device() == counted_device());
+    CHECK(batch.drawn[0].cpu().eq(7 * i).all().item<bool>());
+    CHECK(first_images(batch, 1).drawn.empty());
+  }
+  CHECK_THROWS_WITH(batches.next(), "a mask");
+}
+
 TEST_CASE("on the CPU no batch is ahead, and none is copied") {
   Numbers source;
-  UploadedBatches batches(source, at::kCPU);
+  UploadedBatches batches(
+      source, at::kCPU, [](const Batch& batch) { return std::vector{batch.indices}; });
   const Batch batch = batches.next();
+  CHECK(batch.drawn.empty());  // a step draws it itself
   CHECK(source.at == 1);
   CHECK(batch.views.front().is_cpu());
   CHECK(batches.epoch_plan().samples == 20);

@@ -106,6 +106,8 @@ def told(result):
         words.append(f"MFU {100 * r['mfu']:.0f} % of {r['ceilings']['gflops_per_second'] / 1e3:.2f}")
     if "launches" in r:
         words.append(f"{r['launches']:.0f} launches, idle {100 * r['device_idle']:.0f} %")
+    if r.get("replayed"):
+        words.append("replayed")
     return ", ".join([*words, f"{memory:.0f} MiB", f"batch {r['batch']}", r["precision"]])
 
 

@@ -15,7 +15,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 device=cuda dry='' carry='' programs=build/release out=${OUT:-device_check}
-stages="machine tests attention same bench peers trace variants feeding"
+stages="machine tests attention same bench graph peers trace variants feeding"
 while [ $# -gt 0 ]; do
   case $1 in
     --dry-run) dry=1 device=cpu; export OMP_NUM_THREADS=1 ;;
@@ -123,7 +123,7 @@ stage_machine() {
 }
 
 stage_tests() {  # in a dry run a few, as ctest runs all of them
-  local tags='[#test_objectives],[#test_device_augment],[#test_gpu_views],[#test_kernels],[#test_attention],[#test_trainer],[#test_training_data]~[programs],[#test_gpu_norm],[#test_gpu_gelu],[#test_gpu_trial],[#test_nccl]~[programs]'
+  local tags='[#test_objectives],[#test_device_augment],[#test_gpu_views],[#test_kernels],[#test_attention],[#test_trainer],[#test_training_data]~[programs],[#test_gpu_norm],[#test_gpu_gelu],[#test_gpu_trial],[#test_graphed_steps],[#test_nccl]~[programs]'
   [ -z "$dry" ] || tags='[#test_device_augment],[#test_gpu_views],[#test_kernels]'
   attempt 30 tests_parity $run "$programs/tests/parity_check" --device "$device" tests/fixtures
   attempt 60 tests_device $run PREVIT_TEST_DEVICE="$device" "$programs/tests/previt_tests" '-#' "$tags"
@@ -187,6 +187,17 @@ stage_bench() {
   step 20 bench_beit_b_128 beit_vit_base 128 "${tokens[@]}"
   step 20 bench_mae_ti_512 mae_vit_base 512 "${tiny[@]}"
   step 20 bench_mae_ti_4096 mae_vit_base 4096 "${tiny[@]}"
+}
+
+stage_graph() {  # small models, whose launches take longer than their work; each step launched, and replayed
+  local batch way
+  for batch in 256 512 2048; do
+    for way in off on; do
+      step 20 "graph_mae_ti_${batch}_$way" mae_vit_base $batch "${tiny[@]}" --set train.cuda_graph=$way
+    done
+  done
+  step 20 graph_mae_b_64_off mae_vit_base 64 --set train.cuda_graph=off
+  step 20 graph_mae_b_64_on mae_vit_base 64 --set train.cuda_graph=on
 }
 
 # peer SECONDS NAME SCRIPT ARGUMENTS…

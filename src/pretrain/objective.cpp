@@ -1,6 +1,7 @@
 #include "pretrain/objective.h"
 
 #include "models/weights/load_model.h"
+#include "upload.h"
 
 namespace previt {
 
@@ -12,6 +13,13 @@ std::vector<StartingBackbone> Objective::starting_backbones() {
 
 InFiles Objective::in_files(const std::string& name) const {
   return {.part = name.substr(0, name.find('.')), .names = {name}};
+}
+
+std::vector<at::Tensor> Objective::drawn(const Batch& batch) const {
+  if (!batch.drawn.empty()) return batch.drawn;
+  std::vector<at::Tensor> now = draw(batch);
+  for (at::Tensor& one : now) one = upload(one, batch.views.front().device());
+  return now;
 }
 
 KeptModel Objective::kept_model() {

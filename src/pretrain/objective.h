@@ -100,6 +100,17 @@ class Objective : public torch::nn::Module {
   /// normalised or plain as views() asks. The trainer calls backward on the loss.
   virtual StepResult step(const Batch& batch, const StepInfo& info) = 0;
 
+  /// What step() needs of the host for this batch, as tensors there: masks, which each image draws
+  /// from a stream of its own, named by its epoch and index. On a device the trainer asks for it
+  /// ahead and uploads it with the images; step() gets it from drawn().
+  virtual std::vector<at::Tensor> draw(const Batch&) const { return {}; }
+
+  /// Whether step() gives the device the same work for all batches of a size, so that the trainer
+  /// may record it once and replay it (train.cuda_graph): it reads nothing of the batch but views,
+  /// labels and what is drawn, nothing of StepInfo, and keeps nothing; the loss is weighted by
+  /// images.
+  virtual bool replayable() const { return false; }
+
   /// How many images a micro-batch needs: more than one where the loss compares images.
   virtual BatchNeed batch_need() const { return {}; }
 
@@ -156,6 +167,11 @@ class Objective : public torch::nn::Module {
 
   /// Pictures of what the method does with a batch as step() gets it. Empty: none.
   virtual std::vector<Picture> previews(const Batch&, const NormalizeOptions&) { return {}; }
+
+ protected:
+  /// What draw() gives for the batch, on the device of its views: as it was uploaded ahead, or made
+  /// now.
+  std::vector<at::Tensor> drawn(const Batch& batch) const;
 };
 
 }  // namespace previt

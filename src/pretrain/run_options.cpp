@@ -178,6 +178,10 @@ void visit(FieldVisitor& v, TrainOptions& o) {
       o.deterministic,
       "equal seeds give equal bits on a GPU too, and resuming is exact there; slower; matmul is "
       "then fixed");
+  v.field("cuda_graph",
+          o.cuda_graph,
+          "on a GPU, forward and backward of mae and simmim recorded once and replayed, which pays "
+          "for small models; auto: if it is faster");
   v.field("seed", o.seed, "of everything random", at_least(0));
   v.field("threads", o.threads, "compute threads; 0: one per core", between(0, 1024));
   v.field("drop_last", o.drop_last, "leave out the last, smaller batch of an epoch");

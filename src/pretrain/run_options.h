@@ -97,6 +97,11 @@ at::ScalarType scalar_type(Precision precision);
 enum class MatmulChoice { measured, fixed };
 constexpr auto enum_names(MatmulChoice) { return std::array{"measured", "fixed"}; }
 
+/// Whether a GPU replays the passes of a step (train/graphed_steps.h): where that is faster, or
+/// wherever it can.
+enum class GraphChoice { automatic, on, off };
+constexpr auto enum_names(GraphChoice) { return std::array{"auto", "on", "off"}; }
+
 /// A number that is found out before the run begins: `auto` in a recipe.
 constexpr int64_t kAutomatic = -1;
 /// `all` in a recipe, where a number of things is asked for.
@@ -111,6 +116,7 @@ struct TrainOptions {
   Precision precision = Precision::automatic;
   MatmulChoice matmul = MatmulChoice::measured;
   bool deterministic = false;  ///< equal bits on a GPU too
+  GraphChoice cuda_graph = GraphChoice::automatic;
   int64_t seed = 0;
   int64_t threads = 0;  ///< compute threads; 0: one per core
   bool drop_last = true;

@@ -45,24 +45,26 @@ TokenCache::TokenCache(const TensorFile& file, const std::string& path, const To
           path);
 }
 
-at::Tensor TokenCache::tokens(const at::Tensor& indices,
-                              const std::function<at::Tensor()>& pictures) {
+at::Tensor TokenCache::tokens(const at::Tensor& indices) const {
   require(indices.max().item<int64_t>() < tokens_.size(0),
           "{}: has tokens of {} images, image {} is asked for; make it again with cache_tokens",
           path_,
           tokens_.size(0),
           indices.max().item<int64_t>());
-  if (!same_images_) {
-    require(torch::equal(pixel_sums_.index_select(0, indices), pixel_sums(pictures())),
-            "{}: has tokens of other images, or in another order; make it again with cache_tokens",
-            path_);
-    same_images_ = true;
-  }
   at::Tensor tokens = tokens_.index_select(0, indices);
   require(tokens.min().item<int64_t>() >= 0,
           "{}: lacks an image that couldn't be read then; make it again with cache_tokens",
           path_);
   return tokens;
+}
+
+void TokenCache::require_same_images(const at::Tensor& indices,
+                                     const std::function<at::Tensor()>& pictures) {
+  if (same_images_) return;
+  require(torch::equal(pixel_sums_.index_select(0, indices), pixel_sums(pictures())),
+          "{}: has tokens of other images, or in another order; make it again with cache_tokens",
+          path_);
+  same_images_ = true;
 }
 
 }  // namespace previt

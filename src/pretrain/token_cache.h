@@ -35,10 +35,14 @@ class TokenCache {
   /// views, Error if it is damaged.
   TokenCache(const TensorFile& file, const std::string& path, const TokenCacheKey& key);
 
-  /// The tokens of the samples `indices` [B], int64 [B, L] on the host. `pictures` gives what the
-  /// model sees of them, [B, C, H, W] in [0, 1]. The first call compares these with the images that
-  /// the file was made of. Throws Error if they differ, or the file lacks an image.
-  at::Tensor tokens(const at::Tensor& indices, const std::function<at::Tensor()>& pictures);
+  /// The tokens of the samples `indices` [B], int64 [B, L] on the host. Throws Error if the file
+  /// lacks one.
+  at::Tensor tokens(const at::Tensor& indices) const;
+
+  /// `pictures` gives what the model sees of samples that tokens() has given, [B, C, H, W] in
+  /// [0, 1]. The first call compares these with the images that the file was made of. Throws Error
+  /// if they differ.
+  void require_same_images(const at::Tensor& indices, const std::function<at::Tensor()>& pictures);
 
   int64_t tokens_per_image() const { return tokens_.size(1); }
 

@@ -54,13 +54,20 @@ std::vector<ViewSpec> TokenTargets::views() const {
 at::Tensor TokenTargets::tokens_of(const Batch& batch) {
   const torch::NoGradGuard no_grad;
   const at::Tensor& view = batch.views.back();
-  if (cache_) {
-    return upload(cache_->tokens(batch.indices, [&] { return pictures_of(batch); }), view.device());
-  }
+  if (cache_) return checked(batch, upload(kept_tokens(batch), view.device()));
   // No objective registers it, so it doesn't move to the device with the rest.
   if (tokenizer_on_ != view.device()) tokenizer_->to(view.device());
   tokenizer_on_ = view.device();
   return tokenizer_->tokens(batch.views.size() == 1 ? pictures_of(batch) : view);
+}
+
+at::Tensor TokenTargets::kept_tokens(const Batch& batch) const {
+  return cache_->tokens(batch.indices);
+}
+
+at::Tensor TokenTargets::checked(const Batch& batch, const at::Tensor& kept) {
+  cache_->require_same_images(batch.indices, [&] { return pictures_of(batch); });
+  return kept;
 }
 
 at::Tensor TokenTargets::pictures_of(const Batch& batch) const {

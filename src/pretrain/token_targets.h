@@ -33,6 +33,14 @@ class TokenTargets {
   std::vector<ViewSpec> views() const;
   /// The visual tokens of a batch's images, int64 [B, L].
   at::Tensor tokens_of(const Batch& batch);
+
+  /// Whether they come from a file.
+  bool are_kept() const { return cache_ != nullptr; }
+  /// Those that the file has of the batch's samples, on the host. Throws Error if it lacks one.
+  at::Tensor kept_tokens(const Batch& batch) const;
+  /// The same, as they come back from the device. Throws Error at the first batch if the file is of
+  /// other images.
+  at::Tensor checked(const Batch& batch, const at::Tensor& kept);
   /// What the model sees of a batch, [B, C, H, W] in [0, 1].
   at::Tensor pictures_of(const Batch& batch) const;
   /// What the tokens of all images depend on. Throws UsageError if the model's view is random.

@@ -77,6 +77,22 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("an objective takes what was drawn ahead for its batch") {
+  const std::string name = GENERATE(from_range(objectives()));
+  INFO(name);
+  const PretrainRun run = small_run(name);
+  const auto loss = [&](int64_t drawn_for) {
+    const auto objective = build(run);
+    Batch batch = random_batch(*objective, run.options), other = batch;
+    other.indices = batch.indices + drawn_for;
+    if (drawn_for >= 0) batch.drawn = objective->draw(other);
+    for (at::Tensor& one : batch.drawn) one = one.to(test::test_device());
+    return loss_of(*objective, batch).item<double>();
+  };
+  CHECK(loss(0) == loss(-1));
+  CHECK((loss(100) == loss(0)) == build(run)->draw(random_batch(*build(run), run.options)).empty());
+}
+
 TEST_CASE("an objective's gradients are the same bits when its blocks are computed again") {
   const std::string name = GENERATE(from_range(objectives()));
   INFO(name);

@@ -16,23 +16,18 @@
 #include <algorithm>
 #include <set>
 
+#include "support/device_work.h"
+
 namespace previt::test {
 namespace {
 
 constexpr c10::DeviceType kType = c10::DeviceType::HPU;
 const c10::Device kDevice(kType, 0);
 
-Counts& traffic() {
-  static Counts one;
-  return one;
-}
-
 Counts& computed() {
   static Counts one;
   return one;
 }
-
-void count(const std::string& name) { traffic().add(name); }
 
 // Operators that wait on a GPU: the host must know a size, or looks at a result.
 const std::set<std::string> kWaiting = {"aten::nonzero",
@@ -91,7 +86,8 @@ at::Tensor empty(at::IntArrayRef size,
                  std::optional<at::Device>,
                  std::optional<bool>,
                  std::optional<at::MemoryFormat> format) {
-  return at::detail::empty_generic(size, &allocator(), kKeys, c10::dtype_or_default(type), format);
+  return made(
+      at::detail::empty_generic(size, &allocator(), kKeys, c10::dtype_or_default(type), format));
 }
 
 at::Tensor empty_strided(at::IntArrayRef size,
@@ -100,8 +96,8 @@ at::Tensor empty_strided(at::IntArrayRef size,
                          std::optional<at::Layout>,
                          std::optional<at::Device>,
                          std::optional<bool>) {
-  return at::detail::empty_strided_generic(
-      size, stride, &allocator(), kKeys, c10::dtype_or_default(type));
+  return made(at::detail::empty_strided_generic(
+      size, stride, &allocator(), kKeys, c10::dtype_or_default(type)));
 }
 
 at::Tensor host_view(const at::Tensor& tensor) {
@@ -116,6 +112,7 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_bloc
     computed().add("copy");
   }
   host_view(to).copy_(host_view(from));
+  if (DeviceListener* listener = device_listener()) listener->copied(from, to);
   return to;
 }
 
@@ -192,6 +189,7 @@ class HostOperands {
       c10::TensorImpl* const original = given->second.unsafeGetTensorImpl();
       original->set_storage_keep_dtype(seen_as(tensor, kDevice).storage());
       original->set_sizes_and_strides(tensor.sizes(), tensor.strides(), tensor.storage_offset());
+      made(given->second);
     }
     return given->second;
   }
@@ -217,6 +215,8 @@ void by_the_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   if (!is_view(op.schema())) computed().add(name);
   HostOperands operands(op);
   const size_t arguments = op.schema().arguments().size();
+  const torch::jit::Stack given(stack->end() - static_cast<std::ptrdiff_t>(arguments),
+                                stack->end());
   for (size_t i = stack->size() - arguments; i < stack->size(); ++i) {
     (*stack)[i] = operands.to_host((*stack)[i]);
   }
@@ -224,6 +224,10 @@ void by_the_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const size_t results = op.schema().returns().size();
   for (size_t i = stack->size() - results; i < stack->size(); ++i) {
     (*stack)[i] = operands.to_device((*stack)[i]);
+  }
+  if (DeviceListener* listener = device_listener()) {
+    listener->launched(
+        op, given, {stack->end() - static_cast<std::ptrdiff_t>(results), stack->end()});
   }
 }
 
@@ -294,7 +298,6 @@ at::Device counted_device() { return kDevice; }
 
 bool counted_device_has_gradients() { return !at::detail::getCUDAHooks().isBuilt(); }
 
-HostTraffic::HostTraffic() : CountsSince(traffic()) {}
 DeviceOperators::DeviceOperators() : CountsSince(computed()) {}
 
 }  // namespace previt::test

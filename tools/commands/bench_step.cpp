@@ -34,6 +34,7 @@ struct Timing {
   std::vector<double> milliseconds;  // ascending
   double matmuls = 0;                // share of a step that is spent in them
   double loss = 0;
+  bool replayed = false;    // by a graph of the device
   Traffic traffic;          // of the timed steps
   std::vector<Span> spans;  // of a GPU, in kTracedSteps
 };
@@ -70,6 +71,11 @@ Timing time_steps(Objective& objective,
     if (stepper.device().is_cuda()) torch::cuda::synchronize(stepper.device().index());
     return outcome;
   };
+  const auto undecided = [&] {
+    return stepper.graphed() != nullptr && !stepper.graphed()->decided();
+  };
+  while (undecided()) step();
+  timing.replayed = stepper.graphed() != nullptr && stepper.graphed()->replays();
   const int64_t last = kWarmupSteps + steps;  // one more, for the matmuls
   for (int64_t i = 0; i <= last; ++i) {
     if (i == kWarmupSteps) before = stepper.traffic();
@@ -131,6 +137,7 @@ void add_use_of_device(nlohmann::ordered_json& line,
   const Ceilings ceilings = measure_ceilings(device, scalar_type(options.train.precision));
   line["mfu"] = line["gflops_per_second"].get<double>() * 1e9 /
                 (ceilings.flops * static_cast<double>(world().size()));
+  if (!device.is_cpu()) line["replayed"] = timing.replayed;
   line["ceilings"] = {{"gflops_per_second", ceilings.flops / 1e9},
                       {"copy_gb_per_second", ceilings.bytes / 1e9}};
   if (timing.spans.empty()) return;
@@ -199,7 +206,8 @@ int bench_step(int argc, char** argv) {
       "a step\n"
       "launches and the share of time in which none of it ran, under LibTorch's profiler "
       "(launches,\n"
-      "device_idle). With several processes, what they send each other in a step, from the first\n"
+      "device_idle), and whether it is replayed (train.cuda_graph). With several processes, what "
+      "they send each other in a step, from the first\n"
       "gradient to the last, and for how much of that rank 0 waits (exposed).",
       options,
       measure_step);

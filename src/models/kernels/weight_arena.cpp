@@ -32,6 +32,7 @@ class Arena {
   void add_weight(const at::Tensor& weight);
   /// Undefined for what isn't one of them.
   at::Tensor copy_of(const at::Tensor& weight, at::ScalarType type);
+  void forget_copies() { copies_.reset(); }
 
  private:
   struct Weight {
@@ -257,6 +258,13 @@ void lerp_all(const std::vector<at::Tensor>& tensors,
 at::Tensor copy_in_arena(const at::Tensor& weight, at::ScalarType type) {
   Arena* const arena = Arena::of(weight);
   return arena == nullptr ? at::Tensor() : arena->copy_of(weight, type);
+}
+
+void forget_copies(const std::vector<at::Tensor>& weights) {
+  for (const at::Tensor& weight : weights) {
+    WeightCopy::changed(weight);
+    if (Arena* const arena = Arena::of(weight)) arena->forget_copies();
+  }
 }
 
 }  // namespace previt

@@ -61,4 +61,8 @@ void lerp_all(const std::vector<at::Tensor>& tensors,
 /// is left as it is, and other copies are made.
 at::Tensor copy_in_arena(const at::Tensor& weight, at::ScalarType type);
 
+/// Makes copies of these weights outdated, and leaves their memory to who still has it: the next
+/// ones lie elsewhere.
+void forget_copies(const std::vector<at::Tensor>& weights);
+
 }  // namespace previt

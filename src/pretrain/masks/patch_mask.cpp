@@ -6,14 +6,17 @@
 
 namespace previt {
 
-// The indices are found on the host: on another device, the host would have to wait for their
-// number. They alone are uploaded, as the mask follows from them.
+at::Tensor masked_patches(const at::Tensor& mask) { return mask.flatten().nonzero().flatten(); }
+
+// The indices alone are uploaded, as the mask follows from them.
 PatchMask::PatchMask(const at::Tensor& mask, at::Device device)
-    : patches(upload(mask.flatten().nonzero().flatten(), device)) {
-  masked = torch::zeros({mask.numel()}, torch::dtype(torch::kBool).device(device))
-               .index_fill_(0, patches, true)
-               .view(mask.sizes());
-}
+    : PatchMask(upload(masked_patches(mask), device), mask.size(0), mask.size(1)) {}
+
+PatchMask::PatchMask(const at::Tensor& of_all, int64_t images, int64_t per_image)
+    : masked(torch::zeros({images * per_image}, of_all.options().dtype(torch::kBool))
+                 .index_fill_(0, of_all, true)
+                 .view({images, per_image})),
+      patches(of_all) {}
 
 at::Tensor PatchMask::token_rows(int64_t prefix) const {
   // Before a patch of image i stand the prefix tokens of i + 1 images.

@@ -10,6 +10,8 @@ namespace previt {
 /// of each, R masked ones in all.
 struct PatchMask {
   PatchMask(const at::Tensor& mask, at::Device device);  ///< mask: bool [B, L] on the host
+  /// `of_all`: what masked_patches() gives, on the device; of B images with L patches each.
+  PatchMask(const at::Tensor& of_all, int64_t images, int64_t per_image);
 
   at::Tensor masked;   ///< [B, L] bool
   at::Tensor patches;  ///< [R] int64: their indices among the batch's B·L
@@ -22,5 +24,9 @@ struct PatchMask {
   /// Rows [R, …] of per-patch values [B, L, …].
   at::Tensor select(const at::Tensor& values) const;
 };
+
+/// The indices of the true ones among all, int64 [R]. mask: bool [B, L] on the host. On another
+/// device, the host would have to wait for their number.
+at::Tensor masked_patches(const at::Tensor& mask);
 
 }  // namespace previt

@@ -3,7 +3,6 @@
 #include <torch/types.h>
 
 #include "pretrain/masks/mask_stream.h"
-#include "upload.h"
 
 namespace previt {
 
@@ -22,7 +21,7 @@ at::Tensor RandomMask::binary() const {
       .scatter_(1, kept_ids(), 0.0);
 }
 
-at::Tensor host_mask_noise(const Batch& batch, int64_t patches, int64_t seed) {
+at::Tensor mask_noise(const Batch& batch, int64_t patches, int64_t seed) {
   const int64_t images = batch.indices.size(0);
   const at::Tensor noise = torch::empty({images, patches});
   float* value = noise.mutable_data_ptr<float>();
@@ -31,10 +30,6 @@ at::Tensor host_mask_noise(const Batch& batch, int64_t patches, int64_t seed) {
     for (int64_t j = 0; j < patches; ++j) *value++ = static_cast<float>(random.uniform(0, 1));
   }
   return noise;
-}
-
-at::Tensor mask_noise(const Batch& batch, int64_t patches, int64_t seed) {
-  return upload(host_mask_noise(batch, patches, seed), batch.views.front().device());
 }
 
 RandomMask random_mask(const at::Tensor& noise, double mask_ratio) {

@@ -23,11 +23,9 @@ struct RandomMask {
   at::Tensor binary() const;      ///< [B, L] float32: 0 kept, 1 masked
 };
 
-/// Uniform noise for random_mask, float32 [B, patches] on the views' device. Each image has its own
-/// stream, named by seed, epoch and index, so that the masks stay the same however a batch is cut.
+/// Uniform noise for random_mask, float32 [B, patches] on the host. Each image has its own stream,
+/// named by seed, epoch and index, so that the masks stay the same however a batch is cut.
 at::Tensor mask_noise(const Batch& batch, int64_t patches, int64_t seed);
-/// The same on the host.
-at::Tensor host_mask_noise(const Batch& batch, int64_t patches, int64_t seed);
 
 /// Keeps the patches of the smallest noise. noise: float32 [B, L]; a narrower type would make ties.
 RandomMask random_mask(const at::Tensor& noise, double mask_ratio);

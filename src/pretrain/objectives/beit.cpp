@@ -260,10 +260,21 @@ StepResult Beit::loss(const at::Tensor& images, const PatchMask& mask, const at:
   return result;
 }
 
+std::vector<at::Tensor> Beit::draw(const Batch& batch) const {
+  std::vector<at::Tensor> own = {masked_patches(mask_of(batch))};
+  if (targets_.are_kept()) own.push_back(targets_.kept_tokens(batch));
+  return own;
+}
+
 StepResult Beit::step(const Batch& batch, const StepInfo&) {
   check_views(batch);
   const at::Tensor& images = batch.views.front();
-  return loss(images, PatchMask(mask_of(batch), images.device()), targets_.tokens_of(batch));
+  const std::vector<at::Tensor> own = drawn(batch);
+  const PatchMask mask(own.front(), images.size(0), model_.num_patches());
+  return loss(
+      images,
+      mask,
+      targets_.are_kept() ? targets_.checked(batch, own.back()) : targets_.tokens_of(batch));
 }
 
 double Beit::flops_per_image() const {

@@ -76,6 +76,7 @@ class Beit : public Objective {
 
   std::vector<ViewSpec> views() const override { return targets_.views(); }
   StepResult step(const Batch& batch, const StepInfo& info) override;
+  std::vector<at::Tensor> draw(const Batch& batch) const override;
   std::shared_ptr<Vit> backbone() override { return encoder_; }
   ParamRules param_rules() const override;
   Settings frozen_parts() const override;

@@ -129,14 +129,12 @@ double Ibot::patch_temperature(const StepInfo& info) const {
 }
 
 at::Tensor Ibot::masks_of(const Batch& batch) const {
-  const int64_t rows = crops().global_1.height / model().patch_size;
-  const int64_t columns = crops().global_1.width / model().patch_size;
   std::vector<at::Tensor> of_images;
   for (int64_t i = 0; i < batch.indices.size(0); ++i) {
     Random stream = mask_stream(batch, i, seed_);
     std::vector<at::Tensor> of_crops;
     for (int64_t crop = 0; crop < options_.global_crops; ++crop) {
-      of_crops.push_back(share_mask(rows, columns, options_.mask, stream));
+      of_crops.push_back(share_mask(mask_rows(), mask_columns(), options_.mask, stream));
     }
     of_images.push_back(torch::stack(of_crops));
   }
@@ -183,11 +181,18 @@ IbotRows Ibot::student_rows(const std::vector<at::Tensor>& views, const PatchMas
   return {head.cls_logits(of_cls), head.patch_logits(bottleneck.narrow(0, cls.size(0), masked))};
 }
 
+std::vector<at::Tensor> Ibot::draw(const Batch& batch) const {
+  return {masked_patches(masks_of(batch))};
+}
+
 StepResult Ibot::step(const Batch& batch, const StepInfo& info) {
   require_all_crops(batch);
-  at::Tensor masks = masks_of(batch);
-  if (info.whole_epoch() < options_.mask_start_epoch) masks.zero_();
-  return step(batch, PatchMask(masks, batch.views.front().device()), info);
+  const at::Tensor& crop = batch.views.front();
+  const bool masked = info.whole_epoch() >= options_.mask_start_epoch;
+  const at::Tensor patches =
+      masked ? drawn(batch).front() : torch::empty({0}, crop.options().dtype(torch::kInt64));
+  const PatchMask mask(patches, options_.global_crops * crop.size(0), mask_rows() * mask_columns());
+  return step(batch, mask, info);
 }
 
 StepResult Ibot::step(const Batch& batch, const PatchMask& mask, const StepInfo& info) {

@@ -71,6 +71,7 @@ class Ibot final : public StudentTeacher {
   Ibot(const IbotOptions& options, const RunOptions& run);
 
   StepResult step(const Batch& batch, const StepInfo& info) override;
+  std::vector<at::Tensor> draw(const Batch& batch) const override;
   double flops_per_image() const override;
 
   IbotNetwork& student() override { return *student_; }
@@ -94,6 +95,9 @@ class Ibot final : public StudentTeacher {
     at::Tensor features;
   };
   Teaching teach(const std::vector<at::Tensor>& views, const PatchMask& mask);
+  // Of a global crop, in patches.
+  int64_t mask_rows() const { return crops().global_1.height / model().patch_size; }
+  int64_t mask_columns() const { return crops().global_1.width / model().patch_size; }
   void move_centers() override;
   void forget() override;
 

@@ -229,9 +229,13 @@ at::Tensor Mae::loss(const at::Tensor& images, const RandomMask& mask) {
   return pixel_loss(prediction, options_.norm_pix_loss ? normalize_patches(pixels) : pixels);
 }
 
+std::vector<at::Tensor> Mae::draw(const Batch& batch) const {
+  return {mask_noise(batch, model_.num_patches(), seed_)};
+}
+
 StepResult Mae::step(const Batch& batch, const StepInfo&) {
   const at::Tensor& images = only_view(batch, view_, "mae");
-  return {loss(images, mask_of(mask_noise(batch, model_.num_patches(), seed_))), {}};
+  return {loss(images, mask_of(drawn(batch).front())), {}};
 }
 
 double Mae::flops_per_image() const {

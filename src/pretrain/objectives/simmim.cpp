@@ -112,7 +112,7 @@ at::Tensor SimMim::mask_of(const Batch& batch) const {
   const int64_t rows = model_.image_height() / options_.mask_unit;
   const int64_t columns = model_.image_width() / options_.mask_unit;
   const int64_t units = rows * columns, masked = masked_units(units, options_.mask_ratio);
-  const at::Tensor order = host_mask_noise(batch, units, seed_).argsort(/*stable=*/true, 1);
+  const at::Tensor order = mask_noise(batch, units, seed_).argsort(/*stable=*/true, 1);
   const RandomMask mask{order, units - masked};
   const at::Tensor cells = mask.binary().view({-1, 1, rows, columns});
   return upsample_nearest(cells, model_.grid_height(), model_.grid_width()).flatten(1) > 0;
@@ -139,11 +139,16 @@ at::Tensor SimMim::loss(const at::Tensor& images, const PatchMask& mask) {
   return absolute_pixel_loss(predicted, mask.select(pixels), model_.in_channels);
 }
 
+std::vector<at::Tensor> SimMim::draw(const Batch& batch) const {
+  return {masked_patches(mask_of(batch))};
+}
+
 StepResult SimMim::step(const Batch& batch, const StepInfo&) {
   require(
       batch.views.size() == 1, "simmim: takes 1 view of each image, not {}", batch.views.size());
   const at::Tensor& images = batch.views.front();
-  return {loss(images, PatchMask(mask_of(batch), images.device())), {}};
+  const PatchMask mask(drawn(batch).front(), images.size(0), model_.num_patches());
+  return {loss(images, mask), {}};
 }
 
 double SimMim::flops_per_image() const {

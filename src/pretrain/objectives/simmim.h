@@ -48,6 +48,8 @@ class SimMim final : public Objective {
 
   std::vector<ViewSpec> views() const override { return {view_}; }
   StepResult step(const Batch& batch, const StepInfo& info) override;
+  std::vector<at::Tensor> draw(const Batch& batch) const override;
+  bool replayable() const override { return true; }
   std::shared_ptr<Vit> backbone() override { return encoder_; }
   InFiles in_files(const std::string& name) const override;
   ParamRules param_rules() const override;

@@ -24,6 +24,7 @@ bool may_change(const std::string& key) {
                                                 "train.precision",
                                                 "train.matmul",
                                                 "train.deterministic",
+                                                "train.cuda_graph",
                                                 "train.threads",
                                                 "train.max_bad_steps",
                                                 "train.checkpoint_blocks",

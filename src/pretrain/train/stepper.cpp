@@ -51,7 +51,10 @@ struct Stepper::Weights {
   bool given = false;  ///< by the loss
 };
 
-Stepper::Stepper(Objective& objective, const RunOptions& options, std::optional<Reading> reading)
+Stepper::Stepper(Objective& objective,
+                 const RunOptions& options,
+                 std::optional<Reading> reading,
+                 const DeviceGraphMaker& graphs)
     : objective_(objective),
       ranks_(world()),
       options_(options),
@@ -63,6 +66,7 @@ Stepper::Stepper(Objective& objective, const RunOptions& options, std::optional<
       weight_decay_(weight_decay_schedule(options.optimizer)) {
   checkpoint_blocks(objective, options.train.checkpoint_blocks);
   if (arena_pays(device_)) move_into_arena(objective.parameters());
+  graphed_ = GraphedSteps::make(objective, options, device_, graphs);
   if (options.train.ema_decay > 0) ema_ = std::make_unique<Ema>(objective, options.train.ema_decay);
   end_ = make_step_end(reading.value_or(best_reading(device_, *optimizer_)),
                        {objective_, *optimizer_, ema_.get(), options_.optimizer, ranks_});
@@ -104,10 +108,32 @@ at::Tensor Stepper::gradients(StepInfo& info,
   optimizer_->zero_grad();
   freezing_.begin_step(info);
   Weights weights;
-  at::Tensor loss = accumulate(info, images, next, weights, outcome);
+  const bool in_one = graphed_ && images == options_.train.batch;
+  at::Tensor loss =
+      in_one ? graphed_step(info, next, outcome) : accumulate(info, images, next, weights, outcome);
   outcome.news = news();
   if (gradient_sum_) sum_over_ranks(loss, weights, outcome.news);
   return weights.sum == weights.expected ? loss : rescaled(loss, weights.expected / weights.sum);
+}
+
+void Stepper::seed(const StepInfo& info) const {
+  seed_torch(options_.train.seed,
+             Stream::step,
+             {static_cast<uint64_t>(info.step), static_cast<uint64_t>(info.micro_step)});
+}
+
+at::Tensor Stepper::graphed_step(const StepInfo& info,
+                                 const std::function<Batch()>& next,
+                                 StepOutcome& outcome) {
+  const auto passes = [&](const Batch& batch) {
+    StepResult result = objective_.step(on_device(batch), info);
+    result.loss.backward();
+    result.loss = result.loss.detach();
+    return result;
+  };
+  const StepResult result = graphed_->step(next(), [&] { seed(info); }, passes);
+  outcome.averages.add(result.metrics, static_cast<double>(outcome.images));
+  return result.loss;
 }
 
 at::Tensor Stepper::accumulate(StepInfo& info,
@@ -122,9 +148,7 @@ at::Tensor Stepper::accumulate(StepInfo& info,
   for (int64_t done = 0; done < share; info.micro_step += ranks_.size()) {
     const Batch batch = on_device(next());
     const int64_t count = batch.views.front().size(0);
-    seed_torch(options_.train.seed,
-               Stream::step,
-               {static_cast<uint64_t>(info.step), static_cast<uint64_t>(info.micro_step)});
+    seed(info);
     const StepResult result = objective_.step(batch, info);
     const double weight = result.weight > 0 ? result.weight : static_cast<double>(count);
     if (done == 0) weights.expected = expected_weight(result, count, images);

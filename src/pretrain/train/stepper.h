@@ -4,11 +4,13 @@
 #include <memory>
 #include <optional>
 
+#include "device_graph.h"
 #include "pretrain/objective.h"
 #include "pretrain/run_options.h"
 #include "pretrain/train/ema.h"
 #include "pretrain/train/freezing.h"
 #include "pretrain/train/gradient_sum.h"
+#include "pretrain/train/graphed_steps.h"
 #include "pretrain/train/optimizer.h"
 #include "pretrain/train/schedule.h"
 #include "pretrain/train/step_end.h"
@@ -23,8 +25,11 @@ namespace previt {
 class Stepper {
  public:
   /// Without a `reading`: late on an accelerator, if the optimizer can leave out steps, and else at
-  /// once.
-  Stepper(Objective& objective, const RunOptions& options, std::optional<Reading> reading = {});
+  /// once. `graphs`: of the device, for train.cuda_graph.
+  Stepper(Objective& objective,
+          const RunOptions& options,
+          std::optional<Reading> reading = {},
+          const DeviceGraphMaker& graphs = make_device_graph);
 
   /// One step over `images` images of all ranks, of which this one takes its share from `next`, in
   /// micro-batches. The gradient is that of the mean loss over all of them, however they are cut.
@@ -54,6 +59,8 @@ class Stepper {
   Optimizer& optimizer() { return *optimizer_; }
   Ema* ema() { return ema_.get(); }  ///< null when off
   at::Device device() const { return device_; }
+  /// Null where the device replays no steps.
+  const GraphedSteps* graphed() const { return graphed_.get(); }
   /// What the ranks have sent each other.
   Traffic traffic() const { return gradient_sum_ ? gradient_sum_->traffic() : Traffic(); }
 
@@ -68,11 +75,16 @@ class Stepper {
                        const std::function<Batch()>& next,
                        const std::function<RankNews()>& news,
                        StepOutcome& outcome);
+  // A step of one micro-batch, whose passes may be replayed.
+  at::Tensor graphed_step(const StepInfo& info,
+                          const std::function<Batch()>& next,
+                          StepOutcome& outcome);
   at::Tensor accumulate(StepInfo& info,
                         int64_t images,
                         const std::function<Batch()>& next,
                         Weights& weights,
                         StepOutcome& outcome);
+  void seed(const StepInfo& info) const;
   double expected_weight(const StepResult& first, int64_t count, int64_t images) const;
   // Adds up gradients, loss, weights and news over all ranks.
   void sum_over_ranks(at::Tensor& loss, Weights& weights, RankNews& news);
@@ -89,6 +101,7 @@ class Stepper {
   std::unique_ptr<GradientSum> gradient_sum_;  // null in a run of one
   bool weighted_ = true;  // whether losses say their weight, as far as all ranks know
   std::unique_ptr<Ema> ema_;
+  std::unique_ptr<GraphedSteps> graphed_;
   Schedule lr_, weight_decay_;
   std::unique_ptr<StepEnd> end_;
 };

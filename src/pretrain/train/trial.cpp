@@ -17,7 +17,9 @@ Trial::Trial(std::shared_ptr<Objective> objective,
       plan_(RunPlan::make(options.train, *source_)),
       info_(plan_.info(plan_.total_steps() / 2)),
       stepper_(*objective_, options),
-      batches_(*source_, stepper_.device()) {
+      batches_(*source_, stepper_.device(), [this](const Batch& batch) {
+        return objective_->draw(batch);
+      }) {
   require_possible(*objective_, options, plan_);
   objective_->train();
 }

@@ -1,0 +1,34 @@
+#include "support/device_work.h"
+
+#include <atomic>
+
+#include "support/counted_device.h"
+
+namespace previt::test {
+namespace {
+
+std::atomic<DeviceListener*> listening{nullptr};  // the backward pass has a thread of its own
+
+Counts& traffic() {
+  static Counts one;
+  return one;
+}
+
+}  // namespace
+
+DeviceListener* device_listener() { return listening; }
+void set_device_listener(DeviceListener* listener) { listening = listener; }
+
+void count(const std::string& name) {
+  if (DeviceListener* listener = device_listener()) listener->passes_host(name);
+  traffic().add(name);
+}
+
+at::Tensor made(at::Tensor tensor) {
+  if (DeviceListener* listener = device_listener()) listener->made(tensor);
+  return tensor;
+}
+
+HostTraffic::HostTraffic() : CountsSince(traffic()) {}
+
+}  // namespace previt::test
