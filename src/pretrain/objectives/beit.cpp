@@ -173,10 +173,6 @@ void Beit::init_weights() {
   }
 }
 
-ParamRules Beit::param_rules() const {
-  return decay_matrices_except({"encoder.pos_embed", "encoder.cls_token"});
-}
-
 Settings Beit::frozen_parts() const {
   return {{"checksum of beit.tokenizer", weights_checksum(targets_.tokenizer())}};
 }
@@ -260,19 +256,12 @@ StepResult Beit::loss(const at::Tensor& images, const PatchMask& mask, const at:
   return result;
 }
 
-std::vector<at::Tensor> Beit::draw(const Batch& batch) const {
-  std::vector<at::Tensor> own = {masked_patches(mask_of(batch))};
-  if (targets_.are_kept()) own.push_back(targets_.kept_tokens(batch));
-  return own;
-}
-
 StepResult Beit::step(const Batch& batch, const StepInfo&) {
   check_views(batch);
-  const at::Tensor& images = batch.views.front();
   const std::vector<at::Tensor> own = drawn(batch);
-  const PatchMask mask(own.front(), images.size(0), model_.num_patches());
+  const PatchMask mask(own.front(), batch.views.front().size(0), model_.num_patches());
   return loss(
-      images,
+      batch.views.front(),
       mask,
       targets_.are_kept() ? targets_.checked(batch, own.back()) : targets_.tokens_of(batch));
 }

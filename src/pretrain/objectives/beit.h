@@ -76,9 +76,15 @@ class Beit : public Objective {
 
   std::vector<ViewSpec> views() const override { return targets_.views(); }
   StepResult step(const Batch& batch, const StepInfo& info) override;
-  std::vector<at::Tensor> draw(const Batch& batch) const override;
+  std::vector<at::Tensor> draw(const Batch& batch) const override {
+    std::vector<at::Tensor> own = {masked_patches(mask_of(batch))};
+    if (targets_.are_kept()) own.push_back(targets_.kept_tokens(batch));
+    return own;
+  }
   std::shared_ptr<Vit> backbone() override { return encoder_; }
-  ParamRules param_rules() const override;
+  ParamRules param_rules() const override {
+    return decay_matrices_except({"encoder.pos_embed", "encoder.cls_token"});
+  }
   Settings frozen_parts() const override;
   /// FLOPs to train on one image, without the tokenizer's.
   double flops_per_image() const override;

@@ -291,17 +291,3 @@ TEST_CASE("what a graph would not see is found out before it counts") {
              }),
              ContainsSubstring("tensors of a batch are [1] here, [2] there"));
 }
-
-TEST_CASE("the graph that stands for CUDA's throws where memory is gone") {
-  if (!counted_device_has_gradients()) return;
-  at::Tensor kept = torch::ones({3}, counted_device());
-  at::Tensor result;
-  const auto graph = recorded_graphs()(counted_device());
-  graph->record([&] { result = kept * 2; });
-  CHECK(result.isnan().all().item<bool>());
-  kept.fill_(4);
-  graph->replay();
-  CHECK(result.eq(8).all().item<bool>());
-  kept = torch::ones({3}, counted_device());
-  CHECK_THROWS_WITH(graph->replay(), "a graph uses memory that is freed");
-}
