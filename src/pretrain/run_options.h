@@ -116,7 +116,7 @@ struct TrainOptions {
   Precision precision = Precision::automatic;
   MatmulChoice matmul = MatmulChoice::measured;
   bool deterministic = false;  ///< equal bits on a GPU too
-  GraphChoice cuda_graph = GraphChoice::automatic;
+  GraphChoice cuda_graph = GraphChoice::off;
   int64_t seed = 0;
   int64_t threads = 0;  ///< compute threads; 0: one per core
   bool drop_last = true;

@@ -24,11 +24,6 @@ namespace {
 constexpr c10::DeviceType kType = c10::DeviceType::HPU;
 const c10::Device kDevice(kType, 0);
 
-Counts& computed() {
-  static Counts one;
-  return one;
-}
-
 // Operators that wait on a GPU: the host must know a size, or looks at a result.
 const std::set<std::string> kWaiting = {"aten::nonzero",
                                         "aten::masked_select",
@@ -109,7 +104,7 @@ at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_bloc
   if (from.device() != to.device()) {
     count(from.is_cpu() ? "upload" : download);
   } else {
-    computed().add("copy");
+    count_operator("copy");
   }
   host_view(to).copy_(host_view(from));
   if (DeviceListener* listener = device_listener()) listener->copied(from, to);
@@ -212,7 +207,7 @@ void by_the_host(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const at::AutoDispatchBelowADInplaceOrView below;
   const std::string name = c10::toString(op.operator_name());
   if (kWaiting.contains(name)) count(name.substr(6, name.find('.') - 6));
-  if (!is_view(op.schema())) computed().add(name);
+  if (!is_view(op.schema())) count_operator(name);
   HostOperands operands(op);
   const size_t arguments = op.schema().arguments().size();
   const torch::jit::Stack given(stack->end() - static_cast<std::ptrdiff_t>(arguments),
@@ -297,7 +292,5 @@ namespace previt::test {
 at::Device counted_device() { return kDevice; }
 
 bool counted_device_has_gradients() { return !at::detail::getCUDAHooks().isBuilt(); }
-
-DeviceOperators::DeviceOperators() : CountsSince(computed()) {}
 
 }  // namespace previt::test

@@ -14,6 +14,11 @@ Counts& traffic() {
   return one;
 }
 
+Counts& computed() {
+  static Counts one;
+  return one;
+}
+
 }  // namespace
 
 DeviceListener* device_listener() { return listening; }
@@ -24,11 +29,14 @@ void count(const std::string& name) {
   traffic().add(name);
 }
 
+void count_operator(const std::string& name) { computed().add(name); }
+
 at::Tensor made(at::Tensor tensor) {
   if (DeviceListener* listener = device_listener()) listener->made(tensor);
   return tensor;
 }
 
 HostTraffic::HostTraffic() : CountsSince(traffic()) {}
+DeviceOperators::DeviceOperators() : CountsSince(computed()) {}
 
 }  // namespace previt::test

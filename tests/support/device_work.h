@@ -27,8 +27,9 @@ class DeviceListener {
 DeviceListener* device_listener();
 void set_device_listener(DeviceListener* listener);
 
-/// For counted_device(): counts for HostTraffic; tells of new memory.
+/// For counted_device(): counts for HostTraffic and DeviceOperators; tells of new memory.
 void count(const std::string& name);
+void count_operator(const std::string& name);
 at::Tensor made(at::Tensor tensor);
 
 }  // namespace previt::test
