@@ -85,7 +85,9 @@ find_torch() {
   local pip=("$python" -m pip install --quiet --disable-pip-version-check --target .deps/partial)
   if wants_cuda; then
     echo "   with CUDA, as this machine has a GPU (PREVIT_GPU=no: without)"
-    "${pip[@]}" 'torch==2.13.0'
+    # Where pip knows of a CPU build too, it would take that for the newer one. LibTorch brings all of CUDA's headers
+    # that NCCL's need (cmake/nccl.cmake) but two packages.
+    "${pip[@]}" 'torch==2.13.0,!=2.13.0+cpu' 'cuda-toolkit[cccl,crt]==13.0.*'
   else
     "${pip[@]}" --no-deps 'torch==2.13.0+cpu' 2>/dev/null || "${pip[@]}" 'torch==2.13.0'
   fi

@@ -38,7 +38,7 @@ rm -rf "$folder/.deps" "$folder/pip.txt"
 printf '#!/bin/sh\necho "GPU 0: a card"\n' > "$folder/bin/nvidia-smi"
 chmod +x "$folder/bin/nvidia-smi"
 setup
-check "with a GPU" "$folder/pip.txt" "partial torch==2.13.0$"
+check "with a GPU" "$folder/pip.txt" "partial torch==2.13.0,!=2.13.0+cpu cuda-toolkit\[cccl,crt\]"
 check "with a GPU" "$folder/said.txt" "with CUDA, as this machine has a GPU"
 
 setup  # what is there now lacks CUDA
