@@ -4,9 +4,10 @@
 FROM debian:12-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3-pip ca-certificates
 WORKDIR /previt
-RUN python3 -m pip install --quiet --target .deps/python torch==2.13.0
+COPY tools/setup.sh tools/
+RUN PREVIT_GPU=yes tools/setup.sh
 COPY . .
-RUN tools/setup.sh && cmake --preset release -DPREVIT_BUILD_TESTS=OFF && cmake --build --preset release && \
+RUN cmake --preset release -DPREVIT_BUILD_TESTS=OFF && cmake --build --preset release && \
     cmake --install build/release --prefix /opt/previt --strip && rm -r /opt/previt/lib/previt
 
 FROM debian:12-slim

@@ -5,7 +5,7 @@
 #   tools/device_check.sh [--dry-run] [--device cuda] [--programs DIR] [--stages "machine tests …"] [OUT]
 #   tools/device_check.sh --carry TO [--programs DIR]
 #
-# DIR holds pretrain and bench, and in tests/ parity_check and previt_tests (default build/release). They are built
+# DIR holds pretrain and bench, and in tests/ parity_check and device_tests (default build/release). They are built
 # beforehand against a LibTorch with CUDA of the machine's version; LibTorch itself is that of the machine's python3.
 # --carry puts them stripped into TO, with the libraries that they need beside LibTorch and the C and C++ ones: TO is DIR
 # on a machine that has none of these. OUT is $OUT or device_check. --dry-run takes the CPU and small sizes, so that no
@@ -30,14 +30,14 @@ while [ $# -gt 0 ]; do
   shift
 done
 programs=$(realpath -e "$programs") || exit 2
-ours="pretrain bench tests/parity_check tests/previt_tests"
+ours="pretrain bench tests/parity_check tests/device_tests"
 
 carry_to() {  # stripped programs, their libraries, and where their sources lay
   local to=$1 program library
   mkdir -p "$to/tests" "$to/lib" || exit 2
   for program in $ours; do strip -o "$to/$program" "$programs/$program" || exit 1; done
   (cd "$programs" && ldd $ours) | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
-    grep -Ev '/torch/lib/|/(ld-linux|lib(c|m|dl|rt|pthread|resolv|gcc_s|stdc\+\+)\.so|lib(torch|c10|cud|cub|cufft|cupti|nv|nccl))' |
+    grep -Ev '/(torch/lib|nvidia)/|/(ld-linux|lib(c|m|dl|rt|util|pthread|resolv|gcc_s|stdc\+\+)\.so|lib(torch|c10|cu(blas|d|f|pti|rand|s)|nv|nccl))' |
     while read -r library; do
       cp -L "$library" "$to/lib/" && strip --strip-unneeded "$to/lib/${library##*/}"
     done
@@ -118,15 +118,15 @@ missing() {
 
 stage_machine() {
   [ -n "$dry" ] || attempt 10 machine_gpu nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv,noheader
-  attempt 10 machine_libraries $run sh -c "ldd '$programs/bench' '$programs/tests/previt_tests' | grep 'not found' && exit 1; echo all libraries found"
+  attempt 10 machine_libraries $run sh -c "ldd '$programs/bench' '$programs/tests/device_tests' | grep 'not found' && exit 1; echo all libraries found"
   missing | while read -r what; do line "machine | 0 s | missing: $what"; done
 }
 
 stage_tests() {  # in a dry run a few, as ctest runs all of them
-  local tags='[#test_objectives],[#test_device_augment],[#test_gpu_views],[#test_kernels],[#test_attention],[#test_trainer],[#test_training_data]~[programs],[#test_gpu_norm],[#test_gpu_gelu],[#test_gpu_trial],[#test_graphed_steps],[#test_nccl]~[programs]'
+  local tags='~[programs]'
   [ -z "$dry" ] || tags='[#test_device_augment],[#test_gpu_views],[#test_kernels]'
   attempt 30 tests_parity $run "$programs/tests/parity_check" --device "$device" tests/fixtures
-  attempt 60 tests_device $run PREVIT_TEST_DEVICE="$device" "$programs/tests/previt_tests" '-#' "$tags"
+  attempt 60 tests_device $run PREVIT_TEST_DEVICE="$device" "$programs/tests/device_tests" '-#' "$tags"
 }
 
 stage_attention() {  # which kernel each shape gets
