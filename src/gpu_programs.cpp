@@ -1,9 +1,6 @@
 #include "gpu_programs.h"
 
 #include <ATen/Context.h>
-#include <ATen/core/grad_mode.h>
-#include <c10/core/DeviceGuard.h>
-#include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -32,9 +29,6 @@ const GpuProgram* GpuPrograms::find(at::Device device, at::ScalarType type, int6
   const std::tuple key{device.index(), type, width};
   const auto known = programs_.find(key);
   if (known != programs_.end()) return known->second.get();
-  const c10::DeviceGuard guard(device);
-  const c10::InferenceMode no_inference(false);
-  const at::AutoGradMode with_gradients(true);
   const char* const type_name = type == at::kBFloat16 ? "bf16" : "fp32";
   return (programs_[key] =
               tried_gpu_program(fmt::format("{} of {} in {}", source_.name, width, type_name),

@@ -1,8 +1,11 @@
 #include "gpu_trial.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/isclose.h>
 #include <ATen/ops/randn.h>
+#include <c10/core/DeviceGuard.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <chrono>
@@ -56,6 +59,9 @@ std::unique_ptr<GpuProgram> tried_gpu_program(const std::string& name,
                                               const std::function<GpuTrial()>& make_trial) {
   std::unique_ptr<GpuProgram> program;
   double share = 0;
+  const c10::DeviceGuard guard(device);
+  const c10::InferenceMode no_inference(false);
+  const at::AutoGradMode with_gradients(true);
   const std::string failure = failure_of([&] {
     program = std::make_unique<GpuProgram>(device.index(), source, defines);
     const GpuTrial trial = make_trial();

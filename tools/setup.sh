@@ -86,7 +86,7 @@ find_torch() {
   if wants_cuda; then
     echo "   with CUDA, as this machine has a GPU (PREVIT_GPU=no: without)"
     # Where pip knows of a CPU build too, it would take that for the newer one. LibTorch brings all of CUDA's headers
-    # that NCCL's need (cmake/nccl.cmake) but two packages.
+    # that NCCL's need (cmake/cuda.cmake) but two packages.
     "${pip[@]}" 'torch==2.13.0,!=2.13.0+cpu' 'cuda-toolkit[cccl,crt]==13.0.*'
   else
     "${pip[@]}" --no-deps 'torch==2.13.0+cpu' 2>/dev/null || "${pip[@]}" 'torch==2.13.0'

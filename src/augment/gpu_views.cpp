@@ -1,6 +1,5 @@
 #include "augment/gpu_views.h"
 
-#include <c10/core/DeviceGuard.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 
@@ -132,7 +131,6 @@ const GpuProgram* gpu_views_program(const ViewSpec& spec,
                        source.cuts};
   const auto known = programs.find(key);
   if (known != programs.end()) return known->second.get();
-  const c10::DeviceGuard guard(device);
   return (programs[key] = tried_gpu_program(
               fmt::format("views {} of {} x {}", spec.name, spec.height, spec.width),
               device,

@@ -29,10 +29,6 @@ class GpuViews {
   at::Tensor make(const Program& program, void* stream, const at::Tensor& prepared) const;
 
  private:
-  // Blocks for so many warps, of which each works alone.
-  static unsigned blocks(int64_t warps) {
-    return static_cast<unsigned>((warps + GpuProgram::kWarps - 1) / GpuProgram::kWarps);
-  }
   template <class Program>
   at::Tensor weights(const Program& program, void* stream, const AxisLists& axes, int64_t n) const;
   template <class Program, class Pixel>
@@ -54,7 +50,7 @@ at::Tensor GpuViews::weights(const Program& program,
   const int64_t count = axes.origins.size();
   const at::Tensor made = at::empty({count, axes.size, n}, axes.origins.numbers().options());
   program.launch("resize_weights",
-                 blocks(count * axes.size),
+                 GpuProgram::blocks_of(count * axes.size),
                  stream,
                  data(axes.origins),
                  data(axes.steps),
@@ -79,14 +75,28 @@ at::Tensor GpuViews::changed(const Program& program, void* stream, const at::Ten
   const Pixel* const from = pixels.data_ptr<Pixel>();
   float *const sum = sums.data_ptr<float>(), *const out = made.data_ptr<float>();
   if (jittered_) {
-    program.launch("sum_greys", blocks(views_ * kSums), stream, from, drawn, views, images, sum);
+    program.launch("sum_greys",
+                   GpuProgram::blocks_of(views_ * kSums),
+                   stream,
+                   from,
+                   drawn,
+                   views,
+                   images,
+                   sum);
   }
   const int64_t parts = (height_ * width_ + kPixelsOfWarp - 1) / kPixelsOfWarp;
-  program.launch(
-      "change_colors", blocks(views_ * parts), stream, from, drawn, sum, views, images, out);
+  program.launch("change_colors",
+                 GpuProgram::blocks_of(views_ * parts),
+                 stream,
+                 from,
+                 drawn,
+                 sum,
+                 views,
+                 images,
+                 out);
   const auto blur = [&](const char* kernel, int64_t lines) {
     const int64_t groups = (lines + kLinesOfWarp - 1) / kLinesOfWarp;
-    program.launch(kernel, blocks(3 * views_ * groups), stream, drawn, views, out);
+    program.launch(kernel, GpuProgram::blocks_of(3 * views_ * groups), stream, drawn, views, out);
   };
   if (blurred_) {
     blur("blur_across", height_);

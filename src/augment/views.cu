@@ -1,16 +1,7 @@
 // Colours and blur of views on a GPU (gpu_views.h), compiled at run time: PREVIT_TYPE is that of the
 // pixels that come in, PREVIT_HEIGHT and PREVIT_WIDTH are the views' sides. A warp works alone and
 // its threads meet in warp_sum and warp_sync only, so that tests can run this file on a CPU.
-
-#ifndef PREVIT_EMULATED
-#define PREVIT_UNROLL _Pragma("unroll")
-
-__device__ inline float warp_sum(float x) {
-  for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
-  return x;
-}
-__device__ inline void warp_sync() { __syncwarp(); }
-#endif
+#include "models/kernels/gpu_numbers.cuh"
 
 namespace previt_gpu {
 
@@ -27,9 +18,6 @@ struct Drawn {
 };
 
 __device__ inline int lane() { return static_cast<int>(threadIdx.x % 32); }
-__device__ inline long long warp_in_grid() {
-  return static_cast<long long>(blockIdx.x) * kWarpsPerBlock + threadIdx.x / 32;
-}
 
 __device__ inline float clamped(float x) { return fminf(fmaxf(x, 0.0f), 1.0f); }
 
@@ -105,9 +93,9 @@ struct Source {
 template <class T, int kHeight, int kWidth>
 __device__ void sum_greys(
     const T* pixels, const Drawn* all, int views, int images, float* sums) {
-  const long long view = warp_in_grid() / kSumsPerView;
+  const long long view = warp_of_grid() / kSumsPerView;
   if (view >= views) return;
-  const int part = static_cast<int>(warp_in_grid() % kSumsPerView);
+  const int part = static_cast<int>(warp_of_grid() % kSumsPerView);
   const Drawn drawn = all[view];
   if (drawn.steps[0] < 0) return;
   const Source<T, kHeight, kWidth> source(pixels, view, views, images);
@@ -128,9 +116,9 @@ template <class T, int kHeight, int kWidth>
 __device__ void change_colors(
     const T* pixels, const Drawn* all, const float* sums, int views, int images, float* out) {
   constexpr int kPixels = kHeight * kWidth, kParts = (kPixels + 1023) / 1024;
-  const long long view = warp_in_grid() / kParts;
+  const long long view = warp_of_grid() / kParts;
   if (view >= views) return;
-  const int begin = 1024 * static_cast<int>(warp_in_grid() % kParts);
+  const int begin = 1024 * static_cast<int>(warp_of_grid() % kParts);
   const int end = begin + 1024 < kPixels ? begin + 1024 : kPixels;
   const Drawn drawn = all[view];
   const float mean =
@@ -176,11 +164,11 @@ __device__ void blur(const Drawn* all, int views, float* out) {
   constexpr int kLength = kDown ? kHeight : kWidth, kLines = kDown ? kWidth : kHeight;
   constexpr int kGroups = (kLines + 3) / 4;
   __shared__ float shared[2][kWarpsPerBlock][4 * kLength];
-  const long long plane = warp_in_grid() / kGroups;
+  const long long plane = warp_of_grid() / kGroups;
   if (plane >= 3LL * views) return;
   const Drawn drawn = all[plane / 3];
   if (drawn.box < 0) return;
-  const int first = 4 * static_cast<int>(warp_in_grid() % kGroups);
+  const int first = 4 * static_cast<int>(warp_of_grid() % kGroups);
   float* const pixels = out + plane * kHeight * kWidth;
   const auto place = [&](int element) {
     const int line = first + element % 4, at = element / 4;
@@ -228,7 +216,7 @@ __device__ inline void resize_weights(const float* origins,
                                       int pixels,
                                       int filter,
                                       float* weights) {
-  const long long row = warp_in_grid();
+  const long long row = warp_of_grid();
   if (row >= static_cast<long long>(axes) * size) return;
   const long long axis = row / size;
   const float step = steps[axis], low = lows[axis], high = highs[axis];

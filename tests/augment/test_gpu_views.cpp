@@ -2,6 +2,7 @@
 // on a GPU, beside LibTorch's operators.
 #include "augment/gpu_views.h"
 #include "support/catch.h"
+#include "support/gpu_code.h"
 // Its names must be known before the kernels.
 #include "models/kernels/emulated_gpu.h"
 // The kernels themselves.
@@ -141,10 +142,7 @@ TEST_CASE("a GPU's kernels do each operation alone, and start no others") {
 }
 
 TEST_CASE("NVRTC compiles the kernels of views") {
-  if (!can_compile_for_gpu()) {
-    WARN("skipped: no libnvrtc.so here (the package nvidia-cuda-nvrtc has one)");
-    return;
-  }
+  if (!nvrtc_is_here()) return;
   for (const char* type : {"float", "unsigned char"}) {
     for (const char* gpu : {"sm_80", "sm_90"}) {
       for (const int side : {32, 96, 224, 384}) {
@@ -153,10 +151,8 @@ TEST_CASE("NVRTC compiles the kernels of views") {
                                                  {std::string("PREVIT_TYPE=") + type,
                                                   "PREVIT_HEIGHT=" + std::to_string(side),
                                                   "PREVIT_WIDTH=" + std::to_string(side)});
-        for (const char* kernel :
-             {"resize_weights", "sum_greys", "change_colors", "blur_across", "blur_down"}) {
-          CHECK(code.find(std::string(".text.") + kernel + '\0') != std::string::npos);
-        }
+        check_code(code,
+                   {"resize_weights", "sum_greys", "change_colors", "blur_across", "blur_down"});
       }
     }
   }

@@ -1,5 +1,5 @@
 // What the kernels of a GPU read and write numbers with; each includes it. Threads meet in warp_sum
-// alone, so that tests can run the kernels on a CPU (emulated_gpu.h there).
+// and warp_sync alone, so that tests can run the kernels on a CPU (emulated_gpu.h there).
 #pragma once
 
 #ifndef PREVIT_EMULATED
@@ -10,6 +10,8 @@ __device__ inline float warp_sum(float x) {
   for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
   return x;
 }
+
+__device__ inline void warp_sync() { __syncwarp(); }
 
 // Single instructions, exact to 2e-7.
 __device__ inline float reciprocal(float x) {

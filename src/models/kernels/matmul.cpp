@@ -69,17 +69,23 @@ int64_t summing_threads(const at::Tensor& a) {
   return pays ? threads : 1;
 }
 
-at::Tensor divided_over_rows(const at::Tensor& a, const at::Tensor& b, int64_t threads) {
-  const int64_t rows = a.size(0);
-  const at::Tensor sums = at::empty({threads, a.size(1), b.size(1)}, a.options());
+// Calls body(t) for each of as many threads.
+template <class F>
+void on_threads(int64_t threads, const F& body) {
   at::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
     // parallel_for does not pass the caller's thread-local state on to its threads.
     const at::AutoDispatchBelowADInplaceOrView no_autograd;
-    for (int64_t t = first; t < last; ++t) {
-      const int64_t begin = t * rows / threads, count = (t + 1) * rows / threads - begin;
-      at::Tensor own = sums[t];
-      at::mm_out(own, a.narrow(0, begin, count).t(), b.narrow(0, begin, count));
-    }
+    for (int64_t t = first; t < last; ++t) body(t);
+  });
+}
+
+at::Tensor divided_over_rows(const at::Tensor& a, const at::Tensor& b, int64_t threads) {
+  const int64_t rows = a.size(0);
+  const at::Tensor sums = at::empty({threads, a.size(1), b.size(1)}, a.options());
+  on_threads(threads, [&](int64_t t) {
+    const int64_t begin = t * rows / threads, count = (t + 1) * rows / threads - begin;
+    at::Tensor own = sums[t];
+    at::mm_out(own, a.narrow(0, begin, count).t(), b.narrow(0, begin, count));
   });
   return loops::sum_widened(sums);
 }
@@ -91,12 +97,8 @@ void for_shares(int64_t n, const F& body) {
   const auto start = [&](int64_t t) {
     return std::min(n, t * tiles / threads * PaddedRows::kTile);
   };
-  at::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
-    // parallel_for does not pass the caller's thread-local state on to its threads.
-    const at::AutoDispatchBelowADInplaceOrView no_autograd;
-    for (int64_t t = first; t < last; ++t) {
-      if (start(t) < start(t + 1)) body(start(t), start(t + 1) - start(t));
-    }
+  on_threads(threads, [&](int64_t t) {
+    if (start(t) < start(t + 1)) body(start(t), start(t + 1) - start(t));
   });
 }
 

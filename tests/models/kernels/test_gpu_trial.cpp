@@ -6,26 +6,14 @@
 #include "models/kernels/gpu_gelu.h"
 #include "models/kernels/gpu_norm.h"
 #include "support/catch.h"
+#include "support/gpu_code.h"
 #include "support/test_device.h"
 
 using namespace previt;
-
-namespace {
-
-void check_code(const std::string& code, const std::vector<std::string>& kernels) {
-  CHECK(code.substr(1, 3) == "ELF");
-  for (const std::string& kernel : kernels) {
-    CHECK(code.find(".text." + kernel + '\0') != std::string::npos);
-  }
-}
-
-}  // namespace
+using namespace previt::test;
 
 TEST_CASE("NVRTC compiles a GPU's kernels") {
-  if (!can_compile_for_gpu()) {
-    WARN("skipped: no libnvrtc.so here (the package nvidia-cuda-nvrtc has one)");
-    return;
-  }
+  if (!nvrtc_is_here()) return;
   for (const auto type : {torch::kFloat, torch::kBFloat16}) {
     for (const char* gpu : {"sm_80", "sm_90"}) {
       for (const int64_t width : {4, 192, 768, 1000, 1536}) {
