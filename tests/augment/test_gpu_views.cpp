@@ -117,6 +117,7 @@ Kernels check_views(ViewSpec spec, const ViewSource& source) {
 ViewSpec all_of_them(Interpolation filter = Interpolation::bicubic) {
   ViewSpec spec{.count = 2, .interpolation = filter};
   spec.jitter = 0.8;
+  spec.brightness = spec.contrast = spec.saturation = 0.9;  // factors below a half too
   spec.greyscale = spec.solarize = 0.3;
   spec.blur = 0.5;
   spec.blur_sigma = {0.1, 5};
