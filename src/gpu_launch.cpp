@@ -8,6 +8,10 @@
 
 namespace previt {
 
+at::Device numbered(at::Device device) {
+  return device.has_index() ? device : c10::impl::VirtualGuardImpl(device.type()).getDevice();
+}
+
 // The header of c10::cuda::CUDAStream asks for CUDA's. It has a c10::Stream as its only member, and
 // this method.
 void* gpu_stream(at::Device device) {

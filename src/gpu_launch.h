@@ -6,6 +6,9 @@
 
 namespace previt {
 
+/// The device with its number: one without (cuda) is the thread's current device of its kind.
+at::Device numbered(at::Device device);
+
 /// The cudaStream_t that LibTorch queues work in, on a CUDA device. Throws Error without LibTorch's
 /// library for it.
 void* gpu_stream(at::Device device);

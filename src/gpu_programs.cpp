@@ -5,8 +5,6 @@
 
 #include <cstdlib>
 
-#include "gpu_program.h"
-
 namespace previt {
 
 bool gpu_kernels_allowed() {
@@ -22,21 +20,17 @@ std::vector<std::string> gpu_defines(at::ScalarType type, int64_t width) {
           fmt::format("PREVIT_WIDTH={}", width)};
 }
 
-const GpuProgram* GpuPrograms::find(at::Device device, at::ScalarType type, int64_t width) {
+const GpuProgram* RowPrograms::find(at::Device device, at::ScalarType type, int64_t width) {
   const bool known_type = type == at::kFloat || type == at::kBFloat16;
-  if (!device.is_cuda() || !known_type || !gpu_kernels_allowed()) return nullptr;
-  const std::lock_guard lock(mutex_);
-  const std::tuple key{device.index(), type, width};
-  const auto known = programs_.find(key);
-  if (known != programs_.end()) return known->second.get();
-  const char* const type_name = type == at::kBFloat16 ? "bf16" : "fp32";
-  return (programs_[key] =
-              tried_gpu_program(fmt::format("{} of {} in {}", source_.name, width, type_name),
-                                device,
-                                source_.text,
-                                source_.defines(type, width),
-                                [&] { return source_.trial(device, type, width); }))
-      .get();
+  if (!device.is_cuda() || !known_type) return nullptr;
+  return programs_.find(device, {type, width}, [&](at::Device gpu) {
+    const char* const type_name = type == at::kBFloat16 ? "bf16" : "fp32";
+    return tried_gpu_program(fmt::format("{} of {} in {}", source_.name, width, type_name),
+                             gpu,
+                             source_.text,
+                             source_.defines(type, width),
+                             [&] { return source_.trial(gpu, type, width); });
+  });
 }
 
 }  // namespace previt

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <mutex>
-#include <tuple>
+#include <utility>
 
+#include "gpu_launch.h"
+#include "gpu_program.h"
 #include "gpu_trial.h"
 
 namespace previt {
@@ -15,8 +18,30 @@ bool gpu_kernels_allowed();
 /// What a source is compiled with: PREVIT_TYPE, float or Bf16, and PREVIT_WIDTH.
 std::vector<std::string> gpu_defines(at::ScalarType type, int64_t width);
 
-/// The programs of one source, by device, type and width of rows.
+/// What has passed its trial, by device and by what Key says.
+template <class Key>
 class GpuPrograms {
+ public:
+  /// What try_on(device) gave when it was first asked for: a program, or null where LibTorch's
+  /// operators shall compute, as they do where gpu_kernels_allowed() says no. try_on gets the GPU
+  /// with its number, and doesn't throw.
+  template <class Try>
+  const GpuProgram* find(at::Device device, const Key& key, const Try& try_on) {
+    if (!gpu_kernels_allowed()) return nullptr;
+    device = numbered(device);
+    const std::lock_guard lock(mutex_);
+    const auto [place, is_new] = programs_.try_emplace({device.index(), key});
+    if (is_new) place->second = try_on(device);
+    return place->second.get();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::pair<int, Key>, std::unique_ptr<GpuProgram>> programs_;
+};
+
+/// The programs of a source that works on rows, by their type and width.
+class RowPrograms {
  public:
   struct Source {
     const char* name;  ///< in the log
@@ -24,17 +49,14 @@ class GpuPrograms {
     std::vector<std::string> (*defines)(at::ScalarType type, int64_t width);
     GpuTrial (*trial)(at::Device device, at::ScalarType type, int64_t width);
   };
-  explicit GpuPrograms(const Source& source) : source_(source) {}
+  explicit RowPrograms(const Source& source) : source_(source) {}
 
-  /// What has passed its trial, which takes place when it is first asked for. Null where LibTorch's
-  /// operators shall compute: off GPUs, in other types than float32 and bfloat16, and where
-  /// gpu_kernels_allowed() says no.
+  /// Null off GPUs too, and in other types than float32 and bfloat16.
   const GpuProgram* find(at::Device device, at::ScalarType type, int64_t width);
 
  private:
   Source source_;
-  std::mutex mutex_;
-  std::map<std::tuple<int, at::ScalarType, int64_t>, std::unique_ptr<GpuProgram>> programs_;
+  GpuPrograms<std::pair<at::ScalarType, int64_t>> programs_;
 };
 
 }  // namespace previt

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Everything about a GPU that can be measured in one run of ten minutes, cut off at any moment: each stage has a time of
-# its own and writes its lines to OUT/summary.txt as it goes; OUT/summary.md at the end is for docs/gpu.md.
+# What about a GPU can be measured in ten minutes, or in --seconds, after which it ends: stages come in the order of their
+# worth, each with a time of its own, and write their lines to OUT/summary.txt as they go, so that a run may be cut off at
+# any moment. What there was no time for has a line too: --stages takes it in another run. OUT/summary.md at the end is for
+# docs/gpu.md.
 #
-#   tools/device_check.sh [--dry-run] [--device cuda] [--programs DIR] [--stages "machine tests …"] [OUT]
+#   tools/device_check.sh [--dry-run] [--device cuda] [--seconds 600] [--programs DIR] [--stages "machine tests …"] [OUT]
 #   tools/device_check.sh --carry TO [--programs DIR]
 #
 # DIR holds pretrain and bench, and in tests/ parity_check and device_tests (default build/release). They are built
@@ -10,26 +12,30 @@
 # --carry puts them stripped into TO, with the libraries that they need beside LibTorch and the C and C++ ones: TO is DIR
 # on a machine that has none of these. OUT is $OUT or device_check. --dry-run takes the CPU and small sizes, so that no
 # line here is untried. Peers are the scripts of tools/peers and, as for compare_step.py, those in $PEER_FOLDER, run by
-# $PEER_PYTHON; the official DINO is at $DINO_DIR.
+# $PEER_PYTHON; the official DINO is at $DINO_DIR. A dry run has three times the time, as others use the machine too.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-device=cuda dry='' carry='' programs=build/release out=${OUT:-device_check}
-stages="machine tests attention same bench graph peers trace variants feeding"
+device=cuda dry='' carry='' seconds='' programs=build/release out=${OUT:-device_check}
+stages="machine tests bench trace peers same attention graph feeding variants"
 while [ $# -gt 0 ]; do
   case $1 in
     --dry-run) dry=1 device=cpu; export OMP_NUM_THREADS=1 ;;
     --device) device=$2; shift ;;
+    --seconds) seconds=$2; shift ;;
     --programs) programs=$2; shift ;;
     --stages) stages=$2; shift ;;
     --carry) carry=$2; shift ;;
-    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
     -*) echo "device_check.sh: $1 is no option" >&2; exit 2 ;;
     *) out=$1 ;;
   esac
   shift
 done
 programs=$(realpath -e "$programs") || exit 2
+times=${dry:+3} times=${times:-1}
+seconds=${seconds:-$((600 * times))}
+deadline=$((seconds - 10))  # what is running then has a moment to end
 ours="pretrain bench tests/parity_check tests/device_tests"
 
 carry_to() {  # stripped programs, their libraries, and where their sources lay
@@ -63,18 +69,24 @@ line() { printf '%s\n' "$*" | tee -a "$summary"; }
 
 last_line() { grep . "$1" | tail -n 1 | cut -c1-1000; }
 
+left_out() {  # whether it is too late to begin something, which then has a line
+  [ $((deadline - SECONDS)) -lt 5 ] && line "$1 | 0 s | left out: the $seconds s are over"
+}
+
 # attempt SECONDS NAME COMMAND…: its last line becomes a line of the summary, all of it goes to OUT/NAME.log.
 attempt() {
-  local limit=$1 name=$2 begin=$SECONDS code
+  local limit=$(($1 * times)) left=$((deadline - SECONDS)) name=$2 begin=$SECONDS code
   shift 2
-  [ -z "$dry" ] || limit=$((3 * limit))  # of a machine that others use too
+  left_out "$name" && return 1
   # timeout starts programs only: a function goes through a shell that knows it.
   [ "$(type -t "$1")" != function ] || set -- bash -c '"$@"' shell "$@"
-  timeout --kill-after=5 "$limit" "$@" > "$out/$name.log" 2>&1
+  timeout --kill-after=5 $((limit < left ? limit : left)) "$@" > "$out/$name.log" 2>&1
   code=$?
   case $code in
     0) line "$name | $((SECONDS - begin)) s | $(last_line "$out/$name.log")" ;;
-    124 | 137) line "$name | $((SECONDS - begin)) s | STOPPED after its $limit s" ;;
+    124 | 137)
+      if [ $left -lt $limit ]; then line "$name | $((SECONDS - begin)) s | cut off: the $seconds s are over"
+      else line "$name | $((SECONDS - begin)) s | STOPPED after its $limit s"; fi ;;
     *) line "$name | $((SECONDS - begin)) s | FAILED ($code): $(last_line "$out/$name.log")" ;;
   esac
   return $code
@@ -123,10 +135,10 @@ stage_machine() {
 }
 
 stage_tests() {  # in a dry run a few, as ctest runs all of them
-  local tags='~[programs]'
+  local tags='~[programs]~[nvrtc]'  # what only compiles needs no GPU
   [ -z "$dry" ] || tags='[#test_device_augment],[#test_gpu_views],[#test_kernels]'
   attempt 30 tests_parity $run "$programs/tests/parity_check" --device "$device" tests/fixtures
-  attempt 60 tests_device $run PREVIT_TEST_DEVICE="$device" "$programs/tests/device_tests" '-#' "$tags"
+  attempt 120 tests_device $run PREVIT_TEST_DEVICE="$device" "$programs/tests/device_tests" '-#' "$tags"
 }
 
 stage_attention() {  # which kernel each shape gets
@@ -259,6 +271,7 @@ stage_feeding() {  # end to end: how long a step waits for its pictures
 
 for stage in $stages; do
   declare -F "stage_$stage" > /dev/null || { echo "device_check.sh: $stage is no stage" >&2; exit 2; }
+  left_out "$stage" && continue
   line "# $stage at $SECONDS s"
   "stage_$stage"
 done

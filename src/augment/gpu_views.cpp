@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -116,30 +114,28 @@ GpuViews::GpuViews(const ViewSpec& spec,
   drawn_ = lists.add(numbers);
 }
 
+std::vector<std::string> gpu_views_defines(const ViewSpec& spec, bool cuts) {
+  return {cuts ? "PREVIT_TYPE=float" : "PREVIT_TYPE=unsigned char",
+          fmt::format("PREVIT_HEIGHT={}", spec.height),
+          fmt::format("PREVIT_WIDTH={}", spec.width)};
+}
+
 const GpuProgram* gpu_views_program(const ViewSpec& spec,
                                     const ViewSource& source,
                                     at::Device device) {
-  if (!fits(spec, device) || !gpu_kernels_allowed()) return nullptr;
-  static std::mutex mutex;
-  static std::map<std::tuple<int, std::string, int64_t, int64_t, bool>, std::unique_ptr<GpuProgram>>
-      programs;
-  const std::lock_guard lock(mutex);
-  const std::tuple key{device.index(),
-                       view_identity(spec).dump() + std::to_string(spec.count),
+  if (!fits(spec, device)) return nullptr;
+  static GpuPrograms<std::tuple<std::string, int64_t, int64_t, bool>> programs;
+  const std::tuple key{view_identity(spec).dump() + std::to_string(spec.count),
                        source.images.height,
                        source.images.width,
                        source.cuts};
-  const auto known = programs.find(key);
-  if (known != programs.end()) return known->second.get();
-  return (programs[key] = tried_gpu_program(
-              fmt::format("views {} of {} x {}", spec.name, spec.height, spec.width),
-              device,
-              kGpuViewsSource,
-              {source.cuts ? "PREVIT_TYPE=float" : "PREVIT_TYPE=unsigned char",
-               fmt::format("PREVIT_HEIGHT={}", spec.height),
-               fmt::format("PREVIT_WIDTH={}", spec.width)},
-              [&] { return trial(spec, source, device); }))
-      .get();
+  return programs.find(device, key, [&](at::Device gpu) {
+    return tried_gpu_program(fmt::format("views {} of {} x {}", spec.name, spec.height, spec.width),
+                             gpu,
+                             kGpuViewsSource,
+                             gpu_views_defines(spec, source.cuts),
+                             [&] { return trial(spec, source, gpu); });
+  });
 }
 
 }  // namespace previt

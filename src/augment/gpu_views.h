@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "augment/device_views.h"
@@ -113,6 +114,9 @@ at::Tensor GpuViews::make(const Program& program, void* stream, const at::Tensor
   };
   return changed<Program, float>(program, stream, cut(*cut_, prepared, make_weights));
 }
+
+/// For views.cu.
+std::vector<std::string> gpu_views_defines(const ViewSpec& spec, bool cuts);
 
 extern const char* const kGpuViewsSource;  ///< views.cu
 

@@ -1,8 +1,12 @@
 // The kernels of a GPU that make views, on a machine without one: their code run as C++, started as
-// on a GPU, beside LibTorch's operators.
+// on a GPU, beside LibTorch's operators. What needs a GPU runs where one is under test.
+#include <c10/core/DeviceGuard.h>
+
 #include "augment/gpu_views.h"
+#include "gpu_launch.h"
 #include "support/catch.h"
 #include "support/gpu_code.h"
+#include "support/test_device.h"
 // Its names must be known before the kernels.
 #include "models/kernels/emulated_gpu.h"
 // The kernels themselves.
@@ -69,13 +73,12 @@ class EmulatedProgram {
 
 using Kernels = std::vector<std::string>;
 
-// Makes the views of `spec` twice, holds one against the other, and gives what was started.
-template <int kHeight, int kWidth>
-Kernels check_views(ViewSpec spec, const ViewSource& source) {
-  INFO(kHeight << " x " << kWidth << " of " << source.images.height << " x "
-               << source.images.width);
-  spec.height = kHeight;
-  spec.width = kWidth;
+// Makes the views of `spec` twice on a device and gives how far they are apart at most.
+template <class Program>
+double apart(const Program& program,
+             const ViewSpec& spec,
+             const ViewSource& source,
+             at::Device device) {
   const ImagesThere& size = source.images;
   const int64_t views = source.cuts ? size.count * spec.count : size.count;
   std::vector<ViewPlan> plans;
@@ -86,15 +89,26 @@ Kernels check_views(ViewSpec spec, const ViewSource& source) {
   torch::manual_seed(6);
   const at::Tensor bytes =
       torch::randint(0, 256, {size.count, 3, size.height, size.width}, torch::kUInt8);
-  const at::Tensor pixels = prepared(bytes, source.cuts);
+  const at::Tensor pixels = prepared(bytes.to(device), source.cuts);
   DeviceLists lists;
   const auto theirs = plan_device_views(spec, plans, source, lists);
   const GpuViews ours(spec, plans, source, lists);
-  lists.upload(torch::kCPU);
-  const EmulatedProgram<kHeight, kWidth> program;
-  const at::Tensor got = ours.make(program, nullptr, pixels), want = theirs(pixels);
+  lists.upload(device);
+  void* const stream = device.is_cuda() ? gpu_stream(device) : nullptr;
+  const at::Tensor got = ours.make(program, stream, pixels), want = theirs(pixels);
   REQUIRE(got.sizes() == want.sizes());
-  CHECK((got - want).abs().max().item<double>() < 1e-5);
+  return (got - want).abs().max().item<double>();
+}
+
+// Holds views that are made on the CPU against each other, and gives what was started.
+template <int kHeight, int kWidth>
+Kernels check_views(ViewSpec spec, const ViewSource& source) {
+  INFO(kHeight << " x " << kWidth << " of " << source.images.height << " x "
+               << source.images.width);
+  spec.height = kHeight;
+  spec.width = kWidth;
+  const EmulatedProgram<kHeight, kWidth> program;
+  CHECK(apart(program, spec, source, torch::kCPU) < 1e-5);
   CHECK(!warp.torn);
   return program.started;
 }
@@ -103,6 +117,7 @@ Kernels check_views(ViewSpec spec, const ViewSource& source) {
 ViewSpec all_of_them(Interpolation filter = Interpolation::bicubic) {
   ViewSpec spec{.count = 2, .interpolation = filter};
   spec.jitter = 0.8;
+  spec.brightness = spec.contrast = spec.saturation = 0.9;  // factors below a half too
   spec.greyscale = spec.solarize = 0.3;
   spec.blur = 0.5;
   spec.blur_sigma = {0.1, 5};
@@ -141,18 +156,38 @@ TEST_CASE("a GPU's kernels do each operation alone, and start no others") {
   }
 }
 
-TEST_CASE("NVRTC compiles the kernels of views") {
+TEST_CASE("NVRTC compiles the kernels of views", "[nvrtc]") {
   if (!nvrtc_is_here()) return;
-  for (const char* type : {"float", "unsigned char"}) {
+  for (const bool cuts : {true, false}) {
     for (const char* gpu : {"sm_80", "sm_90"}) {
       for (const int side : {32, 96, 224, 384}) {
-        const std::string code = compile_for_gpu(kGpuViewsSource,
-                                                 gpu,
-                                                 {std::string("PREVIT_TYPE=") + type,
-                                                  "PREVIT_HEIGHT=" + std::to_string(side),
-                                                  "PREVIT_WIDTH=" + std::to_string(side)});
-        check_code(code,
+        const ViewSpec spec{.height = side, .width = side};
+        check_code(compile_for_gpu(kGpuViewsSource, gpu, gpu_views_defines(spec, cuts)),
                    {"resize_weights", "sum_greys", "change_colors", "blur_across", "blur_down"});
+      }
+    }
+  }
+}
+
+// Whether or not they are the faster ones there.
+TEST_CASE("on a GPU under test, our kernels make the views that LibTorch's operators make") {
+  const at::Device device = numbered(test_device());
+  if (!device.is_cuda()) return;
+  const c10::DeviceGuard guard(device);
+  for (const bool cuts : {true, false}) {
+    for (const int64_t side : {33, 96, 224}) {
+      const ViewSpec size{.height = side, .width = side + 7};
+      const GpuProgram program(device.index(), kGpuViewsSource, gpu_views_defines(size, cuts));
+      for (const auto filter :
+           {Interpolation::bicubic, Interpolation::bilinear, Interpolation::lanczos}) {
+        INFO(name_of(filter) << ", cut there: " << cuts << ", " << side);
+        ViewSpec spec = all_of_them(filter);
+        spec.height = size.height;
+        spec.width = size.width;
+        spec.solarize_threshold = 0;  // no rounding decides what is inverted
+        if (!cuts) spec.crop = CropKind::none;
+        const ImagesThere images = {16, cuts ? 240 : spec.height, cuts ? 250 : spec.width};
+        CHECK(apart(program, spec, {images, cuts}, device) < 1e-4);
       }
     }
   }

@@ -108,7 +108,7 @@ std::vector<std::string> gpu_gelu_defines(at::ScalarType type, int64_t width) {
 }
 
 const GpuProgram* gpu_gelu_program(at::Device device, at::ScalarType type, int64_t width) {
-  static GpuPrograms programs({"GELU", kGpuGeluSource, gpu_gelu_defines, gelu_trial});
+  static RowPrograms programs({"GELU", kGpuGeluSource, gpu_gelu_defines, gelu_trial});
   return programs.find(device, type, width);
 }
 

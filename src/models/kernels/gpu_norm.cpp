@@ -129,7 +129,7 @@ const GpuProgram* gpu_norm_program(const at::Tensor& x,
   const bool fits =
       x.scalar_type() == at::kFloat && x.numel() > 0 && width % 4 == 0 && width <= kWidest &&
       (!branch.defined() || (branch.scalar_type() == type && branch.sizes() == x.sizes()));
-  static GpuPrograms programs({"LayerNorm", kGpuNormSource, gpu_defines, trial});
+  static RowPrograms programs({"LayerNorm", kGpuNormSource, gpu_defines, trial});
   return fits ? programs.find(x.device(), type, width) : nullptr;
 }
 

@@ -2,6 +2,7 @@
 // formulas in double. What needs a GPU runs where one is under test.
 #include <c10/core/DeviceGuard.h>
 
+#include "gpu_launch.h"
 #include "gpu_program.h"
 #include "models/kernels/emulated_numbers.h"
 #include "models/kernels/gpu_gelu.h"
@@ -98,8 +99,8 @@ TEST_CASE("a GPU's bias and GELU give the formulas' numbers and gradients") {
 }
 
 TEST_CASE("a GPU's GELU is exact far from zero and beside it") {
-  constexpr int kWidth = 19;
-  std::vector<float> special = {NAN};
+  constexpr int kWidth = 20;
+  std::vector<float> special = {NAN, INFINITY};
   for (const float x : {0.F, 1e-30F, 1e-3F, 2.F, 4.F, 6.F, 12.F, 1e5F, 1e30F}) {
     special.insert(special.end(), {x, -x});
   }
@@ -111,7 +112,7 @@ TEST_CASE("a GPU's GELU is exact far from zero and beside it") {
     dy.data()[i] = 1;
   }
   const Computed<float, kWidth> got(product, bias, dy);
-  for (size_t i = 1; i < kWidth; ++i) {
+  for (size_t i = 2; i < kWidth; ++i) {
     INFO("at " << special[i]);
     // Below zero it shrinks with the distribution's tail.
     const double rounding = 4e-7 * std::abs(special[i]), own = 0.05 * std::abs(got.y_expected[i]);
@@ -121,6 +122,7 @@ TEST_CASE("a GPU's GELU is exact far from zero and beside it") {
   }
   CHECK(std::isnan(got.y[0]));
   CHECK(std::isnan(got.dproduct[0]));
+  CHECK(got.y[1] == INFINITY);
 }
 
 TEST_CASE("a GPU's warps share out all of a product, with few sums") {
@@ -163,7 +165,7 @@ TEST_CASE("GELU of a layer on the device under test is LibTorch's on the CPU") {
 
 // Whether or not it is the faster one there.
 TEST_CASE("on a GPU under test, our GELU is LibTorch's for all widths, strides and places") {
-  const at::Device device = torch::empty({1}, test_device()).device();  // with its number
+  const at::Device device = numbered(test_device());
   if (!device.is_cuda()) return;
   const c10::DeviceGuard guard(device);
   torch::manual_seed(13);

@@ -6,13 +6,14 @@
 #include "models/kernels/gpu_gelu.h"
 #include "models/kernels/gpu_norm.h"
 #include "support/catch.h"
+#include "support/counted_device.h"
 #include "support/gpu_code.h"
 #include "support/test_device.h"
 
 using namespace previt;
 using namespace previt::test;
 
-TEST_CASE("NVRTC compiles a GPU's kernels") {
+TEST_CASE("NVRTC compiles a GPU's kernels", "[nvrtc]") {
   if (!nvrtc_is_here()) return;
   for (const auto type : {torch::kFloat, torch::kBFloat16}) {
     for (const char* gpu : {"sm_80", "sm_90"}) {
@@ -51,8 +52,26 @@ TEST_CASE("one wrong number among many is seen, and a rounding is none") {
 
 TEST_CASE("a kernel that can't be tried leaves LibTorch's operators") {
   const auto none = [](const GpuProgram*) { return std::vector<at::Tensor>(); };
-  CHECK(tried_gpu_program(
-            "none", test::test_device(), "no C++", {}, [&] { return GpuTrial(none); }) == nullptr);
+  CHECK(tried_gpu_program("none", numbered(test_device()), "no C++", {}, [&] {
+          return GpuTrial(none);
+        }) == nullptr);
+}
+
+TEST_CASE("a kernel is tried once for a device, with the number that the device has") {
+  const at::Device device = counted_device();
+  REQUIRE(device.index() == 0);
+  GpuPrograms<std::string> programs;
+  std::vector<std::string> tried;
+  const auto find = [&](at::Device on, const std::string& key) {
+    return programs.find(on, key, [&](at::Device gpu) -> std::unique_ptr<GpuProgram> {
+      tried.push_back(gpu.str() + " " + key);
+      return nullptr;
+    });
+  };
+  CHECK(find(at::Device(device.type()), "a") == nullptr);
+  find(device, "a");
+  find(at::Device(device.type()), "b");
+  CHECK(tried == std::vector{device.str() + " a", device.str() + " b"});
 }
 
 TEST_CASE("a GPU's kernels get whole rows from a multiple of 16 bytes on") {
