@@ -5,6 +5,7 @@
 #include "gpu_trial.h"
 #include "models/kernels/gpu_gelu.h"
 #include "models/kernels/gpu_norm.h"
+#include "models/kernels/precision.h"
 #include "support/catch.h"
 #include "support/gpu_code.h"
 #include "support/test_device.h"
@@ -53,6 +54,18 @@ TEST_CASE("a kernel that can't be tried leaves LibTorch's operators") {
   const auto none = [](const GpuProgram*) { return std::vector<at::Tensor>(); };
   CHECK(tried_gpu_program(
             "none", test::test_device(), "no C++", {}, [&] { return GpuTrial(none); }) == nullptr);
+}
+
+TEST_CASE("PlainKernelsGuard leaves LibTorch's operators on a GPU too") {
+  const at::Tensor x = torch::ones({8, 768}, test::test_device());
+  const bool before = gpu_kernels_allowed();
+  {
+    const PlainKernelsGuard plain;
+    CHECK(!gpu_kernels_allowed());
+    CHECK(gpu_norm_program(x, {}, torch::kBFloat16) == nullptr);
+    CHECK(gpu_gelu_program(x.device(), torch::kBFloat16, 768) == nullptr);
+  }
+  CHECK(gpu_kernels_allowed() == before);
 }
 
 TEST_CASE("a GPU's kernels get whole rows from a multiple of 16 bytes on") {
