@@ -1,8 +1,8 @@
 // CUDA's graphs by LibTorch. It needs CUDA's headers, as distributed/nccl_engine.cpp does.
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/core/StreamGuard.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
-#include <c10/cuda/CUDAGuard.h>
 
 #include <exception>
 
@@ -63,7 +63,7 @@ class CudaGraph final : public DeviceGraph {
   // Captures want a stream that isn't the default one, and whatever autograd and cuBLAS keep for a
   // stream is to be there before.
   void on_own_stream(const std::function<void()>& work) const {
-    const c10::cuda::CUDAStreamGuard guard(stream_);
+    const c10::StreamGuard guard(stream_.unwrap());
     c10::cuda::device_synchronize();
     work();
     c10::cuda::device_synchronize();

@@ -11,8 +11,12 @@
 
 namespace previt {
 
-/// Whether our own kernels may compute at all: not with PREVIT_GPU_KERNELS=off, and not where LibTorch
-/// is asked for its deterministic operators.
+/// Whether LibTorch's operators shall compute in this thread on every device, as PlainKernelsGuard
+/// says.
+bool& plain_kernels();
+
+/// Whether our own kernels may compute at all: not with PREVIT_GPU_KERNELS=off, not where LibTorch
+/// is asked for its deterministic operators, and not with plain_kernels().
 bool gpu_kernels_allowed();
 
 /// What a source is compiled with: PREVIT_TYPE, float or Bf16, and PREVIT_WIDTH.

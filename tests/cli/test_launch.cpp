@@ -69,9 +69,13 @@ TEST_CASE("the option --nproc ends with the code of the rank that failed", "[dis
 
 TEST_CASE("the option --nproc starts anew what asks for it, but not for the same twice",
           "[distributed]") {
-  const Outcome outcome = run({"--nproc", "2", "--task", "ask", "--rank", "1"});
-  CHECK(outcome.code == 1);
-  CHECK(outcome.errors == "rank 1 of 2: 0 before\nrank 1 of 2: 8 before\n");
+  for (const Words& more : {Words{}, Words{"--resume"}}) {  // given twice, it would be an error
+    Words words = {"--nproc", "2", "--task", "ask", "--rank", "1"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome outcome = run(words);
+    CHECK(outcome.code == 1);
+    CHECK(outcome.errors == "rank 1 of 2: 0 before\nrank 1 of 2: 8 before\n");
+  }
 }
 
 TEST_CASE("the option --nproc tells of a rank 0 that hangs", "[distributed]") {
@@ -127,6 +131,9 @@ TEST_CASE("the option --nproc refuses what can't be", "[distributed]") {
   CHECK(run({"--nproc", "0", "--task", "none"}).code == 2);
   CHECK_THAT(run({"--nproc", "5000", "--task", "none"}).errors,
              Contains("--nproc: 5000 is not in [1, 1024]"));
+  // Beside it, a new start would give --resume twice.
+  CHECK(run({"--nproc", "2", "--task", "none", "--resum"}).errors ==
+        "--resum: unknown option; did you mean --resume?\n");
   Surroundings started = kOneThread;
   for (const auto& [name, value] : {std::pair("RANK", "0"),
                                     std::pair("WORLD_SIZE", "2"),

@@ -23,8 +23,9 @@ struct Tried {
     return read;
   }();
   std::vector<int64_t> sizes;
-  int64_t most = 8;    // images that memory holds
-  double seconds = 0;  // that a micro-batch takes
+  bool replays = false;  // whether a trial could
+  int64_t most = 8;      // images that memory holds
+  double seconds = 0;    // that a micro-batch takes
   std::function<void()> meanwhile = [] {};
 
   void decide(cli::FirstSteps asked) {
@@ -34,6 +35,7 @@ struct Tried {
       const auto objective = std::make_shared<TinyObjective>();
       const int64_t micro = options.train.micro();
       sizes.push_back(micro);
+      replays = replays || options.train.cuda_graph != GraphChoice::off;
       objective->change_loss = [this, micro](const at::Tensor& loss, const StepInfo&) {
         meanwhile();
         TORCH_CHECK_WITH(OutOfMemoryError, micro <= most, "no memory");
@@ -121,6 +123,7 @@ TEST_CASE("a time in which no epoch fits is refused with the time of one") {
 TEST_CASE("each of two processes tries its half of a batch by itself") {
   Tried tried;
   tried.run.options.train.micro_batch = kAutomatic;
+  tried.run.options.train.cuda_graph = GraphChoice::on;
   const FakeWorld two(0, 2);
   tried.meanwhile = [&] { CHECK(two.busy() == 1); };  // however long it takes
   tried.decide({});
@@ -128,6 +131,8 @@ TEST_CASE("each of two processes tries its half of a batch by itself") {
   CHECK(tried.sizes == Sizes{4});
   CHECK(tried.run.options.train.micro_batch == 4);
   CHECK(tried.run.options.train.batch == 8);
+  CHECK(!tried.replays);  // which the two will not do
+  CHECK(tried.run.options.train.cuda_graph == GraphChoice::on);
   CHECK(two.sent().empty());
 }
 

@@ -71,10 +71,7 @@ Timing time_steps(Objective& objective,
     if (stepper.device().is_cuda()) torch::cuda::synchronize(stepper.device().index());
     return outcome;
   };
-  const auto undecided = [&] {
-    return stepper.graphed() != nullptr && !stepper.graphed()->decided();
-  };
-  while (undecided()) step();
+  stepper.settle(step);
   timing.replayed = stepper.graphed() != nullptr && stepper.graphed()->replays();
   const int64_t last = kWarmupSteps + steps;  // one more, for the matmuls
   for (int64_t i = 0; i <= last; ++i) {

@@ -133,6 +133,7 @@ Found agreed(Found own, int64_t batch) {
 Found try_share(RunOptions run, const FirstSteps& asked, const MakeTrial& make) {
   const int64_t batch = run.train.batch;
   run.train.batch /= world().size();
+  run.train.cuda_graph = GraphChoice::off;  // several processes launch their steps
   const auto own = [&] {
     const Busy busy;  // one that has less memory tries for longer
     const OnItsOwn alone;

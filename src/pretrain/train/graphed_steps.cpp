@@ -33,16 +33,24 @@ std::string obstacle(const Objective& objective, const RunOptions& options) {
   return "";
 }
 
-// How far `a` is from `b`, by the length of `b`; the same tensors must be defined in both.
-double apart(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
-  std::vector<at::Tensor> differences, lengths;
+// Of all that are defined.
+double length(const std::vector<at::Tensor>& tensors) {
+  std::vector<at::Tensor> lengths;
+  for (const at::Tensor& tensor : tensors) {
+    if (tensor.defined()) lengths.push_back(tensor.norm());
+  }
+  return lengths.empty() ? 0 : torch::stack(lengths).norm().item<double>();
+}
+
+// The same tensors must be defined in both.
+std::vector<at::Tensor> differences(const std::vector<at::Tensor>& a,
+                                    const std::vector<at::Tensor>& b) {
+  std::vector<at::Tensor> all(a.size());
   for (size_t i = 0; i < a.size(); ++i) {
     require(a[i].defined() == b[i].defined(), "other weights have a gradient");
-    if (!a[i].defined()) continue;
-    differences.push_back((a[i] - b[i]).norm());
-    lengths.push_back(b[i].norm());
+    if (a[i].defined()) all[i] = a[i] - b[i];
   }
-  return (torch::stack(differences).norm() / torch::stack(lengths).norm()).item<double>();
+  return all;
 }
 
 }  // namespace
@@ -54,7 +62,9 @@ std::unique_ptr<GraphedSteps> GraphedSteps::make(const Objective& objective,
   const GraphChoice choice = options.train.cuda_graph;
   if (choice == GraphChoice::off || device.is_cpu()) return nullptr;
   std::string why = obstacle(objective, options);
-  if (why.empty() && graphs(device) == nullptr) why = "built without CUDA's headers";
+  if (why.empty() && graphs(device) == nullptr) {
+    why = device.is_cuda() ? "built without CUDA's headers" : device.str() + " has no CUDA graphs";
+  }
   if (why.empty()) {
     return std::unique_ptr<GraphedSteps>(new GraphedSteps(objective, choice, device, graphs));
   }
@@ -76,12 +86,14 @@ GraphedSteps::GraphedSteps(const Objective& objective,
 StepResult GraphedSteps::step(const Batch& batch,
                               const std::function<void()>& seed,
                               const Passes& passes) {
-  if (graph_wanted_) {
+  heed_what_is_trained();
+  if (possible_ && pays_) {
     StepResult result;
     const std::string failure = failure_of([&] { result = attempt(batch, seed, passes); });
     if (failure.empty()) return result;
     warn("train.cuda_graph: no step is replayed: {}", failure);
-    give_up();
+    possible_ = false;
+    drop_graph();
     set_gradients(std::vector<at::Tensor>(parameters_.size()));
   }
   seed();
@@ -92,7 +104,6 @@ StepResult GraphedSteps::attempt(const Batch& batch,
                                  const std::function<void()>& seed,
                                  const Passes& passes) {
   take_in(batch);
-  heed_what_is_trained();
   if (rehearsed_ < kRehearsals) {
     if (graph_ == nullptr) graph_ = graphs_(device_);
     ++rehearsed_;
@@ -139,6 +150,7 @@ void GraphedSteps::heed_what_is_trained() {
   for (const at::Tensor& parameter : parameters_) trained.push_back(parameter.requires_grad());
   if (trained == trained_) return;
   drop_graph();
+  pays_ = true;  // until it is tried
   trained_ = std::move(trained);
 }
 
@@ -165,8 +177,9 @@ StepResult GraphedSteps::tried_both_ways(const std::function<void()>& seed, cons
     seed();
     graph_->replay();
   });
-  require_same_numbers(plain, plain_gradients);
+  const bool compared = compare(plain, plain_gradients);
   set_gradients(plain_gradients);
+  if (!compared) return plain;
   plain_ = tried_ == 0 ? as_ever : std::min(plain_, as_ever);
   replayed_ = tried_ == 0 ? replayed : std::min(replayed_, replayed);
   if (++tried_ == kTrials) decide();
@@ -175,40 +188,37 @@ StepResult GraphedSteps::tried_both_ways(const std::function<void()>& seed, cons
 
 // Kernels that add up in no fixed order may round otherwise. Old weights, masks or random numbers
 // make another gradient altogether.
-void GraphedSteps::require_same_numbers(const StepResult& plain,
-                                        const std::vector<at::Tensor>& gradients) const {
+bool GraphedSteps::compare(const StepResult& plain,
+                           const std::vector<at::Tensor>& gradients) const {
   const double loss = plain.loss.item<double>(), replayed = result_.loss.item<double>();
-  if (!std::isfinite(loss)) return;  // nothing can be said of this step
+  const double whole = length(gradients);
+  if (!std::isfinite(loss) || !std::isfinite(whole) || whole == 0) return false;
   require(std::abs(replayed - loss) <= 1e-3 * std::abs(loss),
           "a replay's loss is {} instead of {}",
           replayed,
           loss);
-  const double difference = apart(gradients_, gradients);
+  const double difference = length(differences(gradients_, gradients)) / whole;
   require(difference <= 1e-2, "a replay's gradient is off by {:.2g} of its length", difference);
+  return true;
 }
 
 void GraphedSteps::decide() {
   const double share = replayed_ / plain_;
-  const bool pays = choice_ == GraphChoice::on || share < 0.97;
+  pays_ = choice_ == GraphChoice::on || share < 0.97;
   info("train.cuda_graph: forward and backward take {:.2f} of their time when they are replayed{}",
        share,
-       pays ? "" : "; they are launched as ever");
-  if (!pays) give_up();
+       pays_ ? "" : "; they are launched as ever");
+  if (!pays_) drop_graph();
 }
 
 void GraphedSteps::drop_graph() {
   graph_.reset();
   result_ = {};
   gradients_.clear();
-  rehearsed_ = 0;
-  recorded_ = false;
-}
-
-void GraphedSteps::give_up() {
-  drop_graph();
-  forget_copies(parameters_);  // those that a recording has begun
   own_ = {};
-  graph_wanted_ = false;
+  rehearsed_ = tried_ = 0;
+  recorded_ = false;
+  forget_copies(parameters_);  // those that a recording has begun
 }
 
 double GraphedSteps::seconds(const std::function<void()>& work) const {

@@ -17,7 +17,8 @@ namespace previt {
 /// recorded, steps are made as ever from there on; the log says it.
 ///
 /// What the replay reads lies in memory that stays: a batch of its own, weights, their copies and
-/// gradients. It is recorded anew when other parameters are trained.
+/// gradients. When other parameters are trained, it is recorded and tried anew, also where it saved
+/// no time before.
 class GraphedSteps {
  public:
   /// The passes over a batch as its source gives it: gradients are left in the parameters, the loss
@@ -36,8 +37,8 @@ class GraphedSteps {
   StepResult step(const Batch& batch, const std::function<void()>& seed, const Passes& passes);
 
   /// Whether it is decided how steps are made.
-  bool decided() const { return !graph_wanted_ || tried_ == kTrials; }
-  bool replays() const { return graph_wanted_ && recorded_; }
+  bool decided() const { return !possible_ || !pays_ || tried_ == kTrials; }
+  bool replays() const { return recorded_; }
 
  private:
   static constexpr int kRehearsals = 2, kTrials = 5;
@@ -51,11 +52,10 @@ class GraphedSteps {
   void heed_what_is_trained();
   void record(const std::function<void()>& seed, const Passes& passes);
   StepResult tried_both_ways(const std::function<void()>& seed, const Passes& passes);
-  void require_same_numbers(const StepResult& plain,
-                            const std::vector<at::Tensor>& gradients) const;
+  // False if nothing can be said of this step: its loss or gradient isn't finite, or it has none.
+  bool compare(const StepResult& plain, const std::vector<at::Tensor>& gradients) const;
   void decide();
   void drop_graph();
-  void give_up();
   double seconds(const std::function<void()>& work) const;
   std::vector<at::Tensor> gradients() const;
   void set_gradients(const std::vector<at::Tensor>& gradients);
@@ -66,7 +66,8 @@ class GraphedSteps {
   const at::Device device_;
   const DeviceGraphMaker graphs_;
 
-  bool graph_wanted_ = true;
+  bool possible_ = true;  // no step has failed
+  bool pays_ = true;      // as far as it was tried
   std::unique_ptr<DeviceGraph> graph_;
   int rehearsed_ = 0, tried_ = 0;
   bool recorded_ = false;

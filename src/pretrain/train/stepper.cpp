@@ -98,6 +98,10 @@ StepOutcome Stepper::try_step(StepInfo info, int64_t images, const std::function
   return outcome;
 }
 
+void Stepper::settle(const std::function<void()>& step) const {
+  for (int i = 0; i < 20 && graphed_ && !graphed_->decided(); ++i) step();
+}
+
 at::Tensor Stepper::gradients(StepInfo& info,
                               int64_t images,
                               const std::function<Batch()>& next,

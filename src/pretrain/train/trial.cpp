@@ -11,12 +11,13 @@ namespace previt {
 
 Trial::Trial(std::shared_ptr<Objective> objective,
              std::unique_ptr<BatchSource> source,
-             const RunOptions& options)
+             const RunOptions& options,
+             const DeviceGraphMaker& graphs)
     : objective_(std::move(objective)),
       source_(std::move(source)),
       plan_(RunPlan::make(options.train, *source_)),
       info_(plan_.info(plan_.total_steps() / 2)),
-      stepper_(*objective_, options),
+      stepper_(*objective_, options, {}, graphs),
       batches_(*source_, stepper_.device(), [this](const Batch& batch) {
         return objective_->draw(batch);
       }) {
@@ -39,6 +40,7 @@ Trial::Need Trial::main_memory() {
 }
 
 double Trial::images_per_second(double seconds, const std::function<double()>& now) {
+  stepper_.settle([&] { step(plan_.images_in(0)); });
   const double start = now();
   double images = 0, spent = 0;
   while (spent < seconds || images == 0) {

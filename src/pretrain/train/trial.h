@@ -17,10 +17,11 @@ namespace previt {
 class Trial {
  public:
   /// As train() gets them, the objective on its device. Throws UsageError as train() does for what
-  /// can't be trained.
+  /// can't be trained. `graphs`: as Stepper takes them.
   Trial(std::shared_ptr<Objective> objective,
         std::unique_ptr<BatchSource> source,
-        const RunOptions& options);
+        const RunOptions& options,
+        const DeviceGraphMaker& graphs = make_device_graph);
 
   /// Two steps of two micro-batches at the most. They take all the memory that whole steps take:
   /// for the optimizer's state, and for gradients that are added to.
@@ -35,7 +36,8 @@ class Trial {
   Need main_memory();
 
   /// Images that whole steps take in a second, loading included, in the middle of the run. Makes
-  /// steps until `seconds` have passed, one at the least. now: a clock in seconds.
+  /// steps until `seconds` have passed, one at the least, once it is decided whether they are
+  /// replayed. now: a clock in seconds.
   double images_per_second(double seconds, const std::function<double()>& now);
 
   /// Images that the steps of an epoch see.

@@ -5,6 +5,7 @@
 #include "gpu_trial.h"
 #include "models/kernels/gpu_gelu.h"
 #include "models/kernels/gpu_norm.h"
+#include "models/kernels/precision.h"
 #include "support/catch.h"
 #include "support/counted_device.h"
 #include "support/gpu_code.h"
@@ -72,6 +73,18 @@ TEST_CASE("a kernel is tried once for a device, with the number that the device 
   find(device, "a");
   find(at::Device(device.type()), "b");
   CHECK(tried == std::vector{device.str() + " a", device.str() + " b"});
+}
+
+TEST_CASE("PlainKernelsGuard leaves LibTorch's operators on a GPU too") {
+  const at::Tensor x = torch::ones({8, 768}, test::test_device());
+  const bool before = gpu_kernels_allowed();
+  {
+    const PlainKernelsGuard plain;
+    CHECK(!gpu_kernels_allowed());
+    CHECK(gpu_norm_program(x, {}, torch::kBFloat16) == nullptr);
+    CHECK(gpu_gelu_program(x.device(), torch::kBFloat16, 768) == nullptr);
+  }
+  CHECK(gpu_kernels_allowed() == before);
 }
 
 TEST_CASE("a GPU's kernels get whole rows from a multiple of 16 bytes on") {

@@ -2,6 +2,8 @@
 #include "memory.h"
 #include "pretrain/train/trial.h"
 #include "support/catch.h"
+#include "support/counted_device.h"
+#include "support/recorded_graph.h"
 #include "support/tiny_run.h"
 
 using namespace previt;
@@ -27,6 +29,10 @@ struct Tried {
   }
 };
 
+struct Replayable final : TinyObjective {
+  bool replayable() const override { return true; }
+};
+
 }  // namespace
 
 TEST_CASE("short steps see two micro-batches, and update twice") {
@@ -48,6 +54,24 @@ TEST_CASE("speed is that of whole steps, for so many seconds and at least for on
   CHECK(tried.batches == 8);  // four steps: the last began before 1.9 s
   CHECK(trial.images_per_second(0, now) == 16);
   CHECK(tried.batches == 10);
+}
+
+TEST_CASE("speed is that of replayed steps where the run will replay them") {
+  if (!counted_device_has_gradients()) return;
+  double clock = 0;
+  const auto objective = std::make_shared<Replayable>();
+  objective->to(counted_device());
+  objective->change_loss = [&](const at::Tensor& loss, const StepInfo&) {
+    clock += 2;  // launched by the host
+    return loss;
+  };
+  auto source = std::make_unique<MemorySource>(26, 8, 8);
+  source->before_next = [&] { clock += 0.5; };
+  RunOptions options = tiny_options();
+  options.train.cuda_graph = GraphChoice::on;
+  Trial trial(objective, std::move(source), options, recorded_graphs());
+  trial.make_short_steps();
+  CHECK(trial.images_per_second(2, [&] { return clock; }) == 16);
 }
 
 TEST_CASE("a step's memory is what weights hold and what images add") {
