@@ -32,9 +32,9 @@ class TrialNumbers {
 /// or to what is usual in its tensor. Each counts by itself: a wrong one can't hide among many.
 bool same_numbers(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b);
 
-/// Compiles `source` for the device, which has its number, holds its results against LibTorch's and times both. Gives the
-/// program if every number is right and it saves 3 % of the time, else null; never throws, and logs
-/// what came of it, led by `name`.
+/// Compiles `source` for the device, which has its number, holds its results against LibTorch's and
+/// times both. Gives the program if every number is right and it saves 3 % of the time, else null;
+/// never throws, and logs what came of it, led by `name`.
 std::unique_ptr<GpuProgram> tried_gpu_program(const std::string& name,
                                               at::Device device,
                                               const char* source,

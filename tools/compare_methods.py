@@ -4,8 +4,8 @@ of one core, and judges each by kNN, a linear probe and fine-tuning. Fine-tuning
 stands beside them.
 
 PHOTOGRAPHS has train/ and val/ with class folders. The recipes are recipes/small. --seconds of
-processor time become whole epochs by what an epoch takes. BEiT's tokens are the patches' mean
-colours, which need no tokenizer that would be trained first.
+processor time become whole epochs by what an epoch takes; a fifth of them warm up. BEiT's tokens
+are the patches' mean colours, which need no tokenizer that would be trained first.
 
 The same command goes on where it was stopped; more methods and seeds can be added. Prints a table:
 means, and ± half the range of the seeds. OUT/comparison.html has the curves of fine-tuning.
@@ -49,7 +49,8 @@ def run(command, log):
                                    stderr=subprocess.STDOUT,
                                    env={**os.environ, "OMP_NUM_THREADS": "1"})
         _, status, used = os.wait4(process.pid, 0)
-    if status != 0:
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise SystemExit(f"{command[0]}: {(lines or ['no message'])[-1]}\n(all of it: {log})")
     return used.ru_utime + used.ru_stime
@@ -81,7 +82,13 @@ def epochs_that_fit(args, method):
         return pretrain(args, method, trial, epochs, ["schedule.warmup_epochs=0"])
     one, three = seconds(1), seconds(3)
     shutil.rmtree(trial)
-    return max(1, round(2 * args.seconds / (three - one)))
+    return max(1, round(2 * args.seconds / max(three - one, 0.1)))
+
+
+def processor_seconds(run_folder):
+    """Of the whole run, whose checkpoints add them up."""
+    newest = max((run_folder / "checkpoints").iterdir())
+    return json.loads((newest / "meta.json").read_text())["processor_seconds"]
 
 
 def probe(args, kind, weights, out):
@@ -108,7 +115,9 @@ def result(args, method, seed):
         if method != "none":  # whose probes see MAE's network before training
             weights = start = args.out / name
             epochs = json.loads((args.out / f"{method}_epochs.json").read_text())
-            seconds = pretrain(args, method, weights, epochs, [f"train.seed={seed}"])
+            warmup = f"schedule.warmup_epochs={max(1, epochs // 5)}"
+            pretrain(args, method, weights, epochs, [f"train.seed={seed}", warmup])
+            seconds = processor_seconds(weights)
         return {"epochs": epochs, "seconds": seconds,
                 "kNN": probe(args, "knn", weights, args.out / f"{name}_knn"),
                 "linear probe": probe(args, "linear", weights, args.out / f"{name}_linear"),
@@ -137,7 +146,7 @@ def table(args, results):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("programs", type=pathlib.Path, help="folder with PreViT's programs")
+    parser.add_argument("programs", type=lambda text: pathlib.Path(text).resolve(), help="folder with PreViT's programs")
     parser.add_argument("photographs", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--seconds", type=float, default=300, help="of pretraining (300)")
@@ -159,6 +168,9 @@ def arguments():
 def main():
     args = arguments()
     args.out.mkdir(parents=True, exist_ok=True)
+    asked = [args.seconds, args.finetune_epochs, str(args.photographs.resolve())]
+    if kept(args.out / "asked.json", lambda: asked) != asked:
+        sys.exit(f"{args.out}: is of a comparison with other settings; give another OUT")
     trained = [method for method in args.methods if method != "none"]
     for method in trained:
         kept(args.out / f"{method}_epochs.json", lambda: epochs_that_fit(args, method))

@@ -11,7 +11,7 @@
 # beforehand against a LibTorch with CUDA of the machine's version; LibTorch itself is that of the machine's python3.
 # --carry puts them stripped into TO, with the libraries that they need beside LibTorch and the C and C++ ones: TO is DIR
 # on a machine that has none of these. OUT is $OUT or device_check. --dry-run takes the CPU and small sizes, so that no
-# line here is untried. Peers are the scripts of tools/peers and, as for compare_step.py, those in $PEER_FOLDER, run by
+# line here is untried. It exits with 1 where something failed, with 3 where time was over. Peers are the scripts of tools/peers and, as for compare_step.py, those in $PEER_FOLDER, run by
 # $PEER_PYTHON; the official DINO is at $DINO_DIR. A dry run has three times the time, as others use the machine too.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -82,13 +82,12 @@ attempt() {
   [ "$(type -t "$1")" != function ] || set -- bash -c '"$@"' shell "$@"
   timeout --kill-after=5 $((limit < left ? limit : left)) "$@" > "$out/$name.log" 2>&1
   code=$?
-  case $code in
-    0) line "$name | $((SECONDS - begin)) s | $(last_line "$out/$name.log")" ;;
-    124 | 137)
-      if [ $left -lt $limit ]; then line "$name | $((SECONDS - begin)) s | cut off: the $seconds s are over"
-      else line "$name | $((SECONDS - begin)) s | STOPPED after its $limit s"; fi ;;
-    *) line "$name | $((SECONDS - begin)) s | FAILED ($code): $(last_line "$out/$name.log")" ;;
-  esac
+  local used=$((SECONDS - begin))
+  if [ $code = 0 ]; then line "$name | $used s | $(last_line "$out/$name.log")"
+  elif [[ $code != 124 && $code != 137 ]] || [[ $used -lt $limit && $used -lt $left ]]; then
+    line "$name | $used s | FAILED ($code): $(last_line "$out/$name.log")"
+  elif [ $left -lt $limit ]; then line "$name | $used s | cut off: the $seconds s are over"
+  else line "$name | $used s | STOPPED after its $limit s"; fi
   return $code
 }
 
@@ -116,7 +115,7 @@ tiny=(--set model.arch=vit_tiny --set 'model.image_size=[32]' --set model.patch_
 tokens=(--set beit.tokenizer=colors:8192 --set beit.tokenizer_interpolation=bicubic)
 
 absent() {  # those of these packages that the peers' Python has not
-  "${PEER_PYTHON:-python3}" -c 'import importlib.util as u, sys; print(*[p for p in sys.argv[1:] if not u.find_spec(p)])' "$@"
+  timeout 20 "${PEER_PYTHON:-python3}" -c 'import importlib.util as u, sys; print(*[p for p in sys.argv[1:] if not u.find_spec(p)])' "$@"
 }
 
 # What the stages will do without.
@@ -216,6 +215,7 @@ stage_graph() {  # small models, whose launches take longer than their work; eac
 peer() {
   local limit=$1 name=$2 script=$3 package
   shift 3
+  left_out "$name" && return
   if [ ! -f "$script" ]; then line "$name | 0 s | skipped: no $script"; return; fi
   package=$(absent torch transformers)
   if [ -n "$package" ]; then line "$name | 0 s | skipped: ${PEER_PYTHON:-python3} has no $package"; return; fi
@@ -274,7 +274,8 @@ for stage in $stages; do
   left_out "$stage" && continue
   line "# $stage at $SECONDS s"
   "stage_$stage"
+  $helper table "$summary" > "$out/summary.md"
 done
-$helper table "$summary" > "$out/summary.md"
 cat "$out/summary.md"
-! grep -q 'FAILED\|STOPPED' "$summary"
+if grep -q 'FAILED\|STOPPED' "$summary"; then exit 1; fi
+if grep -q 'cut off\|left out' "$summary"; then exit 3; fi

@@ -49,7 +49,7 @@ void decide_for_machine(RunOptions& run, at::Device device, const std::string& r
   if (train.precision == Precision::automatic) train.precision = earlier.precision;
   if (train.micro_batch == kAutomatic) train.micro_batch = earlier.micro_batch;
   train.precision = decided_precision(train.precision, run.model, train.micro(), device);
-  // All have measured, so that rank 0 saw the machine as busy as the run will make it.
+  // All have measured, so that rank 0 shared caches and memory as in the run.
   const at::Tensor choices =
       torch::tensor({static_cast<int64_t>(train.precision), train.micro_batch}, torch::kInt64);
   world().broadcast(choices);

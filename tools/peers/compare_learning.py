@@ -44,8 +44,7 @@ RECIPES = HERE.parents[1] / "recipes/small"
 # name: (recipe, changes to it, the key of the weights that are probed, the default of --epochs)
 CASES = {
     "mae": ("mae_vit_small_128", [], None, 20),
-    "dino": ("dino_vit_small_128", ["dino.centering=center", "dino.teacher_temp=0.04"],
-             "teacher", 6),
+    "dino": ("dino_vit_small_128", ["dino.centering=center"], "teacher", 6),
     "finetune": ("finetune_vit_small_128",
                  ["augment.scale=[0.08, 1.0]", "optimizer.layer_decay=0.75"], None, 10),
     "beit": ("beit_vit_small_128",

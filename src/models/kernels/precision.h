@@ -26,7 +26,7 @@ class ComputeTypeGuard {
 /// operators do, as on other devices.
 bool use_cpu_kernels(const at::Tensor& x);
 
-/// For a scope, LibTorch's operators are used on every device, to compare with them.
+/// For a scope, LibTorch's operators are used in this thread on every device, to compare with them.
 class PlainKernelsGuard {
  public:
   PlainKernelsGuard();

@@ -38,7 +38,7 @@ class GraphedSteps {
 
   /// Whether it is decided how steps are made.
   bool decided() const { return !possible_ || !pays_ || tried_ == kTrials; }
-  bool replays() const { return recorded_; }
+  bool replays() const { return recorded_ && decided(); }
 
  private:
   static constexpr int kRehearsals = 2, kTrials = 5;
