@@ -67,9 +67,9 @@ TEST_CASE("a graph is recorded anew when other weights are trained") {
   Steps replayed = steps_of(run), as_ever = steps_of(run, GraphChoice::off);
   replayed.make(11);  // ten are an epoch
   CHECK(!replayed.graphed()->replays());
-  replayed.make(15);
+  replayed.make(10 + kDecided);
   CHECK(replayed.graphed()->replays());
-  as_ever.make(15);
+  as_ever.make(10 + kDecided);
   check_same(replayed, as_ever);
   if (!there().is_cuda()) CHECK(graph_counts().recordings == before.recordings + 2);
 }
