@@ -88,7 +88,7 @@ def epochs_that_fit(args, method):
 def processor_seconds(run_folder):
     """Of the whole run, whose checkpoints add them up."""
     newest = max((run_folder / "checkpoints").iterdir())
-    return json.loads((newest / "meta.json").read_text())["processor_seconds"]
+    return json.loads((newest / "meta.json").read_text())["meta"]["processor_seconds"]
 
 
 def probe(args, kind, weights, out):
