@@ -135,7 +135,7 @@ stage_machine() {
 
 stage_tests() {  # in a dry run a few, as ctest runs all of them
   local tags='~[programs]~[nvrtc]'  # what only compiles needs no GPU
-  [ -z "$dry" ] || tags='[#test_device_augment],[#test_gpu_views],[#test_kernels]'
+  [ -z "$dry" ] || tags='[#test_device_augment]~[nvrtc],[#test_gpu_views]~[nvrtc],[#test_kernels]'
   attempt 30 tests_parity $run "$programs/tests/parity_check" --device "$device" tests/fixtures
   attempt 120 tests_device $run PREVIT_TEST_DEVICE="$device" "$programs/tests/device_tests" '-#' "$tags"
 }
