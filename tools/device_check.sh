@@ -11,8 +11,9 @@
 # beforehand against a LibTorch with CUDA of the machine's version; LibTorch itself is that of the machine's python3.
 # --carry puts them stripped into TO, with the libraries that they need beside LibTorch and the C and C++ ones: TO is DIR
 # on a machine that has none of these. OUT is $OUT or device_check. --dry-run takes the CPU and small sizes, so that no
-# line here is untried. It exits with 1 where something failed, with 3 where time was over. Peers are the scripts of tools/peers and, as for compare_step.py, those in $PEER_FOLDER, run by
-# $PEER_PYTHON; the official DINO is at $DINO_DIR. A dry run has three times the time, as others use the machine too.
+# line here is untried, and three times the time, as others use the machine too. Peers are the scripts of tools/peers and,
+# as for compare_step.py, those in $PEER_FOLDER, run by $PEER_PYTHON; the official DINO is at $DINO_DIR. It exits with 1
+# where something failed, with 3 where time was over.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -26,7 +27,7 @@ while [ $# -gt 0 ]; do
     --programs) programs=$2; shift ;;
     --stages) stages=$2; shift ;;
     --carry) carry=$2; shift ;;
-    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
     -*) echo "device_check.sh: $1 is no option" >&2; exit 2 ;;
     *) out=$1 ;;
   esac

@@ -17,10 +17,10 @@ import os
 import pathlib
 import shutil
 import statistics
-import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from compare_learning import RECIPES, run
+
 # name: (settings beside those of its recipe, the recipe of fine-tuning)
 METHODS = {
     "mae": ([], "finetune_vit_small_128"),
@@ -35,25 +35,11 @@ ONE_CORE = ["train.threads=1", "data.workers=1", "output.preview_epochs=0"]
 
 
 def recipe(name):
-    return ["--recipe", ROOT / f"recipes/small/{name}.yaml"]
+    return ["--recipe", RECIPES / f"{name}.yaml"]
 
 
 def settings(values):
     return [part for value in values for part in ["--set", value]]
-
-
-def run(command, log):
-    """Runs a command; its output goes into a file. The processor's seconds that it took."""
-    with open(log, "w", encoding="utf-8") as output:
-        process = subprocess.Popen([str(part) for part in command], stdout=output,
-                                   stderr=subprocess.STDOUT,
-                                   env={**os.environ, "OMP_NUM_THREADS": "1"})
-        _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise SystemExit(f"{command[0]}: {(lines or ['no message'])[-1]}\n(all of it: {log})")
-    return used.ru_utime + used.ru_stime
 
 
 def kept(path, value):
@@ -91,10 +77,9 @@ def processor_seconds(run_folder):
     return json.loads((newest / "meta.json").read_text())["meta"]["processor_seconds"]
 
 
-def probe(args, kind, weights, out):
-    untrained = ["--untrained"] if out.name.startswith("none") else []
+def probe(args, kind, weights, out, more):
     run([args.programs / f"{kind}_probe", "--from", weights, "--data", args.photographs,
-         "--workers", "1", "--out", out, *untrained], out.with_suffix(".log"))
+         "--workers", "1", "--out", out, *more], out.with_suffix(".log"))
     return json.loads((out / "result.json").read_text())["top1"]
 
 
@@ -111,16 +96,19 @@ def result(args, method, seed):
     name = f"{method}_{seed}"
 
     def reached():
-        epochs, seconds, weights, start = 0, 0.0, args.out / f"mae_{seed}", "none"
-        if method != "none":  # whose probes see MAE's network before training
-            weights = start = args.out / name
+        epochs, seconds, start = 0, 0.0, "none"
+        weights, more = args.out / f"mae_{seed}", ["--untrained"]  # the network before training
+        if method != "none":
+            start = weights = args.out / name
+            more = []
             epochs = json.loads((args.out / f"{method}_epochs.json").read_text())
             warmup = f"schedule.warmup_epochs={max(1, epochs // 5)}"
             pretrain(args, method, weights, epochs, [f"train.seed={seed}", warmup])
             seconds = processor_seconds(weights)
         return {"epochs": epochs, "seconds": seconds,
-                "kNN": probe(args, "knn", weights, args.out / f"{name}_knn"),
-                "linear probe": probe(args, "linear", weights, args.out / f"{name}_linear"),
+                "kNN": probe(args, "knn", weights, args.out / f"{name}_knn", more),
+                "linear probe": probe(args, "linear", weights, args.out / f"{name}_linear",
+                                      more),
                 "fine-tuned": finetune(args, method, start, seed, args.out / f"{name}_finetuned")}
     found = kept(args.out / f"{name}.json", reached)
     print(name, found, file=sys.stderr, flush=True)
@@ -146,7 +134,8 @@ def table(args, results):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("programs", type=lambda text: pathlib.Path(text).resolve(), help="folder with PreViT's programs")
+    parser.add_argument("programs", type=lambda text: pathlib.Path(text).resolve(),
+                        help="folder with PreViT's programs")
     parser.add_argument("photographs", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--seconds", type=float, default=300, help="of pretraining (300)")
@@ -168,6 +157,7 @@ def arguments():
 def main():
     args = arguments()
     args.out.mkdir(parents=True, exist_ok=True)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for the probes too
     asked = [args.seconds, args.finetune_epochs, str(args.photographs.resolve())]
     if kept(args.out / "asked.json", lambda: asked) != asked:
         sys.exit(f"{args.out}: is of a comparison with other settings; give another OUT")
