@@ -9,6 +9,8 @@
 #include <exception>
 #include <limits>
 
+#include "thread_time.h"
+
 namespace previt {
 namespace {
 
@@ -24,6 +26,15 @@ double seconds_of(const Compute& compute) {
   const auto begin = std::chrono::steady_clock::now();
   compute();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// As it would be without other programs, where one thread computes; several wait for one another.
+template <class Compute>
+double undisturbed_seconds_of(const Compute& compute) {
+  if (at::get_num_threads() > 1) return seconds_of(compute);
+  const double begin = thread_seconds();
+  compute();
+  return thread_seconds() - begin;
 }
 
 }  // namespace
@@ -73,7 +84,7 @@ at::Tensor MatmulWays::measured(const MatmulShape& shape, const std::vector<Matm
   for (const MatmulWay& way : ways) {
     try {
       at::Tensor result;
-      const auto timed = [&] { return seconds_of([&] { result = way.compute(); }); };
+      const auto timed = [&] { return undisturbed_seconds_of([&] { result = way.compute(); }); };
       if (timed() > kHopeless * best_seconds + kFirstTime) continue;
       double seconds = timed();
       for (int i = 1; i < kRepeats && seconds < kShort; ++i) seconds = std::min(seconds, timed());

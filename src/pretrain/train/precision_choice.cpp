@@ -4,13 +4,13 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
-#include <ctime>
 #include <limits>
 
 #include "cpu_level.h"
 #include "log.h"
 #include "models/kernels/precision.h"
 #include "models/layers/linear.h"
+#include "thread_time.h"
 
 namespace previt {
 namespace {
@@ -40,14 +40,6 @@ struct Seconds {
   double fp32 = 0, bf16 = 0;
 };
 
-// This thread's on a processor: other programs take none of them away. It does its share of both
-// passes.
-double processor_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
 // Of one layer's forward and backward passes over `tokens` tokens: the best of each.
 Seconds seconds_of(const Size& size, int64_t tokens) {
   constexpr double kNone = std::numeric_limits<double>::infinity();
@@ -57,9 +49,9 @@ Seconds seconds_of(const Size& size, int64_t tokens) {
   const auto take = [&](at::ScalarType type, double& best) {
     const ComputeTypeGuard guard(type);
     const at::Tensor gradient = dy.to(type);
-    const double begin = processor_seconds();
+    const double begin = thread_seconds();  // it does its share of both passes
     layer->forward(x).backward(gradient);
-    best = std::min(best, processor_seconds() - begin);
+    best = std::min(best, thread_seconds() - begin);
   };
   Seconds best{kNone, kNone};
   for (int round = 0; round < kRounds; ++round) {

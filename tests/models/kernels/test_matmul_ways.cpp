@@ -6,6 +6,7 @@
 #include "options.h"
 #include "support/level_guard.h"
 #include "support/plain_kernels.h"
+#include "thread_time.h"
 
 using namespace previt;
 
@@ -16,7 +17,9 @@ const MatmulShape kLarge{"a*bT", at::kFloat, 400, 400, 400};
 // A way that takes so long and returns a tensor that tells which it was.
 MatmulWay way(const std::string& name, int milliseconds, double value) {
   return {name, [=] {
-            std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+            const double begin = thread_seconds();
+            while (thread_seconds() < begin + 1e-3 * milliseconds) {
+            }
             return torch::full({1}, value);
           }};
 }
@@ -48,6 +51,21 @@ TEST_CASE("the fastest way is chosen once and then kept") {
   CHECK(value_of(another.compute(kLarge, {way("a", 1, 1), way("b", 1, 2)})) == 2);
   // A choice that this machine does not have is the fixed one.
   CHECK(value_of(another.compute(kLarge, {way("a", 1, 1), way("c", 1, 3)})) == 1);
+}
+
+TEST_CASE("one thread's ways are judged by their own work, not by that of other programs") {
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  MatmulWays ways;
+  ways.measure(true);
+  const auto held_up = [](const MatmulWay& way) {
+    return MatmulWay{way.name, [=] {
+                       std::this_thread::sleep_for(std::chrono::milliseconds(40));
+                       return way.compute();
+                     }};
+  };
+  CHECK(value_of(ways.compute(kLarge, {way("a", 20, 1), held_up(way("b", 2, 2))})) == 2);
+  at::set_num_threads(threads);
 }
 
 TEST_CASE("a choice holds for numbers of rows up to the next power of two") {
