@@ -179,7 +179,11 @@ StepResult GraphedSteps::tried_both_ways(const std::function<void()>& seed, cons
   });
   const bool compared = compare(plain, plain_gradients);
   set_gradients(plain_gradients);
-  if (!compared) return plain;
+  if (!compared) {
+    ++unclear_;
+    require(unclear_ < kTrials, "{} steps had no usable gradient", unclear_);
+    return plain;
+  }
   plain_ = tried_ == 0 ? as_ever : std::min(plain_, as_ever);
   replayed_ = tried_ == 0 ? replayed : std::min(replayed_, replayed);
   if (++tried_ == kTrials) decide();
@@ -216,7 +220,7 @@ void GraphedSteps::drop_graph() {
   result_ = {};
   gradients_.clear();
   own_ = {};
-  rehearsed_ = tried_ = 0;
+  rehearsed_ = tried_ = unclear_ = 0;
   recorded_ = false;
   forget_copies(parameters_);  // those that a recording has begun
 }

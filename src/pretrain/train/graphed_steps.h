@@ -70,6 +70,7 @@ class GraphedSteps {
   bool pays_ = true;      // as far as it was tried
   std::unique_ptr<DeviceGraph> graph_;
   int rehearsed_ = 0, tried_ = 0;
+  int unclear_ = 0;  // trials that showed nothing
   bool recorded_ = false;
   double plain_ = 0, replayed_ = 0;  // seconds, the fastest of the trials
   Batch own_;                        // what the graph reads

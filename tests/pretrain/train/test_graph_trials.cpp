@@ -152,6 +152,13 @@ TEST_CASE("what a graph would not see is found out before it counts") {
                };
              }),
              ContainsSubstring("upload: can't be recorded"));
+  // No gradient, ever.
+  CHECK_THAT(log_of([](Claimed& objective) {
+               objective.change_loss = [](const at::Tensor& loss, const StepInfo&) {
+                 return loss * 0;
+               };
+             }),
+             ContainsSubstring("5 steps had no usable gradient"));
   // More drawn for one batch than for another.
   CHECK_THAT(log_of([](Claimed& objective) {
                objective.draws = [calls = std::make_shared<int64_t>(0)](const Batch&) {
