@@ -85,6 +85,9 @@ TEST_CASE("bench scaling compares processes with one of one thread") {
   const double together = line.at("processes_together").at("median");
   CHECK(line.at("speedup").get<double>() == Approx(alone / together));
   CHECK(line.at("efficiency").get<double>() == Approx(alone / together / 2));
+  const double apart = line.at("processes_apart").at("median");
+  CHECK(line.at("efficiency_apart").get<double>() == Approx(alone / apart / 2));
+  CHECK(apart < 2 * alone);  // of half the images
   CHECK(line.at("exposed_share").get<double>() ==
         Approx(line.at("communication").at("exposed_milliseconds").get<double>() / together));
 }

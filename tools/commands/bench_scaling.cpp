@@ -1,6 +1,7 @@
 #include "commands/bench_scaling.h"
 
 #include <algorithm>
+#include <future>
 #include <nlohmann/json.hpp>
 
 #include "commands/bench_run.h"
@@ -41,6 +42,22 @@ ordered_json step_of(const po::variables_map& args,
   return step;
 }
 
+// Milliseconds of a step of `n` processes that run at once and know nothing of each other: what the
+// machine leaves to so many.
+double milliseconds_apart(const po::variables_map& args,
+                          int64_t n,
+                          const std::vector<std::string>& set) {
+  std::vector<std::future<double>> medians;
+  for (int64_t i = 0; i < n; ++i) {
+    medians.push_back(std::async(std::launch::async, [&]() -> double {
+      return step_of(args, 1, set).at("milliseconds").at("median");
+    }));
+  }
+  double sum = 0;
+  for (auto& median : medians) sum += median.get();
+  return sum / static_cast<double>(n);
+}
+
 void require_shared_by(int64_t n, int64_t images) {
   if (n < 2) fail_usage("--nproc: {} is not in [2, inf)", n);
   if (images % n == 0) return;
@@ -64,6 +81,8 @@ int measure(const po::variables_map& args) {
   // What one found to be faster goes for the others too.
   settings.push_back("train.precision=" + one.at("precision").get<std::string>());
   const auto many = step_of(args, n, settings);
+  settings.push_back(fmt::format("train.batch={}", share.batch));
+  const double apart = milliseconds_apart(args, n, settings);
   const double alone = one.at("milliseconds").at("median");
   const double together = many.at("milliseconds").at("median");
   const double exposed = many.at("communication").at("exposed_milliseconds");
@@ -73,9 +92,11 @@ int measure(const po::variables_map& args) {
                      {"precision", one.at("precision")},
                      {"one_process", one.at("milliseconds")},
                      {"processes_together", many.at("milliseconds")},
+                     {"processes_apart", {{"median", apart}}},
                      {"communication", many.at("communication")},
                      {"speedup", alone / together},
                      {"efficiency", alone / together / static_cast<double>(n)},
+                     {"efficiency_apart", alone / apart / static_cast<double>(n)},
                      {"exposed_share", exposed / together}}
             .dump() +
         "\n");
@@ -153,7 +174,8 @@ int bench_scaling(int argc, char** argv) {
       argv,
       "bench scaling: times the step of one process and that of --nproc processes on the same\n"
       "images, each with one thread on the CPU: how much faster it is, how long gradients are on\n"
-      "their way (communication), and for how much of that a step waits (exposed). With\n"
+      "their way (communication), and for how much of that a step waits (exposed). Beside that\n"
+      "(apart), as many processes that run at once and share nothing but the machine. With\n"
       "--simulate, steps of up to --gpus GPUs by the arithmetic of docs/processes.md.",
       options,
       [](const po::variables_map& args) {
