@@ -24,7 +24,7 @@ struct SizeRule {
 };
 constexpr SizeRule kSizes[] = {
     {160, true, 224, 16, 224, 96, "as recipes/imagenet"},
-    {96, false, 128, 16, 96, 48, "as recipes/small; 224 px cost three times as much"},
+    {96, false, 128, 16, 64, 32, "as recipes/small; 224 px cost three times as much"},
     {48, false, 64, 8, 64, 32, "as recipes/quickstart, since the images are small"},
     // recipes/cifar10/dino_vit_tiny.yaml; MAE's patches of 2 there cost four times as much.
     {0, false, 32, 4, 32, 16, "as recipes/cifar10, since the images are tiny"},
@@ -36,7 +36,7 @@ struct NetworkRule {
   bool gpu;  // on a GPU only
   const char* model;
   const char* mae_decoder;
-  const char* dino;                   // head and teacher
+  const char* dino;                   // head, teacher and its temperature
   double mae_lr, dino_lr, simmim_lr;  // mae, dino: per 256 images
   int64_t most_batch, most_dino_batch;
   double images_seen, dino_images_seen;  // in all epochs
@@ -48,7 +48,7 @@ constexpr NetworkRule kNetworks[] = {
      "  arch: vit_base\n",
      "{embed_dim: 512, depth: 8, num_heads: 16}",
      "  head: {out_dim: 65536, hidden_dim: 2048, bottleneck_dim: 256}\n"
-     "  teacher_momentum: 0.996\n",
+     "  teacher_momentum: 0.996\n  teacher_temp: 0.04\n",
      1.5e-4,
      7.5e-4,
      2e-4,
@@ -62,7 +62,7 @@ constexpr NetworkRule kNetworks[] = {
      "  arch: vit_small\n",
      "{embed_dim: 256, depth: 4, num_heads: 8}",  // the official one costs more than this encoder
      "  head: {out_dim: 16384, hidden_dim: 2048, bottleneck_dim: 256}\n"
-     "  teacher_momentum: 0.996\n",
+     "  teacher_momentum: 0.996\n  teacher_temp: 0.04\n",
      5e-4,  // between those of ViT-B and of the narrow network
      5e-4,
      4e-4,
@@ -76,7 +76,8 @@ constexpr NetworkRule kNetworks[] = {
      "  arch: vit_small\n  embed_dim: 192\n  depth: 8\n  num_heads: 3\n",
      "{embed_dim: 128, depth: 2, num_heads: 4}",
      "  head: {out_dim: 1024, hidden_dim: 512, bottleneck_dim: 128}\n"
-     "  freeze_last_layer: 0\n  teacher_momentum: 0.99\n  centering: sinkhorn_knopp\n",
+     "  freeze_last_layer: 0\n  teacher_momentum: 0.99\n  teacher_temp: 0.02\n"
+     "  centering: sinkhorn_knopp\n",
      2e-3,
      3e-3,
      1e-3,
@@ -153,7 +154,7 @@ std::string dino_sections(const Chosen& c) {
   };
   const char* large = ", scale: [0.35, 1.0]";
   return fmt::format(
-      "dino:\n  global_crops: 2\n  local_crops: {}\n{}  teacher_temp: 0.04\n"
+      "dino:\n  global_crops: 2\n  local_crops: {}\n{}"
       "augment:\n  global_1: {}\n  global_2: {}\n  local: {}\n"
       "optimizer:\n  base_lr: {}\n  betas: [0.9, 0.999]\n  weight_decay: 0.04\n"
       "  weight_decay_end: {}\n  clip_grad: 3.0\n  clip_mode: per_parameter\n"
