@@ -1,8 +1,9 @@
-// bench memory and bench scaling as programs.
+// bench memory, bench scaling and bench loader as programs.
 #include <nlohmann/json.hpp>
 
 #include "files.h"
 #include "support/catch.h"
+#include "support/noise_png.h"
 #include "support/previt_program.h"
 #include "support/temp_folder.h"
 
@@ -121,6 +122,36 @@ TEST_CASE("bench scaling simulates GPUs up to a number") {
         Approx(seconds * 1e3).epsilon(0.01));
   CHECK(line.at("weak")[2].at("efficiency") < line.at("weak")[1].at("efficiency"));
 }
+
+#ifdef PREVIT_WITH_IMAGE_IO
+TEST_CASE("bench loader times what the processor does of views that a device makes") {
+  const previt::TempFolder images;
+  previt::test::write_noise_png(images.path() + "/wide.png", 40, 20);
+  previt::test::write_noise_png(images.path() + "/tall.png", 20, 40);
+  const auto loader = [&](const std::string& setting) {
+    return bench({"loader",
+                  "--data",
+                  images.path(),
+                  "--batch",
+                  "2",
+                  "--batches",
+                  "1",
+                  "--workers",
+                  "1",
+                  "--set",
+                  "data.device_augment=true",
+                  "--set",
+                  setting});
+  };
+  const Outcome several_sizes = loader("data.canvas=0");
+  CHECK(several_sizes.code == 2);
+  CHECK_THAT(several_sizes.errors, ContainsSubstring("give a side for all of them"));
+  const Outcome run = loader("data.canvas=24");
+  INFO(run.errors);
+  REQUIRE(run.code == 0);
+  CHECK(nlohmann::json::parse(run.output).at("images") == 2);
+}
+#endif
 
 TEST_CASE("the benches of several processes end with 2 on wrong usage") {
   CHECK(bench({"scaling", "--simulate"}).code == 2);

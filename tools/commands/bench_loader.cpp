@@ -12,6 +12,7 @@
 #include "augment/sample_renderer.h"
 #include "cli/main.h"
 #include "cli/recipe_path.h"
+#include "commands/training_data.h"
 #include "error.h"
 #include "log.h"
 #include "pretrain/pretrain_run.h"
@@ -78,16 +79,20 @@ double decode_share(const Dataset& dataset, const std::vector<ViewSpec>& specs, 
   return decoding / std::max(decoding + rendering, 1e-9);
 }
 
-std::vector<ViewSpec> views_of(const po::variables_map& args) {
+PretrainRun run_of(const po::variables_map& args) {
   Recipe recipe = Recipe::load(find_recipe(args["recipe"].as<std::string>()));
   for (const auto& assignment : args["set"].as<std::vector<std::string>>()) recipe.set(assignment);
-  return PretrainRun::read(recipe).build()->views();
+  PretrainRun run = PretrainRun::read(recipe);
+  run.options.data.path = args["data"].as<std::string>();
+  return run;
 }
 
 int measure_loader(const po::variables_map& args) {
-  const auto specs = views_of(args);
-  const auto dataset = open_dataset(args["data"].as<std::string>(),
-                                    enum_named<Split>(args["split"].as<std::string>(), "split"));
+  const PretrainRun run = run_of(args);
+  const DataOptions& data = run.options.data;
+  const auto dataset =
+      open_dataset(data.path, enum_named<Split>(args["split"].as<std::string>(), "split"));
+  const auto specs = loaded_views(data, *dataset, run.build()->views());
   const int64_t batches = args["batches"].as<int64_t>();
   if (batches < 1) fail_usage("--batches: {} is not in [1, inf)", batches);
   LoaderOptions options;
@@ -128,7 +133,8 @@ int bench_loader(int argc, char** argv) {
   return run(argc,
              argv,
              "bench loader: times reading, decoding and augmenting the pictures of --data into a "
-             "recipe's\nviews. per_core is images per second of processor time.",
+             "recipe's\nviews, with data.device_augment the part that the processor does. per_core "
+             "is images per\nsecond of processor time.",
              options,
              measure_loader);
 }

@@ -56,6 +56,19 @@ ViewSpec canvas_of(const Dataset& images, const DataOptions& data) {
 
 }  // namespace
 
+std::vector<ViewSpec> loaded_views(const DataOptions& data,
+                                   const Dataset& images,
+                                   const std::vector<ViewSpec>& views) {
+  switch (data.device_augment) {
+    case DeviceAugment::none:
+      return views;
+    case DeviceAugment::colors:
+      return cut_only(views);
+    default:
+      return {canvas_of(images, data)};
+  }
+}
+
 std::unique_ptr<BatchSource> training_source(const RunOptions& run,
                                              std::shared_ptr<Dataset> images,
                                              const std::vector<ViewSpec>& views,
@@ -72,16 +85,15 @@ std::unique_ptr<BatchSource> training_source(const RunOptions& run,
                               .max_bad_fraction = data.max_bad_fraction,
                               .rank = world().rank(),
                               .of = world().size()};
-  const auto loader = [&](const std::vector<ViewSpec>& loaded) {
-    return make_loader(std::move(images), loaded, options, log_warning);
-  };
+  const std::vector<ViewSpec> loaded = loaded_views(data, *images, views);
+  auto source = make_loader(std::move(images), loaded, options, log_warning);
   switch (data.device_augment) {
     case DeviceAugment::none:
-      return loader(views);
+      return source;
     case DeviceAugment::colors:
-      return make_device_colors(loader(cut_only(views)), views, options.seed, device);
+      return make_device_colors(std::move(source), views, options.seed, device);
     default:
-      return make_device_augment(loader({canvas_of(*images, data)}), views, options.seed, device);
+      return make_device_augment(std::move(source), views, options.seed, device);
   }
 }
 
