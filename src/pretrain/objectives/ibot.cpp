@@ -234,7 +234,8 @@ void Ibot::forget() {
 }
 
 double Ibot::flops_per_image() const {
-  const VitOptions& vit = model();
+  VitOptions vit = model();  // on global crops
+  vit.image_size = {crops().global_1.height, crops().global_1.width};
   const double head = DinoHead::macs(vit.embed_dim, options_.head);
   double ratio = 0;
   for (const double one : options_.mask.ratio) ratio += one;

@@ -105,3 +105,18 @@ TEST_CASE("ibot: options that don't fit together are refused") {
   options.augment.global_2.height = 8;
   CHECK_THROWS_WITH(Ibot(options, small_crop_run()), ContainsSubstring("augment.global_2"));
 }
+
+TEST_CASE("ibot: the arithmetic is that of its crops, whatever the network's own image size") {
+  IbotOptions options = small_ibot();
+  RunOptions run = small_crop_run();
+  const auto own_size = build(options, run);
+  const ViewSpec crop = own_size->views().front();
+  for (ViewSpec* global : {&options.augment.global_1, &options.augment.global_2}) {
+    global->height = crop.height;
+    global->width = crop.width;
+  }
+  run.model.image_size = {2 * crop.height, 2 * crop.width};
+  const auto larger = build(options, run);
+  REQUIRE(larger->views().back().height == own_size->views().back().height);
+  CHECK(larger->flops_per_image() == own_size->flops_per_image());
+}
