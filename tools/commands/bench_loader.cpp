@@ -11,11 +11,10 @@
 #include "augment/open_dataset.h"
 #include "augment/sample_renderer.h"
 #include "cli/main.h"
-#include "cli/recipe_path.h"
+#include "commands/bench_run.h"
 #include "commands/training_data.h"
 #include "error.h"
 #include "log.h"
-#include "pretrain/pretrain_run.h"
 
 namespace previt::cli {
 namespace {
@@ -79,25 +78,18 @@ double decode_share(const Dataset& dataset, const std::vector<ViewSpec>& specs, 
   return decoding / std::max(decoding + rendering, 1e-9);
 }
 
-PretrainRun run_of(const po::variables_map& args) {
-  Recipe recipe = Recipe::load(find_recipe(args["recipe"].as<std::string>()));
-  for (const auto& assignment : args["set"].as<std::vector<std::string>>()) recipe.set(assignment);
-  PretrainRun run = PretrainRun::read(recipe);
-  run.options.data.path = args["data"].as<std::string>();
-  return run;
-}
-
 int measure_loader(const po::variables_map& args) {
-  const PretrainRun run = run_of(args);
-  const DataOptions& data = run.options.data;
-  const auto dataset =
-      open_dataset(data.path, enum_named<Split>(args["split"].as<std::string>(), "split"));
-  const auto specs = loaded_views(data, *dataset, run.build()->views());
   const int64_t batches = args["batches"].as<int64_t>();
   if (batches < 1) fail_usage("--batches: {} is not in [1, inf)", batches);
   LoaderOptions options;
   options.batch = args["batch"].as<int64_t>();
   if (options.batch < 1) fail_usage("--batch: {} is not in [1, inf)", options.batch);
+  PretrainRun run = read_bench_run(args);
+  DataOptions& data = run.options.data;
+  data.path = args["data"].as<std::string>();
+  const auto dataset =
+      open_dataset(data.path, enum_named<Split>(args["split"].as<std::string>(), "split"));
+  const auto specs = loaded_views(data, *dataset, run.build()->views());
   options.workers = args["workers"].as<int64_t>();
   if (options.workers == 0) options.workers = std::max(1u, std::thread::hardware_concurrency());
   options.drop_last = false;
