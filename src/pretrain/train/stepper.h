@@ -62,7 +62,7 @@ class Stepper {
   /// Null where the device replays no steps.
   const GraphedSteps* graphed() const { return graphed_.get(); }
   /// Calls `step`, which makes a whole step, until it is decided whether steps are replayed: what
-  /// comes then can be timed. 20 times at the most, as steps with a loss of NaN decide nothing.
+  /// comes then can be timed. 20 times at the most, as steps of less than a batch decide nothing.
   void settle(const std::function<void()>& step) const;
   /// What the ranks have sent each other.
   Traffic traffic() const { return gradient_sum_ ? gradient_sum_->traffic() : Traffic(); }
