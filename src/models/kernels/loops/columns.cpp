@@ -1,5 +1,8 @@
 #include "models/kernels/loops/columns.h"
 
+#include <algorithm>
+#include <type_traits>
+
 namespace previt::loops {
 namespace {
 
@@ -52,14 +55,20 @@ PREVIT_INLINE inline void columns_loop(const T* a,
                                        int64_t begin,
                                        int64_t end) {
   constexpr int kVectors = 4;
-  const auto from = [](auto* p, int64_t c) { return p == nullptr ? p : p + c; };
-  int64_t c = begin;
-  for (; c + kVectors * S::kLanes <= end; c += kVectors * S::kLanes) {
-    column_block<S, kVectors>(
-        a + c, from(b, c), from(out, c), sums + c, rows, stride, kVectors * S::kLanes);
-  }
-  for (; c < end; c += S::kLanes) {
-    column_block<S, 1>(a + c, from(b, c), from(out, c), sums + c, rows, stride, end - c);
+  // So few rows at a time that each is read on and on, which a processor sees and reads ahead.
+  constexpr int64_t kRows = 8;
+  const auto from = [](auto* p, int64_t at) { return p == nullptr ? p : p + at; };
+  for (int64_t r = 0; r < rows; r += kRows) {
+    const int64_t count = std::min(kRows, rows - r);
+    const auto block = [&](auto vectors, int64_t c, int64_t width) PREVIT_INLINE {
+      const int64_t at = r * stride + c;
+      column_block<S, vectors>(a + at, from(b, at), from(out, at), sums + c, count, stride, width);
+    };
+    int64_t c = begin;
+    for (; c + kVectors * S::kLanes <= end; c += kVectors * S::kLanes) {
+      block(std::integral_constant<int, kVectors>(), c, kVectors * S::kLanes);
+    }
+    for (; c < end; c += S::kLanes) block(std::integral_constant<int, 1>(), c, end - c);
   }
 }
 
