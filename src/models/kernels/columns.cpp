@@ -28,6 +28,13 @@ void for_columns(int64_t rows, int64_t columns, const F& body) {
   });
 }
 
+void prefetch(const Bf16* x, int64_t rows, int64_t columns, int64_t stride) {
+  constexpr int64_t kLine = 64 / sizeof(Bf16);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; c += kLine) __builtin_prefetch(x + r * stride + c);
+  }
+}
+
 }  // namespace
 
 void add_bias(at::Tensor& y, const at::Tensor& bias) {
@@ -92,13 +99,16 @@ at::Tensor transposed(const at::Tensor& x) {
   const int64_t rows = x.size(0), width = x.size(1), padded = (rows + kRows - 1) / kRows * kRows;
   at::Tensor out = at::empty({width, padded}, x.options());
   for_columns(rows, width, [&](int64_t begin, int64_t end) {
-    constexpr int64_t kStep = 64;
+    constexpr int64_t kStep = 128;
     std::array<uint32_t, kPairs * kStep> pairs;
     for (int64_t c = begin; c < end; c += kStep) {
       const int64_t columns = std::min(kStep, end - c);
       for (int64_t r = 0; r < rows; r += kRows) {
+        const Bf16* block = pointer<Bf16>(x) + r * width + c;
         const int64_t count = std::min(kRows, rows - r);
-        pack_down(pointer<Bf16>(x) + r * width + c, width, count, columns, pairs.data(), kStep);
+        // A processor reads ahead along rows, not from row to row.
+        prefetch(block + kRows * width, std::min(kRows, rows - r - count), columns, width);
+        pack_down(block, width, count, columns, pairs.data(), kStep);
         transpose_dwords(pairs.data(),
                          kStep,
                          (count + 1) / 2,

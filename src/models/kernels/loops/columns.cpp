@@ -56,7 +56,7 @@ PREVIT_INLINE inline void columns_loop(const T* a,
                                        int64_t end) {
   constexpr int kVectors = 4;
   // So few rows at a time that each is read on and on, which a processor sees and reads ahead.
-  constexpr int64_t kRows = 8;
+  constexpr int64_t kRows = 4;
   const auto from = [](auto* p, int64_t at) { return p == nullptr ? p : p + at; };
   for (int64_t r = 0; r < rows; r += kRows) {
     const int64_t count = std::min(kRows, rows - r);
