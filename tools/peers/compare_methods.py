@@ -4,14 +4,17 @@ of one core, and judges each by kNN, a linear probe and fine-tuning. Fine-tuning
 stands beside them.
 
 PHOTOGRAPHS has train/ and val/ with class folders. The recipes are recipes/small. --seconds of
-processor time become whole epochs by what an epoch takes; a fifth of them warm up. BEiT's tokens
-are the patches' mean colours, which need no tokenizer that would be trained first.
+processor time become whole epochs by what an epoch takes; a fifth of them warm up. For `beit`, tokens
+are the patches' mean colours; for `beit_vqkd`, those of a tokenizer that sees by DINO's network: half
+of the time goes to training the tokenizer, and what DINO took stands in its row besides. `deit` learns
+from the labels alone, for as many epochs as fit and those of fine-tuning.
 
 The same command goes on where it was stopped; more methods and seeds can be added. Prints a table:
 means, and ± half the range of the seeds. OUT/comparison.html has the curves of fine-tuning.
 """
 import argparse
 import concurrent.futures
+import dataclasses
 import json
 import os
 import pathlib
@@ -21,15 +24,32 @@ import sys
 
 from compare_learning import RECIPES, run
 
-# name: (settings beside those of its recipe, the recipe of fine-tuning)
+VIT, BEIT = "finetune_vit_small_128", "finetune_beit_vit_small_128"  # recipes of fine-tuning
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    finetuning: str | None = VIT  # recipe; None: is not fine-tuned
+    recipe: str | None = None  # NAME_vit_small_128 if None
+    settings: tuple = ()  # beside those of its recipe
+    program: str = "pretrain"
+    share: float = 1  # of --seconds
+    takes: tuple = ()  # (setting, method): gets that method's run of the same seed
+    has_row: bool = True
+
+
 METHODS = {
-    "mae": ([], "finetune_vit_small_128"),
-    "simmim": ([], "finetune_beit_vit_small_128"),
-    "beit": (["beit.tokenizer=colors:1024", "beit.cls_head.layers=0"],
-             "finetune_beit_vit_small_128"),
-    "dino": ([], "finetune_vit_small_128"),
-    "ibot": ([], "finetune_vit_small_128"),
-    "none": ([], "finetune_vit_small_128"),
+    "mae": Method(),
+    "simmim": Method(BEIT),
+    "beit": Method(BEIT, settings=("beit.tokenizer=colors:1024", "beit.cls_head.layers=0")),
+    "dino": Method(),
+    "ibot": Method(),
+    "vqkd": Method(None, "tokenizer_vqkd_128", program="train_tokenizer", share=0.5,
+                   takes=("vqkd.teacher", "dino"), has_row=False),
+    "beit_vqkd": Method(BEIT, "beit_vit_small_128", ("beit.cls_head.layers=0",), share=0.5,
+                        takes=("beit.tokenizer", "vqkd")),
+    "deit": Method(None, program="finetune"),
+    "none": Method(takes=(None, "mae")),  # whose untrained network the probes see
 }
 ONE_CORE = ["train.threads=1", "data.workers=1", "output.preview_epochs=0"]
 
@@ -51,24 +71,33 @@ def kept(path, value):
     return json.loads(path.read_text())
 
 
-def pretrain(args, method, out, epochs, more):
-    command = [args.programs / "pretrain", *recipe(f"{method}_vit_small_128"), "--data",
-               args.photographs / "train", "--out", out] + (["--resume"] if out.exists() else [])
-    return run(command + settings(METHODS[method][0] + ONE_CORE + more +
-                                  ["knn.epochs=0", f"train.epochs={epochs}"]),
-               out.with_suffix(".log"))
+def train(args, name, seed, out, more):
+    """The method's own training; `out` gets its run."""
+    method = METHODS[name]
+    labels = method.program == "finetune"
+    command = [args.programs / method.program,
+               *recipe(method.recipe or f"{name}_vit_small_128"),
+               "--data", args.photographs if labels else args.photographs / "train", "--out", out]
+    command += ["--from", "none"] if labels else []
+    command += ["--resume"] if out.exists() else []
+    taken = [f"{method.takes[0]}={args.out / method.takes[1]}_{seed}"] if method.takes else []
+    quiet = ["knn.epochs=0"] if method.program == "pretrain" else []
+    return run(command + settings([*method.settings, *ONE_CORE, *taken, *quiet,
+                                   f"train.seed={seed}", *more]), out.with_suffix(".log"))
 
 
-def epochs_that_fit(args, method):
+def epochs_that_fit(args, name):
     """By the time of a run of three epochs without that of a run of one."""
-    trial = args.out / f"{method}_trial"
+    trial = args.out / f"{name}_trial"
 
     def seconds(epochs):
         shutil.rmtree(trial, ignore_errors=True)
-        return pretrain(args, method, trial, epochs, ["schedule.warmup_epochs=0"])
+        return train(args, name, args.seeds[0], trial,
+                     [f"train.epochs={epochs}", "schedule.warmup_epochs=0"])
     one, three = seconds(1), seconds(3)
     shutil.rmtree(trial)
-    return max(1, round(2 * args.seconds / max(three - one, 0.1)))
+    fit = max(1, round(2 * args.seconds * METHODS[name].share / max(three - one, 0.1)))
+    return fit + (args.finetune_epochs if METHODS[name].program == "finetune" else 0)
 
 
 def processor_seconds(run_folder):
@@ -80,54 +109,81 @@ def processor_seconds(run_folder):
 def probe(args, kind, weights, out, more):
     run([args.programs / f"{kind}_probe", "--from", weights, "--data", args.photographs,
          "--workers", "1", "--out", out, *more], out.with_suffix(".log"))
-    return json.loads((out / "result.json").read_text())["top1"]
+    return top1(out)
+
+
+def top1(run_folder):
+    return json.loads((run_folder / "result.json").read_text())["top1"]
 
 
 def finetune(args, method, weights, seed, out):
-    run([args.programs / "finetune", "--from", weights, *recipe(METHODS[method][1]), "--data",
+    run([args.programs / "finetune", "--from", weights, *recipe(method.finetuning), "--data",
          args.photographs, "--out", out] + (["--resume"] if out.exists() else []) +
         settings(ONE_CORE + [f"train.epochs={args.finetune_epochs}", f"train.seed={seed}"]),
         out.with_suffix(".log"))
-    return json.loads((out / "result.json").read_text())["top1"]
+    return top1(out)
 
 
-def result(args, method, seed):
+def scores(args, name, seed):
+    """Of a method's run, or of what its network is before."""
+    method, out, named = METHODS[name], args.out / f"{name}_{seed}", f"{name}_{seed}"
+    if not method.has_row:
+        return {}
+    if method.program == "finetune":
+        return {"fine-tuned": top1(out)}
+    untrained = name == "none"
+    weights, more = (args.out / f"mae_{seed}", ["--untrained"]) if untrained else (out, [])
+    return {"kNN": probe(args, "knn", weights, args.out / f"{named}_knn", more),
+            "linear probe": probe(args, "linear", weights, args.out / f"{named}_linear", more),
+            "fine-tuned": finetune(args, method, "none" if untrained else weights, seed,
+                                   args.out / f"{named}_finetuned")}
+
+
+def result(args, name, seed):
     """What one method reached with one seed."""
-    name = f"{method}_{seed}"
-
     def reached():
-        epochs, seconds, start = 0, 0.0, "none"
-        weights, more = args.out / f"mae_{seed}", ["--untrained"]  # the network before training
-        if method != "none":
-            start = weights = args.out / name
-            more = []
-            epochs = json.loads((args.out / f"{method}_epochs.json").read_text())
-            warmup = f"schedule.warmup_epochs={max(1, epochs // 5)}"
-            pretrain(args, method, weights, epochs, [f"train.seed={seed}", warmup])
-            seconds = processor_seconds(weights)
-        return {"epochs": epochs, "seconds": seconds,
-                "kNN": probe(args, "knn", weights, args.out / f"{name}_knn", more),
-                "linear probe": probe(args, "linear", weights, args.out / f"{name}_linear",
-                                      more),
-                "fine-tuned": finetune(args, method, start, seed, args.out / f"{name}_finetuned")}
-    found = kept(args.out / f"{name}.json", reached)
-    print(name, found, file=sys.stderr, flush=True)
+        epochs, seconds, out = 0, 0.0, args.out / f"{name}_{seed}"
+        if name != "none":
+            epochs = json.loads((args.out / f"{name}_epochs.json").read_text())
+            warmup = max(1, epochs // 5) if epochs > 1 else 0
+            train(args, name, seed, out,
+                  [f"train.epochs={epochs}", f"schedule.warmup_epochs={warmup}"])
+            seconds = processor_seconds(out)
+        return {"epochs": epochs, "seconds": seconds, **scores(args, name, seed)}
+    found = kept(args.out / f"{name}_{seed}.json", reached)
+    print(f"{name}_{seed}", found, file=sys.stderr, flush=True)
     return found
+
+
+def mean_with_range(values):
+    if not values:
+        return ""
+    spread = f" ± {(max(values) - min(values)) / 2:.1f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.1f}{spread}"
+
+
+def seconds_with_those_taken(name, results):
+    """`own + those of the runs it takes`, means of the seeds."""
+    times = []
+    while name is not None:
+        own = [found["seconds"] for (method, _), found in results.items() if method == name]
+        times.append(f"{statistics.fmean(own):.0f}")
+        name = METHODS[name].takes[1] if METHODS[name].takes else None
+    return " + ".join(times) + " s"
 
 
 def table(args, results):
     """A row for each method: means of the seeds."""
-    scores = ["kNN", "linear probe", "fine-tuned"]
-    print(f"| pretraining | epochs | processor time | {' | '.join(scores)} |")
-    print("|" + "---|" * (3 + len(scores)))
-    for method in args.methods:
-        found = [results[method, seed] for seed in args.seeds]
-        cells = [method, str(found[0]["epochs"]),
-                 f"{statistics.fmean(one['seconds'] for one in found):.0f} s"]
-        for score in scores:
-            values = [one[score] for one in found]
-            spread = f" ± {(max(values) - min(values)) / 2:.1f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.fmean(values):.1f}{spread}")
+    columns = ["kNN", "linear probe", "fine-tuned"]
+    print(f"| pretraining | epochs | processor time | {' | '.join(columns)} |")
+    print("|" + "---|" * (3 + len(columns)))
+    for name in filter(lambda name: METHODS[name].has_row, args.methods):
+        found = [results[name, seed] for seed in args.seeds]
+        trained = name != "none"
+        cells = [name, str(found[0]["epochs"]) if trained else "",
+                 seconds_with_those_taken(name, results) if trained else ""]
+        cells += [mean_with_range([one[column] for one in found if column in one])
+                  for column in columns]
         print(f"| {' | '.join(cells)} |")
 
 
@@ -149,9 +205,20 @@ def arguments():
     unknown = [name for name in args.methods if name not in METHODS]
     if unknown:
         parser.error(f"{unknown[0]}: not one of {', '.join(METHODS)}")
-    if "none" in args.methods and "mae" not in args.methods:
-        parser.error("none: goes with mae, whose untrained network the probes see")
+    for name in args.methods:
+        if METHODS[name].takes and METHODS[name].takes[1] not in args.methods:
+            parser.error(f"{name}: goes with {METHODS[name].takes[1]}, whose run it takes")
     return args
+
+
+def stages(names):
+    """The methods in groups, so that each comes after the one whose run it takes."""
+    done = []
+    while len(done) < len(names):
+        stage = [name for name in names if name not in done and
+                 (not METHODS[name].takes or METHODS[name].takes[1] in done)]
+        yield stage
+        done += stage
 
 
 def main():
@@ -161,15 +228,15 @@ def main():
     asked = [args.seconds, args.finetune_epochs, str(args.photographs.resolve())]
     if kept(args.out / "asked.json", lambda: asked) != asked:
         sys.exit(f"{args.out}: is of a comparison with other settings; give another OUT")
-    trained = [method for method in args.methods if method != "none"]
-    for method in trained:
-        kept(args.out / f"{method}_epochs.json", lambda: epochs_that_fit(args, method))
     results = {}
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        for methods in [trained, [name for name in args.methods if name == "none"]]:
-            pairs = [(method, seed) for seed in args.seeds for method in methods]
+        for names in stages(args.methods):
+            for name in filter(lambda name: name != "none", names):
+                kept(args.out / f"{name}_epochs.json", lambda: epochs_that_fit(args, name))
+            pairs = [(name, seed) for seed in args.seeds for name in names]
             results.update(zip(pairs, pool.map(lambda pair: result(args, *pair), pairs)))
-    runs = [args.out / f"{method}_{args.seeds[0]}_finetuned" for method in args.methods]
+    runs = [args.out / f"{name}_{args.seeds[0]}_finetuned" for name in args.methods
+            if METHODS[name].finetuning]
     if len(runs) > 1:
         run([args.programs / "report", "--compare", *runs, "--to", args.out / "comparison.html"],
             args.out / "comparison.log")
