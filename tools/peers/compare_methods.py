@@ -4,10 +4,10 @@ of one core, and judges each by kNN, a linear probe and fine-tuning. Fine-tuning
 stands beside them.
 
 PHOTOGRAPHS has train/ and val/ with class folders. The recipes are recipes/small. --seconds of
-processor time become whole epochs by what an epoch takes; a fifth of them warm up. For `beit`, tokens
-are the patches' mean colours; for `beit_vqkd`, those of a tokenizer that sees by DINO's network: half
-of the time goes to training the tokenizer, and what DINO took stands in its row besides. `deit` learns
-from the labels alone, for as many epochs as fit and those of fine-tuning.
+processor time become whole epochs by what an epoch takes; a fifth of them warm up. For `beit`,
+tokens are the patches' mean colours; for `beit_vqkd`, those of a tokenizer that sees by DINO's
+network: half of the time goes to training the tokenizer, and what DINO took stands in its row
+besides. `deit` learns from the labels alone, for as many epochs as fit and those of fine-tuning.
 
 The same command goes on where it was stopped; more methods and seeds can be added. Prints a table:
 means, and ± half the range of the seeds. OUT/comparison.html has the curves of fine-tuning.
