@@ -37,6 +37,10 @@ class Method:
     takes: tuple = ()  # (setting, method): gets that method's run of the same seed
     has_row: bool = True
 
+    @property
+    def with_labels(self):
+        return self.program == "finetune"
+
 
 METHODS = {
     "mae": Method(),
@@ -74,11 +78,10 @@ def kept(path, value):
 def train(args, name, seed, out, more):
     """The method's own training; `out` gets its run."""
     method = METHODS[name]
-    labels = method.program == "finetune"
-    command = [args.programs / method.program,
-               *recipe(method.recipe or f"{name}_vit_small_128"),
-               "--data", args.photographs if labels else args.photographs / "train", "--out", out]
-    command += ["--from", "none"] if labels else []
+    data = args.photographs if method.with_labels else args.photographs / "train"
+    command = [args.programs / method.program, "--data", data, "--out", out,
+               *recipe(method.recipe or f"{name}_vit_small_128")]
+    command += ["--from", "none"] if method.with_labels else []
     command += ["--resume"] if out.exists() else []
     taken = [f"{method.takes[0]}={args.out / method.takes[1]}_{seed}"] if method.takes else []
     quiet = ["knn.epochs=0"] if method.program == "pretrain" else []
@@ -97,7 +100,7 @@ def epochs_that_fit(args, name):
     one, three = seconds(1), seconds(3)
     shutil.rmtree(trial)
     fit = max(1, round(2 * args.seconds * METHODS[name].share / max(three - one, 0.1)))
-    return fit + (args.finetune_epochs if METHODS[name].program == "finetune" else 0)
+    return fit + (args.finetune_epochs if METHODS[name].with_labels else 0)
 
 
 def processor_seconds(run_folder):
@@ -126,17 +129,20 @@ def finetune(args, method, weights, seed, out):
 
 def scores(args, name, seed):
     """Of a method's run, or of what its network is before."""
-    method, out, named = METHODS[name], args.out / f"{name}_{seed}", f"{name}_{seed}"
+    method, out = METHODS[name], args.out / f"{name}_{seed}"
     if not method.has_row:
         return {}
-    if method.program == "finetune":
+    if method.with_labels:
         return {"fine-tuned": top1(out)}
     untrained = name == "none"
     weights, more = (args.out / f"mae_{seed}", ["--untrained"]) if untrained else (out, [])
-    return {"kNN": probe(args, "knn", weights, args.out / f"{named}_knn", more),
-            "linear probe": probe(args, "linear", weights, args.out / f"{named}_linear", more),
+
+    def beside(what):
+        return out.with_name(f"{out.name}_{what}")
+    return {"kNN": probe(args, "knn", weights, beside("knn"), more),
+            "linear probe": probe(args, "linear", weights, beside("linear"), more),
             "fine-tuned": finetune(args, method, "none" if untrained else weights, seed,
-                                   args.out / f"{named}_finetuned")}
+                                   beside("finetuned"))}
 
 
 def result(args, name, seed):
