@@ -23,20 +23,14 @@ at::Tensor patchify(const at::Tensor& images, int64_t patch, PixelOrder order);
 at::Tensor unpatchify(
     const at::Tensor& patches, int64_t rows, int64_t columns, int64_t patch, PixelOrder order);
 
-/// Means and standard deviations of pixels: unbiased variance, 1e-6 inside the root.
-struct PixelStatistics {
+/// Mean and standard deviation of each patch, [B, L, 1]: unbiased variance, 1e-6 inside the root.
+struct PatchStatistics {
   at::Tensor mean, deviation;
 };
-
-/// Of each patch, [B, L, 1].
-PixelStatistics patch_statistics(const at::Tensor& patches);
+PatchStatistics patch_statistics(const at::Tensor& patches);
 
 /// (patch - mean) / deviation: the target of `norm_pix_loss`.
 at::Tensor normalize_patches(const at::Tensor& patches);
-
-/// For each pixel and channel those of the square of `window` pixels (odd) around it, as far as it
-/// lies in the image, [B, C, H, W] (microsoft/Swin-Transformer models/simmim.py, NORM_TARGET).
-PixelStatistics window_statistics(const at::Tensor& images, int64_t window);
 
 /// Mean squared error of two tensors of the same shape, a float32 scalar whatever the prediction's
 /// type. With only masked patches given, and equally many of each image, this is MAE's sum over

@@ -267,7 +267,7 @@ std::vector<Picture> Mae::previews(const Batch& batch, const NormalizeOptions& n
   at::Tensor predicted = predict_all(encode(images, mask), mask).to(torch::kFloat32);
   const at::Tensor pixels = patches(images);
   if (options_.norm_pix_loss) {
-    const PixelStatistics true_statistics = patch_statistics(pixels);
+    const PatchStatistics true_statistics = patch_statistics(pixels);
     predicted = predicted * true_statistics.deviation + true_statistics.mean;
   }
   const int64_t rows = model_.grid_height(), columns = model_.grid_width();

@@ -32,9 +32,6 @@ void check(const SimMimMethodOptions& o, const VitOptions& model) {
         model.image_height(),
         model.image_width());
   }
-  if (o.norm_target != 0 && (o.norm_target < 3 || o.norm_target % 2 == 0)) {
-    fail_usage("simmim.norm_target: {} is neither 0 nor an odd number from 3", o.norm_target);
-  }
 }
 
 }  // namespace
@@ -42,11 +39,6 @@ void check(const SimMimMethodOptions& o, const VitOptions& model) {
 void visit(FieldVisitor& v, SimMimMethodOptions& o) {
   v.field("mask_unit", o.mask_unit, "pixels: side of the squares that are masked", at_least(1));
   v.field("mask_ratio", o.mask_ratio, "share of them", inside(0, 1));
-  v.field("norm_target",
-          o.norm_target,
-          "predict pixels normalised by those around them: side of the window in pixels, odd "
-          "(Swin V2: 47); 0: raw pixels",
-          at_least(0));
 }
 
 SimMimOptions::SimMimOptions() {
@@ -136,12 +128,6 @@ at::Tensor SimMim::predict_all(const at::Tensor& images, const PatchMask& mask) 
   return decoder_->forward(encode(images, mask));
 }
 
-at::Tensor SimMim::target(const at::Tensor& images) const {
-  if (options_.norm_target == 0) return images;
-  const PixelStatistics around = window_statistics(images, options_.norm_target);
-  return (images - around.mean) / around.deviation;
-}
-
 at::Tensor SimMim::loss(const at::Tensor& images, const PatchMask& mask) {
   const at::Tensor tokens = encoder_->embed(images, mask.masked, mask_token_);
   const at::Tensor rows = encoder_->run_blocks_rows(tokens,
@@ -149,7 +135,7 @@ at::Tensor SimMim::loss(const at::Tensor& images, const PatchMask& mask) {
                                                     model_.grid_width(),
                                                     mask.token_rows(model_.num_prefix_tokens()));
   const at::Tensor predicted = decoder_->forward(encoder_->norm(rows));
-  const at::Tensor pixels = patchify(target(images), model_.patch_size, PixelOrder::channel_first);
+  const at::Tensor pixels = patchify(images, model_.patch_size, PixelOrder::channel_first);
   return absolute_pixel_loss(predicted, mask.select(pixels), model_.in_channels);
 }
 
@@ -179,23 +165,13 @@ std::vector<Picture> SimMim::previews(const Batch& batch, const NormalizeOptions
   const at::Tensor& images = batch.views.at(0);
   const PatchMask mask(mask_of(batch), images.device());
   const int64_t rows = model_.grid_height(), columns = model_.grid_width();
-  at::Tensor predicted = unpatchify(predict_all(images, mask).to(torch::kFloat32),
-                                    rows,
-                                    columns,
-                                    model_.patch_size,
-                                    PixelOrder::channel_first);
-  const bool normalized = options_.norm_target != 0;
-  if (normalized) {
-    const PixelStatistics around = window_statistics(images, options_.norm_target);
-    predicted = predicted * around.deviation + around.mean;
-  }
+  const at::Tensor predicted = predict_all(images, mask).to(torch::kFloat32);
   return {reconstruction_picture(
       {.images = images,
-       .predicted = predicted,
+       .predicted =
+           unpatchify(predicted, rows, columns, model_.patch_size, PixelOrder::channel_first),
        .hidden = mask.masked.to(torch::kFloat32).view({-1, 1, rows, columns}),
-       .note = normalized ? "the model predicts normalised pixels. for these pictures each got the "
-                            "true mean and deviation around it."
-                          : "pixels as predicted."},
+       .note = "pixels as predicted."},
       normalize)};
 }
 

@@ -16,7 +16,6 @@ class Linear;
 struct SimMimMethodOptions {
   int64_t mask_unit = 32;  ///< pixels: side of the squares that are masked as one
   double mask_ratio = 0.6;
-  int64_t norm_target = 0;  ///< pixels: side of the window that normalises a pixel; 0: raw pixels
 };
 void visit(FieldVisitor& v, SimMimMethodOptions& o);
 
@@ -68,9 +67,6 @@ class SimMim final : public Objective {
   at::Tensor loss(const at::Tensor& images, const PatchMask& mask);
 
  private:
-  /// What is predicted of images [B, C, H, W]: their pixels, normalised with norm_target.
-  at::Tensor target(const at::Tensor& images) const;
-
   SimMimMethodOptions options_;
   VitOptions model_;
   int64_t seed_;

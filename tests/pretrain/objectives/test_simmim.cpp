@@ -39,10 +39,9 @@ Batch pictures(int64_t first, int64_t count) {
   return batch;
 }
 
-std::shared_ptr<SimMim> build(const RunOptions& run,
-                              const SimMimOptions& options = small_simmim()) {
+std::shared_ptr<SimMim> build(const RunOptions& run) {
   torch::manual_seed(5);
-  auto simmim = std::make_shared<SimMim>(options, run);
+  auto simmim = std::make_shared<SimMim>(small_simmim(), run);
   simmim->train();
   return simmim;
 }
@@ -70,34 +69,6 @@ TEST_CASE("simmim: the loss is the mean absolute error of the masked pixels") {
   const at::Tensor pixels = images.view({6, 3, 4, 4, 6, 4}).permute({0, 2, 4, 1, 3, 5});
   const at::Tensor wanted = mask.select(pixels.flatten(3).flatten(1, 2));
   CHECK(torch::allclose(simmim->loss(images, mask), (predicted - wanted).abs().mean(), 1e-5, 1e-6));
-}
-
-TEST_CASE("simmim: with norm_target each pixel is normalised by those around it") {
-  SimMimOptions options = small_simmim();
-  options.simmim.norm_target = 5;
-  const auto simmim = build(small_run(), options);
-  const torch::NoGradGuard no_grad;
-  const Batch batch = pictures(0, 6);
-  const at::Tensor& images = batch.views[0];
-  const PatchMask mask(simmim->mask_of(batch), torch::kCPU);
-  at::Tensor target = torch::empty_like(images);
-  for (int64_t row = 0; row < 16; ++row) {
-    for (int64_t column = 0; column < 24; ++column) {
-      const at::Tensor around = images.slice(2, std::max<int64_t>(row - 2, 0), row + 3)
-                                    .slice(3, std::max<int64_t>(column - 2, 0), column + 3)
-                                    .flatten(2);
-      target.select(2, row).select(2, column).copy_(
-          (images.select(2, row).select(2, column) - around.mean(2)) /
-          (around.var(2, /*unbiased=*/true) + 1e-6).sqrt());
-    }
-  }
-  const at::Tensor predicted = mask.select(simmim->predict_all(images, mask));
-  const at::Tensor pixels = target.view({6, 3, 4, 4, 6, 4}).permute({0, 2, 4, 1, 3, 5});
-  const at::Tensor wanted = mask.select(pixels.flatten(3).flatten(1, 2));
-  CHECK(torch::allclose(simmim->loss(images, mask), (predicted - wanted).abs().mean(), 1e-5, 1e-5));
-  options.simmim.norm_target = 4;
-  CHECK_THROWS_WITH(build(small_run(), options),
-                    ContainsSubstring("simmim.norm_target: 4 is neither 0 nor an odd number"));
 }
 
 TEST_CASE("simmim: accumulation equals the large batch") {
@@ -148,9 +119,4 @@ TEST_CASE("simmim: previews show what it predicts") {
   REQUIRE(shown.size() == 1);
   CHECK(shown[0].name == "reconstruction");
   CHECK_THAT(shown[0].caption, ContainsSubstring("67% of its patches masked"));
-  CHECK_THAT(shown[0].caption, ContainsSubstring("pixels as predicted"));
-  SimMimOptions options = small_simmim();
-  options.simmim.norm_target = 5;
-  const auto normalised = build(small_run(), options)->previews(pictures(0, 2), {});
-  CHECK_THAT(normalised.at(0).caption, ContainsSubstring("the true mean and deviation around it"));
 }
