@@ -32,9 +32,10 @@ class Method:
     finetuning: str | None = VIT  # recipe; None: is not fine-tuned
     recipe: str | None = None  # NAME_vit_small_128 if None
     settings: tuple = ()  # beside those of its recipe
-    program: str = "pretrain"
+    program: str | None = "pretrain"  # None: is not trained
     share: float = 1  # of --seconds
-    takes: tuple = ()  # (setting, method): gets that method's run of the same seed
+    takes: str | None = None  # the method whose run of the same seed it needs,
+    taken_as: str | None = None  # as the value of this setting
     has_row: bool = True
 
     @property
@@ -49,21 +50,13 @@ METHODS = {
     "dino": Method(),
     "ibot": Method(),
     "vqkd": Method(None, "tokenizer_vqkd_128", program="train_tokenizer", share=0.5,
-                   takes=("vqkd.teacher", "dino"), has_row=False),
+                   takes="dino", taken_as="vqkd.teacher", has_row=False),
     "beit_vqkd": Method(BEIT, "beit_vit_small_128", ("beit.cls_head.layers=0",), share=0.5,
-                        takes=("beit.tokenizer", "vqkd")),
+                        takes="vqkd", taken_as="beit.tokenizer"),
     "deit": Method(None, program="finetune"),
-    "none": Method(takes=(None, "mae")),  # whose untrained network the probes see
+    "none": Method(program=None, takes="mae"),  # whose untrained network the probes see
 }
 ONE_CORE = ["train.threads=1", "data.workers=1", "output.preview_epochs=0"]
-
-
-def recipe(name):
-    return ["--recipe", RECIPES / f"{name}.yaml"]
-
-
-def settings(values):
-    return [part for value in values for part in ["--set", value]]
 
 
 def kept(path, value):
@@ -75,18 +68,29 @@ def kept(path, value):
     return json.loads(path.read_text())
 
 
-def train(args, name, seed, out, more):
+def run_folder(args, name, seed):
+    return args.out / f"{name}_{seed}"
+
+
+def run_program(args, program, data, out, recipe, more, values):
+    """Goes on where a run was stopped. Gives its processor time in seconds."""
+    command = [args.programs / program, "--recipe", RECIPES / f"{recipe}.yaml", "--data", data,
+               "--out", out, *more] + (["--resume"] if out.exists() else [])
+    for value in [*ONE_CORE, *values]:
+        command += ["--set", value]
+    return run(command, out.with_suffix(".log"))
+
+
+def train(args, name, seed, out, values):
     """The method's own training; `out` gets its run."""
     method = METHODS[name]
     data = args.photographs if method.with_labels else args.photographs / "train"
-    command = [args.programs / method.program, "--data", data, "--out", out,
-               *recipe(method.recipe or f"{name}_vit_small_128")]
-    command += ["--from", "none"] if method.with_labels else []
-    command += ["--resume"] if out.exists() else []
-    taken = [f"{method.takes[0]}={args.out / method.takes[1]}_{seed}"] if method.takes else []
+    taken = [f"{method.taken_as}={run_folder(args, method.takes, seed)}"] if method.takes else []
     quiet = ["knn.epochs=0"] if method.program == "pretrain" else []
-    return run(command + settings([*method.settings, *ONE_CORE, *taken, *quiet,
-                                   f"train.seed={seed}", *more]), out.with_suffix(".log"))
+    return run_program(args, method.program, data, out,
+                       method.recipe or f"{name}_vit_small_128",
+                       ["--from", "none"] if method.with_labels else [],
+                       [*method.settings, *taken, *quiet, f"train.seed={seed}", *values])
 
 
 def epochs_that_fit(args, name):
@@ -103,9 +107,9 @@ def epochs_that_fit(args, name):
     return fit + (args.finetune_epochs if METHODS[name].with_labels else 0)
 
 
-def processor_seconds(run_folder):
+def processor_seconds(trained):
     """Of the whole run, whose checkpoints add them up."""
-    newest = max((run_folder / "checkpoints").iterdir())
+    newest = max((trained / "checkpoints").iterdir())
     return json.loads((newest / "meta.json").read_text())["meta"]["processor_seconds"]
 
 
@@ -115,41 +119,40 @@ def probe(args, kind, weights, out, more):
     return top1(out)
 
 
-def top1(run_folder):
-    return json.loads((run_folder / "result.json").read_text())["top1"]
+def top1(out):
+    return json.loads((out / "result.json").read_text())["top1"]
 
 
 def finetune(args, method, weights, seed, out):
-    run([args.programs / "finetune", "--from", weights, *recipe(method.finetuning), "--data",
-         args.photographs, "--out", out] + (["--resume"] if out.exists() else []) +
-        settings(ONE_CORE + [f"train.epochs={args.finetune_epochs}", f"train.seed={seed}"]),
-        out.with_suffix(".log"))
+    run_program(args, "finetune", args.photographs, out, method.finetuning, ["--from", weights],
+                [f"train.epochs={args.finetune_epochs}", f"train.seed={seed}"])
     return top1(out)
 
 
 def scores(args, name, seed):
     """Of a method's run, or of what its network is before."""
-    method, out = METHODS[name], args.out / f"{name}_{seed}"
+    method, out = METHODS[name], run_folder(args, name, seed)
     if not method.has_row:
         return {}
     if method.with_labels:
         return {"fine-tuned": top1(out)}
-    untrained = name == "none"
-    weights, more = (args.out / f"mae_{seed}", ["--untrained"]) if untrained else (out, [])
+    if method.program:
+        weights, start, more = out, out, []
+    else:
+        weights, start, more = run_folder(args, method.takes, seed), "none", ["--untrained"]
 
     def beside(what):
         return out.with_name(f"{out.name}_{what}")
     return {"kNN": probe(args, "knn", weights, beside("knn"), more),
             "linear probe": probe(args, "linear", weights, beside("linear"), more),
-            "fine-tuned": finetune(args, method, "none" if untrained else weights, seed,
-                                   beside("finetuned"))}
+            "fine-tuned": finetune(args, method, start, seed, beside("finetuned"))}
 
 
 def result(args, name, seed):
     """What one method reached with one seed."""
     def reached():
-        epochs, seconds, out = 0, 0.0, args.out / f"{name}_{seed}"
-        if name != "none":
+        epochs, seconds, out = 0, 0.0, run_folder(args, name, seed)
+        if METHODS[name].program:
             epochs = json.loads((args.out / f"{name}_epochs.json").read_text())
             warmup = max(1, epochs // 5) if epochs > 1 else 0
             train(args, name, seed, out,
@@ -174,7 +177,7 @@ def seconds_with_those_taken(name, results):
     while name is not None:
         own = [found["seconds"] for (method, _), found in results.items() if method == name]
         times.append(f"{statistics.fmean(own):.0f}")
-        name = METHODS[name].takes[1] if METHODS[name].takes else None
+        name = METHODS[name].takes
     return " + ".join(times) + " s"
 
 
@@ -185,7 +188,7 @@ def table(args, results):
     print("|" + "---|" * (3 + len(columns)))
     for name in filter(lambda name: METHODS[name].has_row, args.methods):
         found = [results[name, seed] for seed in args.seeds]
-        trained = name != "none"
+        trained = METHODS[name].program is not None
         cells = [name, str(found[0]["epochs"]) if trained else "",
                  seconds_with_those_taken(name, results) if trained else ""]
         cells += [mean_with_range([one[column] for one in found if column in one])
@@ -212,8 +215,8 @@ def arguments():
     if unknown:
         parser.error(f"{unknown[0]}: not one of {', '.join(METHODS)}")
     for name in args.methods:
-        if METHODS[name].takes and METHODS[name].takes[1] not in args.methods:
-            parser.error(f"{name}: goes with {METHODS[name].takes[1]}, whose run it takes")
+        if METHODS[name].takes not in [None, *args.methods]:
+            parser.error(f"{name}: goes with {METHODS[name].takes}, whose run it takes")
     return args
 
 
@@ -222,7 +225,7 @@ def stages(names):
     done = []
     while len(done) < len(names):
         stage = [name for name in names if name not in done and
-                 (not METHODS[name].takes or METHODS[name].takes[1] in done)]
+                 METHODS[name].takes in [None, *done]]
         yield stage
         done += stage
 
@@ -237,7 +240,7 @@ def main():
     results = {}
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for names in stages(args.methods):
-            for name in filter(lambda name: name != "none", names):
+            for name in filter(lambda name: METHODS[name].program, names):
                 kept(args.out / f"{name}_epochs.json", lambda: epochs_that_fit(args, name))
             pairs = [(name, seed) for seed in args.seeds for name in names]
             results.update(zip(pairs, pool.map(lambda pair: result(args, *pair), pairs)))
