@@ -28,6 +28,11 @@ struct EpochPlan {
   int64_t first_batch_of(int64_t step_of_epoch) const { return step_of_epoch * (step / batch); }
 };
 
+/// Whether a metrics line is due after so many steps of a run. An epoch has the fewest lines that are
+/// at most `most` steps apart, as evenly as whole steps allow, the last of them at its end: so no
+/// line is the mean of a few leftover steps.
+bool line_due(int64_t steps_done, int64_t steps_per_epoch, int64_t most);
+
 /// Throws UsageError, led by train.batch, if an epoch has no step.
 void require_a_step(const EpochPlan& epoch);
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "epoch_plan.h"
 #include "models/layers/unit_length.h"
 #include "pretrain/losses/feature_statistics.h"
 
@@ -38,9 +39,8 @@ Metrics CollapseMetrics::add(const at::Tensor& loss,
   const at::Tensor rows = features.detach().to(torch::kFloat32);
   targets_.add(targets);
   unit_features_.add(unit_length(rows));
-  // A line is written after every multiple of log_steps in the epoch, so this step begins the next
-  // one.
-  const bool ranked = info.step % info.steps_per_epoch % log_steps_ == 0;
+  // A line was written before this step, which so begins the next one.
+  const bool ranked = line_due(info.step, info.steps_per_epoch, log_steps_);
   if (ranked) features_.push_back(rows);
   if (!info.last_here(all)) return metrics;
   metrics.emplace_back("top_prototype", targets_.mean(all).max());

@@ -217,7 +217,10 @@ void visit(FieldVisitor& v, OutputOptions& o) {
           "pictures every so many epochs; 0: at the end",
           at_least(0));
   v.field("preview_images", o.preview_images, "images in a picture", between(0, 64));
-  v.field("log_steps", o.log_steps, "a metrics line at least this often", at_least(1));
+  v.field("log_steps",
+          o.log_steps,
+          "the most steps in a metrics line; an epoch is divided evenly",
+          at_least(1));
   v.field("export",
           o.export_format,
           "at the end, also a folder hf/ or timm/ in the run that transformers or timm loads: of "

@@ -146,7 +146,7 @@ struct OutputOptions {
   int64_t keep_every = 0;  ///< also keep each checkpoint at a multiple of this many epochs; 0: none
   double preview_epochs = 10;  ///< pictures every so many epochs; 0: only at the end
   int64_t preview_images = 8;
-  int64_t log_steps = 50;  ///< a metrics line at least every so many steps
+  int64_t log_steps = 50;  ///< the most steps in a metrics line (line_due)
   ExportFormat export_format = ExportFormat::none;
 };
 void visit(FieldVisitor& v, OutputOptions& o);

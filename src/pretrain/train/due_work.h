@@ -12,7 +12,9 @@ struct DueWork {
   const RunPlan& plan;
   const OutputOptions& output;
 
-  bool line(int64_t steps) const { return steps % plan.steps_per_epoch() % output.log_steps == 0; }
+  bool line(int64_t steps) const {
+    return line_due(steps, plan.steps_per_epoch(), output.log_steps);
+  }
   bool previews(int64_t steps) const {
     return steps == plan.total_steps() || plan.due(output.preview_epochs, steps);
   }
