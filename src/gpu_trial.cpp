@@ -11,12 +11,12 @@
 #include <chrono>
 #include <cmath>
 
+#include "clocks.h"
 #include "error.h"
 #include "failure.h"
 #include "gpu_launch.h"
 #include "gpu_program.h"
 #include "log.h"
-#include "progress.h"
 
 namespace previt {
 namespace {

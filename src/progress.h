@@ -19,11 +19,6 @@ struct ProgressState {
   std::string task = {};
 };
 
-/// Seconds from `start` until now.
-inline double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 /// "2 d 5 h", "1 h 02 min", "3 min 20 s", "45 s"; "?" for a number that is not finite.
 std::string duration_text(double seconds);
 

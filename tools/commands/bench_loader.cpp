@@ -3,7 +3,6 @@
 #include <c10/util/ParallelGuard.h>
 
 #include <chrono>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -11,6 +10,7 @@
 #include "augment/open_dataset.h"
 #include "augment/sample_renderer.h"
 #include "cli/main.h"
+#include "clocks.h"
 #include "commands/bench_run.h"
 #include "commands/training_data.h"
 #include "error.h"
@@ -21,18 +21,6 @@ namespace {
 
 constexpr int64_t kWarmupBatches = 2;  // batches before the clock
 
-/// Processor time of all threads in seconds; other programs on the machine don't lengthen it.
-double processor_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-double seconds() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration<double>(now).count();
-}
-
 struct Rates {
   double wall = 0;       ///< images a second
   double processor = 0;  ///< images a second of processor time
@@ -40,11 +28,12 @@ struct Rates {
 
 Rates loader_rates(BatchSource& loader, int64_t batches) {
   for (int64_t i = 0; i < kWarmupBatches; ++i) loader.next();
-  const double wall = seconds(), processor = processor_seconds();
+  const auto begin = std::chrono::steady_clock::now();
+  const double processor = process_seconds();
   int64_t images = 0;
   for (int64_t i = 0; i < batches; ++i) images += loader.next().indices.size(0);
   const auto count = static_cast<double>(images);
-  return {count / (seconds() - wall), count / (processor_seconds() - processor)};
+  return {count / seconds_since(begin), count / (process_seconds() - processor)};
 }
 
 /// The share of a sample's time that goes into reading and decoding. The rest is resizing and
@@ -58,18 +47,18 @@ double decode_share(const Dataset& dataset, const std::vector<ViewSpec>& specs, 
   for (int64_t i = 0; i < images; ++i) {
     Random random(0, Stream::views, {0, static_cast<uint64_t>(i)});
     try {
-      const double start = processor_seconds();
+      const double start = process_seconds();
       const ImageSize size = reader->open(i % dataset.size());
       const auto plans = plan_views(specs, size.height, size.width, random);
       reader->decode(union_of_boxes(plans), allowed_reduction(specs, plans), region);
-      const double decoded = processor_seconds();
+      const double decoded = process_seconds();
       for (const auto& plan : plans) {
         const auto& spec = specs[plan.spec];
         out.resize(static_cast<size_t>(spec.height * spec.width * 3));
         render_view(region, spec, plan, out.data());
       }
       decoding += decoded - start;
-      rendering += processor_seconds() - decoded;
+      rendering += process_seconds() - decoded;
     } catch (const UsageError&) {
       throw;
     } catch (const Error&) {  // an unreadable image: the loader reports it
@@ -88,7 +77,7 @@ int measure_loader(const po::variables_map& args) {
   DataOptions& data = run.options.data;
   data.path = args["data"].as<std::string>();
   const auto dataset =
-      open_dataset(data.path, enum_named<Split>(args["split"].as<std::string>(), "split"));
+      open_dataset(data.path, enum_named<Split>(args["split"].as<std::string>(), "--split"));
   const auto specs = loaded_views(data, *dataset, run.build()->views());
   options.workers = args["workers"].as<int64_t>();
   if (options.workers == 0) options.workers = std::max(1u, std::thread::hardware_concurrency());

@@ -12,6 +12,7 @@
 #include "augment/open_dataset.h"
 #include "cli/device.h"
 #include "cli/main.h"
+#include "clocks.h"
 #include "commands/pretrain.h"
 #include "error.h"
 #include "finetune/probes/features.h"

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <functional>
 
-#include "progress.h"
+#include "clocks.h"
 
 namespace previt::cli {
 namespace {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "clocks.h"
 #include "error.h"
 #include "models/kernels/precision.h"
 #include "progress.h"

@@ -28,7 +28,7 @@ void for_columns(int64_t rows, int64_t columns, const F& body) {
   });
 }
 
-void prefetch(const Bf16* x, int64_t rows, int64_t columns, int64_t stride) {
+void prefetch(const Bf16* x, int64_t stride, int64_t rows, int64_t columns) {
   constexpr int64_t kLine = 64 / sizeof(Bf16);
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < columns; c += kLine) __builtin_prefetch(x + r * stride + c);
@@ -107,7 +107,7 @@ at::Tensor transposed(const at::Tensor& x) {
         const Bf16* block = pointer<Bf16>(x) + r * width + c;
         const int64_t count = std::min(kRows, rows - r);
         // A processor reads ahead along rows, not from row to row.
-        prefetch(block + kRows * width, std::min(kRows, rows - r - count), columns, width);
+        prefetch(block + kRows * width, width, std::min(kRows, rows - r - count), columns);
         pack_down(block, width, count, columns, pairs.data(), kStep);
         transpose_dwords(pairs.data(),
                          kStep,

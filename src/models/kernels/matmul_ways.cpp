@@ -9,7 +9,7 @@
 #include <exception>
 #include <limits>
 
-#include "thread_time.h"
+#include "clocks.h"
 
 namespace previt {
 namespace {
@@ -25,7 +25,7 @@ template <class Compute>
 double seconds_of(const Compute& compute) {
   const auto begin = std::chrono::steady_clock::now();
   compute();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return seconds_since(begin);
 }
 
 // As it would be without other programs, where one thread computes; several wait for one another.

@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "clocks.h"
 #include "models/kernels/weight_arena.h"
-#include "progress.h"
 
 namespace previt {
 

@@ -9,12 +9,12 @@
 #include <cmath>
 #include <utility>
 
+#include "clocks.h"
 #include "communicator.h"
 #include "error.h"
 #include "failure.h"
 #include "log.h"
 #include "models/kernels/weight_arena.h"
-#include "progress.h"
 
 namespace previt {
 namespace {

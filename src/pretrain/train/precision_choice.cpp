@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "clocks.h"
 #include "cpu_level.h"
 #include "log.h"
 #include "models/kernels/precision.h"
 #include "models/layers/linear.h"
-#include "thread_time.h"
 
 namespace previt {
 namespace {

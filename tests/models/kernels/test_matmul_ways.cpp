@@ -1,12 +1,12 @@
 #include <chrono>
 #include <thread>
 
+#include "clocks.h"
 #include "models/kernels/matmul.h"
 #include "models/kernels/matmul_ways.h"
 #include "options.h"
 #include "support/level_guard.h"
 #include "support/plain_kernels.h"
-#include "thread_time.h"
 
 using namespace previt;
 
