@@ -40,12 +40,17 @@ void require(bool condition, fmt::format_string<Args...> format, Args&&... args)
   if (!condition) fail(format, std::forward<Args>(args)...);
 }
 
+/// Throws Error unless a call to the system was successful: "`place`: " and the reason in errno,
+/// which is read after that call even where it stands in `done`.
+void require_system(bool done, const std::string& place);
+
 /// The word of `valid` closest to `word` by edit distance, or "" if none is close enough for `word`
 /// to be a likely typo of it.
 template <class Strings>
 std::string nearest_word(const std::string& word, const Strings& valid);
 
-/// Levenshtein distance: how many bytes have to be inserted, deleted or replaced.
+/// How many bytes have to be inserted, deleted or replaced, or swapped with the next one
+/// (Damerau-Levenshtein, no part of the word twice).
 size_t edit_distance(const std::string& a, const std::string& b);
 
 template <class Strings>

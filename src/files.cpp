@@ -26,9 +26,10 @@ using File = std::unique_ptr<std::FILE, CloseFile>;
 
 File open_file(const std::string& path, const char* mode, const std::string& place) {
   // fopen opens a folder for reading, and only the first read fails.
-  require(!std::filesystem::is_directory(path), "{}: is a folder, not a file", place);
+  std::error_code none;
+  require(!std::filesystem::is_directory(path, none), "{}: is a folder, not a file", place);
   File file(std::fopen(path.c_str(), mode));
-  require(file != nullptr, "{}: {}", place, std::strerror(errno));
+  require_system(file != nullptr, place);
   return file;
 }
 
@@ -57,13 +58,13 @@ void write_whole_file(const std::string& path, const std::string& text) {
   const bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() &&
                        std::fflush(file.get()) == 0 &&
                        (::fsync(::fileno(file.get())) == 0 || errno == EINVAL);  // a pipe
-  require(written, "{}: {}", path, std::strerror(errno));
+  require_system(written, path);
   unfinished.finish();
 }
 
 MappedFile::MappedFile(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  require(fd >= 0, "{}: {}", path, std::strerror(errno));
+  require_system(fd >= 0, path);
   struct stat info {};
   const bool regular = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
   void* memory = nullptr;
@@ -99,7 +100,7 @@ void make_folder(const std::string& path) {
 
 void flush_folder(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  require(fd >= 0, "{}: {}", path, std::strerror(errno));
+  require_system(fd >= 0, path);
   const int result = ::fsync(fd);
   const int error = errno;
   ::close(fd);

@@ -1,13 +1,8 @@
 #include "run_lock.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <iterator>
 
@@ -37,50 +32,32 @@ std::string name_in(int file) {
 
 RunLock::RunLock(const std::string& folder) : folder_(folder), path_(folder + "/.lock") {
   make_folder(folder);
-  while (!take()) ::close(file_);
-}
-
-// False if the file was removed between opening and locking it; then it has to be tried again.
-bool RunLock::take() {
-  file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  require(file_ >= 0, "{}: {}", path_, std::strerror(errno));
-  if (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
-    if (error == EWOULDBLOCK) {
-      const std::string other = name_in(file_);
-      ::close(file_);
-      fail("{}: {} is writing to it; wait for its end, or give another --out", folder_, other);
-    }
-    warn("{}: can't be locked ({}); see that nothing else writes to it",
+  lock_.emplace(path_, path_);
+  if (lock_->state() == FileLock::State::another_has_it) {
+    fail("{}: {} is writing to it; wait for its end, or give another --out",
          folder_,
-         std::strerror(error));
-    return true;
+         name_in(lock_->file()));
   }
-  if (!is_in_place()) return false;
+  if (lock_->state() == FileLock::State::no_locks) {
+    warn("{}: the file system has no locks; see that nothing else writes to it", folder_);
+    return;
+  }
   const std::string name = own_name();
   // The lock is the system's; the name is only for people, so a failed write does no harm.
-  if (::ftruncate(file_, 0) == 0) (void)!::pwrite(file_, name.data(), name.size(), 0);
-  return true;
-}
-
-// Whether the locked file is still the one under the path.
-bool RunLock::is_in_place() const {
-  struct stat held {
-  }, there{};
-  return ::fstat(file_, &held) == 0 && ::stat(path_.c_str(), &there) == 0 &&
-         held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+  if (::ftruncate(lock_->file(), 0) == 0) {
+    (void)!::pwrite(lock_->file(), name.data(), name.size(), 0);
+  }
 }
 
 RunLock::~RunLock() {
-  // Removed while it is locked: whoever has opened the file meanwhile sees in is_in_place() that it
-  // is gone, and starts again.
+  // Removed while it is locked: whoever has opened the file meanwhile sees that it is gone, and
+  // starts again.
   std::error_code error;
   const fs::directory_iterator entries(folder_, error);
   if (!error && std::distance(begin(entries), end(entries)) == 1) {
     fs::remove(path_, error);
     fs::remove(folder_, error);
   }
-  ::close(file_);
 }
 
 }  // namespace previt

@@ -1,12 +1,15 @@
 #pragma once
 
+#include <optional>
 #include <string>
+
+#include "file_lock.h"
 
 namespace previt {
 
 /// Lets one process at a time write to a run folder. While this object lives, it holds a lock on
-/// the file .lock in the folder. The system releases the lock when the process ends, however it
-/// ends, so a killed process never blocks the next one. Whoever only reads needs no lock.
+/// the file .lock in the folder. A killed process never blocks the next one (FileLock). Whoever only
+/// reads needs no lock.
 class RunLock {
  public:
   /// Makes the folder if it is missing. Throws Error, which names the other process if it is known,
@@ -18,11 +21,8 @@ class RunLock {
   RunLock& operator=(const RunLock&) = delete;
 
  private:
-  bool take();
-  bool is_in_place() const;
-
   std::string folder_, path_;
-  int file_ = -1;
+  std::optional<FileLock> lock_;
 };
 
 }  // namespace previt

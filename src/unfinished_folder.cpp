@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -56,10 +55,7 @@ void UnfinishedFolder::finish() {
       replaces &&
       ::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, target_.c_str(), RENAME_EXCHANGE) == 0;
   if (replaces && !swapped) fs::remove_all(target_);  // the file system can't swap
-  require(swapped || std::rename(path_.c_str(), target_.c_str()) == 0,
-          "{}: {}",
-          target_,
-          std::strerror(errno));
+  require_system(swapped || std::rename(path_.c_str(), target_.c_str()) == 0, target_);
   if (swapped) fs::remove_all(path_);
   path_ = target_;
   flush_folder(fs::path(target_).parent_path().string());

@@ -72,6 +72,10 @@ PackOptions options_of(const cli::po::variables_map& values) {
     options.shard_size = shard_size_of(values["shard-size"].as<std::string>());
   }
   if (options.max_side < 0) fail_usage("--max-side: {} is not in [0, ∞)", options.max_side);
+  options.max_bad_fraction = values["max-bad-fraction"].as<double>();
+  if (!(options.max_bad_fraction >= 0 && options.max_bad_fraction <= 1)) {
+    fail_usage("--max-bad-fraction: {} is not in [0, 1]", options.max_bad_fraction);
+  }
   if (options.workers < 0) fail_usage("--workers: {} is not in [0, ∞)", options.workers);
   return options;
 }
@@ -125,6 +129,9 @@ int main(int argc, char** argv) {
       "shard-size",
       po::value<std::string>(),
       "files of at most so many bytes (2G), and their index")(
+      "max-bad-fraction",
+      po::value<double>()->default_value(0.1, "0.1"),
+      "share of unreadable images above which no pack is made")(
       "workers", po::value<int64_t>()->default_value(0), "threads; 0: one per core")(
       "force", "replace an existing pack");
   return cli::run(

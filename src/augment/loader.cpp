@@ -9,6 +9,7 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "augment/bad_samples.h"
@@ -65,6 +66,7 @@ class Loader final : public BatchSource {
   int64_t bad_samples() const override { return bad_samples_.count(); }
 
  private:
+  void start_workers(int64_t count);
   void start_jobs();
   void wrap();
   std::shared_ptr<const Order> order_of(int64_t epoch);
@@ -120,7 +122,16 @@ Loader::Loader(std::shared_ptr<Dataset> dataset,
           options.of);
   const int64_t workers = options.workers > 0 ? options.workers : cores_for_reading();
   chunk_ = std::clamp<int64_t>(options.batch / (4 * workers), 1, 16);
-  for (int64_t i = 0; i < workers; ++i) workers_.emplace_back([this] { work(); });
+  start_workers(workers);
+}
+
+// As many as the system gives, but at least one.
+void Loader::start_workers(int64_t count) {
+  try {
+    for (int64_t i = 0; i < count; ++i) workers_.emplace_back([this] { work(); });
+  } catch (const std::system_error& error) {
+    require(!workers_.empty(), "data.workers: no thread can be started: {}", error.what());
+  }
 }
 
 Loader::~Loader() {

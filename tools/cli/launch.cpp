@@ -51,7 +51,7 @@ Listener listen_on_loopback() {
   const bool bound = listener.socket >= 0 && ::bind(listener.socket, any, length) == 0 &&
                      ::listen(listener.socket, SOMAXCONN) == 0 &&
                      ::getsockname(listener.socket, any, &length) == 0;
-  require(bound, "--nproc: no port on 127.0.0.1: {}", std::strerror(errno));
+  require_system(bound, "--nproc: no port on 127.0.0.1");
   listener.port = ntohs(address.sin_port);
   return listener;
 }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
@@ -31,7 +30,7 @@ int64_t images_before_new_start() { return number_in(kImages, 0); }
 
 NewStarts::NewStarts() {
   int ends[2];
-  require(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0, "--nproc: {}", std::strerror(errno));
+  require_system(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0, "--nproc");
   reader_ = ends[0];
   writer_ = ends[1];
 }

@@ -34,7 +34,7 @@ std::string output_of_own_program(std::vector<std::string> words) {
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   std::array<int, 2> pipe{};
-  require(::pipe2(pipe.data(), O_CLOEXEC) == 0, "a pipe: {}", std::strerror(errno));
+  require_system(::pipe2(pipe.data(), O_CLOEXEC) == 0, "a pipe");
   const pid_t child = ::fork();
   if (child == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -126,7 +126,7 @@ int64_t classify(const Classified& model,
       }
     }
     out.flush();
-    require(out.good(), "{}: {}", out_name, errno == 0 ? "can't be written" : std::strerror(errno));
+    require_system(out.good(), out_name);
   }
   return readable;
 }
@@ -161,7 +161,7 @@ int predict(const po::variables_map& args, std::ostream& standard_output) {
     name = args["out"].as<std::string>();
     unfinished.emplace(name);
     file.open(unfinished->path());
-    require(file.good(), "{}: {}", name, std::strerror(errno));
+    require_system(file.good(), name);
   }
   std::ostream& out = file.is_open() ? file : standard_output;
   const int64_t readable = classify(model, *dataset, top, out, name);

@@ -28,9 +28,7 @@ struct Descriptor {
 Bytes FileBytes::read(const std::string& path) {
   const Descriptor file(path);
   struct stat status {};
-  require(file.value >= 0 && ::fstat(file.value, &status) == 0,
-          "can't be opened: {}",
-          std::strerror(errno));
+  require_system(file.value >= 0 && ::fstat(file.value, &status) == 0, "can't be opened");
   require(S_ISREG(status.st_mode), "not a file");
   require(status.st_size <= kMostBytes, "{} bytes are too many for a picture", status.st_size);
   const auto size = static_cast<size_t>(status.st_size);
@@ -40,7 +38,7 @@ Bytes FileBytes::read(const std::string& path) {
   while (done < size) {
     const ssize_t got = ::read(file.value, buffer_.data() + done, size - done);
     if (got < 0 && errno == EINTR) continue;
-    require(got >= 0, "can't be read: {}", std::strerror(errno));
+    require_system(got >= 0, "can't be read");
     // The file became shorter since its size was asked for.
     if (got == 0) break;
     done += static_cast<size_t>(got);

@@ -45,17 +45,17 @@ size_t checked_count(
 
 }  // namespace
 
-H5Handle h5_access(bool writes, const std::string& place) {
+H5Handle h5_access(const std::string& place) {
   H5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, place);
 #if H5_VERSION_GE(1, 12, 1) || (H5_VERSION_GE(1, 10, 7) && !H5_VERSION_GE(1, 12, 0))
-  require(H5Pset_file_locking(access, writes, true) >= 0, "{}: HDF5 error", place);
+  require(H5Pset_file_locking(access, false, true) >= 0, "{}: HDF5 error", place);
 #endif
   return access;
 }
 
 H5Handle h5_open(const std::string& path, const char* reason) {
   h5_quiet();
-  const H5Handle access = h5_access(false, path);
+  const H5Handle access = h5_access(path);
   const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access);
   require(file >= 0, "{}: {}", path, reason);
   return {file, H5Fclose, path};

@@ -60,9 +60,9 @@ inline hid_t h5_type<uint64_t>() {
 /// Keeps the library from printing its errors: ours are one line.
 inline void h5_quiet() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
 
-/// How a file is opened: to read, without a lock, as many may read what nobody writes, and network
-/// file systems often have none; to write, with a lock where there are any.
-H5Handle h5_access(bool writes, const std::string& place);
+/// How a file is opened: without a lock of the library's. Many may read what nobody writes, and what
+/// is written is an UnfinishedFile, which has its own.
+H5Handle h5_access(const std::string& place);
 
 /// Opens a file to read it. Throws Error with `reason`, led by `path`.
 H5Handle h5_open(const std::string& path, const char* reason);

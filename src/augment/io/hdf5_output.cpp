@@ -94,16 +94,14 @@ H5Output::H5Output(const std::string& path, unsigned flags, const std::string& p
   h5_quiet();
   static const hid_t driver = register_driver();
   const H5Handle properties =
-      access == H5P_DEFAULT ? h5_access(true, place) : H5Handle(H5Pcopy(access), H5Pclose, place);
+      access == H5P_DEFAULT ? h5_access(place) : H5Handle(H5Pcopy(access), H5Pclose, place);
   require(H5Pset_driver(properties, driver, nullptr) >= 0, "{}: HDF5 error", place);
   errno = 0;
   const hid_t file = flags == H5F_ACC_RDWR
                          ? H5Fopen(path.c_str(), flags, properties)
                          : H5Fcreate(path.c_str(), flags, H5P_DEFAULT, properties);
-  require(file >= 0,
-          "{}: {}",
-          place,
-          errno == 0 ? "not an HDF5 file that can be written" : std::strerror(errno));
+  require(file >= 0 || errno != 0, "{}: not an HDF5 file that can be written", place);
+  require_system(file >= 0, place);
   file_ = {file, H5Fclose, place};
   void* descriptor = nullptr;
   require(H5Fget_vfd_handle(file_, H5P_DEFAULT, &descriptor) >= 0, "{}: HDF5 error", place);
@@ -118,7 +116,7 @@ void H5Output::check() const {
 void H5Output::close() {
   require(H5Fflush(file_, H5F_SCOPE_GLOBAL) >= 0, "{}: HDF5 error", place_);
   check();
-  require(::fsync(descriptor_) == 0, "{}: {}", place_, std::strerror(errno));
+  require_system(::fsync(descriptor_) == 0, place_);
   require(file_.close(), "{}: HDF5 error", place_);
   check();
 }

@@ -1,7 +1,6 @@
 #include "augment/io/pack_format.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <utility>
@@ -62,11 +61,13 @@ void append_trailer(const std::string& path, const ChunkTable& chunks) {
             static_cast<std::streamsize>(chunks.size() * 8));
   out.write(reinterpret_cast<const char*>(&trailer), sizeof trailer);
   out.close();
-  require(out.good(), "{}: {}", path, std::strerror(errno));
+  require_system(out.good(), path);
 }
 
 PackTrailer read_trailer(Bytes file, const std::string& path) {
-  require(file.starts_with("\x89HDF\r\n\x1A\n", 8), "{}: not an image pack", path);
+  require(file.starts_with("\x89HDF\r\n\x1A\n", 8),
+          "{}: not an image pack; wanted is one of pack_dataset or a folder of images",
+          path);
   Trailer trailer;
   require(file.size >= sizeof trailer, "{}: cut short", path);
   std::memcpy(&trailer, file.data + file.size - sizeof trailer, sizeof trailer);

@@ -20,7 +20,7 @@ namespace previt {
 ///   names         uint8, zero-ended; name_ends uint64 [N]
 ///   class_names   uint8, zero-ended
 /// and attributes `format`, `store` ("encoded": image files; "raw": height x width x 3 pixels),
-/// `max_side`, `source`, `inputs`, `next_input`, `skipped`.
+/// `max_side`, `source`, `contents`, `inputs`, `next_input`, `skipped`.
 /// While it is written it is called <name>.partial, and its last commit is enough to go on from. A
 /// finished pack ends in a trailer behind HDF5's own end: where the chunks of `bytes` lie, and a
 /// checksum of everything else. Readers map the chunks into memory and need HDF5 only to open it.
@@ -44,9 +44,10 @@ constexpr auto enum_names(PixelStore) { return std::array{"encoded", "raw"}; }
 /// What a pack is made of, and how.
 struct PackInfo {
   PixelStore store = PixelStore::encoded;
-  int64_t max_side = 0;  ///< pixels of the longer side at most; 0: any
-  std::string source;    ///< what was packed
-  int64_t inputs = 0;    ///< how many images the source has
+  int64_t max_side = 0;    ///< pixels of the longer side at most; 0: any
+  std::string source;      ///< what was packed
+  std::string contents{};  ///< a checksum of the names of its images and classes
+  int64_t inputs = 0;      ///< how many images the source has
   std::vector<std::string> class_names{};
   int64_t first_input = -1;  ///< of a shard; -1: the pack is one file
 };

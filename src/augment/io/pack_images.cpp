@@ -17,6 +17,8 @@
 #include "augment/open_dataset.h"
 #include "augment/views.h"
 #include "error.h"
+#include "files.h"
+#include "in_threads.h"
 #include "options.h"
 
 namespace previt {
@@ -83,6 +85,15 @@ class Source {
 
   int64_t inputs() const { return inputs_; }
   std::vector<std::string> class_names() const { return parts_[0].dataset->class_names(); }
+
+  /// Differs where going on would mix images of one state of the data with classes of another.
+  std::string contents() const {
+    Checksum names;
+    const auto add = [&](const std::string& name) { names.update(name.c_str(), name.size() + 1); };
+    for (const auto& name : class_names()) add(name);
+    for (int64_t i = 0; i < inputs_; ++i) add(this->name(i));
+    return names.hex();
+  }
 
   /// A thread's own readers, one per split.
   using Readers = std::vector<std::unique_ptr<SampleReader>>;
@@ -151,7 +162,8 @@ class InputBlock {
   std::vector<Result> make(int64_t first, int64_t count) {
     std::vector<Result> results(static_cast<size_t>(count));
     std::atomic<int64_t> next = 0;
-    const auto work = [&](Source::Readers& readers) {
+    in_threads(std::ssize(readers_), [&](int64_t thread) {
+      Source::Readers& readers = readers_[static_cast<size_t>(thread)];
       for (int64_t i = next++; i < count; i = next++) {
         try {
           results[i].image = source_.image(first + i, readers);
@@ -161,10 +173,7 @@ class InputBlock {
           results[i].reason = e.what();
         }
       }
-    };
-    std::vector<std::thread> threads;
-    for (auto& readers : readers_) threads.emplace_back(work, std::ref(readers));
-    for (auto& thread : threads) thread.join();
+    });
     return results;
   }
 
@@ -172,6 +181,22 @@ class InputBlock {
   const Source& source_;
   std::vector<Source::Readers> readers_;
 };
+
+/// A pack outlives what it is made of, so that what it lacks may be lost.
+void require_few_skipped(PackOutput& writer, const PackOptions& options, int64_t inputs) {
+  const double allowed = options.max_bad_fraction * static_cast<double>(inputs);
+  if (static_cast<double>(writer.skipped()) <= allowed) return;
+  writer.commit();
+  fail(
+      "{}: {} of {} images can't be read, more than --max-bad-fraction {} allows; with a larger "
+      "one "
+      "the same command goes on, and tries them again once {}.partial is deleted",
+      options.data,
+      writer.skipped(),
+      inputs,
+      options.max_bad_fraction,
+      options.out);
+}
 
 }  // namespace
 
@@ -189,6 +214,7 @@ PackReport pack_images(const PackOptions& options,
       {.store = options.store,
        .max_side = options.max_side,
        .source = std::filesystem::absolute(options.data).string() + ":" + name_of(options.split),
+       .contents = source.contents(),
        .inputs = source.inputs(),
        .class_names = source.class_names()},
       options.shard_size);
@@ -227,6 +253,7 @@ PackReport pack_images(const PackOptions& options,
   }
   require(
       writer.images() > 0, "{}: not one of {} images can be read", options.data, source.inputs());
+  require_few_skipped(writer, options, source.inputs());
   writer.finish();
   return report();
 }

@@ -18,6 +18,7 @@ struct PackOptions {
   int64_t max_side = 0;     ///< pixels of the longer side, to which larger images shrink; 0: none
   int64_t workers = 0;      ///< threads; 0: one per core
   uint64_t shard_size = 0;  ///< most bytes of images in a file, of several; 0: one file
+  double max_bad_fraction = 0.1;  ///< share of unreadable images above which there is no pack
 };
 
 /// How far packing has come.
@@ -31,7 +32,8 @@ struct PackReport {
 /// they have to shrink, which makes them JPEGs of quality 95. Images that come from no file become
 /// PNGs. Unreadable images are left out and reported to `log`. After each block of a few images per
 /// thread, `progress` is told and `stop` asked; memory holds no more than such a block. Throws
-/// Error if no image can be read, UsageError if shards would replace those that it reads.
+/// Error if no image can be read or too many can't be, UsageError if shards would replace those that
+/// it reads.
 PackReport pack_images(const PackOptions& options,
                        const std::function<bool()>& stop,
                        const std::function<void(const PackReport&)>& progress,

@@ -221,6 +221,7 @@ void require_same(hid_t file, const PackInfo& info, const std::string& path) {
   const bool same =
       h5_read_text(file, "store", path) == name_of(info.store) &&
       h5_read_text(file, "source", path) == utf8_or_escaped(info.source) &&
+      h5_read_text(file, "contents", path) == info.contents &&
       h5_read_number(file, "max_side", path) == info.max_side &&
       h5_read_number(file, "inputs", path) == info.inputs &&
       (info.first_input < 0 || h5_read_number(file, "first_input", path) == info.first_input);

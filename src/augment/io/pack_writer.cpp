@@ -8,6 +8,7 @@
 #include "error.h"
 #include "files.h"
 #include "options.h"
+#include "unfinished_file.h"
 #include "utf8.h"
 
 namespace previt {
@@ -18,7 +19,7 @@ constexpr hsize_t kIndexChunk = 16384;
 /// Between two commits only new chunks of pixels go to the file, so that a kill leaves the index as
 /// it was. So the library must not write pages of the index when it likes.
 H5Handle access_properties(const std::string& path) {
-  H5Handle properties = h5_access(true, path);
+  H5Handle properties = h5_access(path);
   H5AC_cache_config_t cache;
   cache.version = H5AC__CURR_CACHE_CONFIG_VERSION;
   require(H5Pget_mdc_config(properties, &cache) >= 0, "{}: HDF5 error", path);
@@ -41,17 +42,6 @@ struct PackWriter::Impl {
   void commit();
   void finish();
 
-  /// The file while it is written. Removed at the end unless it is good enough to go on from.
-  struct Partial {
-    explicit Partial(const std::string& pack) : path(pack + ".partial") {}
-    ~Partial() {
-      std::error_code ignored;
-      if (!kept) std::filesystem::remove(path, ignored);
-    }
-    const std::string path;
-    bool kept = true;
-  };
-
   /// A growing array: what isn't written yet waits in memory.
   struct Column {
     H5Handle dataset;
@@ -71,8 +61,8 @@ struct PackWriter::Impl {
   ChunkTable chunk_table() const;
 
   const std::string path;
-  Partial file_itself;  // first, as it outlives the handles open in it
-  const std::string& partial = file_itself.path;
+  UnfinishedFile unfinished;  // first, as it outlives the handles open in it
+  const std::string& partial = unfinished.path();
   H5Output file;
   std::map<std::string, Column> columns;  // all but the pixels
   Column bytes;                           // pending: the chunk being filled
@@ -81,8 +71,9 @@ struct PackWriter::Impl {
 };
 
 PackWriter::Impl::Impl(std::string to, const PackInfo& info)
-    : path(std::move(to)), file_itself(path) {
-  if (std::filesystem::exists(partial)) {
+    : path(std::move(to)), unfinished(path) {
+  if (unfinished.begun()) {
+    unfinished.if_unfinished(UnfinishedFile::IfUnfinished::kept);
     resume(info);
   } else {
     create(info);
@@ -90,11 +81,11 @@ PackWriter::Impl::Impl(std::string to, const PackInfo& info)
 }
 
 void PackWriter::Impl::create(const PackInfo& info) {
-  file = H5Output(partial, H5F_ACC_EXCL, partial, access_properties(partial));
-  file_itself.kept = false;
+  file = H5Output(partial, H5F_ACC_TRUNC, partial, access_properties(partial));
   h5_write_text(file, "format", kPackFormat, partial);
   h5_write_text(file, "store", name_of(info.store), partial);
   h5_write_text(file, "source", info.source, partial);
+  h5_write_text(file, "contents", info.contents, partial);
   h5_write_number(file, "max_side", info.max_side, partial);
   h5_write_number(file, "inputs", info.inputs, partial);
   if (info.first_input >= 0) h5_write_number(file, "first_input", info.first_input, partial);
@@ -241,10 +232,10 @@ void PackWriter::Impl::commit() {
   h5_write_number(file, "next_input", next_input, partial);
   h5_write_number(file, "skipped", skipped, partial);
   // Until this is done, the file may hold half an index: not enough to go on from.
-  file_itself.kept = false;
+  unfinished.if_unfinished(UnfinishedFile::IfUnfinished::removed);
   require(H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0, "{}: HDF5 error", partial);
   file.check();
-  file_itself.kept = true;
+  unfinished.if_unfinished(UnfinishedFile::IfUnfinished::kept);
 }
 
 ChunkTable PackWriter::Impl::chunk_table() const {
@@ -270,7 +261,7 @@ void PackWriter::Impl::finish() {
   bytes = {};
   file.close();
   append_trailer(partial, chunks);
-  std::filesystem::rename(partial, path);
+  unfinished.finish();
   flush_folder(std::filesystem::absolute(path).parent_path().string());
 }
 

@@ -87,8 +87,10 @@ TEST_CASE("a pack gives what the folder gives") {
   for (const auto store : {PixelStore::encoded, PixelStore::raw}) {
     INFO(name_of(store));
     std::vector<std::string> log;
-    const auto report =
-        pack({.data = root, .out = out, .store = store}, [] { return false; }, &log);
+    const auto report = pack(
+        {.data = root, .out = out, .store = store, .max_bad_fraction = 0.2},
+        [] { return false; },
+        &log);
     CHECK(report.images == 4);
     CHECK(report.skipped == 1);
     CHECK(log == std::vector<std::string>{
@@ -242,7 +244,7 @@ TEST_CASE("a damaged pack is one clear error") {
   const TempFolder folder;
   const auto root = folder.path() + "/images", out = folder.path() + "/p.h5";
   make_images(root);
-  pack({.data = root, .out = out});
+  pack({.data = root, .out = out, .max_bad_fraction = 0.2});
   CHECK(error_of(out) == "");
   const std::string good = read_whole_file(out);
 
@@ -251,9 +253,10 @@ TEST_CASE("a damaged pack is one clear error") {
     std::ofstream(damaged, std::ios::binary) << bytes;
     return error_of(damaged);
   };
-  CHECK(with("") == damaged + ": not an image pack");
-  CHECK(with("not HDF5 at all, but long enough to be something") ==
-        damaged + ": not an image pack");
+  const std::string none =
+      damaged + ": not an image pack; wanted is one of pack_dataset or a folder of images";
+  CHECK(with("") == none);
+  CHECK(with("not HDF5 at all, but long enough to be something") == none);
   CHECK(with(good.substr(0, good.size() / 2)) ==
         damaged + ": not a pack that pack_dataset finished, or cut short");
   CHECK(with(good + "x") == damaged + ": not a pack that pack_dataset finished, or cut short");
