@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <memory>
@@ -26,12 +25,37 @@ bool is_one_of(std::string_view word, const std::array<std::string_view, N>& wor
   return std::find(words.begin(), words.end(), lower) != words.end();
 }
 
-bool is_image(std::string_view name) {
-  static constexpr std::array<std::string_view, 9> kExtensions = {
-      "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff"};
+/// Whether a name ends in one of these, which are at most four letters long.
+template <size_t N>
+bool ends_in(std::string_view name, const std::array<std::string_view, N>& endings) {
   const auto dot = name.rfind('.');
   return dot != std::string_view::npos && name.size() - dot <= 5 &&
-         is_one_of(name.substr(dot + 1), kExtensions);
+         is_one_of(name.substr(dot + 1), endings);
+}
+
+bool is_image(std::string_view name) {
+  return ends_in(name,
+                 std::array<std::string_view, 9>{
+                     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff"});
+}
+
+bool is_unread_picture(std::string_view name) {
+  return ends_in(name,
+                 std::array<std::string_view, 15>{"heic",
+                                                  "heif",
+                                                  "gif",
+                                                  "avif",
+                                                  "jp2",
+                                                  "jxl",
+                                                  "dng",
+                                                  "cr2",
+                                                  "cr3",
+                                                  "nef",
+                                                  "arw",
+                                                  "psd",
+                                                  "exr",
+                                                  "tga",
+                                                  "ppm"});
 }
 
 /// Folders that macOS, Windows, Linux, Jupyter and network disks create on their own.
@@ -169,7 +193,7 @@ FolderContent read_folder(const std::string& path) {
   FolderContent content;
   Traces traces;
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path.c_str()), ::closedir);
-  require(folder != nullptr, "{}: can't be listed: {}", path, std::strerror(errno));
+  require_system(folder != nullptr, path + ": can't be listed");
   struct stat status {};
   ::fstat(::dirfd(folder.get()), &status);
   content.stamp = stamp_of(status);
@@ -191,6 +215,10 @@ FolderContent read_folder(const std::string& path) {
     }
     if (type == DT_DIR) content.folders.push_back({entry->d_name, link});
     if (type != DT_REG) continue;
+    if (is_unread_picture(entry->d_name)) {
+      std::string& example = content.unread.example;
+      if (content.unread.count++ == 0 || entry->d_name < example) example = entry->d_name;
+    }
     if (!is_image(entry->d_name)) continue;
     content.files.push_back(static_cast<uint32_t>(content.names.size()));
     content.keys.push_back(file_key(device, inode));

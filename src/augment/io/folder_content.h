@@ -23,6 +23,12 @@ struct FolderStamp {
 /// The stamp of the folder that `path` leads to, also through links; nothing if it is no folder.
 std::optional<FolderStamp> folder_stamp(const std::string& path);
 
+/// Pictures that aren't read, as their endings tell: HEIC, GIF, AVIF, camera files and so on.
+struct UnreadPictures {
+  int64_t count = 0;
+  std::string example;  ///< the name of one
+};
+
 /// What one folder holds, as far as it counts as data.
 struct FolderContent {
   struct Inside {
@@ -36,6 +42,7 @@ struct FolderContent {
   std::vector<uint64_t> keys;   ///< one per image, equal for links to the same file; 0: not known
   std::vector<Inside> folders;  ///< sorted
   bool own = false;             ///< PreViT wrote here; its pictures are left out
+  UnreadPictures unread;
 
   const char* file(size_t i) const { return names.data() + files[i]; }
 };

@@ -58,17 +58,21 @@ Names classes_of(const FolderPart& part) {
   return names;
 }
 
+/// Of the parts that have classes: an unlabelled split takes none from the other.
 std::vector<std::string> shared_classes(const std::vector<FolderPart>& parts) {
   Names names;
-  for (const auto& part : parts) names.merge(classes_of(part));
+  for (const auto& part : parts) {
+    if (has_classes(part)) names.merge(classes_of(part));
+  }
   return {names.begin(), names.end()};
 }
 
 void set_labels(FolderPart& part, const std::vector<std::string>& classes) {
+  const bool labelled = has_classes(part);
   for (const auto& folder : part.listing.folders()) {
     const std::string name = top_folder(seen_from(part.classes_below, folder.path));
     const auto it = std::lower_bound(classes.begin(), classes.end(), name);
-    const bool known = it != classes.end() && *it == name;
+    const bool known = labelled && it != classes.end() && *it == name;
     part.labels.push_back(known ? it - classes.begin() : -1);
   }
 }
@@ -180,6 +184,23 @@ void tell_of_listing(FolderData& data, const FolderPart& part) {
   }
 }
 
+void tell_of_unread(FolderData& data, const FolderPart& part) {
+  UnreadPictures all;
+  for (const auto& folder : part.listing.folders()) {
+    if (folder.unread.count > 0 && all.count == 0) {
+      all.example =
+          folder.path.empty() ? folder.unread.example : folder.path + "/" + folder.unread.example;
+    }
+    all.count += folder.unread.count;
+  }
+  if (all.count == 0) return;
+  data.warnings.push_back(fmt::format(
+      "{}: {} pictures are of kinds that aren't read, as {}; convert them to JPEG or PNG",
+      part.root,
+      all.count,
+      all.example));
+}
+
 void tell_of_repeats(FolderData& data, const FolderPart& part) {
   const int64_t repeated = repeated_images(part.listing);
   if (repeated == 0) return;
@@ -251,12 +272,10 @@ FolderData read_folder_data(const std::string& root, Split split, const std::str
         fmt::format("{}: {} look like splits, not classes; their images have no labels",
                     root,
                     first_few(data.classes)));
+    data.classes.clear();
   }
   if (data.parts.size() == 2 && split != Split::all) {
     data.parts.erase(split == Split::train ? data.parts.end() - 1 : data.parts.begin());
-  }
-  if (layout.unclear || !std::all_of(data.parts.begin(), data.parts.end(), has_classes)) {
-    data.classes.clear();
   }
   if (!layout.alike.empty() && !data.classes.empty()) {
     data.lines.push_back(fmt::format(
@@ -268,8 +287,9 @@ FolderData read_folder_data(const std::string& root, Split split, const std::str
   for (auto& part : data.parts) {
     const bool trains = &part == &data.parts.front() && split != Split::val;
     tell_of_listing(data, part);
+    tell_of_unread(data, part);
     tell_of_repeats(data, part);
-    if (!data.classes.empty()) tell_of_classes(data, part, trains);
+    if (!data.classes.empty() && has_classes(part)) tell_of_classes(data, part, trains);
     set_labels(part, data.classes);
   }
   return data;

@@ -29,8 +29,8 @@ struct FolderData {
 
 /// Lists a folder and finds its classes. If all images lie in subfolders, these are the classes, in
 /// sorted order. If they all lie below a single subfolder that holds folders, those are the
-/// classes. The splits of a divided folder share one list of classes. Throws Error if
-/// there is no such split.
+/// classes. The splits of a divided folder share one list of classes, of those that have any: the
+/// images of the other have no labels. Throws Error if there is no such split.
 FolderData read_folder_data(const std::string& root, Split split, const std::string& cache_folder);
 
 /// Gives all ranks what rank 0 has, but for the keys of files and what the user should know. Throws

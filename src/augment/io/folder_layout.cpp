@@ -43,8 +43,8 @@ std::string best_of(const std::vector<Candidate>& candidates, const std::string&
   require(!is_tie(candidates),
           "{}: {}/ and {}/ could be the same split; rename one of them, or move it away",
           where,
-          candidates.front().folder,
-          candidates.back().folder);
+          candidates[0].folder,
+          candidates[1].folder);
   return candidates.front().folder;
 }
 

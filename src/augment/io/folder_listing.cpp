@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <thread>
 
 #include "error.h"
+#include "in_threads.h"
 
 namespace previt {
 namespace {
@@ -25,7 +25,7 @@ std::vector<std::optional<FolderContent>> read_folders(const std::string& root,
   std::vector<std::optional<FolderContent>> contents(paths.size());
   std::vector<std::exception_ptr> errors(paths.size());
   std::atomic<size_t> next = 0;
-  const auto work = [&] {
+  in_threads(std::min<int64_t>(8, std::ssize(paths)), [&](int64_t) {
     for (size_t i = next++; i < paths.size(); i = next++) {
       const std::string path = inside(root, paths[i]);
       try {
@@ -34,11 +34,7 @@ std::vector<std::optional<FolderContent>> read_folders(const std::string& root,
         if (paths[i].empty() || folder_stamp(path)) errors[i] = std::current_exception();
       }
     }
-  };
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < std::min<size_t>(8, paths.size()); ++i) threads.emplace_back(work);
-  work();
-  for (auto& thread : threads) thread.join();
+  });
   for (const auto& error : errors) {
     if (error) std::rethrow_exception(error);
   }
@@ -97,7 +93,7 @@ FolderListing scan(const std::string& root) {
   }
   listing.reserve(files, name_bytes);
   for (auto& [path, content] : all) {
-    listing.add_folder(path, content.stamp, content.own);
+    listing.add_folder(path, content.stamp, content.own, content.unread);
     for (size_t i = 0; i < content.files.size(); ++i) {
       listing.add_file(content.file(i), content.keys[i]);
     }
@@ -152,8 +148,11 @@ void FolderListing::reserve(int64_t files, uint64_t name_bytes) {
   names_.reserve(names_.size() + name_bytes);
 }
 
-void FolderListing::add_folder(std::string path, const FolderStamp& stamp, bool own) {
-  folders_.push_back({std::move(path), stamp, size(), own});
+void FolderListing::add_folder(std::string path,
+                               const FolderStamp& stamp,
+                               bool own,
+                               UnreadPictures unread) {
+  folders_.push_back({std::move(path), stamp, size(), own, std::move(unread)});
 }
 
 void FolderListing::add_file(std::string_view name, uint64_t key) {
@@ -171,7 +170,8 @@ FolderListing FolderListing::without(const std::function<bool(const Folder&)>& l
   rest.met_again_ = met_again_;
   for (size_t f = 0; f < folders_.size(); ++f) {
     if (left_out(folders_[f])) continue;
-    rest.add_folder(folders_[f].path, folders_[f].stamp, folders_[f].own);
+    const Folder& folder = folders_[f];
+    rest.add_folder(folder.path, folder.stamp, folder.own, folder.unread);
     for (int64_t i = folders_[f].first; i < folders_[f].first + files_in(f); ++i) {
       rest.add_file(names_.data() + offsets_[static_cast<size_t>(i)], key(i));
     }

@@ -22,6 +22,7 @@ class FolderListing {
     FolderStamp stamp{};
     int64_t first = 0;  ///< number of its first file
     bool own = false;   ///< as in FolderContent
+    UnreadPictures unread{};
   };
 
   int64_t size() const { return static_cast<int64_t>(offsets_.size()); }
@@ -42,7 +43,7 @@ class FolderListing {
   /// Makes room for so many more files, whose names and their ends have `name_bytes`.
   void reserve(int64_t files, uint64_t name_bytes);
   /// Folders must be added in order, each before its files.
-  void add_folder(std::string path, const FolderStamp& stamp, bool own);
+  void add_folder(std::string path, const FolderStamp& stamp, bool own, UnreadPictures unread);
   void add_file(std::string_view name, uint64_t key);
   void add_met_again(std::string path, const FolderStamp& stamp);
   /// The same listing without the folders for which `left_out` returns true.

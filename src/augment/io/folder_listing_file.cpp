@@ -14,7 +14,7 @@ namespace {
 
 /// The first block.
 struct Sizes {
-  char magic[16] = {"previt listing3"};
+  char magic[16] = {"previt listing4"};
   uint64_t folders = 0, met_again = 0, files = 0, keys = 0;  // how many
   uint64_t line_bytes = 0, name_bytes = 0;
 
@@ -33,7 +33,7 @@ struct Sizes {
 
 std::string line_of(const FolderListing::Folder& folder, int64_t files) {
   const FolderStamp& stamp = folder.stamp;
-  std::string line = fmt::format("{} {} {} {} {} {} {} {} {}",
+  std::string line = fmt::format("{} {} {} {} {} {} {} {} {} {}",
                                  stamp.device,
                                  stamp.inode,
                                  stamp.modified,
@@ -42,9 +42,10 @@ std::string line_of(const FolderListing::Folder& folder, int64_t files) {
                                  stamp.links,
                                  files,
                                  folder.own ? 1 : 0,
+                                 folder.unread.count,
                                  folder.path);
   line.push_back('\0');
-  return line;
+  return line + folder.unread.example + '\0';
 }
 
 /// Reads such a file piece by piece. `good` becomes false past its end, or at anything unexpected.
@@ -80,7 +81,9 @@ struct Parser {
     folder.stamp.links = number<int64_t>(' ');
     files = number<int64_t>(' ');
     folder.own = number<int>(' ') == 1;
+    folder.unread.count = number<int64_t>(' ');
     folder.path = text();
+    folder.unread.example = text();
     return folder;
   }
 };

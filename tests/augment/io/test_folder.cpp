@@ -3,6 +3,7 @@
 #include <fstream>
 #include <thread>
 
+#include "augment/io/folder_data.h"
 #include "augment/io/folder_listing.h"
 #include "augment/io/pack_images.h"
 #include "augment/loader.h"
@@ -97,6 +98,41 @@ TEST_CASE("divided folders share their classes") {
   CHECK_THROWS_WITH(open_dataset(flat.path(), Split::train),
                     flat.path() + ": has no train/ folder, only a validation split (val/)");
   CHECK(labels(*open_dataset(flat.path(), Split::val)) == Labels{-1});
+}
+
+TEST_CASE("a split without classes leaves those of the other") {
+  const TempFolder folder;
+  const auto root = folder.path();
+  for (const char* name : {"train/cat/1.jpg", "train/dog/2.jpg", "test/3.jpg", "test/new/4.jpg"}) {
+    touch(root + "/" + name);
+  }
+  for (const Split split : {Split::train, Split::val, Split::all}) {
+    CHECK(open_dataset(root, split)->class_names() == Names{"cat", "dog"});
+  }
+  CHECK(labels(*open_dataset(root, Split::all)) == Labels{0, 1, -1, -1});
+  CHECK(labels(*open_dataset(root, Split::val)) == Labels{-1, -1});
+
+  const TempFolder other;
+  for (const char* name : {"train/1.jpg", "val/cat/2.jpg", "val/dog/3.jpg"}) {
+    touch(other.path() + "/" + name);
+  }
+  const auto all = open_dataset(other.path(), Split::all);
+  CHECK(all->class_names() == Names{"cat", "dog"});
+  CHECK(labels(*all) == Labels{-1, 0, 1});
+}
+
+TEST_CASE("pictures of kinds that aren't read are told of, also from the cache") {
+  const TempFolder folder, cache;
+  const auto root = folder.path() + "/photos";
+  for (const char* name : {"a.jpg", "trip/IMG_2.HEIC", "trip/IMG_1.HEIC", "z.gif", "notes.txt"}) {
+    touch(root + "/" + name);
+  }
+  let_time_pass();  // so that the listing is kept
+  for (int twice = 0; twice < 2; ++twice) {
+    CHECK(read_folder_data(root, Split::train, cache.path()).warnings ==
+          Names{root + ": 3 pictures are of kinds that aren't read, as z.gif; convert them to JPEG "
+                       "or PNG"});
+  }
 }
 
 TEST_CASE("an empty folder is an error") {

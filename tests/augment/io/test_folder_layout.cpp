@@ -119,6 +119,8 @@ TEST_CASE("folders that look like splits are never classes") {
                     tie.path() +
                         ": train_1/ and train_2/ could be the same split; rename one of "
                         "them, or move it away");
+  const FolderTree vals(classes_in({"train", "val_1", "val_2", "test"}));
+  CHECK_THROWS_WITH(open_dataset(vals.path()), ContainsSubstring("val_1/ and val_2/ could be"));
   const FolderTree parts({"train_1/1.jpg", "train_2/1.jpg"});
   const auto data = read_folder_data(parts.path(), Split::train, "");
   CHECK(data.classes.empty());
