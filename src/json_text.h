@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 #include "error.h"
 #include "utf8.h"
@@ -18,10 +19,30 @@ void escape_texts(Json& value) {
   }
 }
 
-/// The text as JSON. Throws Error led by `place` if it is none.
-inline nlohmann::json parse_json(const std::string& text, const std::string& place) {
-  nlohmann::json parsed = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  require(!parsed.is_discarded(), "{}: not valid JSON", place);
+/// Lists and objects in one another that a document may have. nlohmann copies and compares by
+/// recursion, so that a hostile file would otherwise take the whole stack.
+constexpr int kMaxJsonDepth = 64;
+
+/// The text of a file as JSON. Text that is none, or deeper than kMaxJsonDepth, is discarded
+/// (is_discarded()).
+template <class Json = nlohmann::json>
+Json json_or_discarded(std::string_view text) {
+  struct TooDeep {};
+  const auto check = [](int depth, typename Json::parse_event_t /*event*/, Json& /*value*/) {
+    if (depth > kMaxJsonDepth) throw TooDeep();
+    return true;
+  };
+  try {
+    return Json::parse(text, check, /*allow_exceptions=*/false);
+  } catch (const TooDeep&) {
+    return Json(Json::value_t::discarded);
+  }
+}
+
+/// The same; throws Error led by `place` for text that is discarded.
+inline nlohmann::json parse_json(std::string_view text, const std::string& place) {
+  nlohmann::json parsed = json_or_discarded(text);
+  require(!parsed.is_discarded(), "{}: not valid JSON, or nested too deeply", place);
   return parsed;
 }
 

@@ -48,6 +48,8 @@ struct BackboneOptions {
   std::string device = "cpu";  ///< cpu, cuda or cuda:N
   std::string weights = "";    ///< of a file with several networks: model, ema, teacher, student
   int64_t heads = 0;           ///< attention heads, for weights that don't tell
+  /// Pixels of the images that the positions are for, both or neither, for weights that don't tell.
+  int64_t image_height = 0, image_width = 0;
 };
 
 /// A network that is ready to use. Copies share it. One thread at a time may use a network; each
@@ -65,7 +67,8 @@ class Backbone {
   PREVIT_API std::vector<double> channel_std() const;
   PREVIT_API std::vector<std::string> class_names() const;  ///< empty where there are none
   PREVIT_API int64_t num_classes() const;                   ///< 0: no classifier
-  /// What was odd about the file, for example a damaged checkpoint that was passed over.
+  /// What was odd about the file, for example a damaged checkpoint that was passed over, or what it
+  /// doesn't tell and was guessed.
   PREVIT_API std::vector<std::string> warnings() const;
 
   PREVIT_API ImageFeatures features(const PixelsView& image) const;
@@ -80,7 +83,8 @@ class Backbone {
 };
 
 /// Loads what `--from` of the programs takes: a run folder, a checkpoint folder, .safetensors, a
-/// folder of Hugging Face or timm, an official .pth.
+/// folder of Hugging Face or timm, an official .pth. Throws where the options are needed, or
+/// contradict the weights.
 PREVIT_API Backbone load_backbone(const std::string& path, const BackboneOptions& options = {});
 
 /// Reads a JPEG, PNG, WebP, BMP or TIFF, upright.

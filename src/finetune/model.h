@@ -17,9 +17,11 @@ void require_same_architecture(const VitOptions& wanted,
                                const LoadedModel& loaded,
                                const std::string& allow = "");
 
-/// Throws Error that says which option to give where neither the weights nor the user said how
-/// many attention heads there are.
-void require_heads(const VitOptions& options, const LoadedModel& loaded);
+/// Throws Error that says what to give (HintWords::heads) where neither the weights nor the user
+/// said how many attention heads there are.
+void require_heads(const VitOptions& options,
+                   const LoadedModel& loaded,
+                   const HintWords& words = {});
 
 /// Which head a model gets.
 struct HeadChoice {
@@ -31,7 +33,9 @@ struct HeadChoice {
 /// size. A norm or a distillation token that the checkpoint lacks starts anew. Throws Error where
 /// other weights are missing, or where some have no place in the model, but for what `allow` names
 /// (Misfits). Options that a user may have changed go through require_same_architecture first,
-/// which needs no data.
+/// which needs no data. With the checkpoint's own head, and without `allow`, a classifier that has
+/// a distillation token but one head answers with that alone (transformers'
+/// DeiTForImageClassification).
 std::shared_ptr<Vit> vit_from_checkpoint(const LoadedModel& loaded,
                                          const VitOptions& options,
                                          HeadChoice head,

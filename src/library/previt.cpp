@@ -66,6 +66,41 @@ std::vector<float> values_of(const at::Tensor& tensor) {
   return {values, values + plain.numel()};
 }
 
+LoadHints hints_of(const BackboneOptions& options) {
+  const int64_t height = options.image_height, width = options.image_width;
+  require((height > 0) == (width > 0), "image_height: give image_width too, or neither");
+  LoadHints hints;
+  hints.network = options.weights;
+  if (height > 0) hints.image_size = {height, width};
+  hints.backbone_only = true;
+  hints.heads_said = options.heads > 0;
+  hints.words = {.heads = "BackboneOptions::heads",
+                 .image_size = "BackboneOptions::image_height and image_width",
+                 .normalize = "convert --set normalize.mean=[R,G,B] --set normalize.std=[R,G,B]"};
+  return hints;
+}
+
+// The weights' network, with what the caller says of it.
+VitOptions model_options(const LoadedModel& loaded,
+                         const BackboneOptions& options,
+                         const LoadHints& hints) {
+  VitOptions model = loaded.options;
+  if (options.heads > 0) model.num_heads = options.heads;
+  require_heads(model, loaded, hints.words);
+  if (!model.has_positions() && !hints.image_size.empty()) model.image_size = hints.image_size;
+  const bool same = hints.image_size.empty() || (model.image_height() == options.image_height &&
+                                                 model.image_width() == options.image_width);
+  require(same,
+          "{}: is for images of {} x {} pixels, not of {} x {} (BackboneOptions)",
+          loaded.source,
+          model.image_height(),
+          model.image_width(),
+          options.image_height,
+          options.image_width);
+  require_same_architecture(model, loaded);
+  return model;
+}
+
 }  // namespace
 
 struct Backbone::Impl {
@@ -92,11 +127,9 @@ Backbone load_backbone(const std::string& path, const BackboneOptions& options) 
   auto impl = std::make_shared<Backbone::Impl>();
   with_plain_errors(path, [&] {
     LoadedModel& loaded = impl->loaded;
-    loaded = load_model(path, &impl->warnings, {.network = options.weights, .backbone_only = true});
-    VitOptions model = loaded.options;
-    if (options.heads > 0) model.num_heads = options.heads;
-    require_heads(model, loaded);
-    require_same_architecture(model, loaded);
+    const LoadHints hints = hints_of(options);
+    loaded = load_model(path, &impl->warnings, hints);
+    const VitOptions model = model_options(loaded, options, hints);
     impl->vit = frozen_vit(loaded, model);
     impl->device = at::Device(options.device);
     impl->vit->to(impl->device);

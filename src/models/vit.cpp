@@ -88,7 +88,7 @@ void Vit::register_norms() {
   }
 }
 
-void Vit::set_num_classes(int64_t n, double init_std) {
+void Vit::set_num_classes(int64_t n, double init_std, bool dist_head) {
   const auto renew = [&](const char* name, std::shared_ptr<Linear>& head, bool wanted) {
     if (head) unregister_module(name);
     head = nullptr;
@@ -99,7 +99,7 @@ void Vit::set_num_classes(int64_t n, double init_std) {
   };
   options_.num_classes = n;
   renew("head", head_, n > 0);
-  renew("head_dist", head_dist_, n > 0 && options_.dist_token);
+  renew("head_dist", head_dist_, n > 0 && options_.dist_token && dist_head);
 }
 
 at::Tensor Vit::positions(int64_t grid_height, int64_t grid_width) const {
@@ -260,8 +260,9 @@ void Vit::each_attention(const at::Tensor& images,
 }
 
 at::Tensor Vit::pool(const at::Tensor& features) const {
-  if (!fc_norm_) return features.select(1, 0);
-  return fc_norm_->forward(features.slice(1, num_prefix_tokens()).mean(1));
+  if (options_.pool == Pooling::cls) return features.select(1, 0);
+  const at::Tensor mean = features.slice(1, num_prefix_tokens()).mean(1);
+  return fc_norm_ ? fc_norm_->forward(mean) : mean;
 }
 
 at::Tensor Vit::class_tokens(const at::Tensor& images, int64_t count) {
@@ -276,9 +277,8 @@ at::Tensor Vit::class_tokens(const at::Tensor& images, int64_t count) {
 }
 
 at::Tensor Vit::pooled(const at::Tensor& images) {
-  if (!fc_norm_) return class_tokens(images, 1).select(1, 0);
-  const PatchGrid grid = patch_embed->grid(images);
-  return pool(run_blocks(embed(images), grid.height, grid.width));
+  if (options_.pool == Pooling::cls) return class_tokens(images, 1).select(1, 0);
+  return pool(forward_features(images));
 }
 
 std::vector<at::Tensor> Vit::head_logits(const at::Tensor& images) {

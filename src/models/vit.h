@@ -77,13 +77,14 @@ class Vit : public torch::nn::Module {
   /// below 1 or above the depth.
   std::vector<at::Tensor> intermediate(const at::Tensor& images, int64_t n, bool normed = true);
 
-  /// [B, D] as options.pool says: norm(x)[:, cls], or fc_norm(mean of patch tokens).
+  /// [B, D] as options.pool says: norm(x)[:, cls], fc_norm(mean of patch tokens), or the mean of
+  /// norm(x)'s patch tokens.
   at::Tensor pooled(const at::Tensor& images);
   at::Tensor pool(const at::Tensor& features) const;  ///< the same, from forward_features
 
   /// Logits [B, num_classes] of every head, float32: the head of the class token (or the mean),
-  /// then that of the distillation token. A distilled student trains the two apart. Throws Error
-  /// without a head.
+  /// then that of the distillation token, if it has one. A distilled student trains the two apart.
+  /// Throws Error without a head.
   std::vector<at::Tensor> head_logits(const at::Tensor& images);
 
   /// Logits [B, num_classes], float32: the mean over all heads (deit:models.py). Without a head,
@@ -105,9 +106,9 @@ class Vit : public torch::nn::Module {
   /// The final norm over the last dimension; with pool avg the identity.
   at::Tensor norm(const at::Tensor& tokens) const;
 
-  /// Makes a new head (two with dist_token) on the parameters' device: weights trunc_normal with
-  /// init_std, bias 0. With n = 0 there is no head.
-  void set_num_classes(int64_t n, double init_std = 0.02);
+  /// Makes a new head on the parameters' device, and with dist_token a second one, unless
+  /// `dist_head` is false: weights trunc_normal with init_std, bias 0. With n = 0 there is no head.
+  void set_num_classes(int64_t n, double init_std = 0.02, bool dist_head = true);
 
   std::vector<std::shared_ptr<Block>>& blocks() { return blocks_; }
 

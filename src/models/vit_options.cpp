@@ -56,7 +56,9 @@ void visit(FieldVisitor& v, VitOptions& o) {
   v.field(
       "drop_path_mode", o.drop_path_mode, "drop_path rises linearly over the depth, or is uniform");
   v.field("norm_eps", o.norm_eps, "added to the variance in LayerNorm", above(0));
-  v.field("pool", o.pool, "an image is its class token, or the mean of its patches");
+  v.field("pool",
+          o.pool,
+          "an image is its class token, the mean of its patches, or that of its normed patches");
   v.field("num_classes", o.num_classes, "outputs of the classifier; 0: no head", at_least(0));
 }
 

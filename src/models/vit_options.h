@@ -21,9 +21,10 @@ constexpr auto enum_names(PosEmbed) { return std::array{"learned", "sincos", "no
 enum class RelPosBias { none, shared, per_block, both };
 constexpr auto enum_names(RelPosBias) { return std::array{"none", "shared", "per_block", "both"}; }
 
-/// What stands for an image: norm(x)[cls], or fc_norm(mean of patches) without a final norm.
-enum class Pooling { cls, avg };
-constexpr auto enum_names(Pooling) { return std::array{"cls", "avg"}; }
+/// What stands for an image: norm(x)[cls]; fc_norm(mean of patches) without a final norm; or the mean
+/// of norm(x)'s patches, as I-JEPA and timm's networks with fc_norm=False have it.
+enum class Pooling { cls, avg, norm_avg };
+constexpr auto enum_names(Pooling) { return std::array{"cls", "avg", "norm_avg"}; }
 
 /// The options of the one Vision Transformer that serves all objectives (docs/official_settings.md,
 /// "The Vision Transformer"). Dimensions that are 0 are taken from `arch`.
@@ -61,6 +62,10 @@ struct VitOptions {
   int64_t grid_height() const { return image_height() / patch_size; }
   int64_t grid_width() const { return image_width() / patch_size; }
   int64_t num_patches() const { return grid_height() * grid_width(); }
+  /// Whether it has any positions, which belong to one image size.
+  bool has_positions() const {
+    return pos_embed != PosEmbed::none || rel_pos_bias != RelPosBias::none;
+  }
   /// Tokens that a head may read: cls and the distillation token.
   int64_t num_class_tokens() const { return (cls_token ? 1 : 0) + (dist_token ? 1 : 0); }
   int64_t num_prefix_tokens() const { return num_class_tokens() + register_tokens; }

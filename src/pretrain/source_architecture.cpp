@@ -44,7 +44,7 @@ void take_architecture(const LoadedModel& source, bool arch_said, RunOptions& ru
   model.pos_resize = run.model.pos_resize;
   model.drop_path = run.model.drop_path;
   model.drop_path_mode = run.model.drop_path_mode;
-  model.pool = model.cls_token ? run.model.pool : Pooling::avg;
+  if (model.cls_token) model.pool = run.model.pool;
   model.num_classes = run.model.num_classes;
   if (arch_said) model.embed_dim = model.depth = model.num_heads = 0;
   run.model = std::move(model);

@@ -157,6 +157,27 @@ TEST_CASE("heads that are only usual for a width may be given") {
       ContainsSubstring("model.num_heads: 3, but"));
 }
 
+TEST_CASE("how pixels are normalised may be given") {
+  const TempFolder temp;
+  const std::string from = write(temp.path() + "/a.pth", {{"model", classifier(1)}});
+  const auto with = [&](const Words& more) {
+    return predicted(Words{"--from", from, "--set", "model.num_heads=3"} + more);
+  };
+  const Words half = {"--set", "normalize.mean=[.5,.5,.5]", "--set", "normalize.std=[.5,.5,.5]"};
+  const Words usual = {
+      "--set", "normalize.mean=[.485,.456,.406]", "--set", "normalize.std=[.229,.224,.225]"};
+  CHECK(with({}) == with(usual));
+  CHECK(with({}) != with(half));
+  CHECK_THROWS_WITH(
+      with({"--set", "normalize.mean=[.5]"}),
+      "normalize: 1 means and 3 standard deviations, but " + from + " sees 3 channels");
+  for (const Tool& tool : tools()) {
+    INFO(tool.name);
+    CHECK_NOTHROW(tool.run(Words{"--from", from, "--set", "model.num_heads=3"} + half,
+                           temp.path() + "/" + tool.name));
+  }
+}
+
 TEST_CASE("every program refuses weights that are no finite numbers") {
   const TempFolder temp;
   NamedTensors weights = classifier(1);

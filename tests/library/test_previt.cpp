@@ -10,7 +10,10 @@
 #include "commands/embed.h"
 #include "commands/predict.h"
 #include "files.h"
+#include "models/vit.h"
+#include "models/weights/weights.h"
 #include "support/catch.h"
+#include "support/checkpoint_file.h"
 #include "support/command.h"
 #include "support/program.h"
 #include "support/temp_folder.h"
@@ -122,6 +125,37 @@ TEST_CASE("the library's errors are runtime errors of one line with a place") {
   CHECK(error_of([&] {
           plain.classify(load_image(kImage));
         }).ends_with("has no classes; fine-tune it first"));
+}
+
+TEST_CASE("the library takes what weights don't tell, and asks for it by its own options") {
+  const TempFolder temp;
+  const std::string path = temp.path() + "/wide.safetensors";
+  VitOptions options = small_vit();
+  options.image_size = {16, 24};
+  write_safetensors(path, named_tensors(Vit(options)));
+  CHECK(error_of([&] { load_backbone(path); }) ==
+        path +
+            ": pos_embed: 7 rows are no square grid, and nothing says which other; give "
+            "BackboneOptions::image_height and image_width");
+  CHECK(error_of([&] { load_backbone(path, {.image_height = 16, .image_width = 24}); }) ==
+        path + ": does not say how many attention heads it has; give BackboneOptions::heads");
+  const Backbone wide = load_backbone(path, {.heads = 3, .image_height = 16, .image_width = 24});
+  CHECK(wide.input_height() == 16);
+  CHECK(wide.input_width() == 24);
+  CHECK(wide.warnings().empty());
+  CHECK(error_of([&] { load_backbone(path, {.image_height = 16}); }) ==
+        "image_height: give image_width too, or neither");
+  CHECK(error_of([&] {
+          load_backbone(kClassifier, {.image_height = 64, .image_width = 64});
+        }).ends_with("is for images of 32 x 32 pixels, not of 64 x 64 (BackboneOptions)"));
+
+  options.image_size = {16};
+  options.embed_dim = 192;
+  write_safetensors(path, named_tensors(Vit(options)));
+  REQUIRE(load_backbone(path).warnings().size() == 1);
+  CHECK(
+      load_backbone(path).warnings()[0].ends_with("usual for its width (BackboneOptions::heads)"));
+  CHECK(load_backbone(path, {.heads = 3}).warnings().empty());
 }
 
 TEST_CASE("the version is the headers' in the library's own tests") {

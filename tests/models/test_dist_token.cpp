@@ -156,6 +156,32 @@ TEST_CASE("a checkpoint gives its distillation token up, or gets one, with its p
                     "memory: lacks head_dist.bias, head_dist.weight of the model");
 }
 
+TEST_CASE("a classifier with one head for two tokens answers with that head") {
+  const torch::NoGradGuard no_grad;
+  const auto vit = random_vit(distilled());
+  LoadedModel one = loaded(*vit);
+  one.weights.erase("head_dist.weight");
+  one.weights.erase("head_dist.bias");
+  const at::Tensor images = torch::randn({2, 3, 16, 16});
+  const at::Tensor cls = vit->head_logits(images).front();
+  const auto frozen = frozen_vit(one, one.options);
+  CHECK(frozen->head_logits(images).size() == 1);
+  CHECK(torch::allclose(frozen->forward(images), cls, 1e-5, 1e-5));
+  const auto evaluated = vit_from_checkpoint(one, one.options, {.keep = true});
+  CHECK(torch::allclose(evaluated->forward(images), cls, 1e-5, 1e-5));
+  // What is trained has both, and the second is not there to be kept.
+  const std::string nothing;
+  CHECK_THROWS_WITH(vit_from_checkpoint(one, one.options, {.keep = true}, &nothing),
+                    ContainsSubstring("memory: lacks head_dist.bias, head_dist.weight"));
+  CHECK(vit_from_checkpoint(one, one.options, {})->head_logits(images).size() == 2);
+  for (const char* format : {"timm", "deit", "hugging_face"}) {
+    CHECK_THROWS_WITH(format_named(format).write(one),
+                      std::string(format) +
+                          ": its networks with a distillation token have a second head "
+                          "(head_dist), which memory lacks; --backbone leaves the classes out");
+  }
+}
+
 TEST_CASE("a distillation token goes with a class token and learned positions") {
   const auto refuse = [](const std::function<void(VitOptions&)>& change) {
     VitOptions o = distilled();

@@ -169,6 +169,14 @@ TEST_CASE("pooling reads what the options say") {
     images.copy_(images.roll({4}, {3}));  // other patches at other places: another mean
   }
   CHECK_FALSE(nearly_equal(avg->pooled(images), before, 1e-4));
+
+  o.pool = Pooling::norm_avg;
+  o.register_tokens = 2;
+  const auto normed = random_vit(o);
+  CHECK_FALSE(normed->named_parameters().contains("fc_norm.weight"));
+  const at::Tensor all = normed->forward_features(images);
+  CHECK(torch::equal(normed->intermediate(images, 1)[0], all));
+  CHECK(nearly_equal(normed->pooled(images), all.slice(1, 3).mean(1)));
 }
 
 TEST_CASE("a head can be put on and taken off") {

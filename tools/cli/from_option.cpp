@@ -1,6 +1,9 @@
 #include "cli/from_option.h"
 
+#include <algorithm>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "error.h"
 #include "finetune/model.h"
@@ -10,45 +13,68 @@
 namespace previt::cli {
 namespace {
 
-struct ModelSection {
+// What --set may say about weights.
+struct Described {
   VitOptions model;
+  NormalizeOptions normalize;
 };
-void visit(FieldVisitor& v, ModelSection& o) { v.section("model", o.model); }
+void visit(FieldVisitor& v, Described& o) {
+  v.section("model", o.model);
+  v.section("normalize", o.normalize);
+}
 
-// `model` as the assignments of --set that `take` accepts change it.
-VitOptions described(const po::variables_map& args,
-                     const VitOptions& model,
-                     const std::function<bool(const std::string&)>& take) {
+// `before` as the assignments of --set that `take` accepts change it.
+Described described(const po::variables_map& args,
+                    Described before,
+                    const std::function<bool(const std::string&)>& take) {
   Recipe recipe = Recipe::parse("", "--set");
   apply_settings(recipe, args, take);
-  ModelSection section{model};
-  recipe.read(section);
+  recipe.read(before);
   recipe.require_all_read();
-  return section.model;
+  return before;
+}
+
+// Whether an assignment of --set begins so.
+bool is_set(const po::variables_map& args, const char* start) {
+  if (args.count("set") == 0) return false;
+  const auto& all = args["set"].as<std::vector<std::string>>();
+  return std::any_of(all.begin(), all.end(), [&](const std::string& assignment) {
+    return assignment.starts_with(start);
+  });
 }
 
 void add_hints(const po::variables_map& args, LoadHints& hints) {
   if (args.count("weights") > 0) hints.network = args["weights"].as<std::string>();
-  VitOptions unknown;
-  unknown.image_size.clear();
-  hints.image_size = described(args, unknown, [](const std::string& assignment) {
-                       return assignment.starts_with("model.image_size=");
-                     }).image_size;
+  Described unknown;
+  unknown.model.image_size.clear();
+  const auto of_size = [](const std::string& assignment) {
+    return assignment.starts_with("model.image_size=");
+  };
+  hints.image_size = described(args, unknown, of_size).model.image_size;
+  hints.heads_said = is_set(args, "model.num_heads=") || args.count("heads") > 0;
 }
 
 // Throws UsageError where --set contradicts the weights, which tell all but what is `untold`.
 void require_no_contradiction(const VitOptions& wanted, const LoadedModel& loaded) {
   std::set<std::string> untold = {"arch", "norm_eps", "pos_resize"};
   if (!loaded.heads_told) untold.insert("num_heads");
-  const bool any_size =
-      loaded.options.pos_embed == PosEmbed::none && loaded.options.rel_pos_bias == RelPosBias::none;
-  if (any_size) untold.insert("image_size");
+  if (!loaded.options.has_positions()) untold.insert("image_size");
   const auto want = options_to_json(wanted), have = options_to_json(loaded.options);
   for (const auto& [key, value] : want.items()) {
     if (untold.contains(key) || have.at(key) == value) continue;
     fail_usage(
         "model.{}: {}, but {} has {}", key, value.dump(), loaded.source, have.at(key).dump());
   }
+}
+
+void require_all_channels(const NormalizeOptions& normalize, const LoadedModel& loaded) {
+  const int64_t channels = loaded.options.in_channels;
+  if (std::ssize(normalize.mean) == channels && std::ssize(normalize.std) == channels) return;
+  fail_usage("normalize: {} means and {} standard deviations, but {} sees {} channels",
+             normalize.mean.size(),
+             normalize.std.size(),
+             loaded.source,
+             channels);
 }
 
 }  // namespace
@@ -65,8 +91,8 @@ void add_from_option(po::options_description& options, const char* help) {
 void add_model_option(po::options_description& options) {
   options.add_options()("set",
                         po::value<std::vector<std::string>>()->composing(),
-                        "model.KEY=VALUE that the weights don't tell, as model.num_heads=6; may be "
-                        "given again");
+                        "model.KEY=VALUE that the weights don't tell, as model.num_heads=6, or "
+                        "normalize.mean=[R,G,B] and normalize.std=[R,G,B]; may be given again");
 }
 
 LoadedModel load_from(const po::variables_map& args, LoadHints hints) {
@@ -78,7 +104,9 @@ LoadedModel load_from(const po::variables_map& args, LoadHints hints) {
   return loaded;
 }
 
-bool is_model_key(const std::string& assignment) { return assignment.starts_with("model."); }
+bool is_model_key(const std::string& assignment) {
+  return assignment.starts_with("model.") || assignment.starts_with("normalize.");
+}
 
 void apply_settings(Recipe& recipe,
                     const po::variables_map& args,
@@ -94,9 +122,11 @@ LoadedModel load_frozen(const po::variables_map& args, OtherKeys others, const L
   const auto take = [&](const std::string& assignment) {
     return others == OtherKeys::wrong || is_model_key(assignment);
   };
-  const VitOptions wanted = described(args, loaded.options, take);
-  require_no_contradiction(wanted, loaded);
-  loaded.options = wanted;
+  Described wanted = described(args, {loaded.options, loaded.normalize}, take);
+  require_no_contradiction(wanted.model, loaded);
+  if (is_set(args, "normalize.")) require_all_channels(wanted.normalize, loaded);
+  loaded.options = std::move(wanted.model);
+  loaded.normalize = std::move(wanted.normalize);
   return loaded;
 }
 

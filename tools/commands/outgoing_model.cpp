@@ -65,7 +65,7 @@ std::map<std::string, double> scores_at(const fs::path& metrics, int64_t step) {
   if (!fs::is_regular_file(metrics)) return scores;
   std::istringstream lines(read_whole_file(metrics));
   for (std::string line; std::getline(lines, line);) {
-    const json values = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const json values = json_or_discarded(line);
     if (!values.is_object() || values.value("step", json()) != step) continue;
     for (const auto& [name, value] : values.items()) {
       if (name.find("top") != std::string::npos && value.is_number()) scores[name] = value;

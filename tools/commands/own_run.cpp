@@ -43,8 +43,7 @@ bool is_divided(const std::string& path) { return dataset_splits(path).contains(
 
 std::optional<std::set<std::string>> names_in(const fs::path& file) {
   if (!fs::exists(file)) return std::nullopt;
-  const auto list =
-      nlohmann::json::parse(read_whole_file(file.string()), nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json list = json_or_discarded(read_whole_file(file.string()));
   const bool names = list.is_array() && std::all_of(list.begin(), list.end(), [](const auto& name) {
                        return name.is_string();
                      });

@@ -9,6 +9,7 @@
 #include "error.h"
 #include "files.h"
 #include "finetune/finetune_options.h"
+#include "json_text.h"
 #include "models/weights/checkpoint.h"
 #include "pretrain/pretrain_run.h"
 
@@ -50,8 +51,7 @@ void take_recipe(const std::string& path, ComparedRun& run) {
 // A file of ours as JSON, if it is there and whole: what is written just now may not be.
 json document(const fs::path& path) {
   if (!fs::is_regular_file(path)) return json::object();
-  const json read =
-      json::parse(read_whole_file(path.string()), nullptr, /*allow_exceptions=*/false);
+  const json read = json_or_discarded(read_whole_file(path.string()));
   return read.is_object() ? read : json::object();
 }
 

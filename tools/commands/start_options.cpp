@@ -100,6 +100,7 @@ std::shared_ptr<const LoadedModel> load_source(Recipe& recipe, const std::string
   if (start.from.empty()) return nullptr;
   const std::string path = fs::absolute(start.from).lexically_normal();
   LoadHints hints{.network = start.from_weights, .image_size = {}, .whole = true};
+  hints.heads_said = recipe.has("model.num_heads") || recipe.has("model.arch");
   if (recipe.has("model.image_size")) {
     VitOptions model;
     recipe.read("model", model);

@@ -1,5 +1,7 @@
 #include "models/layers/mlp.h"
 
+#include <cmath>
+
 #include "models/kernels/kernels.h"
 #include "models/layers/linear.h"
 
@@ -27,6 +29,13 @@ at::Tensor SwiGluMlp::forward(const at::Tensor& x) const {
 int64_t mlp_hidden_width(MlpKind kind, int64_t dim, double ratio) {
   const auto full = static_cast<int64_t>(static_cast<double>(dim) * ratio);
   return kind == MlpKind::swiglu ? (full * 2 / 3 + 7) / 8 * 8 : full;
+}
+
+double mlp_ratio_of(int64_t hidden, int64_t dim) {
+  const auto wanted = static_cast<double>(hidden), width = static_cast<double>(dim);
+  double ratio = wanted / width;
+  while (std::trunc(width * ratio) < wanted) ratio = std::nextafter(ratio, wanted);
+  return ratio;
 }
 
 std::shared_ptr<Mlp> make_mlp(MlpKind kind, int64_t dim, double ratio) {

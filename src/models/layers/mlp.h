@@ -43,6 +43,10 @@ class SwiGluMlp final : public Mlp {
 /// (dinov2:dinov2/layers/swiglu_ffn.py).
 int64_t mlp_hidden_width(MlpKind kind, int64_t dim, double ratio);
 
+/// The smallest ratio of at least hidden / dim for which ⌊D·ratio⌋ is `hidden`: the quotient alone
+/// can lose a unit (3624 / 896).
+double mlp_ratio_of(int64_t hidden, int64_t dim);
+
 /// An Mlp of this kind with the hidden width above.
 std::shared_ptr<Mlp> make_mlp(MlpKind kind, int64_t dim, double ratio);
 

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <bit>
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -166,9 +165,9 @@ void Graph::write_pieces(const std::string& path,
   UnfinishedFile unfinished(path);
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
       std::fopen(unfinished.path().c_str(), "wb"), std::fclose);
-  require(file != nullptr, "{}: {}", path, std::strerror(errno));
+  require_system(file != nullptr, path);
   const auto add = [&](const void* data, uint64_t size) {
-    require(std::fwrite(data, 1, size, file.get()) == size, "{}: {}", path, std::strerror(errno));
+    require_system(std::fwrite(data, 1, size, file.get()) == size, path);
   };
   add(first.data(), first.size());
   for (const Piece& piece : pieces) {
@@ -177,7 +176,7 @@ void Graph::write_pieces(const std::string& path,
   }
   add(last.data(), last.size());
   const bool flushed = std::fflush(file.get()) == 0 && ::fsync(::fileno(file.get())) == 0;
-  require(flushed, "{}: {}", path, std::strerror(errno));
+  require_system(flushed, path);
   unfinished.finish();
 }
 

@@ -219,23 +219,26 @@ std::string VitGraph::hidden(const std::string& name, const std::string& x) {
   return op.graph.add_node("Mul", name + "/gated", {silu, value});
 }
 
-// [N, D]: the network's own pooling with pool: avg.
+// [N, D]: the network's own pooling where it averages its patches.
 std::string VitGraph::pooled_patches(const std::string& tokens) {
   const int64_t prefix = model_.num_prefix_tokens();
+  const bool normed_before = model_.pool == Pooling::norm_avg;
+  const std::string all = normed_before ? final_norm("pool/norm", tokens, num_tokens()) : tokens;
   const std::string rows =
-      prefix == 0 ? tokens : operators_.slice("pool/patches", tokens, 1, prefix, kEnd);
-  return final_norm("pool/norm", operators_.mean_row("pool/mean", rows), 0);
+      prefix == 0 ? all : operators_.slice("pool/patches", all, 1, prefix, kEnd);
+  const std::string mean = operators_.mean_row("pool/mean", rows);
+  return normed_before ? mean : final_norm("pool/norm", mean, 0);
 }
 
 void VitGraph::add_logits(const std::string& tokens) {
   Operators& op = operators_;
   std::string logits;
-  if (model_.pool == Pooling::avg) {
+  if (model_.pool != Pooling::cls) {
     logits = linear("head", pooled_patches(tokens));
   } else {
     const std::string normed = final_norm("norm", tokens, model_.num_class_tokens());
     logits = linear("head", op.row("cls_token/row", normed, 0));
-    if (model_.dist_token) {
+    if (weights_.get("head_dist.weight").defined()) {
       const std::string other = linear("head_dist", op.row("dist_token/row", normed, 1));
       const std::string sum = op.graph.add_node("Add", "heads/sum", {logits, other});
       logits = op.graph.add_node("Mul", "heads/mean", {sum, op.graph.scalar(0.5F)});
@@ -247,7 +250,7 @@ void VitGraph::add_logits(const std::string& tokens) {
 void VitGraph::add_features(const std::string& tokens) {
   Operators& op = operators_;
   const int64_t prefix = model_.num_prefix_tokens(), width = model_.embed_dim;
-  if (model_.pool == Pooling::avg) add_output("pooled", pooled_patches(tokens), {width});
+  if (model_.pool != Pooling::cls) add_output("pooled", pooled_patches(tokens), {width});
   const std::string normed = final_norm("norm", tokens, num_tokens());
   if (model_.cls_token) add_output("cls", op.row("cls_token/row", normed, 0), {width});
   const std::string rows = prefix == 0 ? normed : op.slice("patches/rows", normed, 1, prefix, kEnd);

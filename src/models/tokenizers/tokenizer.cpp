@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "error.h"
+#include "json_text.h"
 #include "log.h"
 #include "models/tokenizers/dvae.h"
 #include "models/tokenizers/tokenizer_kinds.h"
@@ -69,9 +70,7 @@ std::shared_ptr<Tokenizer> build(const WeightsFile& file) {
           file.place,
           kind->second);
   const auto text = file.header.find("tokenizer_options");
-  const json options = text == file.header.end()
-                           ? json()
-                           : json::parse(text->second, nullptr, /*allow_exceptions=*/false);
+  const json options = text == file.header.end() ? json() : json_or_discarded(text->second);
   require(options.is_object(), "{}: header without tokenizer_options", file.place);
   return maker->second(options, file.place + ": tokenizer_options");
 }

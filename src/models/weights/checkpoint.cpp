@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
@@ -66,7 +65,7 @@ void write_files(const fs::path& folder, int64_t step, const Checkpoint& checkpo
 
 void rename_entry(const fs::path& from, const fs::path& to, unsigned flags = 0) {
   const int result = ::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags);
-  require(result == 0, "{}: {}", to.string(), std::strerror(errno));
+  require_system(result == 0, to.string());
 }
 
 // Puts the new folder in the place of `target`. An old one at the same step (a damaged one, done
@@ -87,7 +86,7 @@ void remove_leftovers(const fs::path& folder) {
 }
 
 json read_meta(const fs::path& path) {
-  const json document = json::parse(read_whole_file(path), nullptr, /*allow_exceptions=*/false);
+  const json document = json_or_discarded(read_whole_file(path));
   require(document.is_object() && document.contains("checksum") &&
               document["checksum"] == meta_checksum(document),
           "{}: damaged",

@@ -47,9 +47,25 @@ const json& member(const json& object, const char* key) {
   return it == object.end() ? kNothing : *it;
 }
 
-void take_normalisation(const json& mean, const json& std, NormalizeOptions& normalize) {
+void take_normalisation(const json& mean, const json& std, LoadedModel& model) {
   NormalizeOptions given{.mean = numbers(mean), .std = numbers(std)};
-  if (!given.mean.empty() && given.mean.size() == given.std.size()) normalize = std::move(given);
+  if (given.mean.empty() || given.mean.size() != given.std.size()) return;
+  model.normalize = std::move(given);
+  model.normalize_told = true;
+}
+
+// A part that another value of the key would make something else.
+void require_usual(const json& object,
+                   const char* key,
+                   const std::vector<json>& usual,
+                   const std::string& place) {
+  const json& value = member(object, key);
+  require(value.is_null() || std::find(usual.begin(), usual.end(), value) != usual.end(),
+          "{}: its {} is {}; our Vision Transformer has {} alone",
+          place,
+          key,
+          value.dump(),
+          json(usual).dump());
 }
 
 void apply_hf_config(const json& config, LoadedModel& model) {
@@ -74,6 +90,13 @@ void apply_hf_config(const json& config, LoadedModel& model) {
   }
 }
 
+void take_timm_pool(const json& pool, LoadedModel& model) {
+  VitOptions& o = model.options;
+  if (pool != "avg" || o.pool != Pooling::cls) return;
+  // A final norm in the file is that of all tokens: fc_norm=False.
+  o.pool = model.weights.contains("norm.weight") ? Pooling::norm_avg : Pooling::avg;
+}
+
 void apply_timm_config(const json& config, LoadedModel& model) {
   VitOptions& o = model.options;
   const json& args = member(config, "model_args");
@@ -82,34 +105,48 @@ void apply_timm_config(const json& config, LoadedModel& model) {
     const json& initial = member(args, "init_values");
     if (o.layer_scale > 0 && initial.is_number() && initial > 0) o.layer_scale = initial;
   }
-  const json& pretrained = member(config, "pretrained_cfg");
-  if (pretrained.is_object()) {
-    take_normalisation(member(pretrained, "mean"), member(pretrained, "std"), model.normalize);
-    const json& crop_pct = member(pretrained, "crop_pct");
-    if (crop_pct.is_number() && crop_pct > 0 && crop_pct <= 1) model.crop_pct = crop_pct;
+  require_usual(args, "act_layer", {o.mlp == MlpKind::swiglu ? "silu" : "gelu"}, model.source);
+  require_usual(args, "norm_layer", {"layernorm"}, model.source);
+  require_usual(args, "qk_norm", {false}, model.source);
+  for (const json* object : {&config, &args}) {
+    require_usual(*object, "global_pool", {"token", "avg", ""}, model.source);
+    take_timm_pool(member(*object, "global_pool"), model);
   }
-  if (member(config, "global_pool") == "avg") o.pool = Pooling::avg;
+  // Before timm 0.9 these stood at the top.
+  const json& about = config.contains("pretrained_cfg") ? config.at("pretrained_cfg") : config;
+  take_normalisation(member(about, "mean"), member(about, "std"), model);
+  const json& crop_pct = member(about, "crop_pct");
+  if (crop_pct.is_number() && crop_pct > 0 && crop_pct <= 1) model.crop_pct = crop_pct;
   for (const auto& name : member(config, "label_names")) {
     if (name.is_string()) model.class_names.push_back(name.get<std::string>());
   }
 }
 
 // A name such as "mae_vit_base_patch16" or DINO's "vit_small" gives the number of heads where the
-// width alone does not.
-void apply_arguments(const json& args, LoadedModel& model) {
+// width alone does not, and else confirms it.
+void take_heads_of_size(const std::string& name, LoadedModel& model) {
   VitOptions& o = model.options;
+  for (const char* size : {"vit_tiny", "vit_small", "vit_base", "vit_large", "vit_huge"}) {
+    const int64_t heads = resolve({.arch = size}).num_heads;
+    const bool fits = o.num_heads == 0 ? o.embed_dim % heads == 0 : o.num_heads == heads;
+    if (name.find(size) == std::string::npos || !fits) continue;
+    o.num_heads = heads;
+    model.heads_told = true;
+  }
+}
+
+void apply_arguments(const json& args, LoadedModel& model) {
   if (const json& own = member(args, kOwnArguments); own.is_object()) apply_timm_config(own, model);
   for (const char* key : {"model", "arch"}) {
     const json& value = member(args, key);
-    if (!value.is_string() || o.num_heads != 0) continue;
-    for (const char* size : {"vit_tiny", "vit_small", "vit_base", "vit_large", "vit_huge"}) {
-      const int64_t heads = resolve({.arch = size}).num_heads;
-      if (value.get<std::string>().find(size) == std::string::npos || o.embed_dim % heads != 0)
-        continue;
-      o.num_heads = heads;
-      model.heads_told = true;
-    }
+    if (value.is_string() && !model.heads_told) take_heads_of_size(value.get<std::string>(), model);
   }
+  // BEiT's scripts, whose pixels have mean and deviation .5 unless it is given.
+  const json& imagenet = member(args, "imagenet_default_mean_and_std");
+  if (!imagenet.is_boolean() || model.normalize_told) return;
+  model.normalize =
+      imagenet.get<bool>() ? NormalizeOptions() : half_normalize(model.options.in_channels);
+  model.normalize_told = true;
 }
 
 }  // namespace
@@ -128,6 +165,11 @@ json config_image_size(const VitOptions& options) {
   return options.image_size.size() == 1 ? json(options.image_height()) : json(options.image_size);
 }
 
+NormalizeOptions half_normalize(int64_t channels) {
+  const std::vector<double> half(static_cast<size_t>(channels), 0.5);
+  return {.mean = half, .std = half};
+}
+
 void apply_config(const json& config, LoadedModel& model) {
   if (!config.is_object()) return;
   if (config.contains("model_type")) {
@@ -141,7 +183,7 @@ void apply_config(const json& config, LoadedModel& model) {
 
 void apply_preprocessor(const json& config, LoadedModel& model) {
   if (!config.is_object()) return;
-  take_normalisation(member(config, "image_mean"), member(config, "image_std"), model.normalize);
+  take_normalisation(member(config, "image_mean"), member(config, "image_std"), model);
   const json &size = member(config, "size"), &crop = member(config, "crop_size");
   if (!size.is_object() || !crop.is_object() || member(config, "do_center_crop") == false) return;
   const int64_t resized = whole(size, "shortest_edge", 0);

@@ -21,7 +21,11 @@ std::vector<int64_t> image_size_in(const nlohmann::json& config);
 /// The inverse: a number for [side], else [height, width].
 nlohmann::json config_image_size(const VitOptions& options);
 
-/// Sets what shapes can't show: heads, LayerNorm's eps, normalisation, class names.
+/// Mean and standard deviation of one half for each channel.
+NormalizeOptions half_normalize(int64_t channels);
+
+/// Sets what shapes can't show: heads, LayerNorm's eps, normalisation, class names. The model has
+/// its weights. Throws Error, led by its source, where it computes something else than ours.
 void apply_config(const nlohmann::json& config, LoadedModel& model);
 
 /// Sets the normalisation and the evaluation's crop from Hugging Face's preprocessor_config.json.

@@ -71,17 +71,16 @@ void infer_attention(const NamedTensors& weights, VitOptions& o, const std::stri
 }
 
 void infer_mlp(const NamedTensors& weights, VitOptions& o, const std::string& place) {
-  const auto dim = static_cast<double>(o.embed_dim);
   if (!weights.contains("blocks.0.mlp.w12.weight")) {
-    o.mlp_ratio =
-        static_cast<double>(get(weights, "blocks.0.mlp.fc1.weight", 2, place).size(0)) / dim;
+    const at::Tensor& first = get(weights, "blocks.0.mlp.fc1.weight", 2, place);
+    o.mlp_ratio = mlp_ratio_of(first.size(0), o.embed_dim);
     return;
   }
   // DINOv2 makes the hidden width two thirds of ratio × width, rounded up to a multiple of 8.
   o.mlp = MlpKind::swiglu;
   const int64_t hidden = get(weights, "blocks.0.mlp.w3.weight", 2, place).size(1);
-  const int64_t usual = (static_cast<int64_t>(dim * o.mlp_ratio) * 2 / 3 + 7) / 8 * 8;
-  if (hidden != usual) o.mlp_ratio = static_cast<double>(hidden) * 1.5 / dim;
+  const int64_t usual = mlp_hidden_width(o.mlp, o.embed_dim, o.mlp_ratio);
+  if (hidden != usual) o.mlp_ratio = mlp_ratio_of(hidden * 3 / 2, o.embed_dim);
 }
 
 // Which relative tables there are, and the number of heads, which is that of their columns.
@@ -95,6 +94,14 @@ void infer_relative(const NamedTensors& weights, VitOptions& o, const std::strin
   o.num_heads = get(weights, weights.contains(own) ? own : shared, 2, place).size(1);
 }
 
+// Without a class token patches are averaged: before the norm, or after it where that is the final
+// one of the tokens.
+Pooling infer_pool(const NamedTensors& weights) {
+  if (weights.contains("fc_norm.weight")) return Pooling::avg;
+  if (weights.contains("cls_token")) return Pooling::cls;
+  return weights.contains("norm.weight") ? Pooling::norm_avg : Pooling::avg;
+}
+
 int64_t patches_of(const std::vector<int64_t>& image_size, const VitOptions& o) {
   if (image_size.empty()) return -1;
   return image_size.front() / o.patch_size * (image_size.back() / o.patch_size);
@@ -104,7 +111,7 @@ void infer_image_size(const NamedTensors& weights,
                       VitOptions& o,
                       const std::vector<int64_t>& known,
                       const std::string& place,
-                      const std::vector<int64_t>& otherwise) {
+                      const LoadHints& hints) {
   int64_t side = -1;
   if (weights.contains("pos_embed")) {
     const int64_t rows = get(weights, "pos_embed", 3, place).size(1);
@@ -120,15 +127,15 @@ void infer_image_size(const NamedTensors& weights,
       return;
     }
     side = square_side(patches);
-    if (side < 0 && patches == patches_of(otherwise, o)) {
-      o.image_size = otherwise;
+    if (side < 0 && patches == patches_of(hints.image_size, o)) {
+      o.image_size = hints.image_size;
       return;
     }
     require(side > 0,
-            "{}: pos_embed: {} rows are no square grid, and nothing says which other; give "
-            "--set model.image_size=[HEIGHT,WIDTH]",
+            "{}: pos_embed: {} rows are no square grid, and nothing says which other; give {}",
             place,
-            rows);
+            rows,
+            hints.words.image_size);
   } else {
     o.pos_embed = PosEmbed::none;
     if (!known.empty()) {
@@ -151,7 +158,7 @@ void infer_image_size(const NamedTensors& weights,
 VitOptions infer_options(const NamedTensors& weights,
                          const std::vector<int64_t>& image_size,
                          const std::string& place,
-                         const std::vector<int64_t>& otherwise) {
+                         const LoadHints& hints) {
   VitOptions o;
   const at::Tensor& patch = get(weights, "patch_embed.proj.weight", 4, place);
   require(patch.size(2) == patch.size(3),
@@ -170,13 +177,13 @@ VitOptions infer_options(const NamedTensors& weights,
     o.register_tokens = get(weights, "reg_token", 3, place).size(1);
   // The initial value is in no file; any above 0 makes the parameters.
   if (weights.contains("blocks.0.ls1.gamma")) o.layer_scale = 1e-5;
-  o.pool = weights.contains("fc_norm.weight") || !o.cls_token ? Pooling::avg : Pooling::cls;
+  o.pool = infer_pool(weights);
   if (weights.contains("head.weight"))
     o.num_classes = get(weights, "head.weight", 2, place).size(0);
   infer_attention(weights, o, place);
   infer_mlp(weights, o, place);
   infer_relative(weights, o, place);
-  infer_image_size(weights, o, image_size, place, otherwise);
+  infer_image_size(weights, o, image_size, place, hints);
 
   o.arch = "custom";
   for (const char* arch :

@@ -75,6 +75,7 @@ LoadedModel from_file(WeightFile file, json config, const LoadHints& hints, std:
     require_no_choice(hints, place);
     return from_own(std::move(file.dicts.at("")), std::move(file.metadata), place);
   }
+  if (file.dicts.empty()) file.dicts[""] = file.loose;  // whose names tell errors what it is
   const std::vector<Network> networks = networks_in(file.dicts, place, hints.network);
   ForeignModel foreign = take_network(file.dicts.at(networks.front().key), networks.front());
   foreign.place = std::move(place);
@@ -108,11 +109,13 @@ LoadedModel from_weights(const fs::path& path, json config, const LoadHints& hin
   return from_file(std::move(file), std::move(config), hints, path);
 }
 
-LoadedModel from_config_folder(const fs::path& folder, const LoadHints& hints) {
+// `weights`: the file of them in the folder, or "" where it has none.
+LoadedModel from_config_folder(const fs::path& folder,
+                               const fs::path& weights,
+                               const LoadHints& hints) {
   const std::string config_path = folder / "config.json";
   json config = parse_json(read_whole_file(config_path), config_path);
   require(config.is_object(), "{}: not a JSON object", config_path);
-  const fs::path weights = weights_in(folder);
   require(!weights.empty(),
           "{}: has no model.safetensors, no pytorch_model.bin and no index of their parts",
           folder.string());
@@ -154,15 +157,41 @@ LoadedModel from_folder(const fs::path& folder,
     return checkpoint ? from_checkpoint(load_checkpoint(folder, part), folder)
                       : from_run(folder, warnings, part);
   }
-  if (fs::exists(folder / "config.json")) return from_config_folder(folder, hints);
-  if (const fs::path weights = weights_in(folder); !weights.empty()) {
-    return from_weights(weights, nullptr, hints);
-  }
+  const fs::path weights = weights_in(folder);
+  if (fs::exists(folder / "config.json")) return from_config_folder(folder, weights, hints);
+  if (!weights.empty()) return from_weights(weights, nullptr, hints);
   fail(
       "{}: neither a run folder (checkpoints/), a checkpoint (meta.json) nor a Hugging Face or "
       "timm folder "
       "(config.json, model.safetensors)",
       folder.string());
+}
+
+// A file that is named as in a Hugging Face or timm folder, and lies in one, is that folder's.
+LoadedModel from_single_file(const fs::path& path, const LoadHints& hints) {
+  const fs::path name = path.filename(), folder = path.parent_path();
+  const bool usual = name == "model.safetensors" || name == "pytorch_model.bin";
+  if (usual && fs::exists(folder / "config.json")) return from_config_folder(folder, path, hints);
+  return from_file(read_weight_file(path), nullptr, hints, path);
+}
+
+// Whether the number of heads is only what is usual for the width.
+bool guesses_heads(const LoadedModel& model) {
+  if (model.heads_told || model.options.num_heads == 0) return false;
+  return model.options.arch == "custom" || !format_named(model.format).usual_heads();
+}
+
+void tell_guesses(LoadedModel& model, const LoadHints& hints, std::vector<std::string>* warnings) {
+  if (!hints.heads_said && guesses_heads(model)) {
+    model.guesses.push_back(
+        fmt::format("{}: does not say how many attention heads it has; {} are taken, usual for its "
+                    "width ({})",
+                    model.source,
+                    model.options.num_heads,
+                    hints.words.heads));
+  }
+  if (warnings == nullptr) return;
+  warnings->insert(warnings->end(), model.guesses.begin(), model.guesses.end());
 }
 
 }  // namespace
@@ -175,10 +204,10 @@ LoadedModel load_model(const std::string& ckpt,
           "{}: no such file or folder; give a run folder, a checkpoint, a .safetensors, a .pth or "
           "a Hugging Face or timm folder",
           ckpt);
-  LoadedModel model = fs::is_directory(path)
-                          ? from_folder(path, warnings, hints)
-                          : from_file(read_weight_file(ckpt), nullptr, hints, ckpt);
+  LoadedModel model =
+      fs::is_directory(path) ? from_folder(path, warnings, hints) : from_single_file(path, hints);
   require_finite(model.weights, model.source);
+  tell_guesses(model, hints, warnings);
   return model;
 }
 

@@ -17,11 +17,14 @@ struct LoadedModel {
   NamedTensors weights;  ///< timm's names, float32 unless stored otherwise
   NormalizeOptions normalize;
   std::vector<std::string> class_names;
-  double crop_pct = 0;      ///< of the view that its classifier was evaluated on; 0: not known
-  std::string source;       ///< the file or folder it came from
-  bool heads_told = false;  ///< num_heads is known; else it is 0, or usual for this width
-  std::string format;       ///< WeightFormat::name of these files, or of the run's method; else ""
-  std::string choice;       ///< of a file with several networks: which this is, in words; else ""
+  double crop_pct = 0;          ///< of the view that its classifier was evaluated on; 0: not known
+  std::string source;           ///< the file or folder it came from
+  bool heads_told = false;      ///< num_heads is known; else it is 0, or usual for this width
+  bool normalize_told = false;  ///< `normalize` is known; else it is usual for the code base
+  /// What the files don't say and was taken as usual although it may be otherwise, in words.
+  std::vector<std::string> guesses = {};
+  std::string format;  ///< WeightFormat::name of these files, or of the run's method; else ""
+  std::string choice;  ///< of a file with several networks: which this is, in words; else ""
   NamedTensors extra;  ///< other tensors of the file by their official names (MAE's decoder, heads)
   /// With LoadHints::whole, what belongs to other networks of the file, by the kind of each and our
   /// names ("student.backbone.blocks.0.norm1.weight", "student.head.mlp.0.weight"), and to none
@@ -29,6 +32,14 @@ struct LoadedModel {
   NamedTensors others;
   nlohmann::json
       config;  ///< what came beside the weights: config.json, or args of a .pth; else null
+};
+
+/// What errors and warnings tell a user to give: the programs' options, unless the caller has
+/// others.
+struct HintWords {
+  std::string heads = "--set model.num_heads=N";
+  std::string image_size = "--set model.image_size=[HEIGHT,WIDTH]";
+  std::string normalize = "--set normalize.mean=[R,G,B] --set normalize.std=[R,G,B]";
 };
 
 /// What a user says about weights that don't say it themselves.
@@ -40,14 +51,17 @@ struct LoadHints {
   std::vector<int64_t> image_size = {};
   bool whole = false;          ///< fill LoadedModel::others too
   bool backbone_only = false;  ///< of checkpoints of ours, leave LoadedModel::extra empty
+  bool heads_said = false;     ///< the user says how many heads there are: no guess to warn of
+  HintWords words = {};
 };
 
 /// `ckpt` is a run folder (its newest good checkpoint), a checkpoint folder, a file of weights
 /// (safetensors or torch.save, whatever its name), or a Hugging Face or timm folder (config.json
-/// beside weights in one file or in parts with an index). Without a description the architecture is
-/// inferred from the shapes. An optimizer's state is never read. Throws Error led by the path, also
-/// for weights that are not finite. Damaged checkpoints that were passed over are named in
-/// `warnings`.
+/// beside weights in one file or in parts with an index). A file that is named as in such a folder,
+/// model.safetensors or pytorch_model.bin, is read with the config.json beside it. Without a
+/// description the architecture is inferred from the shapes. An optimizer's state is never read.
+/// Throws Error led by the path, also for weights that are not finite. Damaged checkpoints that were
+/// passed over, and guesses, are named in `warnings`.
 LoadedModel load_model(const std::string& ckpt,
                        std::vector<std::string>* warnings = nullptr,
                        const LoadHints& hints = {});

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "error.h"
+#include "models/weights/other_networks.h"
 #include "models/weights/weight_format.h"
 
 namespace previt {
@@ -59,6 +60,12 @@ void put_first(std::vector<Network>& networks,
   std::rotate(networks.begin(), found, found + 1);
 }
 
+std::string why_none(const StateDicts& dicts) {
+  NamedTensors all;
+  for (const auto& [key, weights] : dicts) all.insert(weights.begin(), weights.end());
+  return why_not_read(all, fmt::format("holds no Vision Transformer (no {})", kPatchEmbed));
+}
+
 }  // namespace
 
 std::string Network::name() const {
@@ -91,7 +98,7 @@ std::vector<Network> networks_in(const StateDicts& dicts,
       networks.push_back({key, std::move(prefix)});
     }
   }
-  require(!networks.empty(), "{}: holds no Vision Transformer (no {})", place, kPatchEmbed);
+  if (networks.empty()) fail("{}: {}", place, why_none(dicts));
   const auto rank = [](const Network& network) {
     return std::make_tuple(is_decoder(network),
                            place_in(kKinds, network.kind()),

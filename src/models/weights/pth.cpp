@@ -20,7 +20,7 @@ using Kind = PickleValue::Kind;
 
 // torch.serialization's MAGIC_NUMBER. It has more than 64 bits, so it is read as a real number.
 constexpr double kLegacyMagic = 0x1950a86a20f9469cfc6cp0;
-constexpr int kMaxJsonDepth = 32;
+constexpr int kMaxArgumentDepth = 32;
 constexpr int kMaxJsonValues = 100'000;  // one value of a pickle can be in many places
 
 // --- zip: ROOT/data.pkl, ROOT/data/KEY ----------------------------------------------------------
@@ -118,7 +118,7 @@ PthFile parse_file(const char* data,
 }
 
 nlohmann::json to_json(const PickleValue& value, int depth, int& left) {
-  require(depth < kMaxJsonDepth && left > 0, "arguments in the .pth are nested too deeply");
+  require(depth < kMaxArgumentDepth && left > 0, "arguments in the .pth are nested too deeply");
   // A long text counts as several values.
   left -= 1 + static_cast<int>(value.text.size() / 64);
   nlohmann::json json;

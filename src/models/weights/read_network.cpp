@@ -2,12 +2,14 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "error.h"
 #include "models/layers/pos_embed.h"
 #include "models/weights/foreign_config.h"
 #include "models/weights/infer_options.h"
+#include "models/weights/other_networks.h"
 
 namespace previt {
 namespace {
@@ -32,19 +34,40 @@ void require_positions(const ForeignModel& model, const VitOptions& o) {
   const bool told = config.is_object() && config.contains("model_args") &&
                     config["model_args"].is_object() &&
                     config["model_args"].value("pos_embed", json()) == "none";
-  require(o.pos_embed != PosEmbed::none || o.rel_pos_bias != RelPosBias::none || told,
+  require(o.has_positions() || told,
           "{}: has no positions (pos_embed or relative tables); rotary ones, as DINOv3's, are not "
           "supported",
           model.place);
 }
 
+// Other kinds of networks begin with a projection of patches too.
+void require_blocks(const ForeignModel& model, const NamedTensors& backbone) {
+  const bool any = std::any_of(backbone.begin(), backbone.end(), [](const auto& entry) {
+    return entry.first.starts_with("blocks.");
+  });
+  require(any, "{}: {}", model.place, why_not_read(model.network, "has no blocks"));
+}
+
+// Parts between the patches and the head without which a network computes something else. Of
+// patch_embed our Vision Transformer has the projection.
 void require_no_other_parts(const NamedTensors& extra, const std::string& place) {
   for (const auto& [name, tensor] : extra) {
-    require(!name.starts_with("norm_pre.") && !name.starts_with("rope"),
-            "{}: {} is no part of our Vision Transformer",
-            place,
-            name);
+    for (const char* part : {"norm_pre.", "rope", "patch_embed.", "attn_pool.", "pre_logits."}) {
+      require(!name.starts_with(part), "{}: {} is no part of our Vision Transformer", place, name);
+    }
   }
+}
+
+// MoCo v3's networks have the usual heads, but 12 at width 384 (moco-v3:vits.py). Its files hold two
+// of them.
+void take_heads_of_moco(const std::string& prefix, LoadedModel& model) {
+  const bool moco = prefix.ends_with("base_encoder.") || prefix.ends_with("momentum_encoder.");
+  VitOptions& o = model.options;
+  if (!moco || o.num_heads == 0) return;
+  model.heads_told = true;
+  if (o.embed_dim != 384) return;
+  o.arch = "custom";
+  o.num_heads = 12;
 }
 
 void require_channels(LoadedModel& model) {
@@ -53,10 +76,7 @@ void require_channels(LoadedModel& model) {
           "{}: sees {} channels; images are read as RGB (3) or made grey (1), not with others",
           model.source,
           channels);
-  if (static_cast<int64_t>(model.normalize.mean.size()) != channels) {
-    const std::vector<double> half(static_cast<size_t>(channels), 0.5);
-    model.normalize = {.mean = half, .std = half};
-  }
+  if (std::ssize(model.normalize.mean) != channels) model.normalize = half_normalize(channels);
 }
 
 void require_real_numbers(const NamedTensors& weights, const std::string& place) {
@@ -77,20 +97,21 @@ LoadedModel read_network(const ForeignModel& foreign,
   const std::string& place = foreign.place;
   LoadedModel model;
   model.source = place;
-  model.options =
-      infer_options(named.backbone, image_size_in(foreign.config), place, hints.image_size);
+  require_blocks(foreign, named.backbone);
+  model.options = infer_options(named.backbone, image_size_in(foreign.config), place, hints);
   model.options.pos_resize = pos_resize;
   require_positions(foreign, model.options);
   require_no_other_parts(named.extra, place);
   model.heads_told = model.options.rel_pos_bias != RelPosBias::none;
+  take_heads_of_moco(foreign.prefix, model);
   if (has_sincos_positions(named.backbone, model.options)) {
     model.options.pos_embed = PosEmbed::sincos;
     model.options.pos_resize = ResizeConvention::mae;
   }
+  model.weights = std::move(named.backbone);
   apply_config(foreign.config, model);
   require_channels(model);
-  require_real_numbers(named.backbone, place);
-  model.weights = std::move(named.backbone);
+  require_real_numbers(model.weights, place);
   model.extra = std::move(named.extra);
   model.config = foreign.config;
   return model;

@@ -149,8 +149,7 @@ SafeTensors parse_bytes(const char* bytes,
   const char* data = header + header_size;
   const uint64_t data_size = size - sizeof header_size - header_size;
 
-  const json entries =
-      json::parse(header, header + header_size, nullptr, /*allow_exceptions=*/false);
+  const json entries = json_or_discarded({header, header_size});
   require(entries.is_object(), "{}: damaged header", name);
   SafeTensors file;
   uint64_t left = data_size;
@@ -208,7 +207,7 @@ void write_safetensors(const std::string& path,
 
   UnfinishedFile unfinished(path);
   std::FILE* file = std::fopen(unfinished.path().c_str(), "wb");
-  require(file != nullptr, "{}: {}", path, std::strerror(errno));
+  require_system(file != nullptr, path);
   write_all(file, &header_size, sizeof header_size, path);
   write_all(file, text.data(), text.size(), path);
   for (const auto& [name, tensor] : tensors) {

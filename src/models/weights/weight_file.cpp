@@ -1,7 +1,6 @@
 #include "models/weights/weight_file.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 
 #include "error.h"
 #include "files.h"
+#include "json_text.h"
 #include "models/weights/pth.h"
 
 namespace previt {
@@ -26,7 +26,7 @@ constexpr uint64_t kLargestHeader = 100'000'000;  // the limit of safetensors
 // The first bytes of a file, enough to see what it is.
 std::string read_start(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  require(file.good(), "{}: {}", path, std::strerror(errno));
+  require_system(file.good(), path);
   std::string start(512, '\0');
   file.read(start.data(), static_cast<std::streamsize>(start.size()));
   start.resize(static_cast<size_t>(file.gcount()));
@@ -142,7 +142,7 @@ std::map<std::string, std::vector<std::string>> files_of_index(const std::string
   const std::string text = read_whole_file(index);
   const std::string start = text.substr(0, 512);
   require(start.starts_with('{') || name_of(start).empty(), "{}: {}", index, name_of(start));
-  const json parsed = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const json parsed = json_or_discarded(text);
   require(parsed.is_object() && parsed.contains("weight_map") && parsed["weight_map"].is_object() &&
               !parsed["weight_map"].empty(),
           "{}: not an index of weights (no weight_map)",

@@ -32,12 +32,29 @@ void require_sayable(const VitOptions& options,
                      const std::string& format) {
   const json usual = options_to_json(VitOptions()), wanted = options_to_json(options);
   for (const auto& [key, value] : wanted.items()) {
+    // LayerNorm's epsilon is no weight: with theirs the network is nearly the same.
+    const std::string advice =
+        key == "norm_eps"
+            ? fmt::format("; --set model.norm_eps={} writes it with theirs", usual.at(key).dump())
+            : "";
     require(kAlwaysSaid.contains(key) || said.contains(key) || value == usual.at(key),
-            "{}: its networks have no {}: {}",
+            "{}: its networks have no {}: {}{}",
             format,
             key,
-            value.dump());
+            value.dump(),
+            advice);
   }
+}
+
+// Other code bases' classifiers with a distillation token have a head for it too.
+void require_both_heads(const LoadedModel& model, const std::string& format) {
+  const bool one = model.options.dist_token && model.weights.contains("head.weight") &&
+                   !model.weights.contains("head_dist.weight");
+  require(!one,
+          "{}: its networks with a distillation token have a second head (head_dist), which {} "
+          "lacks; --backbone leaves the classes out",
+          format,
+          model.source);
 }
 
 // The options as JSON, those made equal that a file may leave open or say in another way.
@@ -81,6 +98,7 @@ LoadedModel WeightFormat::read(const ForeignModel& model, const LoadHints& hints
 ForeignModel WeightFormat::write(const LoadedModel& model) const {
   LoadedModel resolved = model;
   resolved.options = resolve(model.options);
+  require_both_heads(resolved, name());
   require_sayable(resolved.options, says(resolved), name());
   ForeignModel written = foreign(resolved);
   written.place = name();

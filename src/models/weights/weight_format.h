@@ -38,6 +38,10 @@ class WeightFormat {
     return ResizeConvention::mae;
   }
 
+  /// Whether all networks of the authors' sizes have the number of heads usual for their width, so
+  /// that it need not be in doubt where a file doesn't say it.
+  virtual bool usual_heads() const { return false; }
+
   /// Throws Error, led by the model's place, for a network that our Vision Transformer could use
   /// only in part.
   virtual LoadedModel read(const ForeignModel& model, const LoadHints& hints) const;

@@ -116,11 +116,11 @@ void write_pth(const std::string& path,
   UnfinishedFile unfinished(path);
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
       std::fopen(unfinished.path().c_str(), "wb"), &std::fclose);
-  require(file != nullptr, "{}: {}", path, std::strerror(errno));
+  require_system(file != nullptr, path);
   const int error = write_archive(made, file.get());
   require(error == 0, "{}: {}", path, std::strerror(error));
   const bool flushed = std::fflush(file.get()) == 0 && ::fsync(::fileno(file.get())) == 0;
-  require(flushed, "{}: {}", path, std::strerror(errno));
+  require_system(flushed, path);
   unfinished.finish();
 }
 

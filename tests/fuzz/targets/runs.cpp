@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "finetune/evaluation_report.h"
 #include "fuzz/target.h"
 #include "models/weights/checkpoint.h"
 #include "pretrain/train/comparison.h"
@@ -98,7 +97,6 @@ const bool added[] = {
          .seeds = metrics,
          .parse =
              [](const std::string& text) {
-               best_epoch(text, "top1");
                MetricsLog log(put(scratch() + "metrics.jsonl", text), 8);
                log.write({.step = 9, .values = {{"loss", 1}}});
                ComparedRun run;

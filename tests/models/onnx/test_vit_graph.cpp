@@ -48,6 +48,18 @@ const std::vector<GraphCase> kGraphCases = {
        o.num_classes = 3;
        o.pool = Pooling::avg;
      }},
+    {"mean of normed patches",
+     Outputs::logits,
+     [](VitOptions& o) {
+       o.num_classes = 3;
+       o.pool = Pooling::norm_avg;
+     }},
+    {"mean of normed patches, no cls",
+     Outputs::features,
+     [](VitOptions& o) {
+       o.pool = Pooling::norm_avg;
+       o.cls_token = false;
+     }},
     {"no cls",
      Outputs::attention,
      [](VitOptions& o) {
@@ -110,7 +122,7 @@ NamedTensors expected(Vit& vit, Outputs outputs, const at::Tensor& images) {
   NamedTensors want = {{"mean", features(FeatureTokens::mean)},
                        {"patches", features(FeatureTokens::patches)}};
   if (vit.options().cls_token) want["cls"] = features(FeatureTokens::cls);
-  if (vit.options().pool == Pooling::avg) want["pooled"] = features(FeatureTokens::pooled);
+  if (vit.options().pool != Pooling::cls) want["pooled"] = features(FeatureTokens::pooled);
   if (outputs == Outputs::attention) want["attention"] = vit.attention(images);
   return want;
 }
@@ -186,6 +198,22 @@ TEST_CASE("graphs of every kind are written, twice to the same bytes", "[onnx]")
       CHECK(has_old == (opset == onnx::kOldOpset));
     }
   }
+}
+
+TEST_CASE("without a head of the distillation token a graph has that of the class token",
+          "[onnx]") {
+  const TempFolder temp;
+  VitOptions options = tiny_vit();
+  options.dist_token = true;
+  options.num_classes = 3;
+  const auto vit = random_vit(options);
+  const auto file = [&] {
+    onnx::vit_graph(*vit, {.outputs = Outputs::logits}).write(temp.path() + "/model.onnx");
+    return read_whole_file(temp.path() + "/model.onnx");
+  };
+  CHECK_THAT(file(), ContainsSubstring("head_dist"));
+  vit->set_num_classes(3, 0.02, /*dist_head=*/false);
+  CHECK_THAT(file(), !ContainsSubstring("head_dist"));
 }
 
 TEST_CASE("what a graph can't give is refused in words", "[onnx]") {

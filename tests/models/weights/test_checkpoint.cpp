@@ -117,6 +117,18 @@ TEST_CASE("damage is found, named, and the checkpoint before is used") {
                     ContainsSubstring("none of its checkpoints"));
 }
 
+TEST_CASE("a meta.json of lists in lists is damage like any other") {
+  const TempFolder run;
+  save_checkpoint(run.path(), 5, example(5));
+  save_checkpoint(run.path(), 10, example(10));
+  const std::string path = step_folder(run.path(), 10) + "/meta.json";
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+  write_whole_file(path, R"({"checksum": "x", "z": )" + deep + "}");
+  std::vector<std::string> warnings;
+  CHECK(load_latest(run.path(), warnings).meta.at("step") == 5);
+  CHECK(warnings == std::vector{path + ": damaged; the checkpoint before is used"});
+}
+
 TEST_CASE("every flipped bit of meta.json that changes its meaning is found") {
   const TempFolder run;
   save_checkpoint(run.path(), 5, example(5));

@@ -5,6 +5,7 @@
 #include "models/weights/tensor_steps.h"
 #include "support/catch.h"
 #include "support/temp_folder.h"
+#include "support/zip_writer.h"
 
 using namespace previt;
 
@@ -59,6 +60,14 @@ TEST_CASE("query, key and value of a file are joined without a copy, where they 
       CHECK(qkv.is_alias_of(part("query")) == (block == attention || kind == "bias"));
     }
   }
+}
+
+TEST_CASE("a header of lists in lists is refused as a whole") {
+  const std::string shape = std::string(100, '[') + std::string(100, ']');
+  const std::string header =
+      R"({"a":{"dtype":"U8","shape":)" + shape + R"(,"data_offsets":[0,8]}})";
+  const std::string bytes = little_endian(header.size(), 8) + header + std::string(8, '\1');
+  CHECK_THROWS_WITH(parse_safetensors(bytes, "x"), "x: damaged header");
 }
 
 TEST_CASE("an attention without all its parts takes no more memory than they do") {

@@ -117,7 +117,11 @@ TEST_CASE_METHOD(WeightFiles, "what is saved or downloaded in the place of weigh
   refuse("whole.pth",
          write_zip({{"archive/data.pkl", module}}),
          "holds a whole Python module, not its weights; save its state_dict()");
-  refuse("plain.pkl", "\x80\x04}.", "holds no Vision Transformer (no patch_embed.proj.weight)");
+  refuse(
+      "plain.pkl",
+      "\x80\x04}.",
+      "holds no Vision Transformer (no patch_embed.proj.weight); docs/weight_formats.md has those "
+      "that are read");
 }
 
 TEST_CASE_METHOD(WeightFiles, "wrappers around all names of a file come off") {

@@ -273,8 +273,8 @@ TEST_CASE("BEiT's tables have the indices that its scripts ask for") {
 TEST_CASE("what a code base hasn't, or would be read as something else, isn't written") {
   refuse(
       "timm",
-      [](VitOptions& o) { o.norm_eps = 1e-5; },
-      "timm: its networks have no norm_eps: 1e-05");
+      [](VitOptions& o) { o.norm_eps = 0.5; },
+      "timm: its networks have no norm_eps: 0.5; --set model.norm_eps=1e-06 writes it with theirs");
   refuse("timm", beit, "timm: its networks have no rel_pos_bias: \"shared\"");
   refuse("timm",
          registers,

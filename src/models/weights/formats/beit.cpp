@@ -1,4 +1,7 @@
+#include <fmt/format.h>
+
 #include "models/layers/rel_pos_bias.h"
+#include "models/weights/foreign_config.h"
 #include "models/weights/formats/formats.h"
 
 namespace previt {
@@ -32,6 +35,19 @@ class BeitFormat final : public WeightFormat {
 
   bool recognises(const ForeignModel& model) const override {
     return official_has(model, "blocks.0.attn.q_bias");
+  }
+
+  // BEiT's scripts take ImageNet's numbers only where they are told to, SimMIM's always do.
+  LoadedModel read(const ForeignModel& file, const LoadHints& hints) const override {
+    LoadedModel model = WeightFormat::read(file, hints);
+    if (model.normalize_told || file.prefix.ends_with("encoder.")) return model;
+    model.normalize = half_normalize(model.options.in_channels);
+    model.guesses.push_back(
+        fmt::format("{}: does not say how pixels are normalised; mean and standard deviation 0.5 "
+                    "are taken, as BEiT's scripts do unless told otherwise ({})",
+                    file.place,
+                    hints.words.normalize));
+    return model;
   }
 
  private:

@@ -11,6 +11,8 @@ class DeitFormat final : public WeightFormat {
 
   std::string code_base() const override { return "facebookresearch/deit"; }
 
+  bool usual_heads() const override { return true; }
+
   // Its networks have nothing beside the classifier; files may, as MAE's linear probes have.
   bool has_place(const LoadedModel& model, const std::string& /*name*/) const override {
     return model.format == name();

@@ -12,6 +12,8 @@ class DinoFormat final : public WeightFormat {
 
   std::string code_base() const override { return "facebookresearch/dino, bytedance/ibot"; }
 
+  bool usual_heads() const override { return true; }
+
   bool recognises(const ForeignModel& model) const override {
     const auto under = [&](const char* word) {
       return model.prefix.find(word) != std::string::npos;

@@ -13,6 +13,8 @@ class Dinov2Format final : public WeightFormat {
 
   std::string code_base() const override { return "facebookresearch/dinov2"; }
 
+  bool usual_heads() const override { return true; }
+
   bool has_place(const LoadedModel& /*model*/, const std::string& name) const override {
     return name == "mask_token";
   }

@@ -11,6 +11,8 @@ class MaeFormat final : public WeightFormat {
 
   std::string code_base() const override { return "facebookresearch/mae"; }
 
+  bool usual_heads() const override { return true; }
+
   bool recognises(const ForeignModel& model) const override {
     return model.find("decoder_pos_embed") != nullptr;
   }

@@ -49,7 +49,7 @@ class PrevitFormat final : public WeightFormat {
             foreign.place);
     LoadedModel model;
     model.source = foreign.place;
-    model.heads_told = true;
+    model.heads_told = model.normalize_told = true;
     model.options = options_from_json<VitOptions>(header.value("arch"), header.place("arch"));
     model.normalize =
         options_from_json<NormalizeOptions>(header.value("normalize"), header.place("normalize"));

@@ -1,4 +1,3 @@
-#include <cmath>
 #include <utility>
 
 #include "error.h"
@@ -21,17 +20,14 @@ std::string timm_architecture(const VitOptions& o) {
   return (named ? o.arch : "vit_base") + "_patch16_224";
 }
 
-// timm's hidden width is ratio × width, truncated, and holds both halves of SwiGLU. The ratio is
-// raised until truncation does not lose the last unit.
+// timm's hidden width is ratio × width, truncated, and holds both halves of SwiGLU.
 double timm_mlp_ratio(const LoadedModel& model) {
   const VitOptions& o = model.options;
   if (o.mlp != MlpKind::swiglu) return o.mlp_ratio;
-  const auto& packed = model.weights.at("blocks.0.mlp.w12.bias");
-  const auto hidden = static_cast<double>(packed.numel()), width = static_cast<double>(o.embed_dim);
-  double ratio = hidden / width;
-  while (std::trunc(width * ratio) < hidden) ratio = std::nextafter(ratio, hidden);
-  return ratio;
+  return mlp_ratio_of(model.weights.at("blocks.0.mlp.w12.bias").numel(), o.embed_dim);
 }
+
+std::string timm_pool(const VitOptions& o) { return o.pool == Pooling::cls ? "token" : "avg"; }
 
 json timm_arguments(const LoadedModel& model) {
   const VitOptions& o = model.options;
@@ -43,8 +39,9 @@ json timm_arguments(const LoadedModel& model) {
                {"num_heads", o.num_heads},
                {"mlp_ratio", timm_mlp_ratio(model)},
                {"num_classes", o.num_classes},
-               {"global_pool", o.pool == Pooling::avg ? "avg" : "token"},
+               {"global_pool", timm_pool(o)},
                {"qkv_bias", o.qkv_bias == QkvBias::full}};
+  if (o.pool == Pooling::norm_avg) args["fc_norm"] = false;
   if (!o.cls_token) args["class_token"] = false;
   if (!o.pos_embed_cls) args["no_embed_class"] = true;
   if (o.pos_embed == PosEmbed::none) args["pos_embed"] = "none";
@@ -60,7 +57,7 @@ json timm_config(const LoadedModel& model) {
   json config = {{"architecture", timm_architecture(o)},
                  {"num_classes", o.num_classes},
                  {"num_features", o.embed_dim},
-                 {"global_pool", o.pool == Pooling::avg ? "avg" : "token"},
+                 {"global_pool", timm_pool(o)},
                  {"model_args", timm_arguments(model)},
                  {"pretrained_cfg",
                   {{"input_size", {o.in_channels, o.image_height(), o.image_width()}},
