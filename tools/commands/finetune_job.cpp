@@ -10,6 +10,7 @@
 #include "cli/from_option.h"
 #include "cli/launch.h"
 #include "cli/recipe_path.h"
+#include "commands/finetune_recipe.h"
 #include "commands/own_run.h"
 #include "commands/start_options.h"
 #include "communicator.h"
@@ -51,21 +52,6 @@ std::optional<LoadedModel> load_weights(const FinetuneJob& job, const po::variab
   return loaded;
 }
 
-Recipe read_recipe(const po::variables_map& args, const FinetuneJob& job) {
-  std::string path = text(args, "recipe");
-  if (path.empty() && job.eval_only) path = recipe_of_run(job.from);
-  Recipe recipe = path.empty() ? Recipe::parse("", "recipe") : Recipe::load(find_recipe(path));
-  if (args.count("data") > 0) recipe.set_text("data.path", text(args, "data"));
-  if (args.count("arch") > 0) {
-    if (job.loaded) fail_usage("--arch: only with --from none; a checkpoint has its own");
-    recipe.set("model.arch=" + text(args, "arch"));
-  }
-  apply_settings(recipe, args);
-  apply_allow_option(recipe, args);
-  if (!recipe.has("data.path")) fail_usage("--data: say which images to train on");
-  return recipe;
-}
-
 ClassMatch match_and_tell(const LoadedModel& model,
                           const std::string& name,
                           const FinetuneJob& job,
@@ -87,25 +73,30 @@ SampleOrder order_of(const FinetuneRun& run, const Dataset& training) {
   return {.images = training.size(), .copies = run.finetune.repeated_augmentation};
 }
 
-// Few labelled images may not fill a batch.
+// Few labelled images may not fill a batch. It then has as many whole micro-batches of each process
+// as they fill: of a batch of all images, the largest divisor may be 1.
 void fit_batch(FinetuneRun& run, const Dataset& training) {
   TrainOptions& train = run.options.train;
-  const SampleOrder order = order_of(run, training);
-  if (order.size() >= train.batch) return;
-  const int64_t shared = order.size() / world().size() * world().size();
-  if (shared == 0) return;  // the loader says so
-  info("a batch is all {} training images instead of {}", shared, train.batch);
-  train.batch = shared;
-  train.micro_batch = std::min(train.micro_batch, shared);
-  if (train.micro_batch > 0 && !world().alone()) train.micro_batch = train.micro();
+  const int64_t images = order_of(run, training).size(), share = images / world().size();
+  if (images >= train.batch || share == 0) return;  // the loader says so where there is no share
+  const int64_t micro = train.micro_batch > 0 ? std::min(train.micro_batch, share) : share;
+  const int64_t fitted = share / micro * micro * world().size();
+  const bool left_out = fitted < images && train.drop_last;
+  info("train.batch: {} of the {} training images instead of {}{}",
+       fitted,
+       images,
+       train.batch,
+       left_out ? "; each epoch leaves out others" : "");
+  train.batch = fitted;
+  train.micro_batch = std::min(train.micro_batch, micro);
 }
 
-// One process's micro-batch, so that what is found doesn't depend on how many there are.
+// What one process would take, so that what is found doesn't depend on how many there are.
 int64_t evaluation_batch(const FinetuneRun& run, const Dataset* training) {
-  const OnItsOwn alone;
-  TrainOptions train = run.options.train;
-  if (training != nullptr) train.batch = std::min(train.batch, order_of(run, *training).size());
-  return std::min(train.micro(), kLargestEvaluationBatch);
+  const TrainOptions& train = run.options.train;
+  int64_t images = std::min(train.batch, kLargestEvaluationBatch);
+  if (train.micro_batch > 0) images = std::min(images, train.micro_batch);
+  return training == nullptr ? images : std::min(images, order_of(run, *training).size());
 }
 
 LoaderOptions loader_options(const RunOptions& run) {
@@ -130,8 +121,8 @@ po::options_description finetune_options() {
       "data.path");
   add("recipe",
       po::value<std::string>(),
-      "YAML file, or a name that --list-recipes shows; MAE's settings for the model when not "
-      "given");
+      "YAML file, or a name that --list-recipes shows; without it, one is chosen for the number of "
+      "labelled images");
   add("list-recipes", "print the recipes that have a name and end");
   add("arch", po::value<std::string>(), "with --from none: the named size");
   add("out", po::value<std::string>(), "run folder; runs/finetune when not given");
@@ -153,10 +144,10 @@ FinetuneJob FinetuneJob::read(const po::variables_map& args) {
   job.resume = args.count("resume") > 0;
   job.out = text(args, "out", job.eval_only ? "" : "runs/finetune");
   job.loaded = load_weights(job, args);
-  Recipe recipe = read_recipe(args, job);
-  job.run = FinetuneRun::read(recipe, job.loaded ? &*job.loaded : nullptr);
+  ReadFinetuning read = read_finetuning(args, job);
+  job.run = std::move(read.run);
   if (job.run.finetune.keep_head && !job.loaded) {
-    recipe.fail_at("finetune.keep_head", "random weights have no head to keep");
+    read.recipe.fail_at("finetune.keep_head", "random weights have no head to keep");
   }
   if (job.loaded) {
     const RunOptions& run = job.run.options;
