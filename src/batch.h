@@ -134,7 +134,8 @@ class BatchSource {
   virtual Batch next() = 0;
   /// Names of the labels, in their order; empty without labels.
   virtual std::vector<std::string> class_names() const { return {}; }
-  virtual int64_t bad_samples() const { return 0; }  ///< those skipped, up to now, as unreadable
+  /// How many samples were skipped, up to now, as unreadable; one that is met again counts once.
+  virtual int64_t bad_samples() const { return 0; }
 };
 
 }  // namespace previt

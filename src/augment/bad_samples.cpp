@@ -28,7 +28,6 @@ void BadSamples::add(int64_t epoch, int64_t samples, const std::vector<BadSample
   }
   seen_in_epoch_ += samples;
   bad_in_epoch_ += std::ssize(bad);
-  count_ += std::ssize(bad);
   if (bad.empty()) return;
   const int64_t basis = std::max(seen_in_epoch_, std::min<int64_t>(in_epoch_, 100));
   const double allowed = max_fraction_ * static_cast<double>(basis);

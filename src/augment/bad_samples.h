@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
@@ -30,7 +31,8 @@ class BadSamples {
   void add(int64_t epoch, int64_t samples, const std::vector<BadSample>& bad);
   /// The next batch begins its epoch's count anew.
   void restart_epoch() { epoch_ = -1; }
-  int64_t count() const { return count_; }  ///< of all epochs
+  /// Of all epochs, each sample once, however often it was met.
+  int64_t count() const { return std::ssize(reported_); }
 
  private:
   const Dataset& dataset_;
@@ -38,7 +40,6 @@ class BadSamples {
   const int64_t in_epoch_;
   const std::function<void(const std::string&)> log_;
   std::set<int64_t> reported_;
-  int64_t count_ = 0;
   int64_t epoch_ = -1, seen_in_epoch_ = 0, bad_in_epoch_ = 0;
 };
 

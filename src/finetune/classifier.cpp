@@ -72,6 +72,11 @@ StepResult Classifier::label_loss(const at::Tensor& logits,
   return {.loss = soft_target_cross_entropy(logits, targets), .metrics = {}};
 }
 
+Settings Classifier::frozen_parts() const {
+  if (!distillation_) return {};
+  return {{"checksum of distillation.teacher", distillation_->teacher_checksum()}};
+}
+
 ParamRules Classifier::param_rules() const {
   const ParamRules rules =
       with_layer_decay(decay_matrices_except({"pos_embed", "cls_token", "dist_token"}),

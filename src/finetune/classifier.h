@@ -28,6 +28,9 @@ class Classifier : public Objective {
   StepResult step(const Batch& batch, const StepInfo& info) override;
   std::shared_ptr<Vit> backbone() override { return vit_; }
 
+  /// The teacher's checksum when distilling: a run is resumed with the teacher that it began with.
+  Settings frozen_parts() const override;
+
   /// No weight decay on 1-D parameters, positions, class token and distillation token. The
   /// learning rate falls from layer to layer, from the head to the embeddings.
   ParamRules param_rules() const override;

@@ -37,6 +37,9 @@ class Distillation {
   /// (1 - alpha) · base + alpha · distance.
   at::Tensor loss(const at::Tensor& base, const at::Tensor& distance) const;
 
+  /// DistillationTeacher::checksum.
+  std::string teacher_checksum() const { return teacher_.checksum(); }
+
  private:
   double alpha_;
   DistillationTeacher teacher_;

@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "finetune/model.h"
+#include "models/weights/weights.h"
 
 namespace previt {
 namespace {
@@ -45,6 +46,8 @@ DistillationTeacher::DistillationTeacher(const LoadedModel& loaded, const RunOpt
   vit_ = vit_from_checkpoint(loaded, loaded.options, {.keep = true});
   vit_->eval();
 }
+
+std::string DistillationTeacher::checksum() const { return weights_checksum(*vit_); }
 
 at::Tensor DistillationTeacher::logits(const at::Tensor& images) const {
   const torch::NoGradGuard no_grad;

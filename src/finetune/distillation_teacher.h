@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "models/vit.h"
 #include "models/weights/load_model.h"
@@ -19,6 +20,8 @@ class DistillationTeacher {
   DistillationTeacher(const LoadedModel& loaded, const RunOptions& student);
 
   void to(at::Device device) { vit_->to(device); }
+  /// weights_checksum of the network that answers, with its classes in the student's order.
+  std::string checksum() const;
 
   /// images [B, C, H, W] as the student sees them → logits [B, classes], float32, without gradient.
   at::Tensor logits(const at::Tensor& images) const;

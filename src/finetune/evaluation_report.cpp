@@ -3,9 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 namespace previt {
 namespace {
@@ -90,21 +87,6 @@ void add_evaluation(Report& report,
                       pictures(evaluation.right, name, encode_png));
   report.add_pictures("Wrong answers, the surest first",
                       pictures(evaluation.wrong, name, encode_png));
-}
-
-BestEpoch best_epoch(const std::string& metrics_jsonl, const std::string& metric) {
-  BestEpoch best{.value = -std::numeric_limits<double>::infinity()};
-  std::istringstream lines(metrics_jsonl);
-  for (std::string line; std::getline(lines, line);) {
-    const auto values = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!values.is_object() || !values.contains(metric) || !values[metric].is_number()) continue;
-    if (values[metric].get<double>() > best.value) {
-      const auto epoch = values.find("epoch");
-      const bool told = epoch != values.end() && epoch->is_number();
-      best = {.value = values[metric], .epoch = told ? epoch->get<double>() : 0};
-    }
-  }
-  return best;
 }
 
 }  // namespace previt

@@ -19,11 +19,4 @@ void add_evaluation(Report& report,
                     const std::vector<std::string>& class_names,
                     const std::function<std::string(const at::Tensor& pixels)>& encode_png = {});
 
-/// The largest value of a metric in the text of metrics.jsonl, and the first epoch that reached
-/// it; epoch 0 where no line has the metric.
-struct BestEpoch {
-  double value = 0, epoch = 0;
-};
-BestEpoch best_epoch(const std::string& metrics_jsonl, const std::string& metric);
-
 }  // namespace previt

@@ -5,6 +5,7 @@
 
 #include "finetune/model.h"
 #include "pretrain/pretrain_run.h"
+#include "pretrain/train/freezing.h"
 #include "recipe_writer.h"
 
 namespace previt {
@@ -151,7 +152,10 @@ FinetuneRun FinetuneRun::read(Recipe& recipe, const LoadedModel* pretrained) {
   recipe.read(whole);
   recipe.require_all_read();
   whole.places = recipe.places();
-  whole.options.model = whole.places.around([&] { return resolve(whole.options.model); });
+  whole.places.around([&] {
+    whole.options.model = resolve(whole.options.model);
+    require_freezable(whole.options, /*loaded=*/pretrained != nullptr);
+  });
   set_view_size(recipe, whole.augment, whole.options.model);
   check_distillation(recipe, whole);
   if (!whole.options.start.from.empty()) {

@@ -155,6 +155,10 @@ class Objective : public torch::nn::Module {
   /// Weight decay and rate per parameter; the default is MAE's and DINO's.
   virtual ParamRules param_rules() const { return decay_matrices(); }
 
+  /// What is odd about a run of so many epochs, in a line that begins with the recipe's key; "" if
+  /// nothing is. The trainer warns of it before the first step.
+  virtual std::string odd_plan(int64_t /*epochs*/) const { return ""; }
+
   /// Says in words what is wrong with a run, with the usual remedy; "" if nothing is. The metrics
   /// are means since the last line; `info` is that of the next step.
   virtual std::string diagnose(const std::map<std::string, double>&, const StepInfo&) const {

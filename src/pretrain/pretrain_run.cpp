@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "pretrain/source_architecture.h"
+#include "pretrain/train/freezing.h"
 #include "recipe_writer.h"
 
 namespace previt {
@@ -24,18 +25,6 @@ void visit_all(FieldVisitor& v,
   objective.visit_options(v);
 }
 
-// Frozen random weights would say nothing.
-void require_freezable(const RunOptions& run) {
-  const int64_t blocks = run.start.freeze_blocks;
-  const char* key = blocks > 0 ? "model.freeze_blocks" : "train.freeze_epochs";
-  if ((blocks > 0 || run.train.freeze_epochs > 0) && run.start.from.empty()) {
-    fail_usage("{}: is for weights that are loaded; give them with --from, or as model.from", key);
-  }
-  if (blocks > run.model.depth) {
-    fail_usage("model.freeze_blocks: {} of {} blocks", blocks, run.model.depth);
-  }
-}
-
 void resolve_model(RunOptions& run, const Recipe& recipe, const LoadedModel* source) {
   if (source != nullptr && run.model.num_heads == 0 && !recipe.has("model.arch")) {
     fail_usage("model.num_heads: {} does not say how many attention heads it has; set it",
@@ -44,7 +33,7 @@ void resolve_model(RunOptions& run, const Recipe& recipe, const LoadedModel* sou
   run.model = resolve(run.model);
   const auto said = [&](const std::string& key) { return recipe.has("model." + key); };
   if (source != nullptr) require_source_fits(run.model, *source, said);
-  require_freezable(run);
+  require_freezable(run, /*loaded=*/!run.start.from.empty());
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "pretrain/student_teacher.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "error.h"
@@ -181,6 +183,16 @@ void StudentTeacher::after_optimizer_step(const StepInfo& info) {
 std::vector<Picture> StudentTeacher::previews(const Batch& batch,
                                               const NormalizeOptions& normalize) {
   return {attention_picture(*teacher().backbone, batch.views.at(0), normalize)};
+}
+
+std::string StudentTeacher::odd_plan(int64_t epochs) const {
+  if (options_.freeze_last_layer < epochs) return "";
+  return fmt::format(
+      "{}.freeze_last_layer: {} of {} epochs: the last layer is never trained; make it smaller or "
+      "train longer",
+      remedies_.section,
+      options_.freeze_last_layer,
+      epochs);
 }
 
 std::string StudentTeacher::diagnose(const std::map<std::string, double>& means,

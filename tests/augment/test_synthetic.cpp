@@ -205,8 +205,7 @@ TEST_CASE("few labels") {
 }
 
 TEST_CASE("a wrong synthetic spec is named") {
-  CHECK(error_of("circles") ==
-        "synthetic: circles is not a kind of scene; there are shapes, species, flags");
+  CHECK(error_of("circles") == "synthetic: circles is not one of shapes, species, flags");
   CHECK(error_of("shapes,sise=3") ==
         "synthetic: sise=3 is not one of count, labels, seed, size, val (as in size=64); did you "
         "mean "

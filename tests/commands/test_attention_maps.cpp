@@ -49,7 +49,7 @@ TEST_CASE("attention_maps writes pictures, maps and scores of generated scenes")
   const auto result = result_in(out);
   CHECK(result["images"] == 6);
   CHECK(result["heads"] == 3);
-  CHECK(result["attention"] == "block 2 of 2");
+  CHECK(result["attention"] == "block 1 (of 0 to 1)");  // as --block counts
   CHECK(result["scored_images"] == 6);
   CHECK(result["jaccard"] > 0);
   CHECK(result["jaccard"] < 1);
@@ -152,9 +152,11 @@ TEST_CASE("what attention_maps is asked wrongly is one line") {
     CHECK_THROWS_MATCHES(attention_maps(words + more), UsageError, Catch::Message(message));
   };
   refuse({"--threshold", "0"}, "--threshold: 0 is not in (0, 1]");
-  refuse({"--block", "2"}, "--block: 2 is not in [-2, 1]");
+  refuse({"--block", "2"}, "--block: 2 is not in [-2, 1]; 0 is the first block, -1 the last");
   refuse({"--block", "1", "--rollout"},
          "--block: --rollout goes through all blocks; give one of the two");
+  const auto options = cli::attention_maps_options();
+  CHECK(options.find("threshold", false).format_parameter() == "arg (=0.6)");
   refuse({"--video", "clip.gif"}, "clip.gif: a video's name ends in .avi or .mp4");
   CHECK_THROWS_WITH(attention_maps(looking(from, from, temp.path())),
                     ContainsSubstring("tiny.safetensors"));

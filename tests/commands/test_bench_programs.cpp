@@ -51,6 +51,12 @@ TEST_CASE("processes share the optimizer's state and the images of a step") {
         Approx(line.at("trained_parameters").get<double>() * 2 / (1 << 20)).margin(0.06));
 }
 
+TEST_CASE("bench loader names the option of an unknown split") {
+  const Outcome run = bench({"loader", "--data", "synthetic:shapes", "--split", "tst"});
+  CHECK(run.code == 2);
+  CHECK(run.errors == "--split: tst is not one of train, val, all\n");
+}
+
 TEST_CASE("two processes make bench step's step, and say what they send each other") {
   const std::vector<std::string> words = {"step", "--batch", "4", "--steps", "1", "--set"};
   const auto line_of = [&](std::vector<std::string> more) {

@@ -284,7 +284,7 @@ TEST_CASE("what can't be written leaves no folder, and none is overwritten", "[c
          "hugging_face: ViT takes the class token, and this network averages its patches (pool: "
          "avg); timm's does too");
   CHECK_FALSE(fs::exists(to));
-  refuse("onix", "--format: onix is not one of hf, timm, official, onnx");
+  refuse("onix", "--format: onix is not one of hf, timm, official, onnx; did you mean onnx?");
   fs::create_directories(to);
   REQUIRE(convert(from, to + "/", "timm") == 0);  // an empty folder may be there
   const std::string card = read_whole_file(to + "/README.md");

@@ -41,7 +41,7 @@ TEST_CASE("embed writes features with names, a plot and pictures of the patches"
   refuse({"--plot", "plot.png"}, "--plot: plot.png must end in .svg");
   refuse({"--features", "patches", "--plot", "a.svg"},
          "--plot: needs one feature an image, not patches; see --patch-pca");
-  refuse({"--split", "tests"}, "split: tests is not one of train, val, all");
+  refuse({"--split", "tests"}, "--split: tests is not one of train, val, all");
   refuse({"--features", "all"},
          "--features: all is not one of pooled, cls, mean, cls+mean, patches");
 }

@@ -78,7 +78,8 @@ TEST_CASE("what knn_probe is asked wrongly is one line") {
   refuse({"--temperature", "0"}, "--temperature: 0 is not in (0, inf)");
   refuse({"--features", "all"}, "--features: all is not one of cls, cls+mean, mean, pooled");
   refuse({"--image-size", "13"}, "--image-size: 13 is no multiple of the patch, 8");
-  refuse({"--precision", "fp16"}, "--precision: fp16 is not one of auto, bf16, fp32");
+  refuse({"--precision", "fp16"},
+         "--precision: fp16 is not one of auto, bf16, fp32; did you mean bf16?");
   CHECK_THROWS_WITH(knn_probe({"--from", "/no/such", "--data", data}),
                     ContainsSubstring("/no/such: no such file"));
   CHECK_THROWS_WITH(knn_probe({"--from", from, "--data", "/no/images"}),

@@ -81,5 +81,6 @@ TEST_CASE("a run's own recipe names the precision that was decided", "[programs]
       run_program(program("pretrain"), automatic, {.environment = {{"PREVIT_CPU_LEVEL", "avx9"}}});
   CHECK(refused.code == 2);
   CHECK(refused.errors ==
-        "PREVIT_CPU_LEVEL: avx9 is not one of baseline, avx2, avx512, avx512_bf16, amx\n");
+        "PREVIT_CPU_LEVEL: avx9 is not one of baseline, avx2, avx512, avx512_bf16, amx; did you "
+        "mean avx2?\n");
 }

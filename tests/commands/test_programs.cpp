@@ -1,8 +1,10 @@
 // The programs as a user starts them: exit codes, what stderr says, signals, full disks, damage.
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "error.h"
 #include "files.h"
@@ -129,6 +131,22 @@ TEST_CASE("a result that can't be written is a failure", "[programs]") {
 }
 
 #ifdef PREVIT_WITH_IMAGE_IO
+namespace {
+
+// What a run's metrics say after each whole epoch.
+std::vector<double> bad_samples(const std::string& run) {
+  std::vector<double> counts;
+  std::istringstream lines(read_whole_file(run + "/metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const auto values = nlohmann::json::parse(line);
+    const auto epoch = values.at("epoch").get<double>();
+    if (epoch == std::floor(epoch)) counts.push_back(values.value("bad_samples", 0.0));
+  }
+  return counts;
+}
+
+}  // namespace
+
 TEST_CASE("a run goes on past unreadable images and says which; colours are a terminal's",
           "[programs]") {
   const TempFolder temp;
@@ -141,7 +159,7 @@ TEST_CASE("a run goes on past unreadable images and says which; colours are a te
   CHECK(shown.code == 0);
   CHECK_THAT(shown.errors, ContainsSubstring("\033[33mwarning:\033[0m 05.png: "));
   CHECK_THAT(read_whole_file(out + "/log.txt"), ContainsSubstring("warning: 05.png: "));
-  CHECK_THAT(read_whole_file(out + "/metrics.jsonl"), ContainsSubstring("\"bad_samples\":1"));
+  CHECK(bad_samples(out) == std::vector<double>{1});
   CHECK_THAT(read_whole_file(out + "/report.html"), ContainsSubstring("unreadable images"));
 
   const Outcome plain = pretrained(words(temp.path() + "/plain"),
@@ -155,6 +173,19 @@ TEST_CASE("a run goes on past unreadable images and says which; colours are a te
   CHECK(failed.code == 1);
   CHECK_THAT(failed.error_lines().back(),
              ContainsSubstring("images are unreadable, more than data.max_bad_fraction 0.1"));
+}
+
+TEST_CASE("an unreadable image is counted once, with pictures, more epochs and a resume",
+          "[programs]") {
+  const TempFolder temp;
+  const std::string photos = temp.path() + "/photos", out = temp.path() + "/run";
+  for (int i = 0; i < 7; ++i) write_noise_png(fmt::format("{}/{:02}.png", photos, i));
+  write_whole_file(photos + "/07.png", "not an image");
+  const Words more = settings({"data.max_bad_fraction=0.5", "output.preview_images=2"});
+  REQUIRE(pretrained(mae(out, 2, photos) + more).code == 0);
+  CHECK(bad_samples(out) == std::vector<double>{1, 1});
+  REQUIRE(pretrained(mae(out, 4, photos) + more + Words{"--resume"}).code == 0);
+  CHECK(bad_samples(out) == std::vector<double>{1, 1, 1, 1});
 }
 #endif
 

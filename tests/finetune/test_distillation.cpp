@@ -158,6 +158,24 @@ TEST_CASE("the class token learns labels, the distillation token the teacher, on
   CHECK(named_tensors(classifier).size() == own.size());
 }
 
+TEST_CASE("what a distilled run depends on is its teacher's weights") {
+  FinetuneRun run;
+  run.options = student_of(tiny(true));
+  run.distillation = {.kind = DistillationKind::hard, .teacher = "teacher"};
+  const auto parts = [&](uint64_t seed) {
+    DistillationTeacher teacher(loaded(*random_vit(tiny(false), seed)), run.options);
+    const auto distillation =
+        std::make_shared<const Distillation>(run.distillation, std::move(teacher));
+    return Classifier(random_vit(tiny(true), 2), run, distillation).frozen_parts();
+  };
+  const Settings first = parts(3);
+  REQUIRE(first.size() == 1);
+  CHECK(first[0].first == "checksum of distillation.teacher");
+  CHECK(parts(3) == first);
+  CHECK(parts(4)[0].second != first[0].second);
+  CHECK(Classifier(random_vit(tiny(true), 2), run).frozen_parts().empty());
+}
+
 TEST_CASE("two heads without a teacher are trained as the mean that they are evaluated as") {
   FinetuneRun run;
   run.options = student_of(tiny(true));

@@ -90,6 +90,18 @@ TEST_CASE("student and teacher: a skipped step leaves nothing behind") {
   CHECK(largest_difference(after(true), after(false)) == 0);
 }
 
+TEST_CASE("student and teacher: prototypes that are frozen to the end are an odd plan") {
+  CropMethod method = any_method();
+  method.change = [](StudentTeacherOptions& o) { o.freeze_last_layer = 3; };
+  const auto pair = method.build(small_crop_run());
+  const std::string section = method.name.substr(0, 4);
+  CHECK(pair->odd_plan(4) == "");
+  CHECK(pair->odd_plan(3) ==
+        section +
+            ".freeze_last_layer: 3 of 3 epochs: the last layer is never trained; make it smaller "
+            "or train longer");
+}
+
 TEST_CASE("student and teacher: the prototypes are left alone while they are frozen") {
   const bool norm_last_layer = GENERATE(true, false);
   RunOptions run = small_crop_run();

@@ -77,7 +77,8 @@ void visit(FieldVisitor& v, ReadingOptions& o) {
 void add_reading_option(po::options_description& options) {
   options.add_options()("set",
                         po::value<std::vector<std::string>>()->composing(),
-                        "model.KEY=VALUE that the weights don't tell, as model.num_heads=6, or "
+                        "model.KEY=VALUE that the weights don't tell, as model.num_heads=6, "
+                        "normalize.mean=[R,G,B] and normalize.std=[R,G,B], or "
                         "data.max_bad_fraction=0.1: share of unreadable images that is an error; "
                         "may be given again");
 }
@@ -171,20 +172,27 @@ LabelledFeatures labelled_features(const Backbone& backbone,
   return {values, labels};
 }
 
-void write_result(const po::variables_map& args, const nlohmann::ordered_json& result) {
+void write_result(const std::string& out, const nlohmann::ordered_json& result) {
   if (!world().leads()) return;
-  const std::string line = json_text(result);
-  if (args.count("out") > 0) {
-    const auto out = args["out"].as<std::string>();
+  const std::string line = json_text(result) + "\n";
+  if (out.empty()) return print(line);
+  // The work is done; what can't be written in one place must not be lost in the other.
+  try {
     make_folder(out);
-    try {
-      write_whole_file(out + "/result.json", line + "\n");
-    } catch (const Error&) {
-      print(line + "\n");  // the work is done; a full disk must not lose it
-      throw;
-    }
+    write_whole_file(out + "/result.json", line);
+  } catch (const Error&) {
+    print(line);
+    throw;
   }
-  print(line + "\n");
+  try {
+    print(line);
+  } catch (const Error& e) {
+    warn("{}; the result is in {}/result.json", e.what(), out);
+  }
+}
+
+void write_result(const po::variables_map& args, const nlohmann::ordered_json& result) {
+  write_result(args.count("out") > 0 ? args["out"].as<std::string>() : "", result);
 }
 
 }  // namespace previt::cli

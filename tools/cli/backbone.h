@@ -70,8 +70,11 @@ LabelledFeatures labelled_features(const Backbone& backbone,
 /// option or file.
 Backbone load_backbone(const po::variables_map& args, OtherKeys others = OtherKeys::wrong);
 
-/// Prints `result` as one line; with --out also writes OUT/result.json. Rank 0 alone does so.
-/// Throws Error where either can't be written.
+/// Prints `result` as one line and, unless `out` is "", writes OUT/result.json. Rank 0 alone does
+/// so. Throws Error where the file can't be written, after it has printed the line. A line that
+/// can't be printed is an Error where there is no file, else a warning.
+void write_result(const std::string& out, const nlohmann::ordered_json& result);
+/// The same for --out.
 void write_result(const po::variables_map& args, const nlohmann::ordered_json& result);
 
 }  // namespace previt::cli

@@ -6,21 +6,20 @@
 #include <optional>
 
 #include "augment/encode_png.h"
+#include "cli/backbone.h"
 #include "cli/device.h"
 #include "cli/main.h"
 #include "commands/export_run.h"
 #include "commands/machine_choices.h"
 #include "commands/own_run.h"
 #include "communicator.h"
-#include "error.h"
 #include "failure.h"
-#include "files.h"
 #include "finetune/classifier.h"
 #include "finetune/evaluation.h"
 #include "finetune/evaluation_report.h"
-#include "json_text.h"
 #include "log.h"
 #include "models/weights/weights.h"
+#include "pretrain/train/checkpoint_keeper.h"
 #include "pretrain/train/same_start.h"
 #include "pretrain/train/stop_signal.h"
 #include "pretrain/train/trainer.h"
@@ -28,22 +27,6 @@
 
 namespace previt::cli {
 namespace {
-
-int report_result(const FinetuneJob& job, const nlohmann::ordered_json& result) {
-  if (!world().leads()) return 0;
-  const std::string line = json_text(result);
-  if (!job.out.empty()) {
-    make_folder(job.out);
-    write_whole_file(job.out + "/result.json", line + "\n");
-  }
-  try {
-    print(line + "\n");
-  } catch (const Error& e) {
-    if (job.out.empty()) throw;
-    warn("{}; the result is in {}/result.json", e.what(), job.out);
-  }
-  return 0;
-}
 
 // Of the images of all ranks.
 Evaluation evaluate(const FinetuneJob& job, Vit& vit, OwnBatches& batches) {
@@ -113,17 +96,16 @@ int train_and_evaluate(const FinetuneJob& job,
   if (code != 0 || !world().leads()) return code;
   nlohmann::ordered_json result =
       latest ? latest->json() : nlohmann::ordered_json{{"not_evaluated", why_none}};
-  const BestEpoch best =
-      best_epoch(read_whole_file(job.out + "/metrics.jsonl"), callbacks.best_metric);
-  if (best.epoch > 0) {
-    result["best_top1"] = best.value;
-    result["best_epoch"] = best.epoch;
+  const std::optional<BestSaved> best = saved_best(job.out);
+  if (best) {
+    result["best_top1"] = best->score;
+    result["best_epoch"] = best->epoch;
   }
-  report_result(job, result);
+  write_result(job.out, result);
   export_run(job.run.options, job.out);
   info("report: {0}/report.html; best checkpoint: {1}",
        job.out,
-       best.epoch > 0 ? job.out + "/best" : "none, as nothing was evaluated");
+       best ? job.out + "/best" : "none, as nothing was evaluated");
   return 0;
 }
 
@@ -145,7 +127,8 @@ int run_job(FinetuneJob& job, at::Device device, const std::string& command) {
   vit->to(device);
   if (!job.eval_only) return train_and_evaluate(job, vit, command);
   OwnBatches validation = job.validation_batches();
-  return report_result(job, evaluate(job, *vit, validation).json());
+  write_result(job.out, evaluate(job, *vit, validation).json());
+  return 0;
 }
 
 }  // namespace

@@ -256,11 +256,7 @@ SyntheticOptions parse_synthetic(const std::string& spec) {
     const std::string part = spec.substr(from, comma - from);
     const size_t equals = part.find('=');
     if (from == 0) {
-      if (!kind.has(part)) {
-        fail_usage("synthetic: {} is not a kind of scene; there are {}",
-                   part,
-                   fmt::join(kind.choices(), ", "));
-      }
+      require_choice(part, kind.choices(), "synthetic");
       kind.set(part, "synthetic");
     } else {
       const std::string key = part.substr(0, equals);

@@ -11,6 +11,7 @@ namespace previt {
 namespace {
 
 constexpr int kBlockAttempts = 10;  // to place one block
+constexpr int kMaskAttempts = 100;  // to mask anything of an image
 
 // Halves go to the even neighbour, as with the round() of Python that the authors use.
 int64_t rounded(double value) { return static_cast<int64_t>(std::nearbyint(value)); }
@@ -85,7 +86,12 @@ at::Tensor block_masks(const Batch& batch,
   std::vector<at::Tensor> masks;
   for (int64_t i = 0; i < batch.indices.size(0); ++i) {
     Random random = mask_stream(batch, i, seed);
-    masks.push_back(block_mask(height, width, target, options, random).flatten());
+    at::Tensor mask;
+    for (int attempt = 0; attempt < kMaskAttempts; ++attempt) {
+      mask = block_mask(height, width, target, options, random).flatten();
+      if (mask.any().item<bool>()) break;
+    }
+    masks.push_back(mask);
   }
   return torch::stack(masks);
 }

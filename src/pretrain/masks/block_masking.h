@@ -24,7 +24,9 @@ void visit(FieldVisitor& v, BlockMaskOptions& o);
 at::Tensor block_mask(
     int64_t height, int64_t width, double target, const BlockMaskOptions& options, Draws& draws);
 
-/// One mask per image, each from its own mask_stream: bool [B, height·width] on the host.
+/// One mask per image, each from its own mask_stream: bool [B, height·width] on the host. An empty
+/// one is drawn again, as an image without a mask teaches nothing. It stays empty only where no
+/// block fits the grid.
 at::Tensor block_masks(const Batch& batch,
                        int64_t height,
                        int64_t width,

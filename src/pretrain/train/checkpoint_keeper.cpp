@@ -1,10 +1,30 @@
 #include "pretrain/train/checkpoint_keeper.h"
 
 #include <utility>
+#include <vector>
 
 #include "communicator.h"
+#include "log.h"
 
 namespace previt {
+namespace {
+
+constexpr const char* kBestFolder = "/best";
+
+}  // namespace
+
+std::optional<BestSaved> saved_best(const std::string& run_folder) {
+  const std::string folder = run_folder + kBestFolder;
+  if (list_checkpoints(folder).empty()) return std::nullopt;
+  std::vector<std::string> warnings;
+  try {
+    const Checkpoint saved = load_latest(folder, warnings, CheckpointPart::backbone);
+    return BestSaved{.score = saved.meta.at("best"), .epoch = saved.meta.at("epoch")};
+  } catch (const std::exception& e) {
+    log_warning(e.what());
+    return std::nullopt;
+  }
+}
 
 CheckpointKeeper::CheckpointKeeper(std::string run_folder,
                                    const OutputOptions& options,
@@ -29,7 +49,7 @@ void CheckpointKeeper::step_was_good() {
 void CheckpointKeeper::save_best(int64_t steps_done, Checkpoint checkpoint) const {
   if (!writes_) return;
   const Busy busy;
-  const std::string folder = folder_ + "/best";
+  const std::string folder = folder_ + kBestFolder;
   checkpoint.meta[kSkippedInARow] = 0;  // it was scored, so it is beyond doubt
   save_checkpoint(folder, steps_done, checkpoint);
   // A later one is of a part of the run that a resume has undone.

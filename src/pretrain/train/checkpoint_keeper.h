@@ -1,12 +1,20 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "models/weights/checkpoint.h"
 #include "pretrain/run_options.h"
 
 namespace previt {
+
+/// What a run's best/ holds: the score that it was kept for, and the epochs done by then.
+struct BestSaved {
+  double score = 0, epoch = 0;
+};
+/// Nothing if there is no such checkpoint. Warns of one that is damaged, which counts as none.
+std::optional<BestSaved> saved_best(const std::string& run_folder);
 
 /// Saves the checkpoints of a run, and removes those that need not stay. Of several ranks the
 /// first does so; the others only remember what there is.

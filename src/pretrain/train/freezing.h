@@ -9,9 +9,14 @@
 
 namespace previt {
 
+/// Throws UsageError if the run freezes weights and none are `loaded`, as random ones would teach
+/// the rest nothing, or if it freezes more blocks than the model has. options.model is resolved.
+void require_freezable(const RunOptions& options, bool loaded);
+
 /// Parts of the backbones that keep their weights: model.freeze_blocks for the whole run, all of
-/// them for train.freeze_epochs. A frozen parameter has no gradient, so it isn't decayed either,
-/// and the optimizer keeps no state for it before it is trained.
+/// them for train.freeze_epochs. A classifier's heads and fc_norm are no part of them. A frozen
+/// parameter has no gradient, so it isn't decayed either, and the optimizer keeps no state for it
+/// before it is trained.
 class Freezing {
  public:
   /// Freezes the first blocks, and what stands before them: patch embedding, tokens, positions.

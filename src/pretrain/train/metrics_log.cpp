@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "files.h"
+#include "json_text.h"
 
 namespace previt {
 namespace {
@@ -29,7 +30,7 @@ std::string to_json(const MetricsLine& line) {
 
 /// False for a line that is not one of ours.
 bool parse(const std::string& text, MetricsLine& line) {
-  const auto json = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const auto json = json_or_discarded<nlohmann::ordered_json>(text);
   if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer())
     return false;
   line.step = json["step"];

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "error.h"
+#include "json_text.h"
 #include "log.h"
 #include "models/kernels/matmul_ways.h"
 
@@ -111,7 +112,7 @@ void require_same_classes(const std::map<std::string, std::string>& metadata,
                           const std::vector<std::string>& now) {
   const auto saved = metadata.find("class_names");
   if (saved == metadata.end() || now.empty()) return;
-  const auto list = nlohmann::json::parse(saved->second, nullptr, /*allow_exceptions=*/false);
+  const auto list = json_or_discarded(saved->second);
   if (!list.is_array() || list.empty() || !list.front().is_string()) return;
   const auto before = list.get<std::vector<std::string>>();
   if (before == now) return;

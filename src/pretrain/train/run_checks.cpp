@@ -25,9 +25,11 @@ void require_possible(const Objective& objective, const RunOptions& options, con
       plan.epoch.batch);
 }
 
-void warn_of_odd_plan(const RunOptions& options, const RunPlan& plan) {
-  const std::string rate = lr_warning(options, plan.info(0));
-  if (!rate.empty()) log_warning(rate);
+void warn_of_odd_plan(const Objective& objective, const RunOptions& options, const RunPlan& plan) {
+  for (const std::string& odd :
+       {lr_warning(options, plan.info(0)), objective.odd_plan(plan.epochs)}) {
+    if (!odd.empty()) log_warning(odd);
+  }
   const TrainOptions& train = options.train;
   const int64_t share = train.batch / world().size();
   if (train.micro_batch > plan.epoch.batch && share > plan.epoch.batch) {

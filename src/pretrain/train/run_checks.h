@@ -14,8 +14,9 @@ namespace previt {
 /// always 0.
 void require_possible(const Objective& objective, const RunOptions& options, const RunPlan& plan);
 
-/// Warns of a warm-up longer than the run, and of a micro-batch that isn't the one asked for.
-void warn_of_odd_plan(const RunOptions& options, const RunPlan& plan);
+/// Warns of a warm-up longer than the run, of a micro-batch that isn't the one asked for, and of
+/// what the objective finds odd.
+void warn_of_odd_plan(const Objective& objective, const RunOptions& options, const RunPlan& plan);
 
 /// A folder may lose or gain images while a run is stopped. If an epoch still has as many steps,
 /// the run goes on, with a warning. Throws UsageError otherwise, and if images were `held_out` of

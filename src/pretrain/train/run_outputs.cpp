@@ -8,6 +8,7 @@
 #include "error.h"
 #include "files.h"
 #include "json_text.h"
+#include "log.h"
 
 namespace previt {
 namespace {
@@ -22,8 +23,7 @@ std::vector<Report::PngPicture> newest_previews(const std::string& run_folder) {
   const std::string folder = run_folder + kPreviews;
   std::vector<Report::PngPicture> pictures;
   if (!std::filesystem::exists(folder + kNewest)) return pictures;
-  const auto list = nlohmann::ordered_json::parse(
-      read_whole_file(folder + kNewest), nullptr, /*allow_exceptions=*/false);
+  const auto list = json_or_discarded<nlohmann::ordered_json>(read_whole_file(folder + kNewest));
   if (!list.is_object()) return pictures;
   for (const auto& [name, caption] : list.items()) {
     if (!caption.is_string() || !std::filesystem::exists(folder + name)) continue;
@@ -39,8 +39,8 @@ RunOutputs::RunOutputs(std::string folder,
     : folder_(std::move(folder)), record_(record), callbacks_(callbacks) {
   if (!world().leads()) return;
   make_folder(folder_);
-  files_.reset(new Files{.log = LogFile(folder_ + "/log.txt"),
-                         .metrics = {folder_ + "/metrics.jsonl", first_step},
+  log_to(folder_ + "/log.txt");
+  files_.reset(new Files{.metrics = {folder_ + "/metrics.jsonl", first_step},
                          .events = {folder_, first_step}});
   for (const std::string& line : record.started_from) info("{}", line);
   if (first_step > 0) previews_ = newest_previews(folder_);

@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "log.h"
 #include "pretrain/objective.h"
 #include "pretrain/train/event_file.h"
 #include "pretrain/train/metrics_log.h"
@@ -37,7 +36,6 @@ class RunOutputs {
  private:
   // Those that are open all the time.
   struct Files {
-    LogFile log;
     MetricsLog metrics;
     EventFile events;
   };

@@ -28,6 +28,7 @@ void RunPosition::add(const StepOutcome& step, const Speed& speed) {
   ++steps_done;
   interval.add(speed);
   seconds += speed.seconds;
+  bad_samples = std::max(bad_samples, step.news.bad_samples);
   if (step.skipped) {
     ++skipped_steps;
     ++skipped_in_a_row;
@@ -52,7 +53,7 @@ bool RunPosition::take_if_best(const Scalars& evaluated, const std::string& name
   return true;
 }
 
-Scalars RunPosition::interval_values(double lr, int64_t bad_samples) const {
+Scalars RunPosition::interval_values(double lr) const {
   Scalars values = averages.of_all_ranks().means();
   // A line has a loss even where no step of its interval was good.
   if (values.empty()) values = {{"loss", std::numeric_limits<double>::quiet_NaN()}};
@@ -81,7 +82,8 @@ nlohmann::json RunPosition::save() const {
                          {"seconds", seconds},
                          {"machine", machine_text()},
                          {"skipped_steps", skipped_steps},
-                         {kSkippedInARow, skipped_in_a_row}};
+                         {kSkippedInARow, skipped_in_a_row},
+                         {"bad_samples", bad_samples}};
   // JSON has neither infinity nor NaN.
   if (std::isfinite(best)) meta["best"] = best;
   const double processor = processor_seconds();
@@ -93,13 +95,14 @@ void RunPosition::load(const nlohmann::json& meta) {
   try {
     steps_done = meta.at("step");
     averages.load(meta.at("averages"));
+    if (!world().leads()) averages.reset();  // those of all ranks, which are added up again
     interval = {meta.at("interval").at(0), meta.at("interval").at(1), meta.at("interval").at(2)};
     seconds = meta.at("seconds");
     constexpr double unknown = std::numeric_limits<double>::quiet_NaN();  // of an older version
     earlier_processor_seconds = meta.value("processor_seconds", unknown);
     skipped_steps = meta.at("skipped_steps");
     skipped_in_a_row = meta.value(kSkippedInARow, int64_t{0});
-    best = meta.value("best", best);
+    bad_samples = meta.value("bad_samples", int64_t{0});  // an older version kept none
   } catch (const nlohmann::json::exception& e) {
     fail("checkpoint: where the run stands: {}", e.what());
   }

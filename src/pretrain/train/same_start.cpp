@@ -2,10 +2,12 @@
 
 #include <torch/types.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "error.h"
 #include "failure.h"
+#include "pretrain/train/checkpoint_keeper.h"
 #include "pretrain/train/resume_check.h"
 
 namespace previt {
@@ -53,6 +55,17 @@ std::optional<Checkpoint> checkpoint_of_all_ranks(const std::string& run_folder)
   const std::string folder = world().broadcast(saved ? saved->folder : "");
   if (folder.empty() || world().leads()) return saved;
   return load_checkpoint(folder);
+}
+
+double best_of_all_ranks(const std::string& run_folder) {
+  const Busy busy;
+  double score = -std::numeric_limits<double>::infinity();
+  if (world().leads()) {
+    if (const auto saved = saved_best(run_folder)) score = saved->score;
+  }
+  const at::Tensor of_first = torch::full({1}, score, torch::kFloat64);
+  world().broadcast(of_first);
+  return of_first.item<double>();
 }
 
 }  // namespace previt

@@ -23,4 +23,8 @@ void require_same_settings(const Settings& settings);
 /// checkpoint_to_resume() of rank 0, on all ranks. Throws Error where a rank can't read it.
 std::optional<Checkpoint> checkpoint_of_all_ranks(const std::string& run_folder);
 
+/// The score of what the run's best/ holds, as rank 0 reads it, on all ranks; -infinity if it holds
+/// nothing. It may be of a part of the run that a resume has undone, as that network is kept.
+double best_of_all_ranks(const std::string& run_folder);
+
 }  // namespace previt

@@ -13,7 +13,7 @@ namespace previt {
 struct RankNews {
   int stop = 0;             ///< exit code that a signal asks for (StopSignal); of all: the largest
   double wait = 0;          ///< seconds spent waiting for data; of all: those of the slowest
-  int64_t bad_samples = 0;  ///< BatchSource::bad_samples; of all: their sum
+  int64_t bad_samples = 0;  ///< BatchSource::bad_samples; of all: the sum of what each met
 };
 
 /// What one optimizer step did, the same on all ranks but for `averages`.

@@ -33,6 +33,7 @@ int64_t take_unit(std::string_view& text, const Unit& unit) {
 
 constexpr double kLeastTimes = 8;
 constexpr std::array kIntervals = {"checkpoint_epochs", "preview_epochs"};
+constexpr std::string_view kFrozenAtFirst = "freeze_last_layer";
 
 bool is_interval(std::string_view name) {
   return std::find(kIntervals.begin(), kIntervals.end(), name) != kIntervals.end();
@@ -86,7 +87,9 @@ int64_t RunTime::epochs_within(double limit) const {
   return epochs;
 }
 
-bool decided_by_budget(std::string_view key) { return key == "train.epochs" || counts_epochs(key); }
+bool decided_by_budget(std::string_view key) {
+  return key == "train.epochs" || counts_epochs(key) || key.ends_with(kFrozenAtFirst);
+}
 
 void EpochScale::field(const Field& field) {
   const auto from = static_cast<double>(from_), to = static_cast<double>(to_);
@@ -94,6 +97,11 @@ void EpochScale::field(const Field& field) {
   if (is_interval(name)) {
     double& interval = *std::get<double*>(field.value);
     interval = std::min(interval, to / kLeastTimes);
+    return;
+  }
+  if (name == kFrozenAtFirst) {
+    int64_t& frozen = *std::get<int64_t*>(field.value);
+    frozen = std::min(frozen, to_ - 1);
     return;
   }
   if (!counts_epochs(name)) return;

@@ -31,8 +31,8 @@ bool decided_by_budget(std::string_view key);
 /// Visits the options of a run whose number of epochs changes. What counts epochs of a schedule
 /// changes in proportion: all keys that end in `_epochs` or `_epoch`, such as warm-ups of the rate
 /// and of a teacher's temperature. `freeze_last_layer` stays, as what it guards against is over
-/// after the first epochs. Of checkpoints and pictures, if there were any on the way, there are not
-/// fewer than eight.
+/// after the first epochs, but the last epoch always trains the last layer. Of checkpoints and
+/// pictures, if there were any on the way, there are not fewer than eight.
 class EpochScale final : public FieldVisitor {
  public:
   EpochScale(int64_t from, int64_t to) : from_(from), to_(to) {}

@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "progress.h"
+#include "clocks.h"
 
 namespace previt {
 

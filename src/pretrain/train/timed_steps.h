@@ -28,10 +28,6 @@ class TimedSteps {
   /// The exit code that a signal asks for; of several ranks, any of them, as all knew it at the
   /// last step.
   int stop_asked() const { return world().alone() ? stop_.exit_code() : news_.stop; }
-  /// Unreadable samples of all ranks.
-  int64_t bad_samples() const {
-    return world().alone() ? source_.bad_samples() : news_.bad_samples;
-  }
 
   /// Whether loss and gradients of this step are finite; nothing is updated. Moves the source.
   bool would_be_good(int64_t step);

@@ -117,14 +117,14 @@ void Trainer::resume() {
   keep_matmul_ways(meta);
   restore(*saved, objective_, stepper_);
   at_.load(meta);
-  if (!world().leads()) at_.averages.reset();  // those of all ranks, which are added up again
+  at_.best = best_of_all_ranks(folder_);
   keeper_.resumed(at_.steps_done);
   info("{}: going on after step {} of {}", folder_, at_.steps_done, plan_.total_steps());
 }
 
 int Trainer::run() {
   outputs_.emplace(folder_, record_, callbacks_, at_.steps_done);
-  warn_of_odd_plan(options_, plan_);
+  warn_of_odd_plan(objective_, options_, plan_);
   between_steps_.take_preview_images(source_);
   plan_.seek(batches_, at_.steps_done);
   objective_.train();
@@ -221,7 +221,7 @@ void Trainer::write_line() {
   const auto add = [&](const Scalars& values) {
     line.values.insert(line.values.end(), values.begin(), values.end());
   };
-  add(at_.interval_values(last_lr_, steps_.bad_samples()));
+  add(at_.interval_values(last_lr_));
   diagnosis_.look(objective_, line.values, plan_.info(at_.steps_done));
   const Scalars evaluated = evaluate();
   add(evaluated);
@@ -277,7 +277,7 @@ RunSummary Trainer::summary() const {
           .flops_per_second = objective_.flops_per_image() * session_.images_per_second(),
           .peak_memory = peak_memory(),
           .skipped_steps = at_.skipped_steps,
-          .bad_samples = steps_.bad_samples()};
+          .bad_samples = at_.bad_samples};
 }
 
 }  // namespace

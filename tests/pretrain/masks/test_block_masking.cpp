@@ -67,6 +67,15 @@ TEST_CASE("block masks: no block that fits means no mask") {
   CHECK(!mask.any().item<bool>());
 }
 
+TEST_CASE("block masks: of the images of a batch, each has one if a block fits") {
+  std::vector<int64_t> indices(400);
+  for (size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<int64_t>(i);
+  // Three of four blocks are too long for the grid, and for one image in twenty ten in a row are.
+  const at::Tensor masks = block_masks(images(indices), 4, 4, 9, {.min_patches = 9}, 3);
+  CHECK(masks.any(1).all().item<bool>());
+  CHECK(!block_masks(images({1}), 4, 4, 64, {.min_patches = 64}, 3).any().item<bool>());
+}
+
 TEST_CASE("share masks: half of the pictures, by a tenth to a half") {
   const ShareMaskOptions options{.ratio = {0, 0.3}, .spread = {0, 0.2}};
   Random random(4);

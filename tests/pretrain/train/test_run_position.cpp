@@ -29,3 +29,27 @@ TEST_CASE("a checkpoint tells the machine and the processor time of all parts of
   CHECK(std::isnan(after.processor_seconds()));
   CHECK_FALSE(after.save().contains("processor_seconds"));
 }
+
+TEST_CASE("unreadable images that both parts of a run met are counted once") {
+  const auto met = [](int64_t count) {
+    StepOutcome step;
+    step.news.bad_samples = count;
+    return step;
+  };
+  RunPosition before;
+  before.add(met(1), {});
+  before.add(met(3), {});
+  nlohmann::json meta = before.save();
+  meta["step"] = before.steps_done;
+  CHECK(before.bad_samples == 3);
+
+  RunPosition after;
+  after.load(meta);
+  after.add(met(2), {});
+  CHECK(after.bad_samples == 3);
+  after.add(met(4), {});
+  CHECK(after.bad_samples == 4);
+  meta.erase("bad_samples");  // of an older version
+  after.load(meta);
+  CHECK(after.bad_samples == 0);
+}

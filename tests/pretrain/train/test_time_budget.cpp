@@ -83,6 +83,10 @@ TEST_CASE("schedules shrink and grow with the epochs; what is seldom done stays"
   CHECK(triple["dino.warmup_teacher_temp_epochs"] == "90");
   CHECK(triple["output.checkpoint_epochs"] == "20");
 
+  CHECK(scaled(100, 3)["dino.freeze_last_layer"] == "2");
+  CHECK(scaled(100, 2)["dino.freeze_last_layer"] == "1");  // else it would never be trained
+  CHECK(scaled(100, 1)["dino.freeze_last_layer"] == "0");
+
   auto tiny = scaled(1000000, 10);  // still values that recipes may have
   CHECK(tiny["schedule.warmup_epochs"] == "0.01");
   CHECK(tiny["output.checkpoint_epochs"] == "1.25");
@@ -93,6 +97,7 @@ TEST_CASE("a time budget decides what counts epochs, but not how often features 
   CHECK(decided_by_budget("schedule.warmup_epochs"));
   CHECK(decided_by_budget("ibot.mask_start_epoch"));
   CHECK(decided_by_budget("output.checkpoint_epochs"));
+  CHECK(decided_by_budget("dino.freeze_last_layer"));
   CHECK_FALSE(decided_by_budget("knn.epochs"));
   CHECK_FALSE(decided_by_budget("train.batch"));
 }

@@ -47,6 +47,13 @@ std::vector<nlohmann::json> timeless(std::vector<nlohmann::json> lines) {
   return lines;
 }
 
+class OddObjective final : public TinyObjective {
+ public:
+  std::string odd_plan(int64_t epochs) const override {
+    return fmt::format("tiny.epochs: {} are odd", epochs);
+  }
+};
+
 /// Trains with noise on 26 images (3 steps of 8 an epoch, 2 images left out); a signal comes with
 /// the micro-batch `stop_at`, if not negative.
 int run(const std::string& folder, bool resume, int64_t stop_at = -1, int signal = SIGTERM) {
@@ -177,6 +184,15 @@ TEST_CASE("evaluation joins the epoch's line, and the best epoch is kept") {
   CHECK(lines[3]["top1"] == 0.9);
   CHECK(newest_checkpoint(folder.path() + "/best").meta.at("step") == 6);
   CHECK_THAT(read_whole_file(folder.path() + "/report.html"), ContainsSubstring("1 &lt; 2"));
+}
+
+TEST_CASE("what an objective finds odd about a run is a warning in its log") {
+  const TempFolder folder;
+  OddObjective objective;
+  MemorySource source(24, 8);
+  REQUIRE(train(objective, source, tiny_options(), folder.path(), false) == 0);
+  CHECK_THAT(read_whole_file(folder.path() + "/log.txt"),
+             ContainsSubstring("warning: tiny.epochs: 3 are odd"));
 }
 
 TEST_CASE("less data than a batch is a usage error, or one small step") {
