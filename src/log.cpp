@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <mutex>
+#include <vector>
 
 #include "error.h"
 #include "utf8.h"
@@ -13,10 +14,15 @@
 namespace previt {
 namespace {
 
+// Lines that are kept for the first file. A program that never opens one may say any number.
+constexpr size_t kMostEarlyLines = 1000;
+
 struct Output {
   std::mutex mutex;
   std::string live;
   std::FILE* file = nullptr;
+  std::vector<std::string> early;  // what log_to's first file begins with
+  bool begun = false;              // that file was opened
 };
 
 Output& output() {
@@ -41,13 +47,23 @@ void put(std::FILE* file, const std::string& text) {
   std::fflush(file);
 }
 
+void write_to_file(Output& out, const std::string& line) {
+  const std::string text = now_text() + " " + line + "\n";
+  if (out.file != nullptr) put(out.file, text);
+  if (!out.begun && out.early.size() < kMostEarlyLines) out.early.push_back(text);
+}
+
 void write_line(Output& out, const std::string& line, const std::string& coloured) {
   if (!out.live.empty()) put(stderr, kEraseLine);
   put(stderr, coloured + "\n");
   put(stderr, out.live);
-  if (out.file != nullptr) {
-    put(out.file, now_text() + " " + line + "\n");
-  }
+  write_to_file(out, line);
+}
+
+void open_file(Output& out, const std::string& path) {
+  if (out.file != nullptr) std::fclose(out.file);
+  out.file = std::fopen(path.c_str(), "a");
+  require_system(out.file != nullptr, path);
 }
 
 bool colours() {
@@ -85,12 +101,25 @@ void set_live_line(const std::string& text) {
   put(stderr, kEraseLine + text);
 }
 
+void log_to(const std::string& path) {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  open_file(out, path);
+  for (const std::string& text : out.early) put(out.file, text);
+  out.early.clear();
+  out.begun = true;
+}
+
+void log_error(const std::string& error) {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  write_to_file(out, "error: " + on_one_line(error));
+}
+
 LogFile::LogFile(const std::string& path) {
   Output& out = output();
   const std::lock_guard lock(out.mutex);
-  if (out.file != nullptr) std::fclose(out.file);
-  out.file = std::fopen(path.c_str(), "a");
-  require(out.file != nullptr, "{}: can't be written", path);
+  open_file(out, path);
 }
 
 LogFile::~LogFile() {

@@ -32,8 +32,15 @@ bool log_is_terminal();
 /// Replaces the live line; "" removes it. Does nothing without a terminal.
 void set_live_line(const std::string& text);
 
-/// While this object lives, every line is also appended to a file, each led by the time. Only one
-/// may live at a time. Throws Error led by the path.
+/// From now on every line is also appended to a file, each led by the time, until the process ends or
+/// another file takes over: so a run's last words are in its log, whatever ended it. The first file
+/// begins with what was said before it. Throws Error led by the path.
+void log_to(const std::string& path);
+
+/// Writes the error that ends the program into the file alone; the user is told by another way.
+void log_error(const std::string& error);
+
+/// As log_to while this object lives, without what was said before. Only one may live at a time.
 class LogFile {
  public:
   explicit LogFile(const std::string& path);

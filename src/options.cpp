@@ -31,10 +31,6 @@ std::string Range::text() const {
                      high_open || high == kInfinity ? ')' : ']');
 }
 
-bool EnumField::has(const std::string& name) const {
-  return std::find(choices_.begin(), choices_.end(), name) != choices_.end();
-}
-
 void EnumField::set(const std::string& name, const std::string& place) const {
   const auto it = std::find(choices_.begin(), choices_.end(), name);
   require(it != choices_.end(), "{}: {} is not one of {}", place, name, fmt::join(choices_, ", "));
@@ -43,7 +39,12 @@ void EnumField::set(const std::string& name, const std::string& place) const {
 
 void require_choice(const std::string& word, const Choices& choices, const std::string& place) {
   if (std::find(choices.begin(), choices.end(), word) != choices.end()) return;
-  fail_usage("{}: {} is not one of {}", place, word, fmt::join(choices, ", "));
+  const std::string near = nearest_word(word, choices);
+  fail_usage("{}: {} is not one of {}{}",
+             place,
+             word,
+             fmt::join(choices, ", "),
+             near.empty() ? "" : fmt::format("; did you mean {}?", near));
 }
 
 bool Field::is_word() const {

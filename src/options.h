@@ -58,7 +58,6 @@ class EnumField {
 
   const Choices& choices() const { return choices_; }
   const std::string& name() const { return choices_[get_(value_)]; }
-  bool has(const std::string& name) const;  ///< whether it is a choice
   /// Throws Error "<place>: <name> is not one of …" unless it is.
   void set(const std::string& name, const std::string& place) const;
 

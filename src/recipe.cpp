@@ -80,7 +80,10 @@ struct Recipe::Impl : FieldVisitor {
   template <class T>
   void numbers(const Field& f, std::vector<T>& value, const char* what) {
     with(f.name, [&](const RecipeEntry& entry, const std::string& key) {
-      if (!entry.value.IsSequence()) fail_at(entry, key, "is a list, like [1, 2]");
+      if (!entry.value.IsSequence()) {
+        const std::string one = entry.value.IsScalar() ? entry.value.Scalar() : "1, 2";
+        fail_at(entry, key, fmt::format("is a list; write [{}]", one));
+      }
       std::vector<T> read;
       for (const auto& item : entry.value) {
         read.push_back(convert<T>(entry, key, item, what));
@@ -108,15 +111,7 @@ struct Recipe::Impl : FieldVisitor {
       if (!f.allows(word) && f.allows("true") && YAML::convert<bool>::decode(entry.value, yes)) {
         word = yes ? "true" : "false";
       }
-      if (!f.allows(word)) {
-        const auto near = nearest_word(word, f.choices);
-        fail_at(entry,
-                key,
-                fmt::format("{} is not one of {}{}",
-                            word,
-                            fmt::join(f.choices, ", "),
-                            near.empty() ? "" : fmt::format("; did you mean {}?", near)));
-      }
+      if (!f.allows(word)) require_choice(word, f.choices, entry.where + ": " + key);
       *v = word;
     });
   }

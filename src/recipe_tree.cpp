@@ -1,9 +1,12 @@
 #include "recipe_tree.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <set>
+#include <sstream>
 #include <vector>
 
 #include "error.h"
@@ -29,10 +32,20 @@ std::string place(const std::string& file, const YAML::Mark& mark) {
   return mark.line < 0 ? file : fmt::format("{}:{}", file, mark.line + 1);
 }
 
-bool all_utf8(const YAML::Node& node) {
-  if (node.IsScalar()) return is_utf8(node.Scalar());
-  return !node.IsSequence() ||
-         std::all_of(node.begin(), node.end(), [](const auto& item) { return all_utf8(item); });
+bool has_items(const YAML::Node& node) { return node.IsSequence() || node.IsMap(); }
+
+// A list holds no lists. Aliases could make one that holds itself.
+void require_flat(const YAML::Node& value, const std::string& where, const std::string& key) {
+  if (value.IsSequence() && std::any_of(value.begin(), value.end(), has_items)) {
+    fail_usage("{}: {}: a list holds single values, not lists or sections", where, key);
+  }
+}
+
+bool all_utf8(const YAML::Node& value) {
+  if (value.IsScalar()) return is_utf8(value.Scalar());
+  return !value.IsSequence() || std::all_of(value.begin(), value.end(), [](const auto& item) {
+    return !item.IsScalar() || is_utf8(item.Scalar());
+  });
 }
 
 void merge(RecipeEntry& into,
@@ -48,6 +61,7 @@ void merge(RecipeEntry& into,
     const std::string name = pair.first.Scalar();
     const std::string key = join_key(path, name);
     if (!seen.insert(name).second) fail_usage("{}: {}: given twice", where, key);
+    require_flat(pair.second, where, utf8_or_escaped(key));
     if (!is_utf8(name) || !all_utf8(pair.second)) {
       fail_usage("{}: {}: is no UTF-8; save the recipe as UTF-8, or give the value by --set",
                  where,
@@ -68,11 +82,19 @@ void merge(RecipeEntry& into,
   }
 }
 
+bool has_tab(const std::string& text, int line) {
+  std::istringstream lines(text);
+  std::string found;
+  for (int i = 0; i <= line; ++i) std::getline(lines, found);
+  return found.find('\t') != std::string::npos;
+}
+
 YAML::Node parse_yaml(const std::string& text, const std::string& name) {
   try {
     return YAML::Load(text);
   } catch (const YAML::Exception& e) {
-    fail_usage("{}: {}", place(name, e.mark), e.msg);
+    const char* advice = has_tab(text, e.mark.line) ? "; indent with spaces, not tabs" : "";
+    fail_usage("{}: {}{}", place(name, e.mark), e.msg, advice);
   }
 }
 
@@ -83,11 +105,15 @@ void merge_text(RecipeEntry& root, const std::string& text, const std::string& n
   merge(root, node, name, "", 0);
 }
 
-std::string read_file(const std::string& path) {
+// `asked`: where the file is asked for, and its path.
+std::string read_file(const std::string& path, const std::string& asked) {
+  std::error_code unknown;
+  if (std::filesystem::is_directory(path, unknown)) {
+    fail_usage("{}: is a folder, not a recipe", asked);
+  }
   std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr || std::filesystem::is_directory(path)) {
-    if (file != nullptr) std::fclose(file);
-    fail_usage("{}: no such recipe", path);
+  if (file == nullptr) {
+    fail_usage("{}: {}", asked, errno == ENOENT ? "no such recipe" : std::strerror(errno));
   }
   std::string text;
   char buffer[4096];
@@ -96,15 +122,17 @@ std::string read_file(const std::string& path) {
   return text;
 }
 
-void merge_file(RecipeEntry& root, const std::string& path, int depth) {
+void merge_file(RecipeEntry& root, const std::string& path, const std::string& asked, int depth) {
   if (depth > kMaxBaseDepth) fail_usage("{}: `base:` goes round in a circle", path);
-  const std::string text = read_file(path);
+  const std::string text = read_file(path, asked);
   const YAML::Node node = parse_yaml(text, path);
   if (node.IsMap()) {
     if (const YAML::Node base = node["base"]; base.IsDefined()) {
-      if (!base.IsScalar()) fail_usage("{}: base: must be a file name", place(path, base.Mark()));
-      merge_file(
-          root, (std::filesystem::path(path).parent_path() / base.Scalar()).string(), depth + 1);
+      const std::string where = place(path, base.Mark()) + ": base: ";
+      if (!base.IsScalar()) fail_usage("{}must be a file name", where);
+      const std::string other =
+          (std::filesystem::path(path).parent_path() / base.Scalar()).string();
+      merge_file(root, other, where + other, depth + 1);
     }
   }
   merge_text(root, text, path);
@@ -118,7 +146,7 @@ std::string join_key(const std::string& section, const std::string& name) {
 
 RecipeTree RecipeTree::load(const std::string& path) {
   RecipeTree tree(path);
-  merge_file(tree.root_, path, 0);
+  merge_file(tree.root_, path, path, 0);
   return tree;
 }
 
@@ -137,6 +165,7 @@ void RecipeTree::set(const std::string& assignment) {
   // A path can have any bytes; YAML can't.
   const YAML::Node value = is_utf8(text) ? parse_yaml(text, where) : YAML::Node(text);
   if (value.IsMap()) fail_usage("{}: set one value at a time", where);
+  require_flat(value, where, assignment.substr(0, equals));
   put(assignment.substr(0, equals), where, value);
 }
 

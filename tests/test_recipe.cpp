@@ -1,10 +1,13 @@
 #include "error.h"
+#include "files.h"
 #include "json_options.h"
 #include "recipe.h"
 #include "recipe_writer.h"
 #include "support/catch.h"
+#include "support/temp_folder.h"
 
 using namespace previt;
+using Catch::Matchers::EndsWith;
 
 namespace {
 
@@ -165,10 +168,46 @@ TEST_CASE("recipe errors say where and what") {
   CHECK(error_of("shape: [1]\n") == "r.yaml:1: shape: this is not a word");
   CHECK(error_of("inner: 5\n") ==
         "r.yaml:1: inner: is a section of `key: value` lines, not a single value");
-  CHECK(error_of("inner:\n  size: 3\n") == "r.yaml:2: inner.size: is a list, like [1, 2]");
+  CHECK(error_of("inner:\n  size: 3\n") == "r.yaml:2: inner.size: is a list; write [3]");
   CHECK(error_of("count: 1\ncount: 2\n") == "r.yaml:2: count: given twice");
   CHECK_THAT(error_of("kind: [\n"), ContainsSubstring("r.yaml:"));
+  CHECK_THAT(error_of("inner:\n\tratio: 0.5\n"),
+             ContainsSubstring("r.yaml:2: ") && EndsWith("; indent with spaces, not tabs"));
   CHECK_THAT(error_of("- 1\n"), ContainsSubstring("`key: value`"));
+}
+
+TEST_CASE("a file that can't be read is told by the line that asks for it") {
+  const TempFolder temp;
+  const std::string recipe = temp.path() + "/r.yaml";
+  const auto error_with_base = [&](const std::string& base) -> std::string {
+    write_whole_file(recipe, "# first\nbase: " + base + "\n");
+    try {
+      Recipe::load(recipe);
+    } catch (const UsageError& e) {
+      return e.what();
+    }
+    return "";
+  };
+  const std::string gone = temp.path() + "/gone.yaml", folder = temp.path() + "/folder";
+  make_folder(folder);
+  CHECK(error_with_base("gone.yaml") == recipe + ":2: base: " + gone + ": no such recipe");
+  CHECK(error_with_base("folder") ==
+        recipe + ":2: base: " + folder + ": is a folder, not a recipe");
+  CHECK(error_with_base("[a]") == recipe + ":2: base: must be a file name");
+  CHECK_THROWS_WITH(Recipe::load(gone), gone + ": no such recipe");
+  CHECK_THROWS_WITH(Recipe::load(folder), folder + ": is a folder, not a recipe");
+  CHECK_THROWS_WITH(Recipe::load(recipe + "/inside"), recipe + "/inside: Not a directory");
+}
+
+TEST_CASE("a list that holds itself, or other lists, is refused") {
+  for (const std::string value : {"&a [1, *a]", "[[1, 2], [3]]", "[{a: 1}]"}) {
+    INFO(value);
+    CHECK_THROWS_WITH(
+        Recipe::parse("optimizer:\n  betas: " + value, "x.yaml"),
+        "x.yaml:2: optimizer.betas: a list holds single values, not lists or sections");
+    Recipe recipe = Recipe::parse("", "x.yaml");
+    CHECK_THROWS_AS(recipe.set("optimizer.betas=" + value), UsageError);
+  }
 }
 
 TEST_CASE("a number may have a word, which is written as it is read") {

@@ -35,6 +35,13 @@ TEST_CASE("an image is read by its path, whatever it is called and lies beside")
                     "not a JPEG, PNG, WebP, BMP or TIFF picture");
 }
 
+TEST_CASE("a picture's name is one that a file can have") {
+  CHECK(cli::picture_name(12, "train/dog/a b.jpg") == "000012_train_dog_a_b");
+  const std::string name = cli::picture_name(0, std::string(240, 'x') + "/end.jpg");
+  CHECK(name.size() < 200);
+  CHECK(name.ends_with("xx_end"));
+}
+
 TEST_CASE("a mask is cut as its image is") {
   const TempFolder temp;
   write_photograph(temp.path(), "a");
@@ -42,6 +49,7 @@ TEST_CASE("a mask is cut as its image is") {
   cli::FrameReader reader(images, 40, 8);
   const at::Tensor picture = reader.read(0);
   CHECK(picture.sizes().vec() == std::vector<int64_t>{3, 40, 56});  // 60 wide, cut to patches
+  CHECK(reader.size(0) == ImageSize{40, 56});
   const auto mask = cli::MaskFolder(temp.path() + "/masks").read("elsewhere/a.jpg");
   REQUIRE(mask.has_value());
   const at::Tensor object = reader.mask_of(*mask);

@@ -61,5 +61,7 @@ TEST_CASE("programs know the recipes of their source tree from any folder, and l
   const auto list = test::run_program(test::program("finetune"), {"--list-recipes"});
   CHECK(list.code == 0);
   CHECK_THAT(list.output, ContainsSubstring("\nquickstart/mae "));
-  CHECK_THAT(list.output, ContainsSubstring("MAE on generated flags"));
+  CHECK_THAT(list.output, ContainsSubstring(" pretrain         MAE on generated flags"));
+  CHECK_THAT(list.output, ContainsSubstring(" finetune         Fine-tuning of quickstart/beit"));
+  CHECK_THAT(list.output, ContainsSubstring(" train_tokenizer  An image tokenizer for generated"));
 }

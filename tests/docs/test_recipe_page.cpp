@@ -123,9 +123,11 @@ const char* const kIntroduction =
     "What a recipe may say: every key, its default and what it takes. This page is made from the\n"
     "code that reads recipes (`tests/docs`); the numbers that the defaults come from are in\n"
     "[official_settings.md](official_settings.md).\n\n"
-    "A recipe is YAML. `base: other.yaml` takes over another one; `--set key.path=value` comes on\n"
-    "top. `[` and `]` in a range belong to it, `(` and `)` do not. A key that means nothing is an\n"
-    "error.\n\n";
+    "A recipe is YAML. `base: other.yaml` takes over another one, looked for from the recipe's "
+    "own\n"
+    "folder; `--set key.path=value` comes on top. `[` and `]` in a range belong to it, `(` and "
+    "`)`\n"
+    "do not. A key that means nothing is an error.\n\n";
 
 std::string recipe_page() {
   ObjectiveRegistry registry;

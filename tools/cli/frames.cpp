@@ -83,6 +83,12 @@ bool natural_less(const std::string& a, const std::string& b) {
 FrameReader::FrameReader(std::shared_ptr<Dataset> dataset, int64_t side, int64_t patch)
     : dataset_(std::move(dataset)), reader_(dataset_->reader()), side_(side), patch_(patch) {}
 
+ImageSize FrameReader::size(int64_t index) {
+  const ImageSize image = reader_->open(index);
+  const FrameSize size = frame_size(image.height, image.width, side_, patch_);
+  return {size.rows, size.columns};
+}
+
 at::Tensor FrameReader::read(int64_t index) {
   const Image image = read_image(*reader_, index);
   const FrameSize size = frame_size(image.height, image.width, side_, patch_);
@@ -139,7 +145,9 @@ std::shared_ptr<Dataset> in_natural_order(std::shared_ptr<Dataset> images) {
 }
 
 std::string picture_name(int64_t number, const std::string& name) {
+  constexpr size_t kMost = 150;  // bytes; names of files have 255, and more is appended to this one
   std::string safe = without_ending(name);
+  if (safe.size() > kMost) safe.erase(0, safe.size() - kMost);
   for (char& c : safe) {
     if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '.') c = '_';
   }

@@ -20,6 +20,8 @@ class FrameReader {
   /// side: pixels of the short side.
   FrameReader(std::shared_ptr<Dataset> dataset, int64_t side, int64_t patch);
 
+  /// H and W of what read() gives, from the image's header alone. Throws as it does.
+  ImageSize size(int64_t index);
   /// Float32 [3, H, W] in [0, 1]. Throws Error that says why the image can't be read.
   at::Tensor read(int64_t index);
 

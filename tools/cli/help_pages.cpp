@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "cli/main.h"
+#include "error.h"
 
 namespace previt::cli {
 namespace {
@@ -225,8 +226,18 @@ int run_command(int argc,
   }
   if (std::find(std::begin(kForms), std::end(kForms), word) == std::end(kForms)) {
     const bool help = word == "--help" || word == "-h";
-    std::fputs(usage.c_str(), help ? stdout : stderr);
-    return help ? 0 : 2;
+    if (help || word.empty()) {
+      std::fputs(usage.c_str(), help ? stdout : stderr);
+      return help ? 0 : 2;
+    }
+    const std::string near = nearest_word(word, names);
+    std::fputs(fmt::format("{}: not one of {}{}\n",
+                           word,
+                           fmt::join(names, ", "),
+                           near.empty() ? "" : fmt::format("; did you mean {}?", near))
+                   .c_str(),
+               stderr);
+    return 2;
   }
   const HelpFrame frame = help_frame(word, summary, names);
   print(frame.before);

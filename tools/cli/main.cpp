@@ -5,12 +5,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <new>
 #include <sstream>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -22,6 +22,7 @@
 #include "distributed/environment.h"
 #include "distributed/process_group.h"
 #include "error.h"
+#include "log.h"
 #include "memory.h"
 #include "utf8.h"
 
@@ -88,22 +89,59 @@ void occupy_standard_streams() {
   }
 }
 
+// What values an option takes.
+const char* kind_of_value(const po::options_description& options, const std::string& name) {
+  const auto value = options.find(name, /*approx=*/false).semantic();
+  const auto* typed = dynamic_cast<const po::typed_value_base*>(value.get());
+  const auto takes = [&]<class Number>(Number) {
+    return typed != nullptr && (typed->value_type() == typeid(Number) ||
+                                typed->value_type() == typeid(std::vector<Number>));
+  };
+  if (takes(int64_t{})) return "a whole number";
+  return takes(double{}) ? "a number" : "a valid value";
+}
+
+// `problem` behind the option's name; "%value%" in it stands for what was given.
+std::string of_option(po::error_with_option_name error, const std::string& problem) {
+  error.m_error_template = "%canonical_option%: " + problem;
+  return error.what();
+}
+
+// What is wrong with the command line, in our words instead of Boost's.
+std::string usage_text(const po::error& error, const po::options_description& options) {
+  const auto* about_option = dynamic_cast<const po::error_with_option_name*>(&error);
+  if (about_option == nullptr) return error.what();
+  std::string option = about_option->get_option_name();
+  option.erase(0, option.find_first_not_of('-'));
+  if (dynamic_cast<const po::unknown_option*>(&error) != nullptr) {
+    const auto near = nearest_word(option, names(options));
+    return fmt::format("--{}: unknown option{}",
+                       option,
+                       near.empty() ? "" : fmt::format("; did you mean --{}?", near));
+  }
+  if (dynamic_cast<const po::required_option*>(&error) != nullptr) {
+    return fmt::format("--{}: must be given; --help says more", option);
+  }
+  if (const auto* syntax = dynamic_cast<const po::invalid_syntax*>(&error)) {
+    const bool has_value = syntax->kind() == po::invalid_syntax::extra_parameter;
+    return of_option(*syntax, has_value ? "takes no value" : "needs a value; --help says more");
+  }
+  if (dynamic_cast<const po::invalid_option_value*>(&error) != nullptr) {
+    return of_option(*about_option,
+                     fmt::format("%value% is not {}", kind_of_value(options, option)));
+  }
+  if (dynamic_cast<const po::multiple_occurrences*>(&error) != nullptr) {
+    return of_option(*about_option, "given more than once");
+  }
+  return error.what();
+}
+
 // What `work` came to; what it throws becomes a line and an exit code.
 Ending attempt(const std::function<int()>& work, const po::options_description& options) {
   try {
     return {.code = work()};
-  } catch (const po::unknown_option& e) {
-    std::string option = e.get_option_name();
-    option.erase(0, option.find_first_not_of('-'));
-    const auto near = nearest_word(option, names(options));
-    return {2,
-            fmt::format("--{}: unknown option{}",
-                        option,
-                        near.empty() ? "" : fmt::format("; did you mean --{}?", near))};
-  } catch (const po::required_option& e) {
-    return {2, fmt::format("--{}: must be given; --help says more", e.get_option_name().substr(2))};
   } catch (const po::error& e) {
-    return {2, one_line(e.what())};
+    return {2, on_one_line(usage_text(e, options))};
   } catch (const PeerError& e) {
     return {1, on_one_line(e.what()), true};
   } catch (const UsageError& e) {
@@ -117,8 +155,24 @@ Ending attempt(const std::function<int()>& work, const po::options_description& 
     return {1, out_of_memory("memory: the system gives no more", options)};
   } catch (const c10::Error& e) {
     return {1, debugging() ? e.what() : one_line(e.what_without_backtrace())};
+  } catch (const std::filesystem::filesystem_error& e) {  // a path that can't be asked about
+    return {1, on_one_line(e.path1().string() + ": " + e.code().message())};
   } catch (const std::exception& e) {
     return {1, one_line(e.what())};
+  }
+}
+
+// Of the words that belong to no option, only the first `taken` have a meaning.
+void require_options(const po::parsed_options& parsed,
+                     size_t taken,
+                     const po::options_description& options) {
+  for (const po::option& part : parsed.options) {
+    if (part.position_key < 0 || static_cast<size_t>(part.position_key) < taken) continue;
+    const std::string& word = part.original_tokens.front();
+    const bool recipe = word.ends_with(".yaml") && options.find_nothrow("recipe", false) != nullptr;
+    fail_usage("{}: a word without an option; {}",
+               word,
+               recipe ? fmt::format("did you mean --recipe {}?", word) : "--help says more");
   }
 }
 
@@ -126,14 +180,14 @@ po::variables_map parse(int argc,
                         char** argv,
                         const po::options_description& options,
                         const po::positional_options_description& words) {
+  const auto parser = [&] {
+    return po::command_line_parser(argc, argv)
+        .options(options)
+        .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing);
+  };
+  require_options(parser().run(), words.max_total_count(), options);
   po::variables_map values;
-  po::store(
-      po::command_line_parser(argc, argv)
-          .options(options)
-          .positional(words)
-          .style(po::command_line_style::default_style & ~po::command_line_style::allow_guessing)
-          .run(),
-      values);
+  po::store(parser().positional(words).run(), values);
   return values;
 }
 
@@ -151,8 +205,11 @@ int work(const std::string& command,
     return launch(processes);
   }
   limit_cpu_level_by_environment();
-  const Ending ending = in_world(
-      command, takes_several, [&] { return attempt([&] { return body(values); }, options); });
+  const Ending ending = in_world(command, takes_several, [&] {
+    Ending own = attempt([&] { return body(values); }, options);
+    if (!own.line.empty()) log_error(own.line);
+    return own;
+  });
   return ending.line.empty() ? ending.code : report(ending.line, ending.code);
 }
 
@@ -160,7 +217,7 @@ int work(const std::string& command,
 
 void print(const std::string& text) {
   const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
-  require(written, "stdout: {}", std::strerror(errno));
+  require_system(written, "stdout");
 }
 
 int run(int argc,

@@ -4,10 +4,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "error.h"
 #include "files.h"
+#include "pretrain/pretrain_run.h"
 
 namespace previt::cli {
 namespace {
@@ -46,6 +48,19 @@ std::string first_sentence(const std::string& path) {
     if (text.ends_with('.') || text.ends_with(':')) return text.substr(0, text.size() - 1);
   }
   return text;
+}
+
+// The program that takes a recipe, by its method; "" where the recipe can't be read.
+std::string program_of(const std::string& path) {
+  static const std::set<std::string> tokenizers = {"dvae", "vqkd", "vqvae"};
+  try {
+    Recipe recipe = Recipe::load(path);
+    const std::string method = objective_in(recipe, "");
+    if (tokenizers.contains(method)) return "train_tokenizer";
+    return method == "finetune" ? "finetune" : "pretrain";
+  } catch (const UsageError&) {
+    return "";
+  }
 }
 
 }  // namespace
@@ -96,7 +111,7 @@ std::string find_recipe(const std::string& given) {
 std::string recipe_list() {
   std::string list;
   for (const auto& [name, path] : all_recipes()) {
-    list += fmt::format("{:<38} {}\n", name, first_sentence(path));
+    list += fmt::format("{:<42} {:<15}  {}\n", name, program_of(path), first_sentence(path));
   }
   return list;
 }

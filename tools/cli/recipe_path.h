@@ -14,7 +14,8 @@ std::vector<std::string> recipe_folders();
 /// there is none, with the nearest name, or several and none of the quickstart.
 std::string find_recipe(const std::string& name);
 
-/// The names of all recipes in recipe_folders(), each with the first sentence of its file.
+/// The names of all recipes in recipe_folders(), each with the program that takes it and the first
+/// sentence of its file.
 std::string recipe_list();
 
 }  // namespace previt::cli

@@ -14,6 +14,7 @@
 #include "augment/io/video.h"
 #include "cli/backbone.h"
 #include "cli/frames.h"
+#include "clocks.h"
 #include "commands/attention_pictures.h"
 #include "commands/attention_scores.h"
 #include "error.h"
@@ -124,8 +125,9 @@ class Tour {
   std::string what() const {
     if (job_.rollout) return "rollout of all blocks";
     const int64_t depth = backbone_.vit->options().depth;
-    return fmt::format(
-        "block {} of {}", (job_.block < 0 ? job_.block + depth : job_.block) + 1, depth);
+    return fmt::format("block {} (of 0 to {})",  // as --block counts
+                       job_.block < 0 ? job_.block + depth : job_.block,
+                       depth - 1);
   }
 
   int64_t images() const {
@@ -154,8 +156,8 @@ class Tour {
     std::string reason =
         "left out: takes more memory than there is; a smaller --image-size needs less";
     try {
+      if (!fits(reader_.size(index))) throw std::bad_alloc();
       image.picture = reader_.read(index);
-      if (!fits(image.picture)) throw std::bad_alloc();
       look(image);
       return true;
     } catch (const Error& error) {
@@ -168,10 +170,10 @@ class Tour {
   }
 
   // The system may promise more memory than it has; afterwards it is too late to ask.
-  bool fits(const at::Tensor& picture) const {
+  bool fits(const ImageSize& picture) const {
     const auto& model = backbone_.vit->options();
-    const double tokens = static_cast<double>(picture.size(1) / model.patch_size *
-                                              (picture.size(2) / model.patch_size));
+    const double tokens =
+        static_cast<double>(picture.height / model.patch_size * (picture.width / model.patch_size));
     const double maps = 2 * static_cast<double>(model.num_heads) + 4;  // held at a time
     const int64_t most = obtainable_memory();
     return !backbone_.device().is_cpu() || most == 0 ||
@@ -217,12 +219,10 @@ po::options_description attention_maps_options() {
   add("out",
       po::value<std::string>()->required(),
       "folder for pictures, attention.h5, result.json");
-  add("block",
-      po::value<int64_t>()->default_value(-1),
-      "which block, from 0; --block=-1: the last");
+  add("block", po::value<int64_t>()->default_value(-1), "which block: 0 is the first, -1 the last");
   add("rollout", "attention rollout through all blocks instead of one block's heads");
   add("threshold",
-      po::value<double>()->default_value(0.6),
+      po::value<double>()->default_value(0.6, "0.6"),
       "share of the attention that a mask keeps");
   add("masks",
       po::value<std::string>(),
@@ -242,7 +242,10 @@ int attention_maps(const po::variables_map& args) {
   const Backbone backbone = load_backbone(args);
   const int64_t depth = backbone.vit->options().depth;
   if (job.block >= depth || job.block < -depth) {
-    fail_usage("--block: {} is not in [{}, {}]", job.block, -depth, depth - 1);
+    fail_usage("--block: {} is not in [{}, {}]; 0 is the first block, -1 the last",
+               job.block,
+               -depth,
+               depth - 1);
   }
   Tour tour(job, backbone);
   tour.run();

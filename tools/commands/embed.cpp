@@ -14,6 +14,7 @@
 #include "cli/frames.h"
 #include "cli/launch.h"
 #include "cli/main.h"
+#include "clocks.h"
 #include "error.h"
 #include "failure.h"
 #include "files.h"
@@ -46,7 +47,7 @@ struct EmbedJob {
                  .out = word("out"),
                  .plot = word("plot"),
                  .patch_pca = word("patch-pca"),
-                 .split = enum_named<Split>(word("split"), "split"),
+                 .split = enum_named<Split>(word("split"), "--split"),
                  .features = {.tokens = enum_named<FeatureTokens>(word("features"), "--features")}};
     if (!job.plot.empty() && !job.plot.ends_with(".svg")) {
       fail_usage("--plot: {} must end in .svg", job.plot);

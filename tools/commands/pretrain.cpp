@@ -155,7 +155,10 @@ int train_once(const PretrainRun& run,
     callbacks.evaluate_epochs = run.knn.epochs;
   }
   const int code = train(*objective, *source, options, folder, resume, record, callbacks);
-  if (code == 0 && world().leads()) export_run(options, folder);
+  if (code == 0 && world().leads()) {
+    export_run(options, folder);
+    info("report: {}/report.html", folder);
+  }
   return code;
 }
 
@@ -216,7 +219,11 @@ po::options_description pretrain_options(Product product) {
         po::value<std::string>(),
         "of the chosen recipe: mae (default), dino or simmim");
   }
-  add("out", po::value<std::string>(), "run folder; runs/<recipe> when not given");
+  add("out",
+      po::value<std::string>(),
+      chooses ? "run folder; when not given runs/<recipe>, or runs/<name of the images> without a "
+                "recipe"
+              : "run folder; runs/<recipe> when not given");
   add("set",
       po::value<std::vector<std::string>>()->composing(),
       "key.path=value on top of the recipe; may be given again");
@@ -261,6 +268,7 @@ int pretrain(const po::variables_map& args, const std::string& command, Product 
   const FirstSteps first_steps{.time_budget = found.resumed ? 0 : budget,
                                .tell_time = found.chosen};
   return run.places.around([&] {
+    require_inputs(run, args);
     return train_run(run,
                      {.text = command,
                       .product = product,

@@ -11,6 +11,7 @@
 #include "error.h"
 #include "log.h"
 #include "pretrain/train/time_budget.h"
+#include "utf8.h"
 
 namespace previt::cli {
 namespace {
@@ -54,6 +55,22 @@ FoundRecipe continuing_recipe(const po::variables_map& args) {
   return {.recipe = Recipe::load(find_recipe(name)), .chosen = true};
 }
 
+// A key that names a file or folder, and what to do where that is missing.
+struct Input {
+  const char *key, *advice;
+};
+constexpr Input kInputs[] = {
+    {"data.path", "--data PATH names your images"},
+    {"beit.tokenizer", "train it first with train_tokenizer, or --set beit.tokenizer=RUN"},
+    {"vqkd.teacher", "train it first with pretrain, or --set vqkd.teacher=CHECKPOINT"}};
+
+void require_input(const Input& input, const std::string& path) {
+  const bool generated = path.starts_with("synthetic:") || path.starts_with("colors:");
+  std::error_code error;
+  if (path.empty() || generated || fs::exists(path, error)) return;
+  fail_usage("{}: {}: there is no such file or folder; {}", input.key, path, input.advice);
+}
+
 }  // namespace
 
 FoundRecipe find_pretrain_recipe(const po::variables_map& args) {
@@ -83,6 +100,15 @@ std::string run_folder(const po::variables_map& args) {
   if (args.count("out") != 0) return args["out"].as<std::string>();
   if (args.count("recipe") == 0) return "runs/" + name_of_images(text_of(args, "data"));
   return "runs/" + fs::path(args["recipe"].as<std::string>()).stem().string();
+}
+
+void require_inputs(const PretrainRun& run, const po::variables_map& args) {
+  for (const auto& [key, text] : run.settings()) {
+    for (const Input& input : kInputs) {
+      const bool asked_otherwise = key == "data.path" && args.count("data") != 0;
+      if (key == input.key && !asked_otherwise) require_input(input, unescaped(text));
+    }
+  }
 }
 
 double time_budget(const po::variables_map& args) {

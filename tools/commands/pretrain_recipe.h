@@ -5,6 +5,7 @@
 #include <string>
 
 #include "augment/dataset/dataset.h"
+#include "pretrain/pretrain_run.h"
 #include "recipe.h"
 
 namespace previt::cli {
@@ -27,6 +28,10 @@ FoundRecipe find_pretrain_recipe(const po::variables_map& args);
 
 /// --out, or runs/<name of the recipe>, or without a recipe runs/<name of the images>.
 std::string run_folder(const po::variables_map& args);
+
+/// Throws UsageError, which begins with the key, where something that the recipe names isn't there:
+/// the images (unless --data names others), BEiT's tokenizer, or VQ-KD's teacher.
+void require_inputs(const PretrainRun& run, const po::variables_map& args);
 
 /// --time-budget in seconds; 0 without it. Throws UsageError for what is no time.
 double time_budget(const po::variables_map& args);
