@@ -60,12 +60,6 @@ void write_line(Output& out, const std::string& line, const std::string& coloure
   write_to_file(out, line);
 }
 
-void open_file(Output& out, const std::string& path) {
-  if (out.file != nullptr) std::fclose(out.file);
-  out.file = std::fopen(path.c_str(), "a");
-  require_system(out.file != nullptr, path);
-}
-
 bool colours() {
   // Any value but "" turns colours off (no-color.org).
   const char* no_color = std::getenv("NO_COLOR");
@@ -104,7 +98,9 @@ void set_live_line(const std::string& text) {
 void log_to(const std::string& path) {
   Output& out = output();
   const std::lock_guard lock(out.mutex);
-  open_file(out, path);
+  if (out.file != nullptr) std::fclose(out.file);
+  out.file = std::fopen(path.c_str(), "a");
+  require_system(out.file != nullptr, path);
   for (const std::string& text : out.early) put(out.file, text);
   out.early.clear();
   out.begun = true;
@@ -114,19 +110,6 @@ void log_error(const std::string& error) {
   Output& out = output();
   const std::lock_guard lock(out.mutex);
   write_to_file(out, "error: " + on_one_line(error));
-}
-
-LogFile::LogFile(const std::string& path) {
-  Output& out = output();
-  const std::lock_guard lock(out.mutex);
-  open_file(out, path);
-}
-
-LogFile::~LogFile() {
-  Output& out = output();
-  const std::lock_guard lock(out.mutex);
-  if (out.file != nullptr) std::fclose(out.file);
-  out.file = nullptr;
 }
 
 }  // namespace previt

@@ -40,13 +40,4 @@ void log_to(const std::string& path);
 /// Writes the error that ends the program into the file alone; the user is told by another way.
 void log_error(const std::string& error);
 
-/// As log_to while this object lives, without what was said before. Only one may live at a time.
-class LogFile {
- public:
-  explicit LogFile(const std::string& path);
-  ~LogFile();
-  LogFile(const LogFile&) = delete;
-  LogFile& operator=(const LogFile&) = delete;
-};
-
 }  // namespace previt

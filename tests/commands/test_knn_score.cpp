@@ -97,10 +97,8 @@ TEST_CASE("a kNN score on data without a validation split says what it holds out
   test::TinyObjective objective;
   const TempFolder temp;
   const std::string log = temp.path() + "/log.txt", data = "synthetic:shapes,size=8,count=50,val=0";
-  {
-    const LogFile file(log);
-    CHECK(score_of(run_on(data), objective, temp.path()));
-  }
+  log_to(log);
+  CHECK(score_of(run_on(data), objective, temp.path()));
   CHECK_THAT(read_whole_file(log),
              ContainsSubstring(data + ": no validation split; the kNN score holds out a tenth of "
                                       "each class") &&
@@ -114,10 +112,8 @@ TEST_CASE("the kNN score is of the images that are open, and doesn't open them a
   std::vector<int64_t> first(30);
   std::iota(first.begin(), first.end(), int64_t{0});
   const auto images = select(open_dataset(data), first);
-  {
-    const LogFile file(log);
-    CHECK(cli::knn_score(run_on(data), objective, images, temp.path()));
-  }
+  log_to(log);
+  CHECK(cli::knn_score(run_on(data), objective, images, temp.path()));
   const auto classes = std::ssize(images->class_names());  // one image of each is held out
   CHECK_THAT(read_whole_file(log),
              ContainsSubstring(

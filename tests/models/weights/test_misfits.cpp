@@ -35,10 +35,8 @@ TEST_CASE("a pattern that allows nothing is warned of") {
   const std::string path = folder.path() + "/log.txt", allow = "reg_tokens,reg_token";
   Misfits misfits("f.pth", &allow);
   misfits.lacks("reg_token");
-  {
-    const LogFile file(path);
-    misfits.warn_of_idle_patterns();
-  }
+  log_to(path);
+  misfits.warn_of_idle_patterns();
   const std::string log = read_whole_file(path);
   CHECK_THAT(log, ContainsSubstring("warning: --allow 'reg_tokens': nothing that f.pth lacks"));
   CHECK_THAT(log, !ContainsSubstring("'reg_token'"));

@@ -25,13 +25,11 @@ std::string log_of(const std::function<void(Claimed&)>& spoil, int64_t freeze_ep
     return steps;
   };
   const auto launched = made(GraphChoice::off);
-  {
-    const LogFile file(path);
-    const auto replayed = made(GraphChoice::on);
-    CHECK(!replayed->graphed()->replays());
-    CHECK(replayed->graphed()->decided());
-    check_same(*replayed, *launched);
-  }
+  log_to(path);
+  const auto replayed = made(GraphChoice::on);
+  CHECK(!replayed->graphed()->replays());
+  CHECK(replayed->graphed()->decided());
+  check_same(*replayed, *launched);
   return read_whole_file(path);
 }
 
@@ -112,7 +110,7 @@ TEST_CASE("for a CUDA device without graphs the log names the headers") {
   const std::string path = folder.path() + "/log";
   const Claimed objective;
   move_into_arena(objective.parameters());
-  const LogFile file(path);
+  log_to(path);
   CHECK(GraphedSteps::make(
             objective, claimed_options(GraphChoice::on), at::Device(at::kCUDA), [](at::Device) {
               return nullptr;

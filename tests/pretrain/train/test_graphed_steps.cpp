@@ -131,7 +131,7 @@ TEST_CASE("where steps can't be replayed the log says why, and all are launched"
     const PretrainRun run = fast_run(name, more);
     const auto objective = run.build();
     objective->to(counted_device());
-    const LogFile file(path);
+    log_to(path);
     const Stepper stepper(*objective, run.options, {}, graphs);
     CHECK(stepper.graphed() == nullptr);
     return read_whole_file(path);
