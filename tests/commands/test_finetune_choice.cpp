@@ -44,6 +44,7 @@ TEST_CASE("few labels get small batches and more epochs, many get MAE's settings
   Keys few = keys_for(400, kNarrow);
   CHECK(few["train.batch"] == "32");
   CHECK(few["train.epochs"] == "100");
+  CHECK(std::stod(few["optimizer.base_lr"]) == Approx(4e-3));  // half the rate of a batch of 128
   CHECK(keys_for(5, kNarrow)["train.batch"] == "16");
   CHECK(keys_for(50'000, kNarrow)["train.epochs"] == "25");
   const Keys many = keys_for(100'000, kBase), official = keys_for(1'281'167, kBase);
