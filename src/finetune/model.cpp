@@ -66,12 +66,6 @@ void fit_dist_position(NamedTensors& weights, const VitOptions& old, const Vit& 
           : torch::cat({cls, rows.slice(1, 2)}, 1);
 }
 
-// Whether only the class token has a head where the distillation token would have one too.
-bool has_one_head(const LoadedModel& loaded) {
-  return loaded.options.dist_token && loaded.weights.contains("head.weight") &&
-         !loaded.weights.contains("head_dist.weight");
-}
-
 // Weights that may start anew: a norm that the checkpoint's pooling did without, a new head, a
 // distillation token that the checkpoint lacks.
 bool may_be_new(const std::string& name, bool keep_head) {
@@ -136,7 +130,7 @@ std::shared_ptr<Vit> vit_from_checkpoint(const LoadedModel& loaded,
                                          HeadChoice head,
                                          const std::string* allow) {
   auto vit = std::make_shared<Vit>(options);
-  const bool one = head.keep && allow == nullptr && has_one_head(loaded);
+  const bool one = head.keep && allow == nullptr && loaded.has_one_head();
   if (!head.keep || one) vit->set_num_classes(options.num_classes, head.new_std, !one);
   load_into(*vit, fitting_weights(loaded, *vit, head.keep, allow));
   return vit;
@@ -148,7 +142,7 @@ std::shared_ptr<Vit> frozen_vit(const LoadedModel& loaded, const VitOptions& opt
           loaded.source);
   const WithoutWeights until_shared;
   auto vit = std::make_shared<Vit>(options);
-  if (has_one_head(loaded)) vit->set_num_classes(options.num_classes, 0, /*dist_head=*/false);
+  if (loaded.has_one_head()) vit->set_num_classes(options.num_classes, 0, /*dist_head=*/false);
   share_into(*vit, fitting_weights(loaded, *vit, /*keep_head=*/true, nullptr));
   return vit;
 }

@@ -6,6 +6,7 @@
 
 #include "augment/dataset/relabel.h"
 #include "augment/loader.h"
+#include "augment/open_dataset.h"
 #include "augment/sample_order.h"
 #include "cli/from_option.h"
 #include "cli/launch.h"
@@ -146,6 +147,7 @@ FinetuneJob FinetuneJob::read(const po::variables_map& args) {
   job.loaded = load_weights(job, args);
   ReadFinetuning read = read_finetuning(args, job);
   job.run = std::move(read.run);
+  job.data.train = std::move(read.images);
   if (job.run.finetune.keep_head && !job.loaded) {
     read.recipe.fail_at("finetune.keep_head", "random weights have no head to keep");
   }
@@ -189,7 +191,9 @@ void FinetuneJob::open_training_data() {
                            .seed = static_cast<uint64_t>(options.train.seed),
                            .per_class = finetune.per_class,
                            .subset_seed = static_cast<uint64_t>(finetune.subset_seed)};
-  data = open_labelled(options.data.path, resume ? resumed(split, out) : split, out);
+  if (!data.train) data.train = open_dataset(options.data.path, Split::train, out);
+  data = with_validation(
+      std::move(data.train), options.data.path, resume ? resumed(split, out) : split, out);
   if (data.held_out) {
     info("{}: no validation split; {} images of all classes are held out for it",
          options.data.path,

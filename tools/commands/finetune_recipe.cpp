@@ -23,12 +23,11 @@ std::string recipe_path(const po::variables_map& args, const FinetuneJob& job) {
   return job.resume && std::filesystem::exists(own) ? own : "";
 }
 
-Recipe chosen_recipe(const FinetuneRun& run) {
+Recipe chosen_recipe(const FinetuneRun& run, const Dataset& images) {
   const std::string& path = run.options.data.path;
-  const auto images = open_dataset(path, Split::train);
-  int64_t labelled = images->size();
+  int64_t labelled = images.size();
   if (const int64_t few = run.finetune.per_class; few > 0) {
-    labelled = std::min(labelled, few * std::ssize(images->class_names()));
+    labelled = std::min(labelled, few * std::ssize(images.class_names()));
   }
   const RecipeChoice choice = choose_finetuning(labelled, run.options.model, path);
   for (const std::string& reason : choice.reasons) info("{}", reason);
@@ -56,11 +55,12 @@ ReadFinetuning read_finetuning(const po::variables_map& args, const FinetuneJob&
   Recipe recipe =
       completed(path.empty() ? Recipe::parse("", "recipe") : Recipe::load(path), args, job);
   FinetuneRun run = FinetuneRun::read(recipe, pretrained);
-  if (path.empty() && !job.eval_only) {  // what was read says for how many images to choose
-    recipe = completed(chosen_recipe(run), args, job);
-    run = FinetuneRun::read(recipe, pretrained);
-  }
-  return {std::move(recipe), std::move(run)};
+  if (!path.empty() || job.eval_only) return {std::move(recipe), std::move(run)};
+  // What was read says for how many images to choose.
+  auto images = open_dataset(run.options.data.path, Split::train);
+  recipe = completed(chosen_recipe(run, *images), args, job);
+  run = FinetuneRun::read(recipe, pretrained);
+  return {std::move(recipe), std::move(run), std::move(images)};
 }
 
 }  // namespace previt::cli

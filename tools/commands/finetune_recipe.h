@@ -1,7 +1,9 @@
 #pragma once
 
 #include <boost/program_options.hpp>
+#include <memory>
 
+#include "augment/dataset/dataset.h"
 #include "commands/finetune_job.h"
 #include "recipe.h"
 
@@ -10,6 +12,7 @@ namespace previt::cli {
 struct ReadFinetuning {
   Recipe recipe;
   FinetuneRun run;
+  std::shared_ptr<Dataset> images = nullptr;  ///< those that the recipe was chosen for
 };
 
 /// What a `finetune` command says of how to train: --recipe, or without it the recipe of the run

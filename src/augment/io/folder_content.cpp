@@ -34,28 +34,32 @@ bool ends_in(std::string_view name, const std::array<std::string_view, N>& endin
 }
 
 bool is_image(std::string_view name) {
-  return ends_in(name,
-                 std::array<std::string_view, 9>{
-                     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff"});
+  static constexpr std::array<std::string_view, 9> kEndings = {
+      "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "tif", "tiff"};
+  return ends_in(name, kEndings);
 }
 
 bool is_unread_picture(std::string_view name) {
-  return ends_in(name,
-                 std::array<std::string_view, 15>{"heic",
-                                                  "heif",
-                                                  "gif",
-                                                  "avif",
-                                                  "jp2",
-                                                  "jxl",
-                                                  "dng",
-                                                  "cr2",
-                                                  "cr3",
-                                                  "nef",
-                                                  "arw",
-                                                  "psd",
-                                                  "exr",
-                                                  "tga",
-                                                  "ppm"});
+  static constexpr std::array<std::string_view, 15> kEndings = {"heic",
+                                                                "heif",
+                                                                "gif",
+                                                                "avif",
+                                                                "jp2",
+                                                                "jxl",
+                                                                "dng",
+                                                                "cr2",
+                                                                "cr3",
+                                                                "nef",
+                                                                "arw",
+                                                                "psd",
+                                                                "exr",
+                                                                "tga",
+                                                                "ppm"};
+  return ends_in(name, kEndings);
+}
+
+void add_unread(UnreadPictures& all, const char* name) {
+  if (all.count++ == 0 || name < all.example) all.example = name;
 }
 
 /// Folders that macOS, Windows, Linux, Jupyter and network disks create on their own.
@@ -215,11 +219,10 @@ FolderContent read_folder(const std::string& path) {
     }
     if (type == DT_DIR) content.folders.push_back({entry->d_name, link});
     if (type != DT_REG) continue;
-    if (is_unread_picture(entry->d_name)) {
-      std::string& example = content.unread.example;
-      if (content.unread.count++ == 0 || entry->d_name < example) example = entry->d_name;
+    if (!is_image(entry->d_name)) {
+      if (is_unread_picture(entry->d_name)) add_unread(content.unread, entry->d_name);
+      continue;
     }
-    if (!is_image(entry->d_name)) continue;
     content.files.push_back(static_cast<uint32_t>(content.names.size()));
     content.keys.push_back(file_key(device, inode));
     content.names.append(entry->d_name).push_back('\0');

@@ -68,11 +68,10 @@ std::vector<std::string> shared_classes(const std::vector<FolderPart>& parts) {
 }
 
 void set_labels(FolderPart& part, const std::vector<std::string>& classes) {
-  const bool labelled = has_classes(part);
   for (const auto& folder : part.listing.folders()) {
     const std::string name = top_folder(seen_from(part.classes_below, folder.path));
     const auto it = std::lower_bound(classes.begin(), classes.end(), name);
-    const bool known = labelled && it != classes.end() && *it == name;
+    const bool known = it != classes.end() && *it == name;
     part.labels.push_back(known ? it - classes.begin() : -1);
   }
 }
@@ -289,8 +288,9 @@ FolderData read_folder_data(const std::string& root, Split split, const std::str
     tell_of_listing(data, part);
     tell_of_unread(data, part);
     tell_of_repeats(data, part);
-    if (!data.classes.empty() && has_classes(part)) tell_of_classes(data, part, trains);
-    set_labels(part, data.classes);
+    const auto classes = has_classes(part) ? data.classes : std::vector<std::string>();
+    if (!classes.empty()) tell_of_classes(data, part, trains);
+    set_labels(part, classes);
   }
   return data;
 }

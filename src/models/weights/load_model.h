@@ -32,6 +32,12 @@ struct LoadedModel {
   NamedTensors others;
   nlohmann::json
       config;  ///< what came beside the weights: config.json, or args of a .pth; else null
+
+  /// Whether only the class token has a head where a distillation token could have one too.
+  bool has_one_head() const {
+    return options.dist_token && weights.contains("head.weight") &&
+           !weights.contains("head_dist.weight");
+  }
 };
 
 /// What errors and warnings tell a user to give: the programs' options, unless the caller has

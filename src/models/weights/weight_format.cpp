@@ -48,9 +48,7 @@ void require_sayable(const VitOptions& options,
 
 // Other code bases' classifiers with a distillation token have a head for it too.
 void require_both_heads(const LoadedModel& model, const std::string& format) {
-  const bool one = model.options.dist_token && model.weights.contains("head.weight") &&
-                   !model.weights.contains("head_dist.weight");
-  require(!one,
+  require(!model.has_one_head(),
           "{}: its networks with a distillation token have a second head (head_dist), which {} "
           "lacks; --backbone leaves the classes out",
           format,
