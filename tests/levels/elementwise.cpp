@@ -144,8 +144,9 @@ TEST_CASE("gelu in bfloat16 is looked up in its table") {
   for (uint32_t i = 0; i < table.size(); ++i) table[i] = i * 2654435761u;
   constexpr int64_t rows = 2;
   const bool both = GENERATE(false, true);
+  const Lookup way = GENERATE(Lookup::single, Lookup::gathered);
   for (const int64_t n : {1, 15, 16, 17, 100, 256, 300}) {
-    INFO(n << " columns, derivative: " << both);
+    INFO(n << " columns, derivative: " << both << ", gathered: " << (way == Lookup::gathered));
     Numbers numbers(6);
     const auto x = numbers.many<Bf16>(rows * n);
     const auto bias = numbers.many<float>(n);
@@ -159,7 +160,7 @@ TEST_CASE("gelu in bfloat16 is looked up in its table") {
     at_each_level([&] {
       Fenced<Bf16> y(rows * n), d(rows * n);
       gelu_lookup_rows(
-          table.data(), x.data(), bias.data(), y.data(), both ? d.data() : nullptr, rows, n);
+          table.data(), x.data(), bias.data(), y.data(), both ? d.data() : nullptr, rows, n, way);
       CHECK(same_bits(y.taken(), want));
       CHECK(same_bits(d.taken(), want_derivative));
     });

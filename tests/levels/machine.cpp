@@ -38,9 +38,7 @@ std::string variable(const char* name) {
   return value == nullptr ? "(none)" : value;
 }
 
-int lanes_that_run() {
-  return by_level([](auto lanes) PREVIT_INLINE { return int{lanes}; });
-}
+constexpr auto registers_of = [](auto lanes) PREVIT_INLINE { return Registers(lanes); };
 
 }  // namespace
 
@@ -54,7 +52,13 @@ TEST_CASE("the machine has the level that is expected of it") {
 
 TEST_CASE("a level's own copy of a loop runs") {
   const int lanes[]{4, 8, 16, 16, 16};
-  at_each_level([&] { CHECK(lanes_that_run() == lanes[static_cast<int>(cpu_level())]); });
+  at_each_level([&] {
+    const auto level = static_cast<int>(cpu_level());
+    CHECK(by_level(registers_of).floats == lanes[level]);
+    CHECK(by_level_bf16(registers_of).floats == lanes[level]);
+    CHECK_FALSE(by_level(registers_of).rounds_bf16);
+    CHECK(by_level_bf16(registers_of).rounds_bf16 == (cpu_level() >= CpuLevel::kAvx512Bf16));
+  });
   const LevelGuard guard(CpuLevel::kAmx);
   CHECK(cpu_level() == machine_level());
 }

@@ -37,6 +37,7 @@ std::vector<uint32_t> make_gelu_table() {
 // null.
 void gelu_to(const at::Tensor& x, const at::Tensor& bias, at::Tensor& y, void* derivative) {
   static const std::vector<uint32_t> table = make_gelu_table();
+  static const Lookup way = faster_lookup(table.data());
   const int64_t width = x.size(1);
   const auto* b = pointer<float>(bias);
   for_type(x, [&](auto tag) {
@@ -48,7 +49,7 @@ void gelu_to(const at::Tensor& x, const at::Tensor& bias, at::Tensor& y, void* d
         gelu_rows(pointer<T>(x) + first, b, pointer<T>(y) + first, d, rows, width);
       } else {
         gelu_lookup_rows(
-            table.data(), pointer<T>(x) + first, b, pointer<T>(y) + first, d, rows, width);
+            table.data(), pointer<T>(x) + first, b, pointer<T>(y) + first, d, rows, width, way);
       }
     });
   });

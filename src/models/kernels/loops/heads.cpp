@@ -161,8 +161,10 @@ PREVIT_INLINE inline void store_pairs_loop(const float* first,
     S::store(b, w);
     std::memcpy(&low, a, sizeof low);
     std::memcpy(&high, b, sizeof high);
-    const typename S::VecUint both = __builtin_convertvector(low, typename S::VecUint) |
-                                     __builtin_convertvector(high, typename S::VecUint) << 16;
+    typename S::VecUint left, right;
+    S::widen(low, left);
+    S::widen(high, right);
+    const typename S::VecUint both = left | right << 16;
     std::memcpy(down + c, &both, sizeof both);
     if (first_row != nullptr) {
       std::memcpy(first_row + c, a, sizeof a);
@@ -226,7 +228,7 @@ float softmax_row(const float* logits,
                   float* scratch,
                   T* p,
                   float* row_max) {
-  return by_level([=](auto lanes) PREVIT_INLINE {
+  return by_level_bf16([=](auto lanes) PREVIT_INLINE {
     return softmax_row_loop<Simd<lanes>>(logits, bias, scale, n, padded, scratch, p, row_max);
   });
 }
@@ -237,7 +239,7 @@ template float softmax_row(
 
 template <class T>
 void scale_row(const float* x, float factor, int64_t n, T* out) {
-  by_level([=](auto lanes) PREVIT_INLINE { scale_row_loop<Simd<lanes>>(x, factor, n, out); });
+  by_level_bf16([=](auto lanes) PREVIT_INLINE { scale_row_loop<Simd<lanes>>(x, factor, n, out); });
 }
 template void scale_row(const float*, float, int64_t, float*);
 template void scale_row(const float*, float, int64_t, Bf16*);
@@ -266,7 +268,7 @@ void store_pairs(const float* first,
                  uint32_t* down,
                  Bf16* first_row,
                  Bf16* second_row) {
-  by_level([=](auto lanes) PREVIT_INLINE {
+  by_level_bf16([=](auto lanes) PREVIT_INLINE {
     store_pairs_loop<Simd<lanes>>(first, second, padded, down, first_row, second_row);
   });
 }
@@ -278,7 +280,7 @@ void store_transposed(const float* x,
                       float factor,
                       Bf16* out,
                       int64_t stride) {
-  by_level([=](auto lanes) PREVIT_INLINE {
+  by_level_bf16([=](auto lanes) PREVIT_INLINE {
     store_transposed_loop<Simd<lanes>>(x, ldx, n, width, factor, out, stride);
   });
 }

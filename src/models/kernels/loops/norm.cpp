@@ -103,7 +103,7 @@ void norm_rows(const X* x,
                int64_t n,
                Y* y,
                float* moments) {
-  by_level([=](auto lanes) PREVIT_INLINE {
+  by_level_bf16([=](auto lanes) PREVIT_INLINE {
     forward_loop<Simd<lanes>, X, Y>(x, weight, bias, eps, rows, n, y, moments);
   });
 }
@@ -118,7 +118,7 @@ void norm_backward_rows(const X* x,
                         const X* residual,
                         X* dx,
                         float* sums) {
-  by_level([=](auto lanes) PREVIT_INLINE {
+  by_level_bf16([=](auto lanes) PREVIT_INLINE {
     backward_loop<Simd<lanes>, X, Y>(x, dy, weight, moments, rows, n, residual, dx, sums);
   });
 }

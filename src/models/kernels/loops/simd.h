@@ -6,6 +6,10 @@
 
 #include "by_level.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 // Vectors of floats for the CPU loops, in compiler vector extensions: one source for AVX-512, AVX2,
 // SSE2 and NEON. by_level() runs the copy that is compiled for the processor.
 
@@ -36,26 +40,79 @@ PREVIT_VECTORS(8);
 PREVIT_VECTORS(16);
 #undef PREVIT_VECTORS
 
-/// Vectors of N lanes and what is done with them. They are passed by reference: how values are
-/// passed depends on a level's registers.
-template <int N>
+#if defined(__x86_64__)
+// What GCC makes poor code of, or none, without being told the instruction.
+namespace avx512 {
+
+// A mask of all lanes. GCC takes the operand that is left out without one for a mistake.
+constexpr __mmask16 kAll = 0xffff;
+
+PREVIT_TARGET_AVX512 inline void widen(const VectorsOf<16>::VecHalf& h, VectorsOf<16>::VecUint& u) {
+  u = (VectorsOf<16>::VecUint)_mm512_maskz_cvtepu16_epi32(kAll, (__m256i)h);
+}
+PREVIT_TARGET_AVX512 inline void narrow(const VectorsOf<16>::VecUint& u,
+                                        VectorsOf<16>::VecHalf& h) {
+  h = (VectorsOf<16>::VecHalf)_mm512_maskz_cvtepi32_epi16(kAll, (__m512i)u);
+}
+PREVIT_TARGET_AVX512_BF16 inline void round_to_bf16(const VectorsOf<16>::Vec& v,
+                                                    VectorsOf<16>::VecHalf& h) {
+  h = (VectorsOf<16>::VecHalf)_mm512_cvtneps_pbh((__m512)v);
+}
+PREVIT_TARGET_AVX512 inline void gather(const uint32_t* table,
+                                        const VectorsOf<16>::VecUint& index,
+                                        VectorsOf<16>::VecUint& entries) {
+  entries = (VectorsOf<16>::VecUint)_mm512_mask_i32gather_epi32(
+      _mm512_setzero_si512(), kAll, (__m512i)index, table, sizeof *table);
+}
+
+}  // namespace avx512
+#endif
+
+/// Vectors as wide as the registers, and what is done with them. They are passed by reference: how
+/// values are passed depends on a level's registers.
+template <Registers R>
 struct Simd {
+  static constexpr int N = R.floats;
   static constexpr int64_t kLanes = N;
   using Vec = typename VectorsOf<N>::Vec;
   using VecInt = typename VectorsOf<N>::VecInt;
   using VecUint = typename VectorsOf<N>::VecUint;
   using VecHalf = typename VectorsOf<N>::VecHalf;
 
+  PREVIT_INLINE static void widen(const VecHalf& h, VecUint& u) {
+#if defined(__x86_64__)
+    if constexpr (N == 16) return avx512::widen(h, u);
+#endif
+    u = __builtin_convertvector(h, VecUint);
+  }
+  /// The low halves.
+  PREVIT_INLINE static void narrow(const VecUint& u, VecHalf& h) {
+#if defined(__x86_64__)
+    if constexpr (N == 16) return avx512::narrow(u, h);
+#endif
+    h = __builtin_convertvector(u, VecHalf);
+  }
+
   PREVIT_INLINE static void load(const float* p, Vec& v) { std::memcpy(&v, p, sizeof v); }
   PREVIT_INLINE static void load(const Bf16* p, Vec& v) {
     VecHalf h;
+    VecUint u;
     std::memcpy(&h, p, sizeof h);
-    const VecUint u = __builtin_convertvector(h, VecUint) << 16;
+    widen(h, u);
+    u <<= 16;
     std::memcpy(&v, &u, sizeof v);
   }
   PREVIT_INLINE static void store(float* p, const Vec& v) { std::memcpy(p, &v, sizeof v); }
-  // Rounds to nearest even; NaN stays NaN.
+  // Rounds to nearest even; NaN stays NaN. The instruction makes 0 of what is below 2⁻¹²⁶.
   PREVIT_INLINE static void store(Bf16* p, const Vec& v) {
+#if defined(__x86_64__)
+    if constexpr (R.rounds_bf16) {
+      VecHalf h;
+      avx512::round_to_bf16(v, h);
+      std::memcpy(p, &h, sizeof h);
+      return;
+    }
+#endif
     VecUint u;
     std::memcpy(&u, &v, sizeof v);
     const VecUint rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
@@ -63,7 +120,8 @@ struct Simd {
     const VecInt is_nan = v != v;
     VecUint mask;
     std::memcpy(&mask, &is_nan, sizeof mask);
-    const VecHalf h = __builtin_convertvector((rounded & ~mask) | (kept & mask), VecHalf);
+    VecHalf h;
+    narrow((rounded & ~mask) | (kept & mask), h);
     std::memcpy(p, &h, sizeof h);
   }
 
@@ -96,6 +154,31 @@ struct Simd {
       store(p, v);
     } else {
       store_part(p, n, v);
+    }
+  }
+
+  /// The entries of `table` at `index`, of which there is one for each lane.
+  PREVIT_INLINE static void gather(const uint32_t* table, const Bf16* index, VecUint& entries) {
+#if defined(__x86_64__)
+    if constexpr (N == 16) {
+      VecHalf h;
+      VecUint wide;
+      std::memcpy(&h, index, sizeof h);
+      widen(h, wide);
+      avx512::gather(table, wide, entries);
+      return;
+    }
+#endif
+    for (int i = 0; i < N; ++i) entries[i] = table[index[i].bits];
+  }
+  /// The low 16 bits of the first n lanes, at most N of them.
+  PREVIT_INLINE static void store_low_halves(Bf16* p, int64_t n, const VecUint& v) {
+    VecHalf low;
+    narrow(v, low);
+    if (n >= N) {
+      std::memcpy(p, &low, sizeof low);
+    } else {
+      std::memcpy(p, &low, static_cast<size_t>(n) * sizeof(Bf16));
     }
   }
 
