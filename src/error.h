@@ -44,27 +44,4 @@ void require(bool condition, fmt::format_string<Args...> format, Args&&... args)
 /// which is read after that call even where it stands in `done`.
 void require_system(bool done, const std::string& place);
 
-/// The word of `valid` closest to `word` by edit distance, or "" if none is close enough for `word`
-/// to be a likely typo of it.
-template <class Strings>
-std::string nearest_word(const std::string& word, const Strings& valid);
-
-/// How many bytes have to be inserted, deleted or replaced, or swapped with the next one
-/// (Damerau-Levenshtein, no part of the word twice).
-size_t edit_distance(const std::string& a, const std::string& b);
-
-template <class Strings>
-std::string nearest_word(const std::string& word, const Strings& valid) {
-  std::string best;
-  size_t best_distance = word.size() / 2 + 1;
-  for (const auto& candidate : valid) {
-    const size_t distance = edit_distance(word, candidate);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = candidate;
-    }
-  }
-  return best;
-}
-
 }  // namespace previt

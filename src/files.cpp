@@ -62,6 +62,13 @@ void write_whole_file(const std::string& path, const std::string& text) {
   unfinished.finish();
 }
 
+void append_to_file(const std::string& path, const std::string& text) {
+  const File file = open_file(path, "ab", path);
+  const bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size() &&
+                       std::fflush(file.get()) == 0;
+  require_system(written, path);
+}
+
 MappedFile::MappedFile(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   require_system(fd >= 0, path);

@@ -13,6 +13,8 @@ std::string read_whole_file(const std::string& path);
 /// Writes a file and flushes it to disk. It appears under its name only once it is whole
 /// (unfinished_file.h). Throws Error led by the path.
 void write_whole_file(const std::string& path, const std::string& text);
+/// Adds to the end of a file, which is made if it is missing. Throws Error led by the path.
+void append_to_file(const std::string& path, const std::string& text);
 
 /// Makes the folder, and those above it, if they are missing. Throws Error led by the path.
 void make_folder(const std::string& path);

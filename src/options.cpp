@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "error.h"
+#include "nearest_word.h"
 
 namespace previt {
 namespace {
@@ -39,12 +40,11 @@ void EnumField::set(const std::string& name, const std::string& place) const {
 
 void require_choice(const std::string& word, const Choices& choices, const std::string& place) {
   if (std::find(choices.begin(), choices.end(), word) != choices.end()) return;
-  const std::string near = nearest_word(word, choices);
   fail_usage("{}: {} is not one of {}{}",
              place,
              word,
              fmt::join(choices, ", "),
-             near.empty() ? "" : fmt::format("; did you mean {}?", near));
+             did_you_mean(word, choices));
 }
 
 bool Field::is_word() const {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "error.h"
+#include "nearest_word.h"
 #include "recipe_tree.h"
 
 namespace previt {
@@ -145,12 +146,12 @@ struct Recipe::Impl : FieldVisitor {
     if (it == known.end()) return;
     for (const auto& [child_name, child] : entry.children) {
       if (!it->second.contains(child_name)) {
-        const auto near = nearest_word(child_name, it->second);
+        const auto near = did_you_mean(child_name, it->second);
         fail_at(child,
                 join_key(section_name, child_name),
-                near.empty()
-                    ? fmt::format("unknown key; known here: {}", fmt::join(it->second, ", "))
-                    : fmt::format("unknown key; did you mean {}?", near));
+                "unknown key" + (near.empty()
+                                     ? fmt::format("; known here: {}", fmt::join(it->second, ", "))
+                                     : near));
       }
       require_all_read(child, join_key(section_name, child_name));
     }

@@ -1,5 +1,6 @@
 #include "augment/dataset/synthetic.h"
 #include "error.h"
+#include "nearest_word.h"
 #include "options.h"
 #include "support/catch.h"
 

@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "first_few.h"
+#include "nearest_word.h"
 
 namespace previt {
 namespace {

@@ -1,8 +1,5 @@
 #include "finetune/finetune_options.h"
 
-#include <algorithm>
-#include <array>
-
 #include "finetune/model.h"
 #include "pretrain/pretrain_run.h"
 #include "pretrain/train/freezing.h"
@@ -10,8 +7,6 @@
 
 namespace previt {
 namespace {
-
-constexpr std::array<std::string_view, 3> kTokenizers = {"dvae", "vqkd", "vqvae"};
 
 struct ModelSection {
   VitOptions model;
@@ -26,12 +21,9 @@ void require_finetuning(Recipe& recipe) {
   for (const std::string& name : registry.names()) {
     const bool own_section = !recipe.has("objective") && recipe.has(name);
     if (asked != name && !own_section) continue;
-    const bool tokenizer =
-        std::find(kTokenizers.begin(), kTokenizers.end(), name) != kTokenizers.end();
     recipe.fail_at(
         "objective",
-        fmt::format(
-            "{} is for pretraining; use {}", name, tokenizer ? "train_tokenizer" : "pretrain"));
+        fmt::format("{} is for pretraining; use {}", name, registry.make(name)->command()));
   }
   if (asked != "finetune") {
     recipe.fail_at("objective", fmt::format("{} is not finetune", asked));
@@ -66,6 +58,12 @@ void check_distillation(Recipe& recipe, const FinetuneRun& run) {
 double FinetuneOptions::crop_pct(int64_t image_size) const {
   if (eval_crop_pct > 0) return eval_crop_pct;
   return image_size <= 224 ? 224.0 / 256 : 1.0;
+}
+
+double evaluation_crop(const LoadedModel& model, int64_t image_size) {
+  FinetuneOptions evaluation;
+  if (image_size == model.options.image_height()) evaluation.eval_crop_pct = model.crop_pct;
+  return evaluation.crop_pct(image_size);
 }
 
 void visit(FieldVisitor& v, FinetuneOptions& o) {

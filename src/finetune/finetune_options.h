@@ -40,6 +40,10 @@ struct FinetuneOptions {
 };
 void visit(FieldVisitor& v, FinetuneOptions& o);
 
+/// FinetuneOptions::crop_pct for a network that is used as it is: its own at its own image size,
+/// where it is known, else the default.
+double evaluation_crop(const LoadedModel& model, int64_t image_size);
+
 /// A whole supervised run: the sections that all runs have, `finetune:`, `distillation:` and
 /// `augment:`.
 struct FinetuneRun {

@@ -66,20 +66,25 @@ void fit_dist_position(NamedTensors& weights, const VitOptions& old, const Vit& 
           : torch::cat({cls, rows.slice(1, 2)}, 1);
 }
 
+// What becomes of the network: it is trained, with a new head or its own, or used as it is.
+enum class Use { trained_anew, trained, frozen };
+
 // Weights that may start anew: a norm that the checkpoint's pooling did without, a new head, a
-// distillation token that the checkpoint lacks.
-bool may_be_new(const std::string& name, bool keep_head) {
+// distillation token that the checkpoint lacks. Nothing is to train them in a frozen network.
+bool may_be_new(const std::string& name, Use use) {
+  if (use == Use::frozen) return false;
   return starts_with_any(name, {"norm.", "fc_norm.", "dist_token"}) ||
-         (!keep_head && is_classifier(name));
+         (use == Use::trained_anew && is_classifier(name));
 }
 
 // The checkpoint's weights as `vit` has them.
 NamedTensors fitting_weights(const LoadedModel& loaded,
                              const Vit& vit,
-                             bool keep_head,
+                             Use use,
                              const std::string* allow) {
   const VitOptions& old = loaded.options;
-  NamedTensors weights = without_unused(loaded.weights, vit.options(), keep_head);
+  NamedTensors weights =
+      without_unused(loaded.weights, vit.options(), /*keep_head=*/use != Use::trained_anew);
   fit_dist_position(weights, old, vit);
   weights = fit_positions(std::move(weights), vit.options(), {old.grid_height(), old.grid_width()});
   Misfits misfits(loaded.source, allow);
@@ -87,7 +92,7 @@ NamedTensors fitting_weights(const LoadedModel& loaded,
   for (const auto& [name, tensor] : own) {
     const auto found = weights.find(name);
     if (found == weights.end()) {
-      if (!may_be_new(name, keep_head)) misfits.lacks(name);
+      if (!may_be_new(name, use)) misfits.lacks(name);
     } else if (found->second.sizes() != tensor.sizes()) {
       misfits.other_shape(name, found->second.sizes(), tensor.sizes());
       weights.erase(found);
@@ -132,7 +137,8 @@ std::shared_ptr<Vit> vit_from_checkpoint(const LoadedModel& loaded,
   auto vit = std::make_shared<Vit>(options);
   const bool one = head.keep && allow == nullptr && loaded.has_one_head();
   if (!head.keep || one) vit->set_num_classes(options.num_classes, head.new_std, !one);
-  load_into(*vit, fitting_weights(loaded, *vit, head.keep, allow));
+  const Use use = head.keep ? Use::trained : Use::trained_anew;
+  load_into(*vit, fitting_weights(loaded, *vit, use, allow));
   return vit;
 }
 
@@ -143,7 +149,7 @@ std::shared_ptr<Vit> frozen_vit(const LoadedModel& loaded, const VitOptions& opt
   const WithoutWeights until_shared;
   auto vit = std::make_shared<Vit>(options);
   if (loaded.has_one_head()) vit->set_num_classes(options.num_classes, 0, /*dist_head=*/false);
-  share_into(*vit, fitting_weights(loaded, *vit, /*keep_head=*/true, nullptr));
+  share_into(*vit, fitting_weights(loaded, *vit, Use::frozen, nullptr));
   return vit;
 }
 

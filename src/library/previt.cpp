@@ -131,13 +131,13 @@ Backbone load_backbone(const std::string& path, const BackboneOptions& options) 
     loaded = load_model(path, &impl->warnings, hints);
     const VitOptions model = model_options(loaded, options, hints);
     impl->vit = frozen_vit(loaded, model);
-    impl->device = at::Device(options.device);
-    impl->vit->to(impl->device);
+    with_plain_errors("device", [&] {
+      impl->device = at::Device(options.device);
+      impl->vit->to(impl->device);
+    });
     impl->vit->eval();
-    FinetuneOptions evaluation;
-    evaluation.eval_crop_pct = loaded.crop_pct;
-    impl->view = evaluation_view(
-        model.image_height(), model.image_width(), evaluation.crop_pct(model.image_height()));
+    const int64_t height = model.image_height();
+    impl->view = evaluation_view(height, model.image_width(), evaluation_crop(loaded, height));
     loaded.weights.clear();  // the network has them
     loaded.extra.clear();
     if (std::ssize(loaded.class_names) != model.num_classes) loaded.class_names.clear();

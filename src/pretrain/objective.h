@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,7 +12,7 @@
 #include "batch.h"
 #include "communicator.h"
 #include "models/vit.h"
-#include "pretrain/train/param_rules.h"
+#include "pretrain/param_rules.h"
 #include "settings.h"
 
 namespace previt {
@@ -168,6 +169,10 @@ class Objective : public torch::nn::Module {
   /// Floating-point operations to train on one image, for GFLOP/s (docs/official_settings.md,
   /// "Compute per image"); 0: unknown.
   virtual double flops_per_image() const { return 0; }
+
+  /// Tokens of an image, in all its views, that go through the trained backbone, for the estimate of
+  /// memory; nothing: unknown.
+  virtual std::optional<double> encoded_tokens_per_image() const { return {}; }
 
   /// Pictures of what the method does with a batch as step() gets it. Empty: none.
   virtual std::vector<Picture> previews(const Batch&, const NormalizeOptions&) { return {}; }

@@ -33,6 +33,10 @@ class ObjectiveRecipe {
   /// LoadedModel::format, and of `own`, the objective's tensors by their names, `extra` and
   /// `others`. Without a layout of the method, does nothing.
   virtual void lay_out(const NamedTensors& own, LoadedModel& model) const = 0;
+  /// Whether an image tokenizer comes out, not a backbone.
+  virtual bool makes_tokenizer() const = 0;
+  /// The command that runs it.
+  std::string command() const { return makes_tokenizer() ? "train_tokenizer" : "pretrain"; }
 };
 
 /// Objectives by name. CMake generates register_all_objectives() from the files in objectives/:
@@ -41,8 +45,8 @@ class ObjectiveRegistry {
  public:
   /// Adds an objective. Options needs `static void set_defaults(RunOptions&)` and
   /// `visit(FieldVisitor&, Options&)`. Impl needs a constructor (const Options&, const
-  /// RunOptions&), with a TensorFileOpener as its last argument if it reads tensor files. Options
-  /// may have a `lay_out` (ObjectiveRecipe).
+  /// RunOptions&), with a TensorFileOpener as its last argument if it reads tensor files, and
+  /// `tokenizer()` if it trains one. Options may have a `lay_out` (ObjectiveRecipe).
   template <class Impl, class Options>
   void add(const std::string& name) {
     makers_[name] = [] { return std::make_unique<Typed<Impl, Options>>(); };
@@ -56,15 +60,8 @@ class ObjectiveRegistry {
 
   /// The options of the objective `name`. Throws UsageError, with the nearest name for a typo.
   std::unique_ptr<ObjectiveRecipe> make(const std::string& name) const {
-    const auto it = makers_.find(name);
-    if (it == makers_.end()) {
-      const auto near = nearest_word(name, names());
-      fail_usage("objective: {} is not one of {}{}",
-                 name,
-                 fmt::join(names(), ", "),
-                 near.empty() ? "" : fmt::format("; did you mean {}?", near));
-    }
-    return it->second();
+    require_choice(name, names(), "objective");
+    return makers_.at(name)();
   }
 
  private:
@@ -84,6 +81,9 @@ class ObjectiveRegistry {
     void lay_out([[maybe_unused]] const NamedTensors& own,
                  [[maybe_unused]] LoadedModel& model) const override {
       if constexpr (requires { options.lay_out(own, model); }) options.lay_out(own, model);
+    }
+    bool makes_tokenizer() const override {
+      return requires(Impl& training) { training.tokenizer(); };
     }
   };
   std::map<std::string, std::function<std::unique_ptr<ObjectiveRecipe>()>> makers_;

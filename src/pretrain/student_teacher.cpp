@@ -7,7 +7,7 @@
 #include "error.h"
 #include "models/vit.h"
 #include "pretrain/pictures/attention_picture.h"
-#include "pretrain/train/schedule.h"
+#include "pretrain/schedule.h"
 
 namespace previt {
 namespace {
@@ -136,6 +136,15 @@ void StudentTeacher::require_all_crops(const Batch& batch) const {
 
 std::vector<at::Tensor> StudentTeacher::global_crops(const std::vector<at::Tensor>& views) const {
   return {views.begin(), views.begin() + options_.global_crops};
+}
+
+std::optional<double> StudentTeacher::encoded_tokens_per_image() const {
+  double tokens = 0;
+  for (const ViewSpec& view : views()) {
+    const int64_t patches = (view.height / model_.patch_size) * (view.width / model_.patch_size);
+    tokens += static_cast<double>(view.count * (model_.num_prefix_tokens() + patches));
+  }
+  return tokens;
 }
 
 std::vector<StartingBackbone> StudentTeacher::starting_backbones() {

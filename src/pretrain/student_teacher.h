@@ -67,6 +67,7 @@ class StudentTeacher : public Objective {
   std::vector<StartingBackbone> starting_backbones() override;
   InFiles in_files(const std::string& name) const override;
   std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
+  std::optional<double> encoded_tokens_per_image() const override;
   std::string odd_plan(int64_t epochs) const override;
   std::string diagnose(const std::map<std::string, double>& means,
                        const StepInfo& info) const override;

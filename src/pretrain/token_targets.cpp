@@ -39,11 +39,12 @@ void TokenTargets::read_cache(const std::string& path, const TensorFileOpener& o
   require(open != nullptr, "beit.tokens: {}: this program reads no such files", path);
   cache_ = std::make_unique<TokenCache>(*open(path), path, key);
   const int64_t cells = tokenizer_->grid_height() * tokenizer_->grid_width();
-  require(cache_->tokens_per_image() == cells,
-          "beit.tokens: {} has {} tokens of an image, the model has {} patches",
-          path,
-          cache_->tokens_per_image(),
-          cells);
+  if (cache_->tokens_per_image() != cells) {
+    fail_usage("beit.tokens: {} has {} tokens of an image, the model has {} patches",
+               path,
+               cache_->tokens_per_image(),
+               cells);
+  }
 }
 
 std::vector<ViewSpec> TokenTargets::views() const {

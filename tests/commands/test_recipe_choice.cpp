@@ -124,7 +124,7 @@ TEST_CASE("too few images and methods that need more are refused", "[chosen]") {
                     "make sense");
   CHECK_NOTHROW(cli::choose_recipe({16, 300, false}, kCpu, "", "photos"));
   CHECK_THROWS_WITH(cli::choose_recipe({3500, 300, false}, kCpu, "dinos", "photos"),
-                    "--objective: dinos is not one of dino, mae, simmim; did you mean dino?; other "
+                    "--objective: dinos is not one of mae, dino, simmim; did you mean dino?; other "
                     "methods need a --recipe");
 }
 

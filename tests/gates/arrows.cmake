@@ -41,6 +41,7 @@ forbid("^src/models/tokenizers/" "" "^models/heads/" "tokenizers have no heads o
 forbid("^src/augment/" "" "^(models|pretrain|finetune)/" "augment meets the engine in batch.h")
 forbid("^src/pretrain/" "${main}" "^(augment|finetune)/" "pretrain meets augment in batch.h")
 forbid("^src/pretrain/(losses|masks|views|pictures)/" "" "^pretrain/(objectives|train)/" "what methods share knows neither methods nor the loop")
+forbid("^src/pretrain/[^/]*$" "${main}|/pretrain_run\\.cpp$" "^pretrain/train/" "what methods share knows no loop")
 forbid("^src/pretrain/train/" "" "^pretrain/(objectives|losses|masks|views|pictures)/" "the loop knows no method")
 forbid("^src/finetune/probes/" "" "^finetune/pictures/" "probes draw nothing")
 forbid("^tools/cli/" "" "^commands/" "what commands share knows no command")

@@ -58,7 +58,7 @@ TEST_CASE("the library gives the features that embed writes") {
     CHECK(backbone.input_width() == 32);
     CHECK(backbone.input_height() == 32);
     CHECK(backbone.patch_size() == 8);
-    CHECK(backbone.warnings().empty());
+    CHECK(backbone.warnings().empty() == std::string(name).starts_with("timm"));
     CHECK(features.rows == 4);
     CHECK(features.columns == 4);
     const auto same = [&](const std::vector<float>& values, const char* tokens) {
@@ -117,7 +117,7 @@ TEST_CASE("the library's errors are runtime errors of one line with a place") {
   CHECK(error_of([&] { load_backbone(nothing); }).starts_with(nothing + ": "));
   CHECK(error_of([&] { load_image(nothing); }).starts_with(nothing + ": "));
   const std::string device = error_of([&] { load_backbone(kClassifier, {.device = "abacus"}); });
-  CHECK(device.starts_with(kClassifier + ": "));
+  CHECK(device.starts_with("device: "));
   CHECK(device.find('\n') == std::string::npos);
   const Backbone plain = load_backbone(kFixtures + "hf_vit_a");
   CHECK(plain.num_classes() == 0);
@@ -142,7 +142,8 @@ TEST_CASE("the library takes what weights don't tell, and asks for it by its own
   const Backbone wide = load_backbone(path, {.heads = 3, .image_height = 16, .image_width = 24});
   CHECK(wide.input_height() == 16);
   CHECK(wide.input_width() == 24);
-  CHECK(wide.warnings().empty());
+  REQUIRE(wide.warnings().size() == 1);
+  CHECK_THAT(wide.warnings()[0], ContainsSubstring("(convert --set normalize.mean=[R,G,B]"));
   CHECK(error_of([&] { load_backbone(path, {.image_height = 16}); }) ==
         "image_height: give image_width too, or neither");
   CHECK(error_of([&] {
@@ -152,10 +153,10 @@ TEST_CASE("the library takes what weights don't tell, and asks for it by its own
   options.image_size = {16};
   options.embed_dim = 192;
   write_safetensors(path, named_tensors(Vit(options)));
-  REQUIRE(load_backbone(path).warnings().size() == 1);
+  REQUIRE(load_backbone(path).warnings().size() == 2);
   CHECK(
-      load_backbone(path).warnings()[0].ends_with("usual for its width (BackboneOptions::heads)"));
-  CHECK(load_backbone(path, {.heads = 3}).warnings().empty());
+      load_backbone(path).warnings()[1].ends_with("usual for its width (BackboneOptions::heads)"));
+  CHECK(load_backbone(path, {.heads = 3}).warnings().size() == 1);
 }
 
 TEST_CASE("the version is the headers' in the library's own tests") {

@@ -2,8 +2,8 @@
 
 #include "models/vit.h"
 #include "parity/vit.h"
+#include "pretrain/schedule.h"
 #include "pretrain/train/optimizer.h"
-#include "pretrain/train/schedule.h"
 
 using namespace previt;
 

@@ -1,5 +1,5 @@
 #include "parity/parity.h"
-#include "pretrain/train/schedule.h"
+#include "pretrain/schedule.h"
 
 namespace previt::parity {
 namespace {

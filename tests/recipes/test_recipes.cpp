@@ -3,7 +3,7 @@
 
 #include "finetune/model.h"
 #include "models/vit.h"
-#include "pretrain/train/schedule.h"
+#include "pretrain/schedule.h"
 #include "support/catch.h"
 #include "support/recipe_files.h"
 

@@ -124,10 +124,7 @@ ViewSpec Backbone::view() const {
   if (height % patch != 0) {
     fail_usage("--image-size: {} is no multiple of the patch, {}", height, patch);
   }
-  FinetuneOptions evaluation;
-  // The checkpoint's crop belongs to its own image size.
-  if (height == vit->options().image_height()) evaluation.eval_crop_pct = loaded.crop_pct;
-  return evaluation_view(height, width, evaluation.crop_pct(height));
+  return evaluation_view(height, width, evaluation_crop(loaded, height));
 }
 
 std::unique_ptr<BatchSource> Backbone::source(std::shared_ptr<Dataset> dataset) const {

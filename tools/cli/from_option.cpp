@@ -52,6 +52,7 @@ void add_hints(const po::variables_map& args, LoadHints& hints) {
   };
   hints.image_size = described(args, unknown, of_size).model.image_size;
   hints.heads_said = is_set(args, "model.num_heads=") || args.count("heads") > 0;
+  hints.normalize_said = is_set(args, "normalize.mean=") && is_set(args, "normalize.std=");
 }
 
 // Throws UsageError where --set contradicts the weights, which tell all but what is `untold`.

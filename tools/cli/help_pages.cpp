@@ -9,6 +9,7 @@
 
 #include "cli/main.h"
 #include "error.h"
+#include "nearest_word.h"
 
 namespace previt::cli {
 namespace {
@@ -230,11 +231,8 @@ int run_command(int argc,
       std::fputs(usage.c_str(), help ? stdout : stderr);
       return help ? 0 : 2;
     }
-    const std::string near = nearest_word(word, names);
-    std::fputs(fmt::format("{}: not one of {}{}\n",
-                           word,
-                           fmt::join(names, ", "),
-                           near.empty() ? "" : fmt::format("; did you mean {}?", near))
+    std::fputs(fmt::format(
+                   "{}: not one of {}{}\n", word, fmt::join(names, ", "), did_you_mean(word, names))
                    .c_str(),
                stderr);
     return 2;

@@ -9,6 +9,7 @@
 #include "finetune/split.h"
 #include "first_few.h"
 #include "log.h"
+#include "nearest_word.h"
 #include "utf8.h"
 
 namespace previt::cli {

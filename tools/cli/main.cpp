@@ -24,6 +24,7 @@
 #include "error.h"
 #include "log.h"
 #include "memory.h"
+#include "nearest_word.h"
 #include "utf8.h"
 
 namespace previt::cli {
@@ -114,10 +115,8 @@ std::string usage_text(const po::error& error, const po::options_description& op
   std::string option = about_option->get_option_name();
   option.erase(0, option.find_first_not_of('-'));
   if (dynamic_cast<const po::unknown_option*>(&error) != nullptr) {
-    const auto near = nearest_word(option, names(options));
-    return fmt::format("--{}: unknown option{}",
-                       option,
-                       near.empty() ? "" : fmt::format("; did you mean --{}?", near));
+    return fmt::format(
+        "--{}: unknown option{}", option, did_you_mean(option, names(options), "--"));
   }
   if (dynamic_cast<const po::required_option*>(&error) != nullptr) {
     return fmt::format("--{}: must be given; --help says more", option);

@@ -4,11 +4,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
-#include <set>
 #include <sstream>
 
 #include "error.h"
 #include "files.h"
+#include "nearest_word.h"
 #include "pretrain/pretrain_run.h"
 
 namespace previt::cli {
@@ -52,12 +52,13 @@ std::string first_sentence(const std::string& path) {
 
 // The program that takes a recipe, by its method; "" where the recipe can't be read.
 std::string program_of(const std::string& path) {
-  static const std::set<std::string> tokenizers = {"dvae", "vqkd", "vqvae"};
   try {
     Recipe recipe = Recipe::load(path);
-    const std::string method = objective_in(recipe, "");
-    if (tokenizers.contains(method)) return "train_tokenizer";
-    return method == "finetune" ? "finetune" : "pretrain";
+    const std::string method = objective_in(recipe, RunOptions().objective);
+    if (method == "finetune") return "finetune";
+    ObjectiveRegistry registry;
+    register_all_objectives(registry);
+    return registry.make(method)->command();
   } catch (const UsageError&) {
     return "";
   }
@@ -102,10 +103,9 @@ std::string find_recipe(const std::string& given) {
     if (quick != all.end()) return quick->second;
     fail_usage("--recipe: {} may be {}", given, fmt::join(found, " or "));
   }
-  const std::string near = nearest_word(name, words);
   fail_usage("--recipe: {}: no such file, and no recipe of that name{}; --list-recipes shows them",
              given,
-             near.empty() ? "" : fmt::format("; did you mean {}?", near));
+             did_you_mean(name, words));
 }
 
 std::string recipe_list() {

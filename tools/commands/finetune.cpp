@@ -88,6 +88,7 @@ int train_and_evaluate(const FinetuneJob& job,
   callbacks.best_metric = "top1";
   callbacks.extend_report = [&](Report& report) {
     if (latest) add_evaluation(report, *latest, record.class_names, callbacks.encode_png);
+    return latest.has_value();
   };
 
   Classifier classifier(vit, job.run, job.load_distillation(vit->parameters().front().device()));

@@ -1,7 +1,6 @@
 #include "commands/memory_probe.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "commands/bench_run.h"
 #include "error.h"
@@ -9,7 +8,7 @@
 #include "models/layers/block.h"
 #include "models/layers/drop_path.h"
 #include "models/layers/linear.h"
-#include "pretrain/masks/random_masking.h"
+#include "pretrain/train/optimizer.h"
 #include "pretrain/train/stepper.h"
 
 namespace previt::cli {
@@ -96,32 +95,11 @@ MemoryShape::Rest rest(const PretrainRun& run, int64_t depth, int64_t checkpoint
   return {few - kFew * each, each};
 }
 
-std::string setting(const PretrainRun& run, const std::string& key) {
-  for (const auto& [name, value] : run.settings()) {
-    if (name == key) return value;
-  }
-  return "";
-}
-
-// Tokens of an image, in all its crops, that go through the trained encoder; none: not known.
-std::optional<double> tokens_per_image(const PretrainRun& run, const Objective& objective) {
-  const VitOptions& model = run.options.model;
-  const std::string& method = run.options.objective;
-  const int64_t prefix = model.num_prefix_tokens();
-  if (method == "mae") {
-    const double ratio = std::stod(setting(run, "mae.mask_ratio"));
-    return static_cast<double>(prefix + kept_patches(model.num_patches(), ratio));
-  }
-  if (method == "beit" || method == "simmim") {
-    return static_cast<double>(prefix + model.num_patches());
-  }
-  if (method != "dino" && method != "ibot") return std::nullopt;
-  int64_t tokens = 0;
-  for (const ViewSpec& view : objective.views()) {
-    const int64_t patches = (view.height / model.patch_size) * (view.width / model.patch_size);
-    tokens += view.count * (prefix + patches);
-  }
-  return static_cast<double>(tokens);
+// What the optimizer keeps beside each weight, of the weight's size.
+int64_t states_of(const OptimizerOptions& options) {
+  const auto slots = make_optimizer(options, {})->slots();
+  return std::count_if(
+      slots.begin(), slots.end(), [](const Optimizer::Slot& slot) { return !slot.scalar; });
 }
 
 double mean_drop_path(const VitOptions& model, int64_t counted) {
@@ -142,7 +120,7 @@ MemoryShape memory_shape(const PretrainRun& run) {
   MemoryShape shape;
   shape.depth = model.depth;
   shape.counted = model.depth - built;
-  shape.states = run.options.optimizer.name == OptimizerKind::adamw ? 2 : 1;
+  shape.states = states_of(run.options.optimizer);
   shape.average = run.options.train.ema_decay > 0;
   shape.accumulates = run.options.train.micro() < run.options.train.batch;
   const auto objective = with_depth(run, built);
@@ -159,7 +137,7 @@ MemoryShape memory_shape(const PretrainRun& run) {
   shape.copied = bf16 ? weights.linear : 0;
   shape.rest = rest(run, built, 0);
   shape.checkpointed_rest = rest(run, built, kAll);
-  if (const auto tokens = tokens_per_image(run, *objective)) {
+  if (const auto tokens = objective->encoded_tokens_per_image()) {
     shape.block = block_bytes(model, *tokens, mean_drop_path(model, shape.counted), bf16 ? 2 : 4);
     shape.checkpointed_block = checkpointed_block_bytes(model, *tokens);
   } else if (shape.counted > 0) {

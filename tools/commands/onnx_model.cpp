@@ -9,6 +9,7 @@
 #include "commands/outgoing_model.h"
 #include "error.h"
 #include "files.h"
+#include "finetune/finetune_options.h"
 #include "finetune/model.h"
 #include "first_few.h"
 #include "json_text.h"
@@ -69,7 +70,8 @@ ordered_json description(const OutgoingModel& out,
           {"width", width},
           {"dynamic_size", options.dynamic_size},
           {"patch", sizes.patch_size},
-          {"resize_shortest_side", uncropped_side(std::max(height, width), model.crop_pct)},
+          {"resize_shortest_side",
+           uncropped_side(std::max(height, width), evaluation_crop(model, height))},
           {"crop", "center"},
           {"interpolation", "bicubic"},
           {"class_names", model.class_names}};

@@ -134,9 +134,7 @@ OutgoingModel outgoing_model(LoadedModel loaded,
   out.format = &choose(model);
   leave_out_misfits(out);
   // Others take another crop where none is written down.
-  FinetuneOptions evaluation;
-  evaluation.eval_crop_pct = model.crop_pct;
-  model.crop_pct = evaluation.crop_pct(model.options.image_height());
+  model.crop_pct = evaluation_crop(model, model.options.image_height());
   for (std::string& name : model.class_names) name = utf8_or_escaped(name);
   return out;
 }

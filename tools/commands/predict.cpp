@@ -35,6 +35,10 @@ struct Classified {
 Classified load_classifier(const po::variables_map& args, at::Device device) {
   LoadedModel loaded = load_frozen(args, OtherKeys::wrong, {.backbone_only = true});
   const auto from = args["from"].as<std::string>();
+  require(!loaded.extra.contains("head.weight"),
+          "{}: its classifier takes more than our network pools (DINOv2's, the class token and the "
+          "mean); fine-tune it, which makes a new one",
+          from);
   require(loaded.options.num_classes > 0, "{}: has no classes; fine-tune it first", from);
   if (only_numbered(loaded.class_names, loaded.options.num_classes)) {
     info("{}: its classes have no names; the column `class` holds their numbers", from);
@@ -96,11 +100,9 @@ int64_t classify(const Classified& model,
                  const std::string& out_name) {
   const torch::NoGradGuard no_grad;
   const VitOptions& options = model.vit->options();
-  FinetuneOptions evaluation;
-  evaluation.eval_crop_pct = model.loaded.crop_pct;
-  const double crop_pct = evaluation.crop_pct(options.image_height());
+  const int64_t height = options.image_height();
   const std::vector<ViewSpec> specs{
-      evaluation_view(options.image_height(), options.image_width(), crop_pct)};
+      evaluation_view(height, options.image_width(), evaluation_crop(model.loaded, height))};
   const at::Device device = model.vit->parameters().front().device();
   int64_t readable = 0;
   out << "path,class,probability,error\n";

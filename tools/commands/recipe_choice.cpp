@@ -6,6 +6,7 @@
 #include <set>
 
 #include "error.h"
+#include "nearest_word.h"
 
 namespace previt::cli {
 namespace {
@@ -100,8 +101,6 @@ constexpr int64_t kMostBetween = 20;     // epochs between checkpoints
 constexpr int64_t kPreviewShare = 4;     // 40 of 160
 constexpr int64_t kCoresForGpu = 8;      // with fewer, the GPU would wait for crops
 
-const std::set<std::string> kObjectives = {"mae", "dino", "simmim"};
-
 // --- how they are applied ------------------------------------------------------------------------
 
 struct Chosen {
@@ -111,11 +110,22 @@ struct Chosen {
   bool device_augment;
 };
 
+// A method: what its recipe holds beside model and train, and which of a network's numbers are its.
+struct MethodRule {
+  const char* name;
+  std::string (*sections)(const Chosen&);
+  int64_t NetworkRule::*most_batch;
+  double NetworkRule::*images_seen;
+  const char* why;
+};
+
 int64_t power_of_two_below(int64_t number) {
   return static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(number)));
 }
 
-Chosen apply_rules(const ImageFacts& images, const MachineFacts& machine, bool dino) {
+Chosen apply_rules(const ImageFacts& images,
+                   const MachineFacts& machine,
+                   const MethodRule& method) {
   const auto& size = *std::find_if(std::begin(kSizes), std::end(kSizes), [&](const auto& rule) {
     return images.short_side >= rule.least_side && (machine.gpu || !rule.gpu);
   });
@@ -123,12 +133,10 @@ Chosen apply_rules(const ImageFacts& images, const MachineFacts& machine, bool d
       *std::find_if(std::begin(kNetworks), std::end(kNetworks), [&](const auto& rule) {
         return images.images >= rule.least_images && (machine.gpu || !rule.gpu);
       });
-  const int64_t most_batch = dino ? network.most_dino_batch : network.most_batch;
-  const int64_t batch =
-      std::clamp(power_of_two_below(images.images / kBatchesInEpoch), kLeastBatch, most_batch);
-  const double seen = dino ? network.dino_images_seen : network.images_seen;
-  const int64_t epochs = std::clamp<int64_t>(
-      std::llround(seen / static_cast<double>(images.images)), kFewestEpochs, kMostEpochs);
+  const int64_t batch = std::clamp(
+      power_of_two_below(images.images / kBatchesInEpoch), kLeastBatch, network.*method.most_batch);
+  const double epochs_of_all = network.*method.images_seen / static_cast<double>(images.images);
+  const auto epochs = std::clamp<int64_t>(std::llround(epochs_of_all), kFewestEpochs, kMostEpochs);
   return {size, network, batch, epochs, machine.gpu && machine.cores < kCoresForGpu};
 }
 
@@ -178,12 +186,39 @@ std::string simmim_sections(const Chosen& c) {
       c.network.simmim_lr);
 }
 
-std::string recipe_text(const Chosen& c, const ImageFacts& images, const std::string& objective) {
-  const bool dino = objective == "dino", gpu = c.network.gpu;
-  std::string text = fmt::format("objective: {}\nmodel:\n{}", objective, c.network.model);
+const MethodRule kMethods[] = {
+    {"mae",
+     mae_sections,
+     &NetworkRule::most_batch,
+     &NetworkRule::images_seen,
+     "the method that costs least an image and needs no large batch; --objective dino gives "
+     "features that serve without fine-tuning"},
+    {"dino",
+     dino_sections,
+     &NetworkRule::most_dino_batch,
+     &NetworkRule::dino_images_seen,
+     "as asked: its features serve without fine-tuning"},
+    {"simmim", simmim_sections, &NetworkRule::most_batch, &NetworkRule::images_seen, "as asked"},
+};
+
+// The first one for "".
+const MethodRule& method_of(const std::string& objective) {
+  std::vector<std::string> names;
+  for (const MethodRule& method : kMethods) {
+    if (objective.empty() || objective == method.name) return method;
+    names.emplace_back(method.name);
+  }
+  fail_usage("--objective: {} is not one of {}{}; other methods need a --recipe",
+             objective,
+             fmt::join(names, ", "),
+             did_you_mean(objective, names));
+}
+
+std::string recipe_text(const Chosen& c, const ImageFacts& images, const MethodRule& method) {
+  std::string text = fmt::format("objective: {}\nmodel:\n{}", method.name, c.network.model);
   text += fmt::format("  image_size: [{}]\n  patch_size: {}\n", c.size.image, c.size.patch);
-  if (!gpu) text += "  drop_path: 0\n";
-  text += objective == "mae" ? mae_sections(c) : dino ? dino_sections(c) : simmim_sections(c);
+  if (!c.network.gpu) text += "  drop_path: 0\n";
+  text += method.sections(c);
   text += fmt::format("  warmup_epochs: {}\n", part_of(c.epochs, kWarmupShare));  // of schedule
   text +=
       fmt::format("train:\n  epochs: {}\n  batch: {}\n  micro_batch: auto\n", c.epochs, c.batch);
@@ -196,13 +231,6 @@ std::string recipe_text(const Chosen& c, const ImageFacts& images, const std::st
                         images.one_size ? 0 : std::min(images.short_side, 2 * c.size.image));
   }
   return text;
-}
-
-const char* why_method(const std::string& objective) {
-  if (objective == "dino") return "dino, as asked: its features serve without fine-tuning";
-  if (objective == "simmim") return "simmim, as asked";
-  return "mae, the method that costs least an image and needs no large batch; --objective dino "
-         "gives features that serve without fine-tuning";
 }
 
 }  // namespace
@@ -231,20 +259,13 @@ RecipeChoice choose_recipe(const ImageFacts& images,
                            const MachineFacts& machine,
                            const std::string& objective,
                            const std::string& path) {
-  const std::string method = objective.empty() ? "mae" : objective;
-  if (!kObjectives.contains(method)) {
-    const std::string near = nearest_word(method, kObjectives);
-    fail_usage("--objective: {} is not one of {}{}; other methods need a --recipe",
-               method,
-               fmt::join(kObjectives, ", "),
-               near.empty() ? "" : fmt::format("; did you mean {}?", near));
-  }
+  const MethodRule& method = method_of(objective);
   require(images.images >= kFewestImages,
           "{}: {} images are too few to learn from; {} are the least, some thousands make sense",
           path,
           images.images,
           kFewestImages);
-  const Chosen c = apply_rules(images, machine, method == "dino");
+  const Chosen c = apply_rules(images, machine, method);
   RecipeChoice choice{recipe_text(c, images, method), {}};
   auto& say = choice.reasons;
   say.push_back(
@@ -253,7 +274,7 @@ RecipeChoice choose_recipe(const ImageFacts& images,
                   images.images,
                   images.short_side,
                   machine.gpu ? "a GPU" : fmt::format("{} cores, no GPU", machine.cores)));
-  say.push_back(fmt::format("method: {}", why_method(method)));
+  say.push_back(fmt::format("method: {}, {}", method.name, method.why));
   say.push_back(fmt::format("network: {}", c.network.why));
   say.push_back(
       fmt::format("images: {} px in patches of {}, {}", c.size.image, c.size.patch, c.size.why));

@@ -101,6 +101,7 @@ std::shared_ptr<const LoadedModel> load_source(Recipe& recipe, const std::string
   const std::string path = fs::absolute(start.from).lexically_normal();
   LoadHints hints{.network = start.from_weights, .image_size = {}, .whole = true};
   hints.heads_said = recipe.has("model.num_heads") || recipe.has("model.arch");
+  hints.normalize_said = recipe.has("normalize.mean") && recipe.has("normalize.std");
   if (recipe.has("model.image_size")) {
     VitOptions model;
     recipe.read("model", model);

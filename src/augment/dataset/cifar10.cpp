@@ -130,15 +130,21 @@ std::string cifar_pickles(const std::string& folder) {
   return "";
 }
 
-std::shared_ptr<Dataset> open_cifar10(const std::string& folder, Split split) {
-  Records records;
+std::vector<std::string> cifar10_files(const std::string& folder, Split split) {
   const auto wanted = split == Split::all ? cifar10_splits(folder) : std::set{split};
+  std::vector<std::string> files;
   if (wanted.contains(Split::train)) {
     for (int batch = 1; batch <= 5; ++batch) {
-      records.append(fmt::format("{}/data_batch_{}.bin", folder, batch));
+      files.push_back(fmt::format("{}/data_batch_{}.bin", folder, batch));
     }
   }
-  if (wanted.contains(Split::val)) records.append(folder + "/test_batch.bin");
+  if (wanted.contains(Split::val)) files.push_back(folder + "/test_batch.bin");
+  return files;
+}
+
+std::shared_ptr<Dataset> open_cifar10(const std::string& folder, Split split) {
+  Records records;
+  for (const std::string& file : cifar10_files(folder, split)) records.append(file);
   return std::make_shared<Cifar10>(std::move(records), read_classes(folder));
 }
 

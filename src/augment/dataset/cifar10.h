@@ -3,6 +3,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "augment/dataset/dataset.h"
 
@@ -18,6 +19,10 @@ std::string cifar_pickles(const std::string& folder);
 
 /// The splits that the folder has files for: train, val, both or none.
 std::set<Split> cifar10_splits(const std::string& folder);
+
+/// The files of a split of CIFAR-10's binary version in `folder`, there or not; of Split::all, those
+/// of the splits that are there.
+std::vector<std::string> cifar10_files(const std::string& folder, Split split);
 
 /// Opens CIFAR-10's binary version (cs.toronto.edu/~kriz/cifar.html) and holds it in memory.
 /// data_batch_*.bin are for training, test_batch.bin for validation. A record is one byte for the

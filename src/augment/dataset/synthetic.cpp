@@ -10,6 +10,7 @@
 #include "augment/dataset/texture.h"
 #include "augment/views.h"
 #include "error.h"
+#include "nearest_word.h"
 #include "options.h"
 #include "random.h"
 
@@ -262,11 +263,10 @@ SyntheticOptions parse_synthetic(const std::string& spec) {
       const std::string key = part.substr(0, equals);
       const auto it = fields.find(key);
       if (it == fields.end() || equals == std::string::npos) {
-        const auto near = nearest_word(key, names);
         fail_usage("synthetic: {} is not one of {} (as in size=64){}",
                    part,
                    fmt::join(names, ", "),
-                   near.empty() || near == key ? "" : fmt::format("; did you mean {}?", near));
+                   it == fields.end() ? did_you_mean(key, names) : "");
       }
       const auto& [value, low, high] = it->second;
       *value = number_of(key, part.substr(equals + 1), low, high);

@@ -16,8 +16,8 @@
 namespace previt {
 
 /// Which tokens stand for an image.
-/// pooled: as the model itself pools (norm(x)[cls], or fc_norm of the mean patch token); cls,
-/// mean, cls_mean: the class token, the mean patch token, or both; patches: every patch token.
+/// pooled: as the model itself pools (Vit::pooled); cls, mean, cls_mean: the class token, the mean
+/// patch token, or both; patches: every patch token.
 enum class FeatureTokens { pooled, cls, mean, cls_mean, patches };
 constexpr auto enum_names(FeatureTokens) {
   return std::array{"pooled", "cls", "mean", "cls+mean", "patches"};

@@ -7,9 +7,9 @@
 
 #include "error.h"
 #include "finetune/losses.h"
+#include "pretrain/schedule.h"
 #include "pretrain/train/optimizer.h"
 #include "pretrain/train/same_start.h"
-#include "pretrain/train/schedule.h"
 #include "random.h"
 
 namespace previt {

@@ -23,7 +23,7 @@ namespace previt {
 enum class ProbeProtocol { dino, mae, beit };
 constexpr auto enum_names(ProbeProtocol) { return std::array{"dino", "mae", "beit"}; }
 
-/// per_epoch_schedule or mae_schedule (train/schedule.h).
+/// per_epoch_schedule or mae_schedule (pretrain/schedule.h).
 enum class ProbeSchedule { per_epoch, mae };
 constexpr auto enum_names(ProbeSchedule) { return std::array{"per_epoch", "mae"}; }
 

@@ -42,6 +42,7 @@ class MatmulWays {
   at::Tensor compute(const MatmulShape& shape, const std::vector<MatmulWay>& ways);
 
   void measure(bool on) { measures_ = on; }
+  bool measures() const { return measures_; }
 
   /// From now on the time spent in matmuls, small ones too, is added up from zero; it does not
   /// include those of attention. For benches: nothing else may compute matmuls at the same time.

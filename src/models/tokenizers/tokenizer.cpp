@@ -37,24 +37,16 @@ struct WeightsFile {
   std::string place;
 };
 
-WeightsFile from_checkpoint(Checkpoint checkpoint, const std::string& place) {
-  return {std::move(checkpoint.backbone), std::move(checkpoint.backbone_metadata), place};
-}
-
 WeightsFile read(const std::string& path) {
   require(fs::exists(path), "{}: no such file or folder; give a run of train_tokenizer", path);
   if (!fs::is_directory(path)) {
     auto file = read_safetensors(path);
     return {std::move(file.tensors), std::move(file.metadata), path};
   }
-  const auto part = CheckpointPart::backbone;
-  if (fs::exists(fs::path(path) / "meta.json")) {
-    return from_checkpoint(load_checkpoint(path, part), path);
-  }
   std::vector<std::string> warnings;
-  Checkpoint latest = load_latest(path, warnings, part);
+  Checkpoint saved = load_checkpoint_or_latest(path, warnings, CheckpointPart::backbone);
   for (const auto& warning : warnings) log_warning(warning);
-  return from_checkpoint(std::move(latest), path);
+  return {std::move(saved.backbone), std::move(saved.backbone_metadata), path};
 }
 
 std::shared_ptr<Tokenizer> build(const WeightsFile& file) {

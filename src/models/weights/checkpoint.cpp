@@ -197,11 +197,15 @@ Checkpoint load_latest(const std::string& run_folder,
   const std::string newest = folders.empty() ? "" : folders.front();
   // Checkpoints in doubt are the last resort.
   std::stable_partition(folders.begin(), folders.end(), std::not_fn(in_doubt));
+  std::vector<std::string> reasons;
   for (const auto& folder : folders) {
     try {
       Checkpoint loaded = load_checkpoint(folder, part);
       const std::string broken = not_finite(loaded);
       require(broken.empty(), "{}: {} is not finite", folder, broken);
+      for (const auto& reason : reasons) {
+        warnings.push_back(reason + "; the checkpoint before is used");
+      }
       if (in_doubt(newest)) {
         warnings.push_back(
             fmt::format("{}: was saved while steps were left out as not finite; {}",
@@ -210,19 +214,27 @@ Checkpoint load_latest(const std::string& run_folder,
       }
       return loaded;
     } catch (const std::exception& e) {
-      warnings.push_back(fmt::format("{}; the checkpoint before is used", e.what()));
+      reasons.emplace_back(e.what());
     }
   }
-  require(warnings.empty(),
-          "{}: none of its checkpoints can be used; the newest: {}",
-          run_folder,
-          warnings.empty() ? "" : warnings.front());
+  if (!reasons.empty()) {
+    fail("{}: none of its checkpoints can be used ({}); start anew with another --out",
+         run_folder,
+         reasons.front());
+  }
   fail("{}: has no checkpoint", run_folder);
 }
 
-std::string newest_undoubted(const std::string& run_folder) {
-  for (const auto& folder : list_checkpoints(run_folder)) {
-    if (!in_doubt(folder)) return folder;
+Checkpoint load_checkpoint_or_latest(const std::string& folder,
+                                     std::vector<std::string>& warnings,
+                                     CheckpointPart part) {
+  return fs::exists(fs::path(folder) / kMeta) ? load_checkpoint(folder, part)
+                                              : load_latest(folder, warnings, part);
+}
+
+std::string newest_undoubted(const std::string& run_folder, int64_t step) {
+  for (const fs::path folder : list_checkpoints(run_folder)) {
+    if (step_of(folder.filename().string()) <= step && !in_doubt(folder)) return folder;
   }
   return "";
 }
@@ -245,16 +257,17 @@ void remove_other_checkpoints(const std::string& run_folder, int64_t step) {
   }
 }
 
-void prune_checkpoints(const std::string& run_folder, int64_t keep_last, int64_t keep_every_steps) {
+void prune_checkpoints(const std::string& run_folder, const KeptCheckpoints& kept) {
   int64_t good = 0;
-  bool newest = true;
+  const auto stays = [&](const fs::path& folder) {
+    const int64_t step = step_of(folder.filename().string());
+    if (step > kept.newest) return false;
+    if (in_doubt(folder)) return step == kept.newest;
+    const bool multiple = kept.every_steps > 0 && step % kept.every_steps == 0;
+    return good++ < std::max<int64_t>(kept.last, 1) || multiple;
+  };
   for (const fs::path folder : list_checkpoints(run_folder)) {
-    const bool is_newest = std::exchange(newest, false);
-    const bool multiple =
-        keep_every_steps > 0 && step_of(folder.filename().string()) % keep_every_steps == 0;
-    const bool kept =
-        in_doubt(folder) ? is_newest : good++ < std::max<int64_t>(keep_last, 1) || multiple;
-    if (!kept) remove_checkpoint(folder);
+    if (!stays(folder)) remove_checkpoint(folder);
   }
 }
 

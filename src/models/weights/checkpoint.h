@@ -60,13 +60,23 @@ Checkpoint load_latest(const std::string& run_folder,
                        std::vector<std::string>& warnings,
                        CheckpointPart part = CheckpointPart::all);
 
-/// The folder of the newest checkpoint that is not in doubt, damaged or not; "" if there is none.
-std::string newest_undoubted(const std::string& run_folder);
+/// The checkpoint in `folder`, or the newest good one of a run there: load_checkpoint or load_latest.
+Checkpoint load_checkpoint_or_latest(const std::string& folder,
+                                     std::vector<std::string>& warnings,
+                                     CheckpointPart part);
 
-/// Removes all but the newest `keep_last` (at least one) and those at a multiple of
-/// `keep_every_steps` (0: none). Those in doubt don't count, and one stays only while it is the
-/// newest of all.
-void prune_checkpoints(const std::string& run_folder, int64_t keep_last, int64_t keep_every_steps);
+/// The folder of the newest checkpoint up to `step` that is not in doubt, damaged or not; "" if
+/// there is none.
+std::string newest_undoubted(const std::string& run_folder, int64_t step);
+
+/// Which checkpoints of a run stay.
+struct KeptCheckpoints {
+  int64_t newest = 0;  ///< step of the one just saved; later ones are of a part that was undone
+  int64_t last = 1;    ///< how many of the newest, at least one
+  int64_t every_steps = 0;  ///< and those at a multiple of so many steps; 0: none
+};
+/// Removes all others. Those in doubt don't count, and one stays only while it is the newest.
+void prune_checkpoints(const std::string& run_folder, const KeptCheckpoints& kept);
 
 /// Removes all checkpoints but that of `step`, later ones too.
 void remove_other_checkpoints(const std::string& run_folder, int64_t step);

@@ -1,9 +1,11 @@
 #include "models/weights/foreign_config.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "error.h"
+#include "models/weights/other_networks.h"
 
 namespace previt {
 namespace {
@@ -18,6 +20,13 @@ int64_t whole(const json& config, const char* key, int64_t otherwise) {
 void take_heads(const json& config, const char* key, LoadedModel& model) {
   const int64_t heads = whole(config, key, 0);
   if (heads <= 0) return;
+  const int64_t width = model.options.attention_width();
+  require(width % heads == 0,
+          "{}: {}: {} does not divide its width {}",
+          model.source,
+          key,
+          heads,
+          width);
   model.options.num_heads = heads;
   model.heads_told = true;
 }
@@ -32,7 +41,10 @@ std::vector<int64_t> sides(const json& value) {
   return value.get<std::vector<int64_t>>();
 }
 
-std::vector<double> numbers(const json& value) {
+// A number for each channel; a single one is that of all.
+std::vector<double> numbers(const json& value, int64_t channels) {
+  if (value.is_number())
+    return std::vector<double>(static_cast<size_t>(channels), value.get<double>());
   std::vector<double> list;
   if (!value.is_array()) return list;
   for (const auto& item : value) {
@@ -48,8 +60,9 @@ const json& member(const json& object, const char* key) {
 }
 
 void take_normalisation(const json& mean, const json& std, LoadedModel& model) {
-  NormalizeOptions given{.mean = numbers(mean), .std = numbers(std)};
-  if (given.mean.empty() || given.mean.size() != given.std.size()) return;
+  const int64_t channels = model.options.in_channels;
+  NormalizeOptions given{.mean = numbers(mean, channels), .std = numbers(std, channels)};
+  if (std::ssize(given.mean) != channels || std::ssize(given.std) != channels) return;
   model.normalize = std::move(given);
   model.normalize_told = true;
 }
@@ -68,9 +81,33 @@ void require_usual(const json& object,
           json(usual).dump());
 }
 
+// transformers' families that are our Vision Transformer, and LayerNorm's eps of each where its
+// configuration says none.
+const std::map<std::string, double> kHfFamilies = {{"vit", 1e-12},
+                                                   {"deit", 1e-12},
+                                                   {"vit_mae", 1e-12},
+                                                   {"ijepa", 1e-12},
+                                                   {"vit_msn", 1e-6},
+                                                   {"beit", 1e-12},
+                                                   {"data2vec-vision", 1e-12},
+                                                   {"dinov2", 1e-6},
+                                                   {"dinov2_with_registers", 1e-6},
+                                                   {"dpt", 1e-12},
+                                                   {"flava", 1e-12}};
+
 void apply_hf_config(const json& config, LoadedModel& model) {
   VitOptions& o = model.options;
   take_heads(config, "num_attention_heads", model);
+  const json& type = member(config, "model_type");
+  const auto family = kHfFamilies.find(type.is_string() ? type.get<std::string>() : "");
+  if (family == kHfFamilies.end()) {
+    model.guesses.push_back(
+        fmt::format("{}: model_type {} is unknown; it is read as a plain Vision Transformer",
+                    model.source,
+                    type.dump()));
+  } else {
+    o.norm_eps = family->second;
+  }
   if (const json& eps = member(config, "layer_norm_eps"); eps.is_number())
     o.norm_eps = eps.get<double>();
   for (const char* key : {"layer_scale_init_value", "layerscale_value"}) {
@@ -92,13 +129,33 @@ void apply_hf_config(const json& config, LoadedModel& model) {
 
 void take_timm_pool(const json& pool, LoadedModel& model) {
   VitOptions& o = model.options;
+  require(pool != "token" || o.pool == Pooling::cls || !o.cls_token,
+          "{}: norms its class token by fc_norm, which our Vision Transformer does to means alone",
+          model.source);
   if (pool != "avg" || o.pool != Pooling::cls) return;
   // A final norm in the file is that of all tokens: fc_norm=False.
   o.pool = model.weights.contains("norm.weight") ? Pooling::norm_avg : Pooling::avg;
 }
 
+// Ours are resized and their middle is cut out.
+void guess_centre(const json& how, LoadedModel& model) {
+  model.guesses.push_back(
+      fmt::format("{}: its images are made square otherwise ({}); here the middle of those that "
+                  "aren't is taken",
+                  model.source,
+                  how.dump()));
+}
+
 void apply_timm_config(const json& config, LoadedModel& model) {
   VitOptions& o = model.options;
+  if (const json& name = member(config, "architecture"); name.is_string()) {
+    const std::string other = what_timm_computes(name.get<std::string>());
+    require(other.empty(),
+            "{}: {} has {}, which our Vision Transformer has not",
+            model.source,
+            name.get<std::string>(),
+            other);
+  }
   const json& args = member(config, "model_args");
   if (args.is_object()) {
     take_heads(args, "num_heads", model);
@@ -108,13 +165,17 @@ void apply_timm_config(const json& config, LoadedModel& model) {
   require_usual(args, "act_layer", {o.mlp == MlpKind::swiglu ? "silu" : "gelu"}, model.source);
   require_usual(args, "norm_layer", {"layernorm"}, model.source);
   require_usual(args, "qk_norm", {false}, model.source);
-  for (const json* object : {&config, &args}) {
-    require_usual(*object, "global_pool", {"token", "avg", ""}, model.source);
-    take_timm_pool(member(*object, "global_pool"), model);
-  }
+  require_usual(args, "final_norm", {true}, model.source);
+  require_usual(args, "pool_include_prefix", {false}, model.source);
+  // What the arguments say counts.
+  const json& pool = member(member(args, "global_pool").is_null() ? config : args, "global_pool");
+  require_usual({{"global_pool", pool}}, "global_pool", {"token", "avg", ""}, model.source);
+  take_timm_pool(pool, model);
   // Before timm 0.9 these stood at the top.
   const json& about = config.contains("pretrained_cfg") ? config.at("pretrained_cfg") : config;
   take_normalisation(member(about, "mean"), member(about, "std"), model);
+  const json& crop_mode = member(about, "crop_mode");
+  if (crop_mode.is_string() && crop_mode != "center") guess_centre(crop_mode, model);
   const json& crop_pct = member(about, "crop_pct");
   if (crop_pct.is_number() && crop_pct > 0 && crop_pct <= 1) model.crop_pct = crop_pct;
   for (const auto& name : member(config, "label_names")) {
@@ -170,6 +231,18 @@ NormalizeOptions half_normalize(int64_t channels) {
   return {.mean = half, .std = half};
 }
 
+void guess_normalization(LoadedModel& model, const LoadHints& hints, const std::string& usual) {
+  if (model.normalize_told || hints.normalize_said) return;
+  model.guesses.push_back(
+      fmt::format("{}: does not say how pixels are normalised; mean {} and standard deviation {} "
+                  "are taken{} ({})",
+                  model.source,
+                  fmt::join(model.normalize.mean, ", "),
+                  fmt::join(model.normalize.std, ", "),
+                  usual,
+                  hints.words.normalize));
+}
+
 void apply_config(const json& config, LoadedModel& model) {
   if (!config.is_object()) return;
   if (config.contains("model_type")) {
@@ -183,13 +256,24 @@ void apply_config(const json& config, LoadedModel& model) {
 
 void apply_preprocessor(const json& config, LoadedModel& model) {
   if (!config.is_object()) return;
-  take_normalisation(member(config, "image_mean"), member(config, "image_std"), model);
+  require_usual(config, "do_rescale", {true}, model.source);
+  if (member(config, "do_normalize") == false) {
+    take_normalisation(0, 1, model);
+  } else {
+    take_normalisation(member(config, "image_mean"), member(config, "image_std"), model);
+  }
   const json &size = member(config, "size"), &crop = member(config, "crop_size");
-  if (!size.is_object() || !crop.is_object() || member(config, "do_center_crop") == false) return;
-  const int64_t resized = whole(size, "shortest_edge", 0);
-  const int64_t cut = std::max(whole(crop, "height", 0), whole(crop, "width", 0));
-  if (cut > 0 && cut <= resized) {
+  // Before transformers 4.20 both were numbers.
+  const int64_t resized =
+      size.is_object() ? whole(size, "shortest_edge", 0) : whole(config, "size", 0);
+  const int64_t cut = crop.is_object() ? std::max(whole(crop, "height", 0), whole(crop, "width", 0))
+                                       : whole(config, "crop_size", 0);
+  const bool cuts = member(config, "do_center_crop") != false && cut > 0;
+  if (cuts && cut <= resized) {
     model.crop_pct = static_cast<double>(cut) / static_cast<double>(resized);
+  } else if (!cuts && !size.is_null()) {
+    model.crop_pct = 1;  // as much of a square image as there
+    guess_centre(size, model);
   }
 }
 

@@ -24,6 +24,10 @@ nlohmann::json config_image_size(const VitOptions& options);
 /// Mean and standard deviation of one half for each channel.
 NormalizeOptions half_normalize(int64_t channels);
 
+/// Adds to LoadedModel::guesses, unless the normalisation is known or said, that the usual one is
+/// taken; `usual`: why, or "".
+void guess_normalization(LoadedModel& model, const LoadHints& hints, const std::string& usual = "");
+
 /// Sets what shapes can't show: heads, LayerNorm's eps, normalisation, class names. The model has
 /// its weights. Throws Error, led by its source, where it computes something else than ours.
 void apply_config(const nlohmann::json& config, LoadedModel& model);

@@ -107,11 +107,18 @@ int64_t patches_of(const std::vector<int64_t>& image_size, const VitOptions& o) 
   return image_size.front() / o.patch_size * (image_size.back() / o.patch_size);
 }
 
+// What is left of the sides where the patches don't fill them.
+std::vector<int64_t> in_whole_patches(std::vector<int64_t> image_size, int64_t patch) {
+  for (int64_t& side : image_size) side = side / patch * patch;
+  return image_size;
+}
+
 void infer_image_size(const NamedTensors& weights,
                       VitOptions& o,
-                      const std::vector<int64_t>& known,
+                      const std::vector<int64_t>& told,
                       const std::string& place,
                       const LoadHints& hints) {
+  const std::vector<int64_t> known = in_whole_patches(told, o.patch_size);
   int64_t side = -1;
   if (weights.contains("pos_embed")) {
     const int64_t rows = get(weights, "pos_embed", 3, place).size(1);

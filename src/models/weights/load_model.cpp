@@ -123,39 +123,31 @@ LoadedModel from_config_folder(const fs::path& folder,
   if (const fs::path path = folder / "preprocessor_config.json"; fs::exists(path)) {
     apply_preprocessor(parse_json(read_whole_file(path), path), model);
   }
+  if (model.format == "hugging_face") guess_normalization(model, hints);
   return model;
 }
 
-LoadedModel from_checkpoint(Checkpoint checkpoint, const std::string& folder) {
+LoadedModel from_checkpoint(Checkpoint checkpoint) {
   LoadedModel model = from_own(std::move(checkpoint.backbone),
                                std::move(checkpoint.backbone_metadata),
-                               folder + "/backbone.safetensors");
-  model.source = folder;
+                               checkpoint.folder + "/backbone.safetensors");
+  model.source = checkpoint.folder;
   model.extra = std::move(checkpoint.training);
   return model;
-}
-
-LoadedModel from_run(const std::string& folder,
-                     std::vector<std::string>* warnings,
-                     CheckpointPart part) {
-  std::vector<std::string> passed_over;
-  Checkpoint checkpoint = load_latest(folder, passed_over, part);
-  if (warnings != nullptr)
-    warnings->insert(warnings->end(), passed_over.begin(), passed_over.end());
-  const std::string used = checkpoint.folder;
-  return from_checkpoint(std::move(checkpoint), used);
 }
 
 LoadedModel from_folder(const fs::path& folder,
                         std::vector<std::string>* warnings,
                         const LoadHints& hints) {
-  const bool checkpoint = fs::exists(folder / "meta.json");
-  if (checkpoint || fs::exists(folder / "checkpoints")) {
+  if (fs::exists(folder / "meta.json") || fs::exists(folder / "checkpoints")) {
     require_no_choice(hints, folder);
     const auto part =
         hints.backbone_only ? CheckpointPart::backbone : CheckpointPart::without_optimizer;
-    return checkpoint ? from_checkpoint(load_checkpoint(folder, part), folder)
-                      : from_run(folder, warnings, part);
+    std::vector<std::string> passed_over;
+    Checkpoint checkpoint = load_checkpoint_or_latest(folder, passed_over, part);
+    if (warnings != nullptr)
+      warnings->insert(warnings->end(), passed_over.begin(), passed_over.end());
+    return from_checkpoint(std::move(checkpoint));
   }
   const fs::path weights = weights_in(folder);
   if (fs::exists(folder / "config.json")) return from_config_folder(folder, weights, hints);

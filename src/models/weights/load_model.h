@@ -55,9 +55,10 @@ struct LoadHints {
   std::string network = "";
   /// [height, width], for position tables that are not square; else empty.
   std::vector<int64_t> image_size = {};
-  bool whole = false;          ///< fill LoadedModel::others too
-  bool backbone_only = false;  ///< of checkpoints of ours, leave LoadedModel::extra empty
-  bool heads_said = false;     ///< the user says how many heads there are: no guess to warn of
+  bool whole = false;           ///< fill LoadedModel::others too
+  bool backbone_only = false;   ///< of checkpoints of ours, leave LoadedModel::extra empty
+  bool heads_said = false;      ///< the user says how many heads there are: no guess to warn of
+  bool normalize_said = false;  ///< the same of the normalisation
   HintWords words = {};
 };
 

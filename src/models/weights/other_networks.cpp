@@ -21,6 +21,23 @@ constexpr std::array kOtherNetworks = {
     OtherNetwork{"patch_embed.projection.", "has the names of mmpretrain, which are not read"},
 };
 
+struct OtherArchitecture {
+  const char* part;  // of timm's name
+  const char* what;
+};
+
+constexpr std::array kOtherArchitectures = {
+    OtherArchitecture{"eva02_", "rotary positions, or norms after its branches"},
+    OtherArchitecture{"_rope_", "rotary positions"},
+    OtherArchitecture{"_rpn_", "norms after its branches"},
+    OtherArchitecture{"_quickgelu", "another GELU"},
+    OtherArchitecture{"patch32_siglip_", "GELU by tanh"},
+    OtherArchitecture{"large_patch16_siglip_512", "GELU by tanh"},
+    OtherArchitecture{"large_patch16_siglip_gap_512", "GELU by tanh"},
+    OtherArchitecture{"giantopt_patch16_siglip_", "GELU by tanh"},
+    OtherArchitecture{"so400m_patch16_siglip_", "GELU by tanh"},
+};
+
 }  // namespace
 
 std::string why_not_read(const NamedTensors& weights, const std::string& otherwise) {
@@ -30,6 +47,13 @@ std::string why_not_read(const NamedTensors& weights, const std::string& otherwi
     }
   }
   return otherwise + "; docs/weight_formats.md has those that are read";
+}
+
+std::string what_timm_computes(const std::string& architecture) {
+  for (const OtherArchitecture& other : kOtherArchitectures) {
+    if (architecture.find(other.part) != std::string::npos) return other.what;
+  }
+  return "";
 }
 
 }  // namespace previt

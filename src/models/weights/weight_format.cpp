@@ -83,6 +83,12 @@ void require_same(const VitOptions& written, VitOptions read, const std::string&
   }
 }
 
+// Without it, files would be written that their own code base doesn't load.
+void require_norm(const LoadedModel& model, const std::string& format) {
+  const char* norm = model.options.pool == Pooling::avg ? "fc_norm.weight" : "norm.weight";
+  require(model.weights.contains(norm), "{}: the network has no {}", format, norm);
+}
+
 }  // namespace
 
 NamedWeights WeightFormat::named(const ForeignModel& model) const {
@@ -97,6 +103,7 @@ ForeignModel WeightFormat::write(const LoadedModel& model) const {
   LoadedModel resolved = model;
   resolved.options = resolve(model.options);
   require_both_heads(resolved, name());
+  require_norm(resolved, name());
   require_sayable(resolved.options, says(resolved), name());
   ForeignModel written = foreign(resolved);
   written.place = name();

@@ -14,10 +14,15 @@ at::Tensor token_accuracy(const at::Tensor& logits, const at::Tensor& tokens) {
   return (logits.argmax(1) == tokens).to(torch::kFloat32).mean();
 }
 
-at::Tensor top_token_share(const at::Tensor& tokens, int64_t vocab_size) {
-  const at::Tensor ones = torch::ones({tokens.size(0)}, tokens.device());
-  const at::Tensor counts = torch::zeros({vocab_size}, tokens.device()).index_add_(0, tokens, ones);
-  return counts.max() / tokens.size(0);
+void TokenCounts::add(const at::Tensor& tokens) {
+  if (!counts_.defined()) counts_ = torch::zeros({vocab_size_}, tokens.device());
+  counts_ = counts_.index_add(0, tokens, torch::ones({tokens.size(0)}, tokens.device()));
+}
+
+at::Tensor TokenCounts::top_share(Communicator& all) const {
+  const at::Tensor counts = counts_.clone();
+  all.sum(counts);
+  return counts.max() / counts.sum();
 }
 
 }  // namespace previt

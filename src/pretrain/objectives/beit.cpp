@@ -10,7 +10,6 @@
 #include "models/layers/linear.h"
 #include "models/vit_macs.h"
 #include "models/weights/weights.h"
-#include "pretrain/losses/masked_tokens.h"
 #include "pretrain/pictures/token_picture.h"
 #include "pretrain/registry.h"
 #include "pretrain/tokenizer_choice.h"
@@ -75,14 +74,6 @@ void visit(FieldVisitor& v, BeitMethodOptions& o) {
   v.section("cls_head", o.cls_head);
 }
 
-BeitOptions::BeitOptions() {
-  augment.height = augment.width = 0;
-  augment.scale = {0.08, 1.0};
-  augment.jitter = 1;
-  augment.saturation = 0.4;
-  augment.hue = 0;
-}
-
 void visit(FieldVisitor& v, BeitOptions& o) {
   v.section("beit", o.beit);
   v.section("augment", o.augment);
@@ -121,7 +112,8 @@ Beit::Beit(const BeitOptions& options,
       targets_(tokenizer ? std::move(tokenizer) : choose_tokenizer(options_.tokenizer, model_),
                model_view(options.augment, model_),
                options_.tokenizer_interpolation,
-               run.normalize) {
+               run.normalize),
+      token_counts_(targets_.tokenizer().vocab_size()) {
   check(options_, model_, targets_.tokenizer());
   if (!options_.tokens.empty()) targets_.read_cache(options_.tokens, open);
   encoder_ = register_module("encoder", std::make_shared<Vit>(model_));
@@ -244,8 +236,7 @@ StepResult Beit::loss(const at::Tensor& images, const PatchMask& mask, const at:
   const Prediction logits = predict(images, mask);
   const at::Tensor wanted = mask.select(tokens);
   StepResult result{token_loss(logits.main, wanted),
-                    {{"masked_accuracy", token_accuracy(logits.main, wanted)},
-                     {"top_token", top_token_share(wanted, targets_.tokenizer().vocab_size())}},
+                    {{"masked_accuracy", token_accuracy(logits.main, wanted)}},
                     static_cast<double>(mask.count())};
   if (!logits.cls.defined()) return result;
   const at::Tensor of_cls = token_loss(logits.cls, wanted);
@@ -256,14 +247,17 @@ StepResult Beit::loss(const at::Tensor& images, const PatchMask& mask, const at:
   return result;
 }
 
-StepResult Beit::step(const Batch& batch, const StepInfo&) {
+StepResult Beit::step(const Batch& batch, const StepInfo& info) {
   check_views(batch);
   const std::vector<at::Tensor> own = drawn(batch);
   const PatchMask mask(own.front(), batch.views.front().size(0), model_.num_patches());
-  return loss(
-      batch.views.front(),
-      mask,
-      targets_.are_kept() ? targets_.checked(batch, own.back()) : targets_.tokens_of(batch));
+  const at::Tensor tokens =
+      targets_.are_kept() ? targets_.checked(batch, own.back()) : targets_.tokens_of(batch);
+  StepResult result = loss(batch.views.front(), mask, tokens);
+  if (info.first_here()) token_counts_.reset();
+  token_counts_.add(mask.select(tokens));
+  if (info.last_here()) result.metrics.emplace_back("top_token", token_counts_.top_share());
+  return result;
 }
 
 double Beit::flops_per_image() const {

@@ -6,6 +6,7 @@
 
 #include "models/layers/patch_embed.h"
 #include "models/weights/load_model.h"
+#include "pretrain/losses/masked_tokens.h"
 #include "pretrain/masks/block_masking.h"
 #include "pretrain/masks/patch_mask.h"
 #include "pretrain/objective.h"
@@ -43,9 +44,10 @@ void visit(FieldVisitor& v, BeitMethodOptions& o);
 /// (unilm:beit/README.md, run_beit_pretraining.py).
 struct BeitOptions {
   BeitMethodOptions beit;
-  ViewSpec augment;  ///< sizes of 0: as model.image_size
+  /// Sizes of 0: as model.image_size.
+  ViewSpec augment{
+      .height = 0, .width = 0, .scale = {0.08, 1}, .jitter = 1, .saturation = 0.4, .hue = 0};
 
-  BeitOptions();
   static void set_defaults(RunOptions& run);
   void lay_out(const NamedTensors& own, LoadedModel& model) const;
 };
@@ -88,6 +90,9 @@ class Beit : public Objective {
   Settings frozen_parts() const override;
   /// FLOPs to train on one image, without the tokenizer's.
   double flops_per_image() const override;
+  std::optional<double> encoded_tokens_per_image() const override {
+    return static_cast<double>(model_.num_prefix_tokens() + model_.num_patches());
+  }
   std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
   std::string diagnose(const std::map<std::string, double>& means,
                        const StepInfo& info) const override;
@@ -122,6 +127,7 @@ class Beit : public Objective {
   VitOptions model_;
   int64_t seed_;
   TokenTargets targets_;  // its tokenizer isn't registered: it is neither trained nor saved
+  TokenCounts token_counts_;
   std::shared_ptr<Vit> encoder_;
   std::shared_ptr<Linear> lm_head_, cls_lm_head_;
   std::shared_ptr<LayerNorm> cls_norm_;

@@ -129,11 +129,13 @@ void Dino::forget() {
 double Dino::flops_per_image() const {
   const double head = DinoHead::macs(model().embed_dim, options_.head);
   double of_teacher = 0, of_student = 0;
+  int64_t crops_before = 0;
   for (const auto& view : views()) {
     const double macs =
         static_cast<double>(view.count) * (pooled_macs(model(), view.height, view.width) + head);
     of_student += macs;
-    if (view.name != crops().local.name) of_teacher += macs;
+    if (crops_before < options_.global_crops) of_teacher += macs;
+    crops_before += view.count;
   }
   // Per multiply-add, two FLOPs forward and four backward, which the teacher doesn't have.
   return 6 * of_student + 2 * of_teacher;

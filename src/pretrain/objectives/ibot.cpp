@@ -28,10 +28,13 @@ void check(const IbotMethodOptions& o, const MultiCropOptions& crops) {
         "ibot.shared_head_teacher: the student has no last layer for patches to follow; "
         "use true, or shared_head: false");
   }
-  require(o.shared_head || !o.shared_head_teacher || o.patch_out_dim == o.head.out_dim,
-          "ibot.patch_out_dim: {} must be ibot.head.out_dim {} where only the teacher's is shared",
-          o.patch_out_dim,
-          o.head.out_dim);
+  const bool teacher_alone = o.shared_head_teacher && !o.shared_head;
+  if (teacher_alone && o.patch_out_dim != o.head.out_dim) {
+    fail_usage(
+        "ibot.patch_out_dim: {} must be ibot.head.out_dim {} where only the teacher's is shared",
+        o.patch_out_dim,
+        o.head.out_dim);
+  }
 }
 
 // The last layer (weights v, norms g) on the mean of its input: as it is linear, the mean of its

@@ -258,6 +258,11 @@ double Mae::flops_per_image() const {
   return 6 * (encoder + decoder);  // two FLOPs each, and twice as many backward
 }
 
+std::optional<double> Mae::encoded_tokens_per_image() const {
+  const int64_t kept = kept_patches(model_.num_patches(), options_.mask_ratio);
+  return static_cast<double>(model_.num_prefix_tokens() + kept);
+}
+
 std::vector<Picture> Mae::previews(const Batch& batch, const NormalizeOptions& normalize) {
   const torch::NoGradGuard no_grad;
   const at::Tensor& images = batch.views.at(0);

@@ -82,6 +82,7 @@ class Mae final : public Objective {
   /// FLOPs of what is computed, a third of them forward. They are fewer than the plain method's in
   /// docs/official_settings.md, "Compute per image".
   double flops_per_image() const override;
+  std::optional<double> encoded_tokens_per_image() const override;
   std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
 
   /// The mask that noise [B, L] (float32, uniform) gives at the options' ratio.

@@ -160,6 +160,10 @@ double SimMim::flops_per_image() const {
               static_cast<double>(masked * model_.embed_dim * decoder_->weight.size(0)));
 }
 
+std::optional<double> SimMim::encoded_tokens_per_image() const {
+  return static_cast<double>(model_.num_prefix_tokens() + model_.num_patches());
+}
+
 std::vector<Picture> SimMim::previews(const Batch& batch, const NormalizeOptions& normalize) {
   const torch::NoGradGuard no_grad;
   const at::Tensor& images = batch.views.at(0);

@@ -54,6 +54,7 @@ class SimMim final : public Objective {
   InFiles in_files(const std::string& name) const override;
   ParamRules param_rules() const override;
   double flops_per_image() const override;
+  std::optional<double> encoded_tokens_per_image() const override;
   std::vector<Picture> previews(const Batch& batch, const NormalizeOptions& normalize) override;
 
   /// The mask that seed, epoch and the images' indices give, bool [B, L] on the host, with equally

@@ -38,8 +38,8 @@ void CheckpointKeeper::save(int64_t steps_done, const Checkpoint& checkpoint, bo
   const Busy busy;
   if (writes_) save_checkpoint(folder_, steps_done, checkpoint);
   untried_ = !last;
-  prune();
   newest_ = steps_done;
+  prune();
 }
 
 void CheckpointKeeper::step_was_good() {
@@ -61,8 +61,10 @@ void CheckpointKeeper::save_best(int64_t steps_done, Checkpoint checkpoint) cons
 void CheckpointKeeper::prune() const {
   if (!writes_) return;
   const Busy busy;
-  prune_checkpoints(
-      folder_, options_.keep_last + (untried_ ? 1 : 0), options_.keep_every * steps_per_epoch_);
+  prune_checkpoints(folder_,
+                    {.newest = newest_,
+                     .last = options_.keep_last + (untried_ ? 1 : 0),
+                     .every_steps = options_.keep_every * steps_per_epoch_});
 }
 
 }  // namespace previt

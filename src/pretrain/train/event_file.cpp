@@ -9,9 +9,8 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 
-#include "error.h"
+#include "files.h"
 
 namespace previt {
 namespace {
@@ -127,7 +126,8 @@ EventFile::EventFile(const std::string& folder, int64_t first_step) {
   path_ = fmt::format("{}/{}{:010}.{}", folder, kPrefix, second, host_name());
   time_ = static_cast<double>(second);
   append(event(time(), 0, file_version()));
-  if (first_step > 0) append(event(time(), first_step, session_start()));
+  // TensorBoard forgets what earlier files have from this step on.
+  append(event(time(), first_step + 1, session_start()));
 }
 
 double EventFile::time() { return time_ = std::max(time_, now()); }
@@ -138,10 +138,7 @@ void EventFile::write(int64_t step, const Scalars& scalars) {
 
 void EventFile::append(const std::string& record) {
   const std::string length = raw(static_cast<uint64_t>(record.size()));
-  std::ofstream file(path_, std::ios::app | std::ios::binary);
-  file << length << raw(masked_crc32c(length)) << record << raw(masked_crc32c(record));
-  file.close();
-  require(file.good(), "{}: can't be written", path_);
+  append_to_file(path_, length + raw(masked_crc32c(length)) + record + raw(masked_crc32c(record)));
 }
 
 }  // namespace previt

@@ -3,7 +3,7 @@
 #include "error.h"
 #include "models/vit.h"
 #include "models/weights/name_patterns.h"
-#include "pretrain/train/param_rules.h"
+#include "pretrain/param_rules.h"
 
 namespace previt {
 namespace {

@@ -42,7 +42,7 @@ void LearningGuard::require_learned(const RunPosition& at,
 }
 
 void LearningGuard::give_up(const std::string& problem, const RunPosition& at) const {
-  const std::string good = newest_undoubted(folder_);
+  const std::string good = newest_undoubted(folder_, at.steps_done);
   const std::string where =
       good.empty() ? "there is no checkpoint from before: start again"
                    : fmt::format("the last good checkpoint is {}: go on from it, --resume,", good);

@@ -85,10 +85,7 @@ MetricsLog::MetricsLog(std::string path, int64_t last_step)
 }
 
 void MetricsLog::write(MetricsLine line) {
-  std::ofstream file(path_, std::ios::app);
-  file << to_json(line) << '\n';
-  file.close();
-  require(file.good(), "{}: can't be written", path_);
+  append_to_file(path_, to_json(line) + '\n');
   lines_.push_back(std::move(line));
 }
 

@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "error.h"
 #include "models/weights/safetensors.h"
+#include "pretrain/param_rules.h"
 #include "pretrain/run_options.h"
-#include "pretrain/train/param_rules.h"
 
 namespace previt {
 
@@ -34,8 +35,9 @@ class Optimizer {
 
   /// One update at the rate `lr`, scaled as each parameter's rule says. `weight_decay` counts for
   /// those whose rule decays. Where leaves_out(), `made` may be a bool scalar on the device:
-  /// nothing changes if it is false, nor is a step counted.
+  /// nothing changes if it is false, nor is a step counted. Throws Error for a `made` elsewhere.
   void step(double lr, double weight_decay, const at::Tensor& made = {}) {
+    require(!made.defined() || leaves_out(), "optimizer: this one can't leave out a step");
     make_step(lr, weight_decay, made);
   }
   virtual bool leaves_out() const { return false; }

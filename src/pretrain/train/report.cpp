@@ -178,7 +178,7 @@ void Report::add_pictures(const std::string& title, const std::vector<PngPicture
   if (!pictures.empty()) add_section(title, fmt::format("<div class=\"grid\">{}</div>", body));
 }
 
-void Report::keep_from(const std::string& page) {
+void Report::keep_from(const std::string& page, const std::string& without) {
   const size_t title = page.find(kTitle), title_end = page.find(kTitleEnd);
   if (title != std::string::npos && title < title_end && title_end != std::string::npos) {
     const size_t first = title + std::strlen(kTitle);
@@ -186,9 +186,9 @@ void Report::keep_from(const std::string& page) {
   }
   const size_t sections = std::min(page.find(kSection[0]), page.size());
   keep(figures_, parts_in(page.substr(0, sections), kFigure), &Parts::value_type::second);
-  keep(sections_,
-       parts_in(page.substr(sections, page.rfind(kPageEnd) - sections), kSection),
-       &Parts::value_type::first);
+  Parts earlier = parts_in(page.substr(sections, page.rfind(kPageEnd) - sections), kSection);
+  std::erase_if(earlier, [&](const auto& part) { return part.first == escape_html(without); });
+  keep(sections_, std::move(earlier), &Parts::value_type::first);
 }
 
 std::string Report::html() const {

@@ -34,8 +34,9 @@ class Report {
   void add_pictures(const std::string& title, const std::vector<PngPicture>& pictures);
 
   /// Takes over the title of `page`, an earlier one about the same run, and those of its figures
-  /// and sections that this one lacks by name; all come in the order of that page.
-  void keep_from(const std::string& page);
+  /// and sections that this one lacks by name; all come in the order of that page. `without`: the
+  /// name of a section that isn't taken over.
+  void keep_from(const std::string& page, const std::string& without = "");
 
   std::string html() const;
 

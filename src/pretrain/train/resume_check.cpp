@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "communicator.h"
 #include "error.h"
 #include "json_text.h"
 #include "log.h"
@@ -52,6 +53,17 @@ bool holds_run(const std::string& run_folder) {
   return (!missing && size > 0) || !list_checkpoints(run_folder).empty();
 }
 
+// Throws Error where `saved` is no result of matmul_ways_json.
+void choose_ways(const nlohmann::json& saved) {
+  require(saved.is_object(), "its matmuls are no list");
+  std::map<std::string, std::string> chosen;
+  for (const auto& [shape, way] : saved.items()) {
+    require(way.is_string(), "the way of its matmul {} is no text", shape);
+    chosen[shape] = way.get<std::string>();
+  }
+  matmul_ways().choose(chosen);
+}
+
 }  // namespace
 
 void require_no_run(const std::string& run_folder) {
@@ -73,16 +85,16 @@ std::optional<Checkpoint> checkpoint_to_resume(const std::string& run_folder) {
 
 nlohmann::json matmul_ways_json() { return matmul_ways().chosen(); }
 
+void share_matmul_ways() {
+  if (world().alone()) return;
+  choose_ways(nlohmann::json::parse(world().broadcast(matmul_ways_json().dump())));
+}
+
 void keep_matmul_ways(const nlohmann::json& meta) {
+  if (!matmul_ways().measures()) return;
   const auto saved = meta.find("matmuls");
   if (saved == meta.end()) return matmul_ways().measure(false);
-  std::map<std::string, std::string> chosen;
-  require(saved->is_object(), "checkpoint: its matmuls are no list");
-  for (const auto& [shape, way] : saved->items()) {
-    require(way.is_string(), "checkpoint: the way of its matmul {} is no text", shape);
-    chosen[shape] = way.get<std::string>();
-  }
-  matmul_ways().choose(chosen);
+  choose_ways(*saved);
 }
 
 nlohmann::json settings_json(const Settings& settings) {
@@ -95,7 +107,7 @@ void require_resumable(const nlohmann::json& saved, const Settings& now) {
   for (const auto& [key, value] : now) {
     // A key that the checkpoint lacks is newer than it.
     if (!saved.contains(key) || saved[key] == value) continue;
-    require(saved[key].is_string(), "checkpoint: {} of its settings is no text", key);
+    require(saved[key].is_string(), "--resume: {} of the run's settings is no text", key);
     const auto before = saved[key].get<std::string>();
     if (!may_change(key)) {
       fail_usage(

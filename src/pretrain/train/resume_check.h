@@ -20,8 +20,11 @@ std::optional<Checkpoint> checkpoint_to_resume(const std::string& run_folder);
 
 /// The ways of computing matmuls that this run chose, for its checkpoint.
 nlohmann::json matmul_ways_json();
+/// All ranks compute matmuls in the ways that rank 0 chose, as they will when the run is resumed.
+void share_matmul_ways();
 /// The run's matmuls are computed in the ways that it chose (matmul_ways.h), or, if it is older than
-/// that choice, in the fixed ones. meta: that of its checkpoint. Throws Error where it is damaged.
+/// that choice, in the fixed ones. If nothing is to be measured, they are computed in the fixed ones
+/// from here on. meta: that of its checkpoint. Throws Error where it is damaged.
 void keep_matmul_ways(const nlohmann::json& meta);
 
 /// Settings as the JSON that a checkpoint keeps.

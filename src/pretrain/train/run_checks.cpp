@@ -6,7 +6,7 @@
 #include "error.h"
 #include "files.h"
 #include "log.h"
-#include "pretrain/train/schedule.h"
+#include "pretrain/schedule.h"
 
 namespace previt {
 

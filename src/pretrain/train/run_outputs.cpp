@@ -14,6 +14,7 @@ namespace previt {
 namespace {
 
 constexpr const char* kPreviews = "/previews/";
+constexpr const char* kPage = "/report.html";
 // Names and captions of the newest pictures, in previews/.
 constexpr const char* kNewest = "newest.json";
 
@@ -43,7 +44,11 @@ RunOutputs::RunOutputs(std::string folder,
   files_.reset(new Files{.metrics = {folder_ + "/metrics.jsonl", first_step},
                          .events = {folder_, first_step}});
   for (const std::string& line : record.started_from) info("{}", line);
-  if (first_step > 0) previews_ = newest_previews(folder_);
+  if (first_step > 0) {
+    previews_ = newest_previews(folder_);
+    const std::string page = folder_ + kPage;
+    if (std::filesystem::is_regular_file(page)) earlier_page_ = read_whole_file(page);
+  }
   if (!record.recipe.empty()) write_whole_file(folder_ + "/recipe.yaml", record.recipe);
   if (!record.kept_apart.empty()) write_whole_file(folder_ + "/held_out.json", record.kept_apart);
   if (!record.few_shot.empty()) write_whole_file(folder_ + "/few_shot.json", record.few_shot);
@@ -73,14 +78,16 @@ void RunOutputs::add_previews(const std::vector<Picture>& pictures, double epoch
   write_whole_file(folder + kNewest, json_text(captions, 1) + "\n");
 }
 
-void RunOutputs::write_report(const RunSummary& summary) const {
+void RunOutputs::write_report(const RunSummary& summary) {
   if (!files_) return;
   const auto& lines = files_->metrics.lines();
   Report report = make_report(summary, lines);
   report.add_pictures("Previews", previews_);
-  if (callbacks_.extend_report) callbacks_.extend_report(report);
+  const bool extended = !callbacks_.extend_report || callbacks_.extend_report(report);
   add_run_details(report, lines, record_.settings, record_.command);
-  write_whole_file(folder_ + "/report.html", report.html());
+  if (extended) earlier_page_.clear();
+  if (!earlier_page_.empty()) report.keep_from(earlier_page_, kDiagnosisSection);
+  write_whole_file(folder_ + kPage, report.html());
 }
 
 }  // namespace previt

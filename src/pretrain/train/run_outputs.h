@@ -31,7 +31,8 @@ class RunOutputs {
   /// Writes pictures made after so many epochs into previews/ and shows them in all reports until
   /// there are new ones, after a resume too. Needs TrainCallbacks::encode_png.
   void add_previews(const std::vector<Picture>& pictures, double epochs_done);
-  void write_report(const RunSummary& summary) const;
+  /// After a resume, what extend_report added to the page before stays until it adds anew.
+  void write_report(const RunSummary& summary);
 
  private:
   // Those that are open all the time.
@@ -45,6 +46,7 @@ class RunOutputs {
   const TrainCallbacks& callbacks_;
   std::unique_ptr<Files> files_;              // null where another rank writes
   std::vector<Report::PngPicture> previews_;  // the latest
+  std::string earlier_page_;                  // that of before a resume, while it is needed
 };
 
 }  // namespace previt

@@ -104,7 +104,7 @@ void RunPosition::load(const nlohmann::json& meta) {
     skipped_in_a_row = meta.value(kSkippedInARow, int64_t{0});
     bad_samples = meta.value("bad_samples", int64_t{0});  // an older version kept none
   } catch (const nlohmann::json::exception& e) {
-    fail("checkpoint: where the run stands: {}", e.what());
+    fail("where the run stands: {}", e.what());
   }
 }
 

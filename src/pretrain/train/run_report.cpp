@@ -77,7 +77,7 @@ Report make_report(const RunSummary& summary, const std::vector<MetricsLine>& li
   if (summary.bad_samples > 0) {
     report.add_figure("unreadable images", std::to_string(summary.bad_samples));
   }
-  if (!summary.diagnosis.empty()) report.add_text("Something is wrong", summary.diagnosis);
+  if (!summary.diagnosis.empty()) report.add_text(kDiagnosisSection, summary.diagnosis);
   std::vector<Chart> charts;
   for (const auto& name : metric_names(lines)) {
     const Points points = points_of(lines, "epoch", name);

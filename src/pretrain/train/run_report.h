@@ -37,6 +37,9 @@ std::string title_of_metric(std::string name);
 /// "123.4 images/s, 1.23 TFLOP/s, peak memory 3.4 GiB".
 std::string speed_text(const RunSummary& summary);
 
+/// The section with RunSummary::diagnosis.
+constexpr const char* kDiagnosisSection = "Something is wrong";
+
 /// Headline figures and the curve of every metric.
 Report make_report(const RunSummary& summary, const std::vector<MetricsLine>& lines);
 

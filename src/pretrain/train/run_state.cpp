@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "models/weights/weights.h"
+#include "pretrain/train/resume_check.h"
 
 namespace previt {
 namespace {
@@ -59,10 +60,10 @@ void put_backbone(NamedTensors& tensors,
 void load_exactly(torch::nn::Module& module, const NamedTensors& tensors) {
   const LoadReport report = load_into(module, tensors);
   require(report.missing.empty(),
-          "checkpoint: {} is missing",
+          "{} is missing",
           report.missing.empty() ? "" : report.missing.front());
   require(report.unexpected.empty(),
-          "checkpoint: {} belongs to nothing in this model",
+          "{} belongs to nothing in this model",
           report.unexpected.empty() ? "" : report.unexpected.front());
 }
 
@@ -96,6 +97,19 @@ void restore(const Checkpoint& checkpoint, Objective& objective, Stepper& steppe
   }
   load_exactly(objective, own);
   stepper.optimizer().load_state(with_prefix(checkpoint.training, kOptimizerTensors));
+}
+
+void restore_run(const Checkpoint& checkpoint,
+                 Objective& objective,
+                 Stepper& stepper,
+                 RunPosition& position) {
+  try {
+    keep_matmul_ways(checkpoint.meta);
+    restore(checkpoint, objective, stepper);
+    position.load(checkpoint.meta);
+  } catch (const Error& e) {
+    fail("{}: {}", checkpoint.folder, e.what());
+  }
 }
 
 }  // namespace previt

@@ -5,6 +5,7 @@
 
 #include "models/weights/checkpoint.h"
 #include "pretrain/objective.h"
+#include "pretrain/train/run_position.h"
 #include "pretrain/train/stepper.h"
 
 namespace previt {
@@ -21,5 +22,12 @@ Checkpoint collect(Objective& objective, Stepper& stepper);
 
 /// Puts the tensors back. Throws Error naming a tensor that is missing or has another shape.
 void restore(const Checkpoint& checkpoint, Objective& objective, Stepper& stepper);
+
+/// Puts back the tensors, where the run stands, and in which ways its matmuls are computed. Throws
+/// Error, led by the checkpoint's folder, for what is missing or doesn't fit.
+void restore_run(const Checkpoint& checkpoint,
+                 Objective& objective,
+                 Stepper& stepper,
+                 RunPosition& position);
 
 }  // namespace previt

@@ -26,8 +26,8 @@ struct TrainCallbacks {
   /// PNG bytes of uint8 [H, W, 3]; without it there are no pictures.
   std::function<std::string(const at::Tensor& pixels)> encode_png;
 
-  /// Adds tables and pictures each time the report is written.
-  std::function<void(Report&)> extend_report;
+  /// Adds tables and pictures each time the report is written. False: it has none yet.
+  std::function<bool(Report&)> extend_report;
 };
 
 }  // namespace previt

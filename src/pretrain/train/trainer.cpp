@@ -114,9 +114,7 @@ void Trainer::resume() {
   require_same_classes(saved->backbone_metadata, record_.class_names);
   require_same_images(options_.train, plan_, meta.at("samples"), record_.held_out);
   require_same_held_out(folder_, record_.kept_apart);
-  keep_matmul_ways(meta);
-  restore(*saved, objective_, stepper_);
-  at_.load(meta);
+  restore_run(*saved, objective_, stepper_, at_);
   at_.best = best_of_all_ranks(folder_);
   keeper_.resumed(at_.steps_done);
   info("{}: going on after step {} of {}", folder_, at_.steps_done, plan_.total_steps());
@@ -243,6 +241,7 @@ Scalars Trainer::evaluate() {
 
 void Trainer::save() {
   if (!keeper_.has(at_.steps_done)) {
+    share_matmul_ways();
     const Checkpoint now = checkpoint();
     guard_.require_finite(now, at_);
     keeper_.save(at_.steps_done, now, /*last=*/done());

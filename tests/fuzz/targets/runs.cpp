@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fuzz/target.h"
+#include "models/kernels/matmul_ways.h"
 #include "models/weights/checkpoint.h"
 #include "pretrain/train/comparison.h"
 #include "pretrain/train/metrics_log.h"
@@ -78,6 +79,8 @@ void resume_from(const std::string& text) {
   const json meta = load_checkpoint(saved().folder).meta;
   require_resumable(meta.value("settings", json()),
                     {{"train.epochs", "4"}, {"model.arch", "vit_tiny"}});
+  matmul_ways().measure(true);
+  keep_matmul_ways(meta);
   RunPosition().load(meta);
 }
 

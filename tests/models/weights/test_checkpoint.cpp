@@ -114,7 +114,9 @@ TEST_CASE("damage is found, named, and the checkpoint before is used") {
 
   fs::remove_all(step_folder(run.path(), 5));
   CHECK_THROWS_WITH(load_latest(run.path(), warnings),
-                    ContainsSubstring("none of its checkpoints"));
+                    ContainsSubstring("none of its checkpoints can be used (" + newest) &&
+                        Catch::Matchers::EndsWith("); start anew with another --out"));
+  CHECK(warnings.size() == 1);
 }
 
 TEST_CASE("a meta.json of lists in lists is damage like any other") {
@@ -190,14 +192,29 @@ TEST_CASE("checkpoints are listed by step and pruned") {
                                                                  step_folder(run.path(), 40),
                                                                  step_folder(run.path(), 30),
                                                                  step_folder(run.path(), 20)});
-  prune_checkpoints(run.path(), 2, 20);
+  prune_checkpoints(run.path(), {.newest = 123456789, .last = 2, .every_steps = 20});
   CHECK(list_checkpoints(run.path()) == std::vector<std::string>{step_folder(run.path(), 123456789),
                                                                  step_folder(run.path(), 100),
                                                                  step_folder(run.path(), 40),
                                                                  step_folder(run.path(), 20)});
-  prune_checkpoints(run.path(), 0, 0);
+  prune_checkpoints(run.path(), {.newest = 123456789, .last = 0});
   CHECK(list_checkpoints(run.path()).size() == 1);
   CHECK(fs::exists(run.path() + "/checkpoints/best"));
+}
+
+TEST_CASE("what lies after the checkpoint that a run went on from takes no place of new ones") {
+  const TempFolder run;
+  for (const int64_t step : {96, 300}) save_checkpoint(run.path(), step, example(1));
+  flip_bit(step_folder(run.path(), 300) + "/training.safetensors", 1000);
+  CHECK(newest_undoubted(run.path(), 200) == step_folder(run.path(), 96));
+  OutputOptions options;
+  options.keep_last = 1;
+  CheckpointKeeper keeper(run.path(), options, 10);
+  keeper.save(104, example(2), /*last=*/false);
+  CHECK(list_checkpoints(run.path()) ==
+        std::vector<std::string>{step_folder(run.path(), 104), step_folder(run.path(), 96)});
+  keeper.step_was_good();
+  CHECK(list_checkpoints(run.path()) == std::vector<std::string>{step_folder(run.path(), 104)});
 }
 
 TEST_CASE("the best checkpoint pushes out those of steps that a resume has undone") {

@@ -85,12 +85,21 @@ class Sources {
 TEST_CASE_METHOD(Sources, "heads that are only usual for the width are told") {
   const std::string path = at("a.safetensors");
   write_safetensors(path, weights_of(usual(2)));
-  CHECK(read(path).model.options.num_heads == 3);
-  CHECK(read(path).warnings ==
-        std::vector{path + ": does not say how many attention heads it has; 3 are taken, usual for "
-                           "its width (--set model.num_heads=N)"});
-  CHECK(read(path, {.heads_said = true}).warnings.empty());
-  write_timm(weights_of(usual(2)), {{"model_args", {{"num_heads", 3}}}});
+  const Read found = read(path);
+  CHECK(found.model.options.num_heads == 3);
+  REQUIRE(found.warnings.size() == 2);
+  CHECK(found.warnings[0] ==
+        path +
+            ": does not say how pixels are normalised; mean 0.485, 0.456, 0.406 and standard "
+            "deviation 0.229, 0.224, 0.225 are taken (--set normalize.mean=[R,G,B] --set "
+            "normalize.std=[R,G,B])");
+  CHECK(found.warnings[1] ==
+        path +
+            ": does not say how many attention heads it has; 3 are taken, usual for "
+            "its width (--set model.num_heads=N)");
+  CHECK(read(path, {.heads_said = true}).warnings.size() == 1);
+  write_timm(weights_of(usual(2)),
+             {{"model_args", {{"num_heads", 3}}}, {"mean", kHalf}, {"std", kHalf}});
   CHECK(read(folder.path()).warnings.empty());
 }
 
@@ -137,9 +146,10 @@ TEST_CASE_METHOD(Sources, "BEiT's pixels are normalised as its arguments or its 
   CHECK(untold.model.normalize.std == kHalf);
   REQUIRE(untold.warnings.size() == 1);
   CHECK_THAT(untold.warnings[0],
-             ContainsSubstring("a.pth: does not say how pixels are normalised; mean and standard "
-                               "deviation 0.5 are taken") &&
-                 ContainsSubstring("--set normalize.mean="));
+             ContainsSubstring("a.pth: does not say how pixels are normalised; mean 0.5, 0.5, 0.5 "
+                               "and standard deviation 0.5, 0.5, 0.5 are taken, as BEiT's scripts "
+                               "do unless told otherwise (--set normalize.mean="));
+  CHECK(read(at("a.pth"), {.normalize_said = true}).warnings.empty());
   const Read imagenet = saved({{"model", weights}}, args(flag, "\x88"));
   CHECK(imagenet.model.normalize.mean == kImageNet);
   CHECK(imagenet.warnings.empty());

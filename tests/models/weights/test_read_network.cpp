@@ -30,7 +30,7 @@ class Files {
   std::string at(const char* name) const { return folder.path() + "/" + name; }
   // A folder of timm with these keys in its configuration.
   std::string timm(const NamedTensors& weights, json config) const {
-    config["architecture"] = "vit_base_patch16_224";
+    config.emplace("architecture", "vit_base_patch16_224");
     write_safetensors(at("model.safetensors"), weights);
     write_whole_file(at("config.json"), config.dump());
     return folder.path();
@@ -109,9 +109,38 @@ TEST_CASE_METHOD(Files, "a configuration of timm that makes something else is re
   refuse(with("act_layer", "quick_gelu"), R"(its act_layer is "quick_gelu"; our)");
   refuse(with("norm_layer", "rmsnorm"), R"(its norm_layer is "rmsnorm"; our)");
   refuse(with("qk_norm", true), "its qk_norm is true; our");
+  refuse(with("final_norm", false), "its final_norm is false; our");
+  refuse(with("pool_include_prefix", true), "its pool_include_prefix is true; our");
+  const auto named = [](const char* name) { return json{{"architecture", name}}; };
+  refuse(named("vit_small_patch16_rope_ape_224"), "has rotary positions, which our");
+  refuse(named("eva02_tiny_patch14_224"), "has rotary positions, or norms after");
+  refuse(named("vit_base_patch16_rpn_224"),
+         "vit_base_patch16_rpn_224 has norms after its branches");
+  refuse(named("vit_so400m_patch16_siglip_gap_256"), "has GELU by tanh");
   json usual = with("act_layer", "gelu");
   usual["model_args"].update({{"qk_norm", false}, {"norm_layer", nullptr}, {"global_pool", ""}});
   CHECK(load_model(timm(weights, usual)).options.num_heads == 2);
+  CHECK(load_model(timm(weights, named("vit_base_patch14_siglip_gap_224"))).weights.size() ==
+        weights.size());
+}
+
+TEST_CASE_METHOD(Files, "a network whose class token has a norm of its own is refused") {
+  VitOptions options = tiny_vit();
+  options.pool = Pooling::avg;
+  const NamedTensors weights = weights_of(Vit(options));
+  CHECK(load_model(timm(weights, {{"global_pool", "avg"}})).options.pool == Pooling::avg);
+  CHECK_THROWS_WITH(load_model(timm(weights, {{"global_pool", "token"}})),
+                    ContainsSubstring("norms its class token by fc_norm"));
+}
+
+TEST_CASE_METHOD(Files, "no norm is made up for a network that is used as it is") {
+  NamedTensors weights = weights_of(Vit(tiny_vit()));
+  weights.erase("norm.weight");
+  weights.erase("norm.bias");
+  LoadedModel model = load_model(file(weights));
+  model.options.num_heads = 2;
+  CHECK_THROWS_WITH(frozen_vit(model, model.options), ContainsSubstring("norm."));
+  CHECK_THROWS_WITH(format_named("timm").write(model), "timm: the network has no norm.weight");
 }
 
 TEST_CASE_METHOD(Files, "networks of another kind are named") {

@@ -153,9 +153,9 @@ const std::vector<FormatCase> kFormatCases = {
     {"hugging_face", ResizeConvention::mae, beit, kMasked},
     {"hugging_face", ResizeConvention::mae, beit_classifier},
     {"hugging_face", ResizeConvention::mae, swiglu, kDinov2Mask},
-    {"hugging_face", ResizeConvention::mae, registers, kDinov2Mask},
+    {"hugging_face", ResizeConvention::dinov2_reg, registers, kDinov2Mask},
     {"hugging_face",
-     ResizeConvention::mae,
+     ResizeConvention::dinov2_reg,
      registers,
      {{"head.weight", {3, 384}}, {"head.bias", {3}}}},
 };

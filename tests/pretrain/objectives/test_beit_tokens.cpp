@@ -69,7 +69,10 @@ TEST_CASE("beit: previews show the tokens, and a tokenizer that says nothing is 
   REQUIRE(shown.size() == 1);
   CHECK(shown[0].pixels.scalar_type() == torch::kUInt8);
   CHECK_THAT(shown[0].caption, ContainsSubstring("% of them are right"));
-  CHECK(top_token_share(torch::tensor({3, 3, 1, 3}), 5).item<double>() == 0.75);
+  TokenCounts counts(5);
+  counts.add(torch::tensor({3, 3, 1}));
+  counts.add(torch::tensor({3}));
+  CHECK(counts.top_share().item<double>() == 0.75);
   CHECK(beit->diagnose({{"top_token", 0.5}}, info_of(0)).empty());
   const std::string said = beit->diagnose({{"top_token", 0.9}}, info_of(0));
   CHECK_THAT(said, ContainsSubstring("90% of the masked"));

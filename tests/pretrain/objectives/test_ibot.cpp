@@ -104,6 +104,11 @@ TEST_CASE("ibot: options that don't fit together are refused") {
   options = small_ibot();
   options.augment.global_2.height = 8;
   CHECK_THROWS_WITH(Ibot(options, small_crop_run()), ContainsSubstring("augment.global_2"));
+  options = small_ibot();
+  options.ibot.shared_head = false;
+  options.ibot.shared_head_teacher = true;
+  options.ibot.patch_out_dim = options.ibot.head.out_dim + 1;
+  CHECK_THROWS_AS(Ibot(options, small_crop_run()), UsageError);
 }
 
 TEST_CASE("ibot: the arithmetic is that of its crops, whatever the network's own image size") {

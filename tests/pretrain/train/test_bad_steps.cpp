@@ -162,13 +162,13 @@ TEST_CASE("checkpoints in doubt don't count when old ones are removed") {
     checkpoint.meta[kSkippedInARow] = step > 3 ? step : 0;
     save_checkpoint(folder.path(), step, checkpoint);
   }
-  prune_checkpoints(folder.path(), 2, 0);
+  prune_checkpoints(folder.path(), {.newest = 6, .last = 2});
   const auto at = [&](int64_t step) { return step_folder(folder.path(), step); };
   CHECK(list_checkpoints(folder.path()) == std::vector<std::string>{at(6), at(3), at(2)});
-  CHECK(newest_undoubted(folder.path()) == at(3));
+  CHECK(newest_undoubted(folder.path(), 6) == at(3));
   Checkpoint recovered;
   save_checkpoint(folder.path(), 7, recovered);
-  prune_checkpoints(folder.path(), 2, 0);
+  prune_checkpoints(folder.path(), {.newest = 7, .last = 2});
   CHECK(list_checkpoints(folder.path()) == std::vector<std::string>{at(7), at(3)});
 }
 

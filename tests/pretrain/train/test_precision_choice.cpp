@@ -34,16 +34,18 @@ TEST_CASE("a model too small to measure gets fp32, and so does a processor witho
 }
 
 TEST_CASE("a run that goes on keeps its ways of computing matmuls") {
-  const auto kept = [](const nlohmann::json& meta) {
+  const auto kept = [](const nlohmann::json& meta, bool measures = true) {
     matmul_ways().choose({});
+    matmul_ways().measure(measures);
     keep_matmul_ways(meta);
     return matmul_ways().chosen();
   };
   const nlohmann::json meta = {{"matmuls", {{"a*bT Float 1x2x3 threads=2", "onednn"}}}};
   CHECK(kept(meta) == std::map<std::string, std::string>{{"a*bT Float 1x2x3 threads=2", "onednn"}});
+  CHECK(kept(meta, /*measures=*/false).empty());  // train.matmul: fixed from here on
   CHECK(kept(nlohmann::json::object()).empty());
-  CHECK_THROWS_WITH(kept({{"matmuls", 3}}), "checkpoint: its matmuls are no list");
-  CHECK_THROWS_WITH(kept({{"matmuls", {{"a", 3}}}}),
-                    "checkpoint: the way of its matmul a is no text");
+  CHECK_THROWS_WITH(kept({{"matmuls", 3}}), "its matmuls are no list");
+  CHECK_THROWS_WITH(kept({{"matmuls", {{"a", 3}}}}), "the way of its matmul a is no text");
   matmul_ways().choose({});
+  matmul_ways().measure(false);
 }

@@ -71,6 +71,28 @@ TEST_CASE("reports of a resumed run show the newest pictures of the part before"
   }
 }
 
+TEST_CASE("what a run's last evaluation added to its report stays until the next one") {
+  const TempFolder temp;
+  const auto run_on = [&](bool resume, int64_t epochs, const std::string& found) {
+    TinyObjective objective;
+    MemorySource source(24, 8);
+    RunOptions options = tiny_options();
+    options.train.epochs = epochs;
+    TrainCallbacks callbacks;
+    callbacks.extend_report = [&](Report& report) {
+      if (!found.empty()) report.add_text("Classes", found);
+      return !found.empty();
+    };
+    REQUIRE(train(objective, source, options, temp.path(), resume, {}, callbacks) == 0);
+    return report(temp.path());
+  };
+  CHECK_THAT(run_on(false, 2, "cats 90"), ContainsSubstring("cats 90"));
+  const std::string later = run_on(true, 3, "");
+  CHECK_THAT(later, ContainsSubstring("cats 90") && ContainsSubstring("3 of 3 epochs"));
+  const std::string last = run_on(true, 4, "cats 95");
+  CHECK_THAT(last, ContainsSubstring("cats 95") && !ContainsSubstring("cats 90"));
+}
+
 TEST_CASE("a start that failed at once doesn't stand in the way of the corrected one") {
   const TempFolder temp;
   std::ofstream(temp.path() + "/metrics.jsonl").close();

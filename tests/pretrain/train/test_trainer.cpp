@@ -175,6 +175,7 @@ TEST_CASE("evaluation joins the epoch's line, and the best epoch is kept") {
   };
   callbacks.extend_report = [](Report& report) {
     report.add_table("Per class", {"a"}, {{"1 < 2"}});
+    return true;
   };
   callbacks.encode_png = [](const at::Tensor&) { return std::string("png"); };
   REQUIRE(train(objective, source, tiny_options(), folder.path(), false, {}, callbacks) == 0);

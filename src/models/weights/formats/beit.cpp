@@ -42,11 +42,7 @@ class BeitFormat final : public WeightFormat {
     LoadedModel model = WeightFormat::read(file, hints);
     if (model.normalize_told || file.prefix.ends_with("encoder.")) return model;
     model.normalize = half_normalize(model.options.in_channels);
-    model.guesses.push_back(
-        fmt::format("{}: does not say how pixels are normalised; mean and standard deviation 0.5 "
-                    "are taken, as BEiT's scripts do unless told otherwise ({})",
-                    file.place,
-                    hints.words.normalize));
+    guess_normalization(model, hints, ", as BEiT's scripts do unless told otherwise");
     return model;
   }
 

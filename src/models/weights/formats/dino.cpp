@@ -18,7 +18,9 @@ class DinoFormat final : public WeightFormat {
     const auto under = [&](const char* word) {
       return model.prefix.find(word) != std::string::npos;
     };
-    const bool bare = model.pickled && model.key.empty() && !official_has(model, "head.weight");
+    const bool of_timm = model.config.is_object() && model.config.contains("architecture");
+    const bool bare =
+        model.pickled && !of_timm && model.key.empty() && !official_has(model, "head.weight");
     return under("teacher") || under("backbone.") || bare;
   }
 

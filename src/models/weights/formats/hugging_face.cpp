@@ -76,6 +76,18 @@ const RenameTable kHfVit = hf_blocks(kHfVitBlock) + kHfOuter;
 const RenameTable kHfDinov2 = hf_blocks(kHfDinov2Block) + kHfOuter;
 const RenameTable kHfMae = hf_decoder_blocks() + kHfDecoder + kHfVit;
 
+bool has_decoder(const LoadedModel& model) { return model.extra.contains("decoder_pos_embed"); }
+bool is_beit(const LoadedModel& model) {
+  const VitOptions& o = model.options;
+  return o.rel_pos_bias != RelPosBias::none || o.qkv_bias == QkvBias::qv;
+}
+bool has_registers(const LoadedModel& model) { return model.options.register_tokens > 0; }
+bool is_dinov2(const LoadedModel& model) {
+  return model.options.layer_scale > 0 || model.options.mlp == MlpKind::swiglu;
+}
+bool is_distilled(const LoadedModel& model) { return model.options.dist_token; }
+bool holds_any(const LoadedModel&) { return true; }
+
 // In the order of HfFamily's fields.
 const std::vector<HfFamily> kFamilies = {
     {"vit_mae",
@@ -85,7 +97,9 @@ const std::vector<HfFamily> kFamilies = {
      "ForPreTraining",
      kHfMae,
      {"pos_embed", "norm_eps", "qkv_bias"},
-     {"decoder_", "mask_token"}},
+     {"decoder_", "mask_token"},
+     has_decoder,
+     hf_mae_settings},
     {"beit",
      "Beit",
      "beit.",
@@ -93,7 +107,9 @@ const std::vector<HfFamily> kFamilies = {
      "ForMaskedImageModeling",
      kHfVit,
      {"pos_embed", "norm_eps", "qkv_bias", "rel_pos_bias", "layer_scale", "pool", "num_classes"},
-     {"lm_head.", "mask_token"}},
+     {"lm_head.", "mask_token"},
+     is_beit,
+     hf_beit_settings},
     {"dinov2_with_registers",
      "Dinov2WithRegisters",
      "dinov2_with_registers.",
@@ -101,7 +117,9 @@ const std::vector<HfFamily> kFamilies = {
      "",
      kHfDinov2,
      {"pos_embed", "norm_eps", "qkv_bias", "layer_scale", "mlp", "register_tokens"},
-     {"head.weight", "head.bias", "mask_token"}},
+     {"head.weight", "head.bias", "mask_token"},
+     has_registers,
+     hf_dinov2_settings},
     {"dinov2",
      "Dinov2",
      "dinov2.",
@@ -109,7 +127,9 @@ const std::vector<HfFamily> kFamilies = {
      "",
      kHfDinov2,
      {"pos_embed", "norm_eps", "qkv_bias", "layer_scale", "mlp"},
-     {"head.weight", "head.bias", "mask_token"}},
+     {"head.weight", "head.bias", "mask_token"},
+     is_dinov2,
+     hf_dinov2_settings},
     {"deit",
      "DeiT",
      "deit.",
@@ -117,7 +137,9 @@ const std::vector<HfFamily> kFamilies = {
      "",
      kHfDistilledHeads + kHfVit,
      {"pos_embed", "norm_eps", "qkv_bias", "dist_token", "num_classes"},
-     {"pooler."}},
+     {"pooler."},
+     is_distilled,
+     hf_vit_settings},
     {"vit",
      "ViT",
      "vit.",
@@ -125,7 +147,9 @@ const std::vector<HfFamily> kFamilies = {
      "ForMaskedImageModeling",
      kHfVit,
      {"pos_embed", "norm_eps", "qkv_bias", "num_classes"},
-     {"pooler.", "mask_token", "decoder.0."}},
+     {"pooler.", "mask_token", "decoder.0."},
+     holds_any,
+     hf_vit_settings},
 };
 
 // Whether the model is SimMIM's, with one layer from a patch's token to its pixels, and no classes.
@@ -152,6 +176,11 @@ class HuggingFaceFormat final : public WeightFormat {
 
   bool recognises(const ForeignModel& model) const override {
     return model.network.contains(patch_embed());
+  }
+
+  ResizeConvention pos_resize(const ForeignModel& model) const override {
+    return model.network.contains("embeddings.register_tokens") ? ResizeConvention::dinov2_reg
+                                                                : ResizeConvention::mae;
   }
 
   // The names of all families at once.
@@ -208,21 +237,8 @@ class HuggingFaceFormat final : public WeightFormat {
 }  // namespace
 
 const HfFamily& hf_family(const LoadedModel& model) {
-  const VitOptions& o = model.options;
-  const char* type = "vit";
-  if (model.extra.contains("decoder_pos_embed")) {
-    type = "vit_mae";
-  } else if (o.rel_pos_bias != RelPosBias::none || o.qkv_bias == QkvBias::qv) {
-    type = "beit";
-  } else if (o.register_tokens > 0) {
-    type = "dinov2_with_registers";
-  } else if (o.layer_scale > 0 || o.mlp == MlpKind::swiglu) {
-    type = "dinov2";
-  } else if (o.dist_token) {
-    type = "deit";
-  }
   return *std::find_if(kFamilies.begin(), kFamilies.end(), [&](const HfFamily& family) {
-    return family.model_type == type;
+    return family.holds(model);
   });
 }
 

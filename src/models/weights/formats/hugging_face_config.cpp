@@ -15,31 +15,11 @@ int64_t hidden_width(const NamedTensors& weights, const std::string& block) {
   return it == weights.end() ? 0 : it->second.numel();
 }
 
-void set_beit(const LoadedModel& model, json& config) {
+// Of all families but BEiT.
+void set_plain(const HfFamily& family, const LoadedModel& model, json& config) {
   const VitOptions& o = model.options;
-  require(o.qkv_bias == QkvBias::qv,
-          "hugging_face: BEiT has biases of queries and values, none of keys");
-  const bool masked = model.extra.contains("lm_head.weight");
-  const bool both = o.rel_pos_bias == RelPosBias::both;
-  config["layer_scale_init_value"] = o.layer_scale;
-  config["use_mask_token"] = model.extra.contains("mask_token");
-  config["use_absolute_position_embeddings"] = o.pos_embed != PosEmbed::none;
-  config["use_relative_position_bias"] = both || o.rel_pos_bias == RelPosBias::per_block;
-  config["use_shared_relative_position_bias"] = both || o.rel_pos_bias == RelPosBias::shared;
-  // In the class for masked image modeling the head has the norm, and the backbone none.
-  config["use_mean_pooling"] = masked || o.pool == Pooling::avg;
-  if (masked) config["vocab_size"] = model.extra.at("lm_head.weight").size(0);
-}
-
-void set_dinov2(const LoadedModel& model, json& config) {
-  const VitOptions& o = model.options;
-  require(o.layer_scale > 0, "hugging_face: DINOv2's networks have LayerScale");
-  config["layerscale_value"] = o.layer_scale;
-  const auto whole = static_cast<int64_t>(o.mlp_ratio);  // the type that transformers asks for
-  config["mlp_ratio"] = static_cast<double>(whole) == o.mlp_ratio ? json(whole) : json(o.mlp_ratio);
-  config["use_swiglu_ffn"] = o.mlp == MlpKind::swiglu;
-  config["use_mask_token"] = model.extra.contains("mask_token");
-  if (o.register_tokens > 0) config["num_register_tokens"] = o.register_tokens;
+  config["qkv_bias"] = o.qkv_bias == QkvBias::full;
+  require(o.pos_embed != PosEmbed::none, "hugging_face: {} has positions", family.stem);
 }
 
 // The value of a key in what came with the model, if it is of the same kind.
@@ -51,9 +31,39 @@ json told(const LoadedModel& model, const char* key, const json& otherwise) {
              : otherwise;
 }
 
+void set_labels(const LoadedModel& model, json& config) {
+  const NamedTensors& holder = model.weights.contains("head.weight") ? model.weights : model.extra;
+  const auto head = holder.find("head.weight");
+  if (head == holder.end()) return;
+  const auto count = static_cast<size_t>(head->second.size(0));
+  // Of a head that isn't ours the names came with the configuration.
+  if (model.class_names.empty() && config.contains("id2label") &&
+      config["id2label"].size() == count)
+    return;
+  json names = json::object(), numbers = json::object();
+  for (size_t at = 0; at < count; ++at) {
+    const std::string number = std::to_string(at);
+    names[number] = at < model.class_names.size() ? model.class_names[at] : number;
+    numbers[names[number].get<std::string>()] = at;
+  }
+  config["id2label"] = std::move(names);
+  config["label2id"] = std::move(numbers);
+}
+
+}  // namespace
+
+void hf_vit_settings(const HfFamily& family, const LoadedModel& model, json& config) {
+  set_plain(family, model, config);
+  config["intermediate_size"] = hidden_width(model.weights, "blocks.0.");
+  if (hf_class(family, model) == "ViTForMaskedImageModeling") {
+    config["encoder_stride"] = model.options.patch_size;
+  }
+}
+
 // Shapes don't show the decoder's heads and the loss. They are MAE's, unless the model came with
 // others: config.json, which has these keys, or the arguments of the authors' script or of a run.
-void set_decoder(const LoadedModel& model, json& config) {
+void hf_mae_settings(const HfFamily& family, const LoadedModel& model, json& config) {
+  hf_vit_settings(family, model, config);
   int64_t depth = 0;
   while (hidden_width(model.extra, "decoder_blocks." + std::to_string(depth) + ".") > 0) ++depth;
   config["decoder_hidden_size"] = model.extra.at("decoder_pos_embed").size(-1);
@@ -64,22 +74,34 @@ void set_decoder(const LoadedModel& model, json& config) {
   config.emplace("norm_pix_loss", told(model, "norm_pix_loss", true));
 }
 
-void set_labels(const LoadedModel& model, json& config) {
-  const NamedTensors& holder = model.weights.contains("head.weight") ? model.weights : model.extra;
-  const auto head = holder.find("head.weight");
-  if (head == holder.end()) return;
-  json names = json::object(), numbers = json::object();
-  for (int64_t i = 0; i < head->second.size(0); ++i) {
-    const auto at = static_cast<size_t>(i);
-    const std::string number = std::to_string(i);
-    names[number] = at < model.class_names.size() ? model.class_names[at] : number;
-    numbers[names[number].get<std::string>()] = i;
-  }
-  config["id2label"] = std::move(names);
-  config["label2id"] = std::move(numbers);
+void hf_beit_settings(const HfFamily&, const LoadedModel& model, json& config) {
+  const VitOptions& o = model.options;
+  require(o.qkv_bias == QkvBias::qv,
+          "hugging_face: BEiT has biases of queries and values, none of keys");
+  const bool masked = model.extra.contains("lm_head.weight");
+  const bool both = o.rel_pos_bias == RelPosBias::both;
+  config["intermediate_size"] = hidden_width(model.weights, "blocks.0.");
+  config["layer_scale_init_value"] = o.layer_scale;
+  config["use_mask_token"] = model.extra.contains("mask_token");
+  config["use_absolute_position_embeddings"] = o.pos_embed != PosEmbed::none;
+  config["use_relative_position_bias"] = both || o.rel_pos_bias == RelPosBias::per_block;
+  config["use_shared_relative_position_bias"] = both || o.rel_pos_bias == RelPosBias::shared;
+  // In the class for masked image modeling the head has the norm, and the backbone none.
+  config["use_mean_pooling"] = masked || o.pool == Pooling::avg;
+  if (masked) config["vocab_size"] = model.extra.at("lm_head.weight").size(0);
 }
 
-}  // namespace
+void hf_dinov2_settings(const HfFamily& family, const LoadedModel& model, json& config) {
+  const VitOptions& o = model.options;
+  set_plain(family, model, config);
+  require(o.layer_scale > 0, "hugging_face: DINOv2's networks have LayerScale");
+  config["layerscale_value"] = o.layer_scale;
+  const auto whole = static_cast<int64_t>(o.mlp_ratio);  // the type that transformers asks for
+  config["mlp_ratio"] = static_cast<double>(whole) == o.mlp_ratio ? json(whole) : json(o.mlp_ratio);
+  config["use_swiglu_ffn"] = o.mlp == MlpKind::swiglu;
+  config["use_mask_token"] = model.extra.contains("mask_token");
+  if (o.register_tokens > 0) config["num_register_tokens"] = o.register_tokens;
+}
 
 json hf_config(const HfFamily& family, const LoadedModel& model) {
   const VitOptions& o = model.options;
@@ -96,21 +118,7 @@ json hf_config(const HfFamily& family, const LoadedModel& model) {
   config["image_size"] = config_image_size(o);
   config["patch_size"] = o.patch_size;
   config["num_channels"] = o.in_channels;
-  if (family.model_type == "beit") {
-    set_beit(model, config);
-  } else {
-    config["qkv_bias"] = o.qkv_bias == QkvBias::full;
-    require(o.pos_embed != PosEmbed::none, "hugging_face: {} has positions", family.stem);
-  }
-  if (family.model_type.starts_with("dinov2")) {
-    set_dinov2(model, config);
-  } else {
-    config["intermediate_size"] = hidden_width(model.weights, "blocks.0.");
-  }
-  if (family.model_type == "vit_mae") set_decoder(model, config);
-  if (hf_class(family, model) == "ViTForMaskedImageModeling") {
-    config["encoder_stride"] = o.patch_size;
-  }
+  family.settings(family, model, config);
   set_labels(model, config);
   return config;
 }

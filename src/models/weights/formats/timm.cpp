@@ -89,6 +89,14 @@ class TimmFormat final : public WeightFormat {
     return ResizeConvention::timm;
   }
 
+  // torch.save's files are of all who have timm's names, which take ImageNet's numbers; timm's own
+  // networks have others too.
+  LoadedModel read(const ForeignModel& file, const LoadHints& hints) const override {
+    LoadedModel model = WeightFormat::read(file, hints);
+    if (!file.pickled) guess_normalization(model, hints);
+    return model;
+  }
+
   // timm has no decoders and no heads of pre-training.
   bool has_place(const LoadedModel& /*model*/, const std::string& /*name*/) const override {
     return false;

@@ -1,5 +1,5 @@
 #include "error.h"
-#include "pretrain/train/schedule.h"
+#include "pretrain/schedule.h"
 #include "support/catch.h"
 
 using namespace previt;

@@ -1,4 +1,4 @@
-#include "pretrain/train/param_rules.h"
+#include "pretrain/param_rules.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "pretrain/train/schedule.h"
+#include "pretrain/schedule.h"
 
 #include <fmt/format.h>
 
