@@ -61,10 +61,14 @@ TEST_CASE("the kNN score takes no more images than it is given, evenly from all"
   test::TinyObjective objective;
   objective.eval();
   const TempFolder temp;
-  PretrainRun run = run_on("synthetic:shapes,size=8,count=500,val=200");
+  const std::string log = temp.path() + "/log.txt";
+  log_to(log);
+  PretrainRun run = run_on("synthetic:shapes,size=8,count=500,val=0");
+  run.knn.train_images = 30;
   run.knn.test_images = 8;
   const double share = score_of(run, objective, temp.path())(1).at("knn_top1") / 100 * 8;
   CHECK(share == std::round(share));
+  CHECK_THAT(read_whole_file(log), ContainsSubstring("(8 images, compared with 30 others)"));
 }
 
 TEST_CASE("the kNN score takes images of all classes where classes take turns") {

@@ -107,6 +107,16 @@ TEST_CASE("what images are there is told by names, classes, sizes and times") {
   CHECK(changed());
   std::filesystem::rename(root + "dog", root + "fox");
   CHECK(changed());
+  const std::string cifar = "cifar/cifar-10-batches-bin/test_batch.bin";
+  const auto cifar_identity = [&] {
+    return cli::images_identity(root + "cifar", *open_dataset(root + "cifar", Split::all));
+  };
+  write(cifar, std::string(3073, '\1'));
+  const std::string before = cifar_identity();
+  CHECK(cifar_identity() == before);
+  std::filesystem::last_write_time(root + cifar,
+                                   std::filesystem::file_time_type() + std::chrono::hours(1));
+  CHECK(cifar_identity() != before);
   CHECK(cli::images_identity("synthetic:a", *open_dataset("synthetic:shapes,count=9,val=0")) !=
         cli::images_identity("synthetic:a", *open_dataset("synthetic:shapes,count=8,val=0")));
 }

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <set>
+
 #include "augment/device_ops.h"
 #include "augment/image.h"
 #include "augment/ops/blur.h"
@@ -233,6 +235,9 @@ PARITY_CASE(aug_color) {
 }
 
 PARITY_CASE(aug_randaugment_ops) {
+  // What only looks values up has no rounding of its own.
+  const std::set<std::string> exact = {
+      "AutoContrast", "Equalize", "Invert", "Posterize", "Solarize", "SolarizeAdd"};
   const auto fill_values = fixture.config.at("fill").get<std::vector<uint8_t>>();
   const Fill fill{fill_values[0], fill_values[1], fill_values[2]};
   const auto& operations = fixture.config.at("ops");
@@ -247,7 +252,8 @@ PARITY_CASE(aug_randaugment_ops) {
       if (!fixture.has(key)) continue;
       const Resampling how{.filter = interpolation, .fill = fill};
       const at::Tensor got = changed(fixture, [&](Pixels p) { operation.apply(p, argument, how); });
-      check.pixels(fmt::format("{} ({})", key, name), got, fixture.at(key), 1);
+      check.pixels(
+          fmt::format("{} ({})", key, name), got, fixture.at(key), exact.contains(name) ? 0 : 1);
     }
   }
   for (const auto& [name, want] : fixture.group("output.level_")) {

@@ -145,6 +145,7 @@ RunOptions steps_run(const Fixture& fixture) {
   run.optimizer.weight_decay_end = fixture.number("weight_decay_end");
   run.optimizer.clip_grad = fixture.number("clip_grad", 0);
   run.schedule.warmup_epochs = fixture.number("warmup_epochs");
+  run.schedule.warmup_lr = fixture.number("warmup_lr", 0);
   run.schedule.min_lr = fixture.number("min_lr");
   run.train.batch = fixture.integer("batch");
   return run;

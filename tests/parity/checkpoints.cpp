@@ -117,7 +117,7 @@ PARITY_CASE(deit_distilled_checkpoint) {
 
   const at::Tensor larger = want.at("input.img_384");
   VitOptions options = vit->options();
-  options.image_size = {larger.size(2)};
+  options.image_size = {larger.size(2), larger.size(3)};
   const auto tuned = vit_from_checkpoint(model, options, {.keep = true});
   check.t1("pos_embed_384", tuned->pos_embed, want.at("output.pos_embed_384"));
   check.t1("logits_384", tuned->forward(larger), want.at("output.logits_384"));
@@ -131,6 +131,10 @@ PARITY_CASE(dino_checkpoint) {
   for (const std::string key : {"student", "teacher"}) {
     if (!has_group(want, key + ".")) continue;
     check_exact(tensors_in(member(*file.root, key)), want, key + ".", check);
+  }
+  if (const PickleValue* epoch = file.root->find("epoch"); epoch != nullptr) {
+    const auto config = nlohmann::json::parse(whole.metadata.at("config"));
+    check.that("epoch", epoch->integer == config.at("epoch").get<int64_t>());
   }
   if (want.contains("center")) {
     check.exact(

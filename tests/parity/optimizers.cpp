@@ -1,7 +1,7 @@
 #include "finetune/probes/linear_head.h"
 #include "parity/parity.h"
+#include "pretrain/param_rules.h"
 #include "pretrain/train/optimizer.h"
-#include "pretrain/train/param_rules.h"
 
 namespace previt::parity {
 namespace {
@@ -10,6 +10,7 @@ std::unique_ptr<Optimizer> lars(const Fixture& fixture, std::vector<TrainedParam
   OptimizerOptions options;
   options.name = OptimizerKind::lars;
   options.momentum = fixture.number("momentum");
+  options.trust_coefficient = fixture.number("trust_coefficient", options.trust_coefficient);
   return make_optimizer(options, std::move(parameters));
 }
 
@@ -62,13 +63,13 @@ void check_layer_ids(const Fixture& fixture,
 PARITY_CASE(dino_lars) {
   std::vector<TrainedParameter> parameters;
   for (const auto& [name, weight] : fixture.group("weight.")) {
-    const at::Tensor parameter = weight.clone().requires_grad_();
+    const at::Tensor parameter = weight.to(device()).clone().requires_grad_();
     parameters.push_back({name, parameter, decay_matrices()(name, parameter)});
   }
   const auto optimizer = lars(fixture, parameters);
   for (int64_t step = 0; step < fixture.integer("steps"); ++step) {
     for (auto& parameter : parameters) {
-      parameter.tensor.mutable_grad() = fixture.at("input.grad_" + parameter.name)[step].clone();
+      parameter.tensor.mutable_grad() = fixture.given("input.grad_" + parameter.name)[step].clone();
     }
     optimizer->step(fixture.number("lr"), fixture.number("weight_decay"));
   }
@@ -85,11 +86,12 @@ PARITY_CASE(mae_linprobe_lars) {
   for (auto& [name, tensor] : official_tensors(head)) {
     at::Tensor(tensor).copy_(fixture.at("weight." + name));
   }
+  head->to(device());
   const auto optimizer = lars(fixture, trained_parameters(*head, decay_matrices()));
   std::vector<at::Tensor> losses, logits;
   for (int64_t step = 0; step < fixture.integer("steps"); ++step) {
-    logits.push_back(head->forward(fixture.at("input.features")[step]));
-    losses.push_back(torch::cross_entropy_loss(logits.back(), fixture.at("input.target")[step]));
+    logits.push_back(head->forward(fixture.given("input.features")[step]));
+    losses.push_back(torch::cross_entropy_loss(logits.back(), fixture.given("input.target")[step]));
     optimizer->zero_grad();
     losses.back().backward();
     optimizer->step(fixture.number("lr"), fixture.number("weight_decay"));
@@ -101,7 +103,7 @@ PARITY_CASE(mae_linprobe_lars) {
   }
   head->eval();
   check.t1("output.eval_logits_after",
-           head->forward(fixture.at("input.features")[0]).detach(),
+           head->forward(fixture.given("input.features")[0]).detach(),
            fixture.at("output.eval_logits_after"));
 }
 

@@ -4,18 +4,10 @@
 #include "models/kernels/precision.h"
 #include "parity/parity.h"
 #include "parity/vit.h"
+#include "pretrain/schedule.h"
 #include "pretrain/train/optimizer.h"
 
 namespace previt::parity {
-namespace {
-
-/// CosineAnnealingLR to 0, stepped once an epoch.
-double cosine_rate(double lr, int64_t epoch, int64_t epochs) {
-  return 0.5 * lr * (1 + std::cos(M_PI * static_cast<double>(epoch) / static_cast<double>(epochs)));
-}
-
-}  // namespace
-
 PARITY_CASE(dino_knn) {
   const at::Tensor train = fixture.at("input.train_features");
   const at::Tensor test = fixture.at("input.test_features");
@@ -74,12 +66,15 @@ PARITY_CASE(dino_linear) {
   sgd.momentum = fixture.number("momentum");
   const auto optimizer = make_optimizer(sgd, trained_parameters(*head, decay_all()));
   std::vector<at::Tensor> losses;
+  // CosineAnnealingLR to 0, stepped once an epoch, which is of one step here.
+  const Schedule rate = per_epoch_schedule(fixture.number("lr"), 1);
   std::vector<double> rates;
   for (int64_t step = 0; step < fixture.integer("steps"); ++step) {
     losses.push_back(torch::cross_entropy_loss(head->forward(both), fixture.given("input.target")));
     optimizer->zero_grad();
     losses.back().backward();
-    rates.push_back(cosine_rate(fixture.number("lr"), step, fixture.integer("epochs")));
+    rates.push_back(
+        rate({.step = step, .steps_per_epoch = 1, .epochs = fixture.integer("epochs")}));
     optimizer->step(rates.back(), 0);
   }
   check.t1("losses", torch::stack(losses).detach(), fixture.at("output.losses"));

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "augment/dataset/cifar10.h"
 #include "augment/io/tensor_file.h"
 #include "communicator.h"
 #include "error.h"
@@ -83,13 +84,9 @@ void add_file(Checksum& checksum, const fs::path& file) {
 std::string images_identity(const std::string& path, const Dataset& images) {
   Checksum checksum;
   add_file(checksum, path);  // a pack
-  for (const char* batch : {"data_batch_1",
-                            "data_batch_2",
-                            "data_batch_3",
-                            "data_batch_4",
-                            "data_batch_5",
-                            "test_batch"}) {
-    add_file(checksum, fs::path(path) / (std::string(batch) + ".bin"));  // CIFAR-10
+  const std::string cifar = cifar10_folder(path);
+  if (!cifar.empty()) {
+    for (const auto& batch : cifar10_files(cifar, Split::all)) add_file(checksum, batch);
   }
   for (int64_t i = 0; i < images.size(); ++i) {
     const std::string name = images.name(i);
