@@ -168,9 +168,9 @@ void apply_timm_config(const json& config, LoadedModel& model) {
   require_usual(args, "final_norm", {true}, model.source);
   require_usual(args, "pool_include_prefix", {false}, model.source);
   // What the arguments say counts.
-  const json& pool = member(member(args, "global_pool").is_null() ? config : args, "global_pool");
-  require_usual({{"global_pool", pool}}, "global_pool", {"token", "avg", ""}, model.source);
-  take_timm_pool(pool, model);
+  const json& pools = member(args, "global_pool").is_null() ? config : args;
+  require_usual(pools, "global_pool", {"token", "avg", ""}, model.source);
+  take_timm_pool(member(pools, "global_pool"), model);
   // Before timm 0.9 these stood at the top.
   const json& about = config.contains("pretrained_cfg") ? config.at("pretrained_cfg") : config;
   take_normalisation(member(about, "mean"), member(about, "std"), model);

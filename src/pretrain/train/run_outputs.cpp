@@ -47,7 +47,8 @@ RunOutputs::RunOutputs(std::string folder,
   if (first_step > 0) {
     previews_ = newest_previews(folder_);
     const std::string page = folder_ + kPage;
-    if (std::filesystem::is_regular_file(page)) earlier_page_ = read_whole_file(page);
+    const bool extended = callbacks.extend_report && std::filesystem::is_regular_file(page);
+    if (extended) earlier_page_ = read_whole_file(page);
   }
   if (!record.recipe.empty()) write_whole_file(folder_ + "/recipe.yaml", record.recipe);
   if (!record.kept_apart.empty()) write_whole_file(folder_ + "/held_out.json", record.kept_apart);
@@ -83,9 +84,8 @@ void RunOutputs::write_report(const RunSummary& summary) {
   const auto& lines = files_->metrics.lines();
   Report report = make_report(summary, lines);
   report.add_pictures("Previews", previews_);
-  const bool extended = !callbacks_.extend_report || callbacks_.extend_report(report);
+  if (callbacks_.extend_report && callbacks_.extend_report(report)) earlier_page_.clear();
   add_run_details(report, lines, record_.settings, record_.command);
-  if (extended) earlier_page_.clear();
   if (!earlier_page_.empty()) report.keep_from(earlier_page_, kDiagnosisSection);
   write_whole_file(folder_ + kPage, report.html());
 }

@@ -81,9 +81,8 @@ void sum_columns(const T* a,
 
 void sum_parts(
     const Bf16* parts, int64_t count, int64_t stride, float* y, int64_t begin, int64_t end) {
-  by_level_bf16([=](auto lanes) PREVIT_INLINE {
-    sum_parts_loop<Simd<lanes>>(parts, count, stride, y, begin, end);
-  });
+  by_level([=](auto lanes)
+               PREVIT_INLINE { sum_parts_loop<Simd<lanes>>(parts, count, stride, y, begin, end); });
 }
 
 template void add_bias_rows(float*, const float*, int64_t, int64_t);

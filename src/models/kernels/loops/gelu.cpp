@@ -40,45 +40,34 @@ PREVIT_INLINE inline void biased(const Bf16* x, const float* bias, int64_t n, Bf
   S::store(sums, v + b);
 }
 
+// A row, of which each entry of the table is read by itself.
 template <class S>
-PREVIT_INLINE inline void gelu_single_loop(const uint32_t* table,
-                                           const Bf16* x,
-                                           const float* bias,
-                                           Bf16* y,
-                                           Bf16* d,
-                                           int64_t rows,
-                                           int64_t columns) {
+PREVIT_INLINE inline void gelu_single(
+    const uint32_t* table, const Bf16* x, const float* bias, Bf16* y, Bf16* d, int64_t columns) {
   constexpr int64_t kChunk = 256;
   Bf16 index[kChunk];
-  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
-    for (int64_t begin = 0; begin < columns; begin += kChunk) {
-      const int64_t n = std::min(kChunk, columns - begin);
-      for (int64_t c = 0; c < n; c += S::kLanes)
-        biased<S>(x + begin + c, bias + begin + c, n - c, index + c);
-      if (d == nullptr) {
-        for (int64_t c = 0; c < n; ++c) {
-          y[begin + c].bits = static_cast<uint16_t>(table[index[c].bits]);
-        }
-        continue;
-      }
+  for (int64_t begin = 0; begin < columns; begin += kChunk) {
+    const int64_t n = std::min(kChunk, columns - begin);
+    for (int64_t c = 0; c < n; c += S::kLanes)
+      biased<S>(x + begin + c, bias + begin + c, n - c, index + c);
+    if (d == nullptr) {
       for (int64_t c = 0; c < n; ++c) {
-        const uint32_t both = table[index[c].bits];
-        y[begin + c].bits = static_cast<uint16_t>(both);
-        d[begin + c].bits = static_cast<uint16_t>(both >> 16);
+        y[begin + c].bits = static_cast<uint16_t>(table[index[c].bits]);
       }
+      continue;
     }
-    if (d != nullptr) d += columns;
+    for (int64_t c = 0; c < n; ++c) {
+      const uint32_t both = table[index[c].bits];
+      y[begin + c].bits = static_cast<uint16_t>(both);
+      d[begin + c].bits = static_cast<uint16_t>(both >> 16);
+    }
   }
 }
 
+// The same row, by Simd::gather.
 template <class S>
-PREVIT_INLINE inline void gelu_gather_loop(const uint32_t* table,
-                                           const Bf16* x,
-                                           const float* bias,
-                                           Bf16* y,
-                                           Bf16* d,
-                                           int64_t rows,
-                                           int64_t columns) {
+PREVIT_INLINE inline void gelu_gathered(
+    const uint32_t* table, const Bf16* x, const float* bias, Bf16* y, Bf16* d, int64_t columns) {
   const auto vector = [&](int64_t c, int64_t n) PREVIT_INLINE {
     Bf16 index[S::kLanes];
     biased<S>(x + c, bias + c, n, index);
@@ -88,11 +77,8 @@ PREVIT_INLINE inline void gelu_gather_loop(const uint32_t* table,
     if (d != nullptr) S::store_low_halves(d + c, n, both >> 16);
   };
   const int64_t whole = columns / S::kLanes * S::kLanes;
-  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
-    for (int64_t c = 0; c < whole; c += S::kLanes) vector(c, S::kLanes);
-    if (whole < columns) vector(whole, columns - whole);
-    if (d != nullptr) d += columns;
-  }
+  for (int64_t c = 0; c < whole; c += S::kLanes) vector(c, S::kLanes);
+  if (whole < columns) vector(whole, columns - whole);
 }
 
 }  // namespace
@@ -111,10 +97,13 @@ void gelu_lookup_rows(const uint32_t* table,
                       int64_t columns,
                       Lookup way) {
   by_level_bf16([=](auto lanes) PREVIT_INLINE {
-    if (way == Lookup::gathered) {
-      gelu_gather_loop<Simd<lanes>>(table, x, bias, y, d, rows, columns);
-    } else {
-      gelu_single_loop<Simd<lanes>>(table, x, bias, y, d, rows, columns);
+    for (int64_t at = 0; at < rows * columns; at += columns) {
+      Bf16* const derivative = d == nullptr ? nullptr : d + at;
+      if (way == Lookup::gathered) {
+        gelu_gathered<Simd<lanes>>(table, x + at, bias, y + at, derivative, columns);
+      } else {
+        gelu_single<Simd<lanes>>(table, x + at, bias, y + at, derivative, columns);
+      }
     }
   });
 }

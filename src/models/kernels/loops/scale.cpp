@@ -29,9 +29,8 @@ PREVIT_INLINE inline void scaled_loop(const float* x, float factor, T* y, int64_
 
 template <class T>
 void add_scaled_span(const float* x, const T* branch, float factor, float* y, int64_t count) {
-  by_level_bf16([=](auto lanes) PREVIT_INLINE {
-    add_scaled_loop<Simd<lanes>, T>(x, branch, factor, y, count);
-  });
+  by_level([=](auto lanes)
+               PREVIT_INLINE { add_scaled_loop<Simd<lanes>, T>(x, branch, factor, y, count); });
 }
 
 template <class T>
