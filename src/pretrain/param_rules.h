@@ -13,6 +13,7 @@ namespace previt {
 struct ParamRule {
   double lr_scale = 1;
   bool decay = true;
+  int64_t network = 0;  ///< parameters of one are clipped together (ClipMode::per_network)
 };
 
 /// A rule for every parameter, by its name and shape.

@@ -76,6 +76,7 @@ void visit(FieldVisitor& v, OptimizerOptions& o) {
           o.base_batch,
           "lr = base_lr x batch / base_batch; 0: lr = base_lr",
           at_least(0));
+  v.field("lr_scaling", o.lr_scaling, "by batch / base_batch, or by its square root");
   v.field("betas",
           o.betas,
           "adamw: decay of the averages of gradients and of their squares",
@@ -94,7 +95,9 @@ void visit(FieldVisitor& v, OptimizerOptions& o) {
           o.weight_decay_end,
           "weight decay at the end, reached by a cosine; negative: constant");
   v.field("clip_grad", o.clip_grad, "largest gradient norm; 0: off", at_least(0));
-  v.field("clip_mode", o.clip_mode, "the norm is that of all gradients, or of each parameter's");
+  v.field("clip_mode",
+          o.clip_mode,
+          "the norm is that of all gradients, of each network's, or of each parameter's");
   v.field("decay_all", o.decay_all, "decay biases, norms and tokens too");
   v.field("layer_decay", o.layer_decay, "factor of the rate per layer from the top", {0, 1, true});
 }
@@ -123,6 +126,8 @@ int64_t TrainOptions::micro() const {
   while (share % images != 0) --images;
   return images;
 }
+
+bool TrainOptions::accumulates() const { return micro() * world().size() < batch; }
 
 void TrainOptions::require_shareable() const {
   const int64_t processes = world().size(), share = batch / processes;

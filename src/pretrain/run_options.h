@@ -44,15 +44,22 @@ void visit(FieldVisitor& v, StartOptions& o);
 enum class OptimizerKind { adamw, lars, sgd };
 constexpr auto enum_names(OptimizerKind) { return std::array{"adamw", "lars", "sgd"}; }
 
-/// Whether gradients are clipped by their common norm or each by its own.
-enum class ClipMode { global, per_parameter };
-constexpr auto enum_names(ClipMode) { return std::array{"global", "per_parameter"}; }
+/// Gradients are clipped by their common norm, by that of their network (ParamRule::network), or
+/// each by its own.
+enum class ClipMode { global, per_network, per_parameter };
+constexpr auto enum_names(ClipMode) { return std::array{"global", "per_network", "per_parameter"}; }
 
-/// lr = base_lr × batch / base_batch when base_batch > 0, else base_lr as it is.
+/// How the rate grows with the batch.
+enum class LrScaling { linear, sqrt };
+constexpr auto enum_names(LrScaling) { return std::array{"linear", "sqrt"}; }
+
+/// lr = base_lr × batch / base_batch, or its square root, when base_batch > 0, else base_lr as it
+/// is.
 struct OptimizerOptions {
   OptimizerKind name = OptimizerKind::adamw;
   double base_lr = 1.5e-4;
   double base_batch = 256;
+  LrScaling lr_scaling = LrScaling::linear;
   std::vector<double> betas = {0.9, 0.95};
   double eps = 1e-8;
   double momentum = 0.9;            ///< lars, sgd
@@ -62,7 +69,7 @@ struct OptimizerOptions {
   double clip_grad = 0;          ///< 0: off
   ClipMode clip_mode = ClipMode::global;
   bool decay_all = false;  ///< decay biases, norms and tokens too
-  double layer_decay = 1;  ///< per-layer factor of the rate (fine-tuning)
+  double layer_decay = 1;  ///< per-layer factor of the rate (fine-tuning, DINOv2)
 };
 void visit(FieldVisitor& v, OptimizerOptions& o);
 
@@ -129,6 +136,8 @@ struct TrainOptions {
   /// Images in memory at a time: the largest divisor of a process's share of the batch (world())
   /// that is not above micro_batch.
   int64_t micro() const;
+  /// Whether an optimizer step adds up several micro-batches of each process.
+  bool accumulates() const;
   /// Throws UsageError, which says what would do, if the processes of the run can't share the batch
   /// evenly, each by micro-batches.
   void require_shareable() const;

@@ -106,8 +106,10 @@ Schedule per_epoch_schedule(double base, double warmup_epochs) {
 
 double peak_lr(const RunOptions& options) {
   const OptimizerOptions& o = options.optimizer;
-  return o.base_batch > 0 ? o.base_lr * static_cast<double>(options.train.batch) / o.base_batch
-                          : o.base_lr;
+  if (o.base_batch <= 0) return o.base_lr;
+  const auto batch = static_cast<double>(options.train.batch);
+  return o.lr_scaling == LrScaling::sqrt ? o.base_lr * std::sqrt(batch / o.base_batch)
+                                         : o.base_lr * batch / o.base_batch;
 }
 
 Schedule lr_schedule(const RunOptions& options) {

@@ -19,7 +19,7 @@ Schedule constant_schedule(double value);
 /// end + (base - end) · ½ (1 + cos(π (e - warmup) / (epochs - warmup))).
 Schedule mae_schedule(double base, double end, double warmup_epochs);
 
-/// cosine_scheduler of DINO, iBOT and BEiT (dino:utils.py): over the first `warmup_steps` steps
+/// cosine_scheduler of DINO, iBOT, BEiT and DINOv2 (dino:utils.py): over the first `warmup_steps` steps
 /// from start to base, both included, then end + ½ (base - end) (1 + cos(π i / n)) for each
 /// `i < n`. So `end` is never reached.
 struct CosineTable {
@@ -60,7 +60,7 @@ std::string lr_warning(const RunOptions& options, const StepInfo& run);
 /// The weight decay that a run's options describe.
 Schedule weight_decay_schedule(const OptimizerOptions& options);
 
-/// base_lr × batch / base_batch, or base_lr when base_batch is 0.
+/// base_lr × batch / base_batch, or its square root, or base_lr when base_batch is 0.
 double peak_lr(const RunOptions& options);
 
 }  // namespace previt

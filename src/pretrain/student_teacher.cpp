@@ -22,7 +22,7 @@ void check_head(const std::string& section,
         "more, or use_bn: false",
         section);
   }
-  if (train.micro() * world().size() < train.batch) {
+  if (train.accumulates()) {
     fail_usage(
         "{}.head.use_bn: its statistics need the whole batch at once; set "
         "train.micro_batch: 0, or use_bn: false",
@@ -49,7 +49,7 @@ void visit(FieldVisitor& v, StudentTeacherOptions& o) {
   v.section("head", o.head);
   v.field("freeze_last_layer",
           o.freeze_last_layer,
-          "epochs without gradients for the prototypes",
+          "epochs in which the prototypes stay as they are",
           at_least(0));
   v.field("student_temp", o.student_temp, "temperature of the student's softmax", above(0));
   v.field("teacher_temp",

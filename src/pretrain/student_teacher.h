@@ -15,14 +15,14 @@
 
 namespace previt {
 
-// Self-distillation over crops of several sizes (DINO, iBOT): what such methods have in common
+// Self-distillation over crops of several sizes (DINO, iBOT, DINOv2): what such methods have in common
 // besides their losses.
 
 /// What their recipes have in common; the defaults are dino:main_dino.py's.
 struct StudentTeacherOptions {
   int64_t global_crops = 2, local_crops = 8;
   DinoHeadOptions head;
-  int64_t freeze_last_layer = 1;  ///< epochs without gradients for the prototypes
+  int64_t freeze_last_layer = 1;  ///< epochs in which the prototypes stay as they are
 
   double student_temp = 0.1;
   double teacher_temp = 0.04;         ///< after its warm-up
@@ -46,7 +46,7 @@ class StudentTeacherNetwork : public torch::nn::Module {
  public:
   explicit StudentTeacherNetwork(const VitOptions& model);
 
-  /// Calls DinoHead::freeze_prototypes for every head.
+  /// Called at every micro-step: whether its optimizer step leaves the prototypes as they are.
   virtual void freeze_prototypes(bool frozen) = 0;
 
   std::shared_ptr<Vit> backbone;
@@ -75,7 +75,7 @@ class StudentTeacher : public Objective {
   virtual StudentTeacherNetwork& student() = 0;
   virtual StudentTeacherNetwork& teacher() = 0;
   /// The temperature of the teacher's targets at this step.
-  double teacher_temperature(const StepInfo& info) const;
+  virtual double teacher_temperature(const StepInfo& info) const;
   /// The momentum of the teacher's moving average at this step.
   double teacher_momentum(const StepInfo& info) const;
 

@@ -133,6 +133,22 @@ TEST_CASE("a run of iBOT becomes its authors' checkpoint", "[convert]") {
   check_in_python({to});
 }
 
+TEST_CASE("a run of DINOv2 becomes a backbone as its authors publish them", "[convert]") {
+  const TempFolder temp;
+  const std::string run =
+      run_of(temp.path(),
+             "objective: dinov2\n",
+             small_head("dinov2") + Words{"dinov2.local_crops=2", "model.register_tokens=2"});
+  const std::string to = temp.path() + "/out";
+  REQUIRE(convert(run, to, "official") == 0);
+  const LoadedModel before = load_model(run), after = load_model(to);
+  check_same_tensors(after.weights, before.weights);
+  CHECK(after.options.register_tokens == 2);
+  CHECK(
+      torch::equal(after.extra.at("mask_token"), before.extra.at("objective.teacher.mask_token")));
+  check_same_model(to, before);
+}
+
 TEST_CASE("a run of MAE becomes its authors' checkpoint, with its average where it has one",
           "[convert]") {
   const TempFolder temp;

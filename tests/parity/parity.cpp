@@ -166,18 +166,20 @@ void Check::pixels(const std::string& name,
 void check_trained(const Fixture& fixture,
                    const std::string& key,
                    const at::Tensor& got,
-                   Check& check) {
+                   Check& check,
+                   double tolerance,
+                   const char* strays) {
   const at::Tensor& want = fixture.at(key);
   if (!key.ends_with("attn.qkv.bias")) {
-    const auto strays = fixture.config.value("f64_dev_over_2e5", nlohmann::json::object());
-    check.absolute(key, got, want, std::max(5e-5, 2 * strays.value(key, 0.0)));
+    const auto of_tensors = fixture.config.value(strays, nlohmann::json::object());
+    check.absolute(key, got, want, std::max(tolerance, 2 * of_tensors.value(key, 0.0)));
     return;
   }
   const auto of_two = [](const at::Tensor& bias) {
     const auto thirds = bias.detach().cpu().chunk(3);
     return torch::cat({thirds[0], thirds[2]});
   };
-  check.t3(key, of_two(got), of_two(want));
+  check.absolute(key, of_two(got), of_two(want), tolerance);
 }
 
 std::vector<std::string> Check::failures() const {

@@ -1,6 +1,5 @@
 #include "parity/vit.h"
 
-#include "error.h"
 #include "finetune/losses.h"
 #include "models/layers/mlp.h"
 #include "models/layers/patch_embed.h"
@@ -87,15 +86,6 @@ void dino_case(const Fixture& fixture, Check& check) {
   check_gradients(fixture, *vit, check);
 }
 
-ResizeConvention dinov2_resize(const Fixture& fixture) {
-  const bool offset = fixture.number("interpolate_offset") > 0;
-  if (!fixture.flag("interpolate_antialias")) {
-    return offset ? ResizeConvention::dino : ResizeConvention::mae;
-  }
-  if (offset) fail_usage("model.pos_resize: none has antialiasing and an offset");
-  return ResizeConvention::dinov2_reg;
-}
-
 // DINOv2's forward_features: x_prenorm and its normed class, register and patch tokens.
 void check_dinov2_features(const Fixture& fixture,
                            const std::string& prefix,
@@ -116,12 +106,8 @@ void check_dinov2_features(const Fixture& fixture,
 
 // DINOv2's DinoVisionTransformer; its mask token belongs to the objective, not to the Vit.
 void dinov2_case(const Fixture& fixture, Check& check) {
-  VitOptions options = vit_options(fixture);
-  options.mlp = fixture.config.at("ffn_layer") == "mlp" ? MlpKind::gelu : MlpKind::swiglu;
-  options.register_tokens = fixture.integer("num_register_tokens");
-  options.pos_resize = dinov2_resize(fixture);
-  const std::map<std::string, std::string> renames = {{"register_tokens", "reg_token"}};
-  const auto vit = load_vit(fixture, options, check, renames, {"mask_token"});
+  const VitOptions options = dinov2_vit_options(fixture);
+  const auto vit = load_vit(fixture, options, check, kDinov2Renames, {"mask_token"});
   const at::Tensor mask_token = fixture.given("weight.mask_token").clone().requires_grad_();
   const at::Tensor images = fixture.given("input.img");
   const int64_t first_patch = vit->num_prefix_tokens();
@@ -163,7 +149,7 @@ void dinov2_case(const Fixture& fixture, Check& check) {
   }
   check.t1("loss", loss, fixture.at("output.loss"));
   loss.backward();
-  check_gradients(fixture, *vit, check, renames, {"mask_token"});
+  check_gradients(fixture, *vit, check, kDinov2Renames, {"mask_token"});
   check.t2("grad.mask_token", mask_token.grad(), fixture.at("grad.mask_token"));
 }
 

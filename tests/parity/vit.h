@@ -17,6 +17,12 @@ VitOptions vit_options(const Fixture& fixture, const std::string& prefix = "weig
 /// them.
 VitOptions beit_vit_options(const Fixture& fixture, const std::string& prefix = "weight.");
 
+/// The same for DINOv2, whose configuration says how positions are resized.
+VitOptions dinov2_vit_options(const Fixture& fixture, const std::string& prefix = "weight.");
+
+/// Official names of DINOv2's tokens as ours.
+extern const std::map<std::string, std::string> kDinov2Renames;
+
 /// Official names of BEiT's parts of a block as ours, for `renames` below.
 extern const std::map<std::string, std::string> kBeitRenames;
 

@@ -1,3 +1,4 @@
+#include "error.h"
 #include "models/weights/weights.h"
 #include "parity/vit.h"
 
@@ -22,8 +23,18 @@ NamedTensors renamed(const NamedTensors& tensors,
   return result;
 }
 
+ResizeConvention dinov2_resize(const Fixture& fixture) {
+  const bool offset = fixture.number("interpolate_offset") > 0;
+  if (!fixture.flag("interpolate_antialias")) {
+    return offset ? ResizeConvention::dino : ResizeConvention::mae;
+  }
+  if (offset) fail_usage("model.pos_resize: none has antialiasing and an offset");
+  return ResizeConvention::dinov2_reg;
+}
+
 }  // namespace
 
+const std::map<std::string, std::string> kDinov2Renames = {{"register_tokens", "reg_token"}};
 const std::map<std::string, std::string> kBeitRenames = {{"gamma_1", "ls1.gamma"},
                                                          {"gamma_2", "ls2.gamma"}};
 
@@ -46,6 +57,14 @@ VitOptions vit_options(const Fixture& fixture, const std::string& prefix) {
                : has("blocks.0.attn.q_bias") ? QkvBias::qv
                                              : QkvBias::none;
   o.layer_scale = has("blocks.0.ls1.gamma") || has("blocks.0.gamma_1") ? 0.1 : 0;
+  return o;
+}
+
+VitOptions dinov2_vit_options(const Fixture& fixture, const std::string& prefix) {
+  VitOptions o = vit_options(fixture, prefix);
+  o.mlp = fixture.config.at("ffn_layer") == "mlp" ? MlpKind::gelu : MlpKind::swiglu;
+  o.register_tokens = fixture.integer("num_register_tokens");
+  o.pos_resize = dinov2_resize(fixture);
   return o;
 }
 

@@ -21,6 +21,8 @@ TEST_CASE("the rate grows with the batch unless it is absolute") {
   RunOptions options;
   options.train.batch = 4096;
   CHECK(peak_lr(options) == Approx(2.4e-3));
+  options.optimizer.lr_scaling = LrScaling::sqrt;
+  CHECK(peak_lr(options) == Approx(6e-4));
   options.optimizer.base_batch = 0;
   CHECK(peak_lr(options) == 1.5e-4);
 }

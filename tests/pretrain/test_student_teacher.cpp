@@ -1,4 +1,4 @@
-// What DINO and iBOT have in common: each test runs over both.
+// What DINO, iBOT and DINOv2 have in common: each test runs over all of them.
 #include "error.h"
 #include "models/layers/block.h"
 #include "pretrain/student_teacher.h"
@@ -42,8 +42,9 @@ TEST_CASE("student and teacher: accumulation ends with the large batch's weights
   const NamedTensors whole = after_three_steps(method, kCropBatch, optimizer);
   CHECK(largest_difference(after_three_steps(method, 2, optimizer), whole) < 2e-6);
   CHECK(largest_difference(after_three_steps(method, 1, optimizer), whole) < 2e-6);
-  for (const char* center : {"center", "center2"}) {
-    if (!whole.contains(center)) continue;
+  for (const std::string center : {"center", "center2"}) {
+    const bool of_no_patch = method.name == "dinov2" && center == "center2";
+    if (!whole.contains(center) || of_no_patch) continue;
     CHECK(whole.at(center).abs().max().item<double>() > 1e-3);  // it moved
   }
 }
@@ -94,7 +95,7 @@ TEST_CASE("student and teacher: prototypes that are frozen to the end are an odd
   CropMethod method = any_method();
   method.change = [](StudentTeacherOptions& o) { o.freeze_last_layer = 3; };
   const auto pair = method.build(small_crop_run());
-  const std::string section = method.name.substr(0, 4);
+  const std::string section = method.section();
   CHECK(pair->odd_plan(4) == "");
   CHECK(pair->odd_plan(3) ==
         section +
@@ -111,6 +112,7 @@ TEST_CASE("student and teacher: the prototypes are left alone while they are fro
     o.freeze_last_layer = 1;  // two steps
     o.head.norm_last_layer = norm_last_layer;
   };
+  if (method.name == "dinov2") return;  // they have a rate of 0 there (test_dinov2.cpp)
   INFO(method.name);
   const auto pair = method.build(run);
   const auto prototypes = prototypes_of(pair->student());
@@ -178,7 +180,7 @@ TEST_CASE("student and teacher: only the student drops paths, only it is trained
 TEST_CASE("student and teacher: options that a pair can't have are refused by their key") {
   RunOptions run = small_crop_run();
   CropMethod method = any_method();
-  const std::string section = method.name.substr(0, 4);
+  const std::string section = method.section();
   DinoHeadOptions head{.use_bn = true};
   int64_t local_crops = 3;
   method.change = [&](StudentTeacherOptions& o) {

@@ -59,6 +59,14 @@ IbotOptions small_ibot(bool shared_head) {
   return options;
 }
 
+Dinov2Options small_dinov2(bool separate_head) {
+  Dinov2Options options;
+  make_small(options.dinov2, options.augment);
+  options.dinov2.separate_head = separate_head;
+  options.dinov2.patch_head = {.out_dim = 30, .hidden_dim = 32, .bottleneck_dim = 12};
+  return options;
+}
+
 std::shared_ptr<Dino> build(const DinoOptions& options, const RunOptions& run) {
   return build_for_training<Dino>(options, run);
 }
@@ -67,10 +75,20 @@ std::shared_ptr<Ibot> build(const IbotOptions& options, const RunOptions& run) {
   return build_for_training<Ibot>(options, run);
 }
 
+std::shared_ptr<Dinov2> build(const Dinov2Options& options, const RunOptions& run) {
+  return build_for_training<Dinov2>(options, run);
+}
+
 std::shared_ptr<StudentTeacher> CropMethod::build(const RunOptions& run) const {
   if (name == "dino") {
     DinoOptions options = small_dino();
     if (change) change(options.dino);
+    return test::build(options, run);
+  }
+  if (name == "dinov2") {
+    Dinov2Options options = small_dinov2(/*separate_head=*/false);
+    options.dinov2.mask_probability = options.dinov2.koleo_weight = 0;
+    if (change) change(options.dinov2);
     return test::build(options, run);
   }
   IbotOptions options = small_ibot(/*shared_head=*/name == "ibot");
@@ -78,7 +96,9 @@ std::shared_ptr<StudentTeacher> CropMethod::build(const RunOptions& run) const {
   return test::build(options, run);
 }
 
-CropMethod any_method() { return {GENERATE(as<std::string>(), "dino", "ibot", "ibot, own")}; }
+CropMethod any_method() {
+  return {GENERATE(as<std::string>(), "dino", "ibot", "ibot, own", "dinov2")};
+}
 
 StepInfo info_of(int64_t step) {
   return {.step = step, .total_steps = 8, .steps_per_epoch = 2, .epochs = 4};

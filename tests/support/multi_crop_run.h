@@ -6,6 +6,7 @@
 
 #include "models/weights/weights.h"
 #include "pretrain/objectives/dino.h"
+#include "pretrain/objectives/dinov2.h"
 #include "pretrain/objectives/ibot.h"
 #include "pretrain/train/stepper.h"
 
@@ -20,14 +21,21 @@ RunOptions small_crop_run();
 /// Five crops, 40 prototypes, which are trained from the first step on.
 DinoOptions small_dino();
 IbotOptions small_ibot(bool shared_head = true);
+/// Patches have a head of their own, of 30 prototypes, with `separate_head`.
+Dinov2Options small_dinov2(bool separate_head);
 
 std::shared_ptr<Dino> build(const DinoOptions& options, const RunOptions& run);
 std::shared_ptr<Ibot> build(const IbotOptions& options, const RunOptions& run);
+std::shared_ptr<Dinov2> build(const Dinov2Options& options, const RunOptions& run);
 
 /// One of the methods, for tests of what they have in common.
 struct CropMethod {
-  std::string name;  ///< dino, ibot, or "ibot, own": with prototypes of their own for patches
+  /// dino, ibot, "ibot, own" with prototypes of their own for patches, or dinov2 without what
+  /// depends on how a batch is cut: masks and KoLeo
+  std::string name;
   std::function<void(StudentTeacherOptions&)> change = {};
+
+  std::string section() const { return name.substr(0, name.find(',')); }  ///< of a recipe
 
   std::shared_ptr<StudentTeacher> build(const RunOptions& run) const;
 };

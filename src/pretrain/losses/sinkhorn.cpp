@@ -3,6 +3,8 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <limits>
+
 #include "across_ranks.h"
 
 namespace previt {
@@ -13,8 +15,10 @@ at::Tensor sinkhorn_knopp(const at::Tensor& logits,
                           Communicator& all) {
   const torch::NoGradGuard no_grad;
   at::Tensor scaled = logits.to(torch::kFloat32).mul(1 / temperature);
-  // The largest value divides out again; without it exp may overflow.
-  const at::Tensor largest = scaled.max();
+  // The largest value divides out again; without it exp may overflow. A rank may have no rows.
+  constexpr double kNone = -std::numeric_limits<double>::infinity();
+  const at::Tensor largest =
+      scaled.numel() > 0 ? scaled.max() : torch::full({}, kNone, scaled.options());
   all.max(largest);
   at::Tensor q = scaled.sub_(largest).exp_();
   const at::Tensor whole = q.sum();

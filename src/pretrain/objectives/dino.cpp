@@ -4,37 +4,13 @@
 #include "models/heads/multi_crop.h"
 #include "models/vit.h"
 #include "models/vit_macs.h"
-#include "pretrain/losses/koleo.h"
-#include "pretrain/losses/sinkhorn.h"
 #include "pretrain/registry.h"
 
 namespace previt {
-namespace {
-
-// What compares all images of a batch can't be computed part by part. A rank's part is computed
-// with those of the others.
-void check(const DinoMethodOptions& o, const TrainOptions& train) {
-  if (train.micro() * world().size() >= train.batch) return;
-  if (o.centering == Centering::sinkhorn_knopp) {
-    fail_usage(
-        "dino.centering: sinkhorn_knopp needs the whole batch at once; set train.micro_batch: 0, "
-        "or centering: center, which accumulates");
-  }
-  if (o.koleo_weight > 0) {
-    fail_usage("dino.koleo_weight: needs the whole batch at once; set train.micro_batch: 0");
-  }
-}
-
-}  // namespace
 
 void visit(FieldVisitor& v, DinoMethodOptions& o) {
   visit(v, static_cast<StudentTeacherOptions&>(o));
-  v.field("centering", o.centering, "of the teacher's targets, over the images of all processes");
-  v.field("sinkhorn_iterations", o.sinkhorn_iterations, "of Sinkhorn-Knopp", at_least(1));
-  v.field("koleo_weight",
-          o.koleo_weight,
-          "KoLeo regulariser of each global crop, among a process's images; 0: off",
-          at_least(0));
+  visit(v, static_cast<TargetOptions&>(o));
 }
 
 void visit(FieldVisitor& v, DinoOptions& o) {
@@ -63,24 +39,13 @@ Dino::Dino(const DinoOptions& options, const RunOptions& run)
                      options.augment,
                      run),
       options_(options.dino) {
-  check(options_, run.train);
+  options_.require_whole_batch("dino", run.train);
+  if (options_.koleo_weight > 0 && run.train.accumulates()) {
+    fail_usage("dino.koleo_weight: needs the whole batch at once; set train.micro_batch: 0");
+  }
   student_ = add_student<DinoNetwork>(options_.head);
   teacher_ = add_teacher<DinoNetwork>(options_.head);
   center_ = register_buffer("center", torch::zeros({1, options_.head.out_dim}));
-}
-
-at::Tensor Dino::targets(const at::Tensor& teacher_logits, double temperature) const {
-  return options_.centering == Centering::center
-             ? centered_softmax(teacher_logits, center_, temperature)
-             : sinkhorn_knopp(teacher_logits, temperature, options_.sinkhorn_iterations);
-}
-
-at::Tensor Dino::koleo(const at::Tensor& features) const {
-  at::Tensor sum;
-  for (const auto& crop : features.chunk(options_.global_crops)) {
-    sum = sum.defined() ? sum + koleo_loss(crop) : koleo_loss(crop);
-  }
-  return options_.koleo_weight * sum;
 }
 
 StepResult Dino::step(const Batch& batch, const StepInfo& info) {
@@ -91,7 +56,7 @@ StepResult Dino::step(const Batch& batch, const StepInfo& info) {
     const torch::NoGradGuard no_grad;
     teacher_features = multi_crop_features(*teacher_->backbone, global_crops(batch.views));
     const at::Tensor logits = teacher_->head->forward(teacher_features);
-    answers = targets(logits, teacher_temperature(info));
+    answers = options_.targets(logits, center_, teacher_temperature(info));
     if (options_.centering == Centering::center) logit_mean_.add(logits);
   }
   const at::Tensor features = multi_crop_features(*student_->backbone, batch.views);
@@ -102,7 +67,8 @@ StepResult Dino::step(const Batch& batch, const StepInfo& info) {
       loss, metrics(loss, answers, teacher_features, info, {{"center_norm", center_.norm()}})};
   if (options_.koleo_weight > 0) {
     // The student's global crops come first, as many rows as the teacher has.
-    const at::Tensor spread = koleo(features.narrow(0, 0, teacher_features.size(0)));
+    const at::Tensor spread =
+        options_.koleo(features.narrow(0, 0, teacher_features.size(0)), options_.global_crops);
     result.loss = loss + spread;
     result.metrics.emplace_back("koleo", spread.detach());
   }

@@ -1,25 +1,16 @@
 #pragma once
 
-#include <array>
 #include <memory>
 
 #include "models/heads/dino_head.h"
 #include "pretrain/losses/dino_loss.h"
 #include "pretrain/student_teacher.h"
+#include "pretrain/teacher_targets.h"
 
 namespace previt {
 
-/// What keeps the teacher's targets from all being the same: a moving mean is subtracted, or
-/// Sinkhorn-Knopp makes a batch use all prototypes alike (DINOv2).
-enum class Centering { center, sinkhorn_knopp };
-constexpr auto enum_names(Centering) { return std::array{"center", "sinkhorn_knopp"}; }
-
 /// The section `dino:` of a recipe.
-struct DinoMethodOptions : StudentTeacherOptions {
-  Centering centering = Centering::center;
-  int64_t sinkhorn_iterations = 3;
-  double koleo_weight = 0;  ///< of KoLeo (koleo_loss), per global crop and rank; 0: off
-};
+struct DinoMethodOptions : StudentTeacherOptions, TargetOptions {};
 void visit(FieldVisitor& v, DinoMethodOptions& o);
 
 /// The sections `dino:` and `augment:` of a recipe; the defaults are dino:main_dino.py's.
@@ -62,8 +53,6 @@ class Dino final : public StudentTeacher {
   DinoNetwork& teacher() override { return *teacher_; }
 
  private:
-  at::Tensor targets(const at::Tensor& teacher_logits, double temperature) const;
-  at::Tensor koleo(const at::Tensor& features) const;
   void move_centers() override;
   void forget() override;
 

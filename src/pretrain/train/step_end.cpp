@@ -40,10 +40,13 @@ class EndAtOnce final : public StepEnd {
   void clip(Gradients& gradients, double norm) const {
     const OptimizerOptions& options = parts().options;
     if (options.clip_grad <= 0) return;
-    if (options.clip_mode == ClipMode::per_parameter) {
-      gradients.clip_per_parameter(options.clip_grad);
-    } else {
-      gradients.clip_global(norm, options.clip_grad);
+    switch (options.clip_mode) {
+      case ClipMode::global:
+        return gradients.clip_global(norm, options.clip_grad);
+      case ClipMode::per_network:
+        return gradients.clip_per_network(options.clip_grad);
+      case ClipMode::per_parameter:
+        return gradients.clip_per_parameter(options.clip_grad);
     }
   }
 };
@@ -98,10 +101,13 @@ class LateEnd final : public StepEnd {
   void clip(Gradients& gradients, const at::Tensor& norm) const {
     const OptimizerOptions& options = parts().options;
     if (options.clip_grad <= 0) return;
-    if (options.clip_mode == ClipMode::per_parameter) {
-      gradients.clip_per_parameter_there(options.clip_grad);
-    } else {
-      gradients.clip_global_there(norm, options.clip_grad);
+    switch (options.clip_mode) {
+      case ClipMode::global:
+        return gradients.clip_global_there(norm, options.clip_grad);
+      case ClipMode::per_network:
+        return gradients.clip_per_network_there(options.clip_grad);
+      case ClipMode::per_parameter:
+        return gradients.clip_per_parameter_there(options.clip_grad);
     }
   }
 

@@ -74,15 +74,20 @@ TEST_CASE("what is clipped on the device is what the host would clip, bit for bi
     auto p = parameter("w", {0, 0}), q = parameter("b", {0});
     set_gradient(p, {3, 4.1F});
     set_gradient(q, {0.7F});
-    Gradients gradients({p, q});
+    auto r = parameter("of another", {0});
+    set_gradient(r, {1.9F});
+    r.rule.network = 1;
+    Gradients gradients({p, q, r});
     clip(gradients, max_norm);
-    return torch::cat({p.tensor.grad(), q.tensor.grad()});
+    return torch::cat({p.tensor.grad(), q.tensor.grad(), r.tensor.grad()});
   };
   const double max_norm = GENERATE(100, 2.3, 0.1);
   CHECK(torch::equal(
       clipped(max_norm, [](Gradients& g, double m) { g.clip_global_there(g.norm(), m); }),
       clipped(max_norm,
               [](Gradients& g, double m) { g.clip_global(g.norm().item<double>(), m); })));
+  CHECK(torch::equal(clipped(max_norm, [](Gradients& g, double m) { g.clip_per_network_there(m); }),
+                     clipped(max_norm, [](Gradients& g, double m) { g.clip_per_network(m); })));
   CHECK(
       torch::equal(clipped(max_norm, [](Gradients& g, double m) { g.clip_per_parameter_there(m); }),
                    clipped(max_norm, [](Gradients& g, double m) { g.clip_per_parameter(m); })));
@@ -134,7 +139,7 @@ TEST_CASE("an optimizer goes on from its saved state") {
   CHECK_THROWS_AS(second->load_state(saved), Error);
 }
 
-TEST_CASE("clipping is global, or by parameter") {
+TEST_CASE("clipping is global, by network, or by parameter") {
   std::vector<TrainedParameter> parameters = {parameter("a", {0, 0}), parameter("b", {0})};
   const auto reset = [&] {
     set_gradient(parameters[0], {3, 4});
@@ -156,4 +161,14 @@ TEST_CASE("clipping is global, or by parameter") {
   Gradients(parameters).clip_per_parameter(1);
   CHECK(parameters[0].tensor.grad()[1].item<double>() == Approx(0.8));
   CHECK(parameters[1].tensor.grad().item<double>() == Approx(0.5).epsilon(1e-12));
+
+  reset();
+  parameters[1].rule.network = 1;
+  parameters.push_back(parameter("c", {0}));
+  parameters.back().rule.network = 1;
+  set_gradient(parameters[2], {1.2F});
+  Gradients(parameters).clip_per_network(1);
+  CHECK(parameters[0].tensor.grad()[1].item<double>() == Approx(0.8));
+  CHECK(parameters[1].tensor.grad().item<double>() == Approx(0.5 / 1.3));
+  CHECK(parameters[2].tensor.grad().item<double>() == Approx(1.2 / 1.3));
 }
