@@ -146,7 +146,6 @@ TEST_CASE("a run of DINOv2 becomes a backbone as its authors publish them", "[co
   CHECK(after.options.register_tokens == 2);
   CHECK(
       torch::equal(after.extra.at("mask_token"), before.extra.at("objective.teacher.mask_token")));
-  check_same_model(to, before);
 }
 
 TEST_CASE("a run of MAE becomes its authors' checkpoint, with its average where it has one",

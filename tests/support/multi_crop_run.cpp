@@ -87,7 +87,7 @@ std::shared_ptr<StudentTeacher> CropMethod::build(const RunOptions& run) const {
   }
   if (name == "dinov2") {
     Dinov2Options options = small_dinov2(/*separate_head=*/false);
-    options.dinov2.mask_probability = options.dinov2.koleo_weight = 0;
+    options.dinov2.mask.probability = options.dinov2.koleo_weight = 0;
     if (change) change(options.dinov2);
     return test::build(options, run);
   }

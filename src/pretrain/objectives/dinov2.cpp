@@ -2,56 +2,23 @@
 
 #include <torch/utils.h>
 
-#include <algorithm>
-#include <cmath>
 #include <string>
 
-#include "error.h"
 #include "models/heads/multi_crop.h"
 #include "models/layers/init.h"
 #include "models/vit.h"
 #include "models/vit_macs.h"
 #include "pretrain/losses/weighted_cross_entropy.h"
-#include "pretrain/masks/block_masking.h"
+#include "pretrain/masked_features.h"
 #include "pretrain/masks/mask_stream.h"
 #include "pretrain/registry.h"
 #include "pretrain/schedule.h"
-#include "view_ops.h"
 
 namespace previt {
 namespace {
 
-// Of the smallest block of a mask (dinov2/data/masking.py).
-constexpr int64_t kMinMaskedPatches = 4;
-
-void check(const Dinov2MethodOptions& o, const MultiCropOptions& crops) {
-  if (o.global_crops > 1 && (crops.global_1.height != crops.global_2.height ||
-                             crops.global_1.width != crops.global_2.width)) {
-    fail_usage("augment.global_2: must have the size of global_1, {} x {}",
-               crops.global_1.height,
-               crops.global_1.width);
-  }
-}
-
 // ParamRule::network: what is clipped apart.
 constexpr int64_t kBackbone = 0, kDinoHead = 1, kIbotHead = 2;
-
-// After the final norm: class tokens of images [C, D], then their masked patches [R, D]. The images
-// wear the mask where there is a mask token.
-at::Tensor cls_and_patches(Vit& vit,
-                           const at::Tensor& images,
-                           const PatchMask& mask,
-                           const at::Tensor& mask_token) {
-  const at::Tensor tokens = mask_token.defined()
-                                ? vit.embed(images, mask.masked, mask_token.unsqueeze(0))
-                                : vit.embed(images);
-  const at::Tensor cls = torch::arange(tokens.size(0), mask.patches.options()).mul_(tokens.size(1));
-  const int64_t patch = vit.options().patch_size;
-  return vit.norm(vit.run_blocks_rows(tokens,
-                                      images.size(2) / patch,
-                                      images.size(3) / patch,
-                                      torch::cat({cls, mask.token_rows(vit.num_prefix_tokens())})));
-}
 
 }  // namespace
 
@@ -68,12 +35,7 @@ void visit(FieldVisitor& v, Dinov2MethodOptions& o) {
   visit(v, static_cast<TargetOptions&>(o));
   v.field("separate_head", o.separate_head, "a head for patches beside that of class tokens");
   v.section("patch_head", o.patch_head);
-  v.field("mask_probability",
-          o.mask_probability,
-          "share of the global crops that are masked",
-          between(0, 1));
-  v.field("mask_ratio", o.mask_ratio, "least and largest share of such a crop", between(0, 1));
-  v.check("mask_ratio", wrong_bounds(o.mask_ratio));
+  v.section("mask", o.mask);
   v.field("cls_weight", o.cls_weight, "weight of the class tokens' loss", at_least(0));
   v.field("patch_weight", o.patch_weight, "weight of the patches' loss", at_least(0));
   v.field("patch_embed_lr",
@@ -161,7 +123,7 @@ Dinov2::Dinov2(const Dinov2Options& options, const RunOptions& run)
       options_(options.dinov2),
       seed_(run.train.seed),
       layer_decay_(run.optimizer.layer_decay) {
-  check(options_, crops());
+  require_equal_globals(crops());
   options_.require_whole_batch("dinov2", run.train);
   student_ = add_student<Dinov2Network>(options_);
   teacher_ = add_teacher<Dinov2Network>(options_);
@@ -180,24 +142,12 @@ double Dinov2::teacher_temperature(const StepInfo& info) const {
 }
 
 at::Tensor Dinov2::masks_of(const Batch& batch) const {
-  const int64_t rows = mask_rows(), columns = mask_columns();
-  const int64_t crops = options_.global_crops * batch.indices.size(0);
-  const auto masked = static_cast<int64_t>(static_cast<double>(crops) * options_.mask_probability);
-  const double least = options_.mask_ratio.front();
-  const double slice = (options_.mask_ratio.back() - least) / static_cast<double>(masked);
-  const BlockMaskOptions blocks{.min_patches = kMinMaskedPatches,
-                                .max_patches = std::max<int64_t>(rows * columns / 2, 1)};
   Random stream = mask_stream(batch, 0, seed_);
-  const std::vector<int64_t> order = random_permutation(crops, stream);
-  const at::Tensor masks = torch::zeros({crops, rows * columns}, torch::kBool);
-  for (int64_t i = 0; i < masked; ++i) {
-    const double begin = least + slice * static_cast<double>(i);
-    const double share = stream.uniform(begin, begin + slice);
-    const double target = std::floor(share * static_cast<double>(rows * columns));
-    masks[order[static_cast<size_t>(i)]].copy_(
-        block_mask(rows, columns, target, blocks, stream).flatten());
-  }
-  return masks;
+  return spread_masks(options_.global_crops * batch.indices.size(0),
+                      mask_rows(),
+                      mask_columns(),
+                      options_.mask,
+                      stream);
 }
 
 std::vector<at::Tensor> Dinov2::draw(const Batch& batch) const {
@@ -207,7 +157,7 @@ std::vector<at::Tensor> Dinov2::draw(const Batch& batch) const {
 Dinov2Rows Dinov2::teacher_rows(const std::vector<at::Tensor>& views, const PatchMask& mask) {
   const torch::NoGradGuard no_grad;
   const at::Tensor images = torch::cat(global_crops(views));
-  const at::Tensor features = cls_and_patches(*teacher_->backbone, images, mask, {});
+  const at::Tensor features = cls_and_masked_features(*teacher_->backbone, images, mask, {});
   const at::Tensor cls = features.narrow(0, 0, images.size(0));
   Dinov2Rows rows = teacher_->answer(cls, features.slice(0, images.size(0)));
   rows.features = cls;
@@ -217,7 +167,7 @@ Dinov2Rows Dinov2::teacher_rows(const std::vector<at::Tensor>& views, const Patc
 Dinov2Rows Dinov2::student_rows(const std::vector<at::Tensor>& views, const PatchMask& mask) {
   Vit& vit = *student_->backbone;
   const at::Tensor images = torch::cat(global_crops(views));
-  const at::Tensor features = cls_and_patches(vit, images, mask, student_->mask_token);
+  const at::Tensor features = cls_and_masked_features(vit, images, mask, student_->mask_token);
   const at::Tensor cls = features.narrow(0, 0, images.size(0));
   at::Tensor of_crops = cls;
   if (options_.local_crops > 0) {
@@ -322,7 +272,7 @@ double Dinov2::flops_per_image() const {
   const double patch_head =
       options_.separate_head ? DinoHead::macs(vit.embed_dim, options_.patch_head) : head;
   const double share =
-      options_.mask_probability * (options_.mask_ratio.front() + options_.mask_ratio.back()) / 2;
+      options_.mask.probability * (options_.mask.ratio.front() + options_.mask.ratio.back()) / 2;
   const double masked = share * static_cast<double>(vit.num_patches());
   const auto globals = static_cast<double>(options_.global_crops);
   const auto locals = static_cast<double>(options_.local_crops);

@@ -6,6 +6,7 @@
 #include "models/heads/dino_head.h"
 #include "pretrain/losses/dino_loss.h"
 #include "pretrain/masks/patch_mask.h"
+#include "pretrain/masks/spread_masking.h"
 #include "pretrain/student_teacher.h"
 #include "pretrain/teacher_targets.h"
 
@@ -15,8 +16,7 @@ namespace previt {
 struct Dinov2MethodOptions : StudentTeacherOptions, TargetOptions {
   bool separate_head = false;  ///< whether patches have a head of their own, of patch_head's sizes
   DinoHeadOptions patch_head;
-  double mask_probability = 0.5;                ///< share of the global crops that are masked
-  std::vector<double> mask_ratio = {0.1, 0.5};  ///< least and largest share of such a crop
+  SpreadMaskOptions mask;  ///< of the student's global crops
   double cls_weight = 1, patch_weight = 1;
   double patch_embed_lr = 0.2;  ///< factor of the patch embedding's rate
 
@@ -91,9 +91,8 @@ class Dinov2 final : public StudentTeacher {
   Dinov2Network& teacher() override { return *teacher_; }
 
   /// Masks, bool [G·B, L] on the host, crop by crop, drawn from a stream that seed, epoch and the
-  /// batch's first image name. As officially, mask_probability of the crops have one, whose shares
-  /// are spread evenly over mask_ratio. So, unlike those of other methods, they depend on how a
-  /// batch is cut.
+  /// batch's first image name. As officially, they are spread over the batch, so that unlike those
+  /// of other methods they depend on how it is cut.
   at::Tensor masks_of(const Batch& batch) const;
   /// The step with given masks.
   StepResult step(const Batch& batch, const PatchMask& mask, const StepInfo& info);

@@ -5,19 +5,14 @@
 #include "models/vit.h"
 #include "models/vit_macs.h"
 #include "pretrain/losses/weighted_cross_entropy.h"
+#include "pretrain/masked_features.h"
 #include "pretrain/masks/mask_stream.h"
 #include "pretrain/registry.h"
 
 namespace previt {
 namespace {
 
-void check(const IbotMethodOptions& o, const MultiCropOptions& crops) {
-  if (o.global_crops > 1 && (crops.global_1.height != crops.global_2.height ||
-                             crops.global_1.width != crops.global_2.width)) {
-    fail_usage("augment.global_2: must have the size of global_1, {} x {}",
-               crops.global_1.height,
-               crops.global_1.width);
-  }
+void check(const IbotMethodOptions& o) {
   if (o.mask.ratio.empty() || o.mask.ratio.size() != o.mask.spread.size()) {
     fail_usage("ibot.mask.spread: {} numbers for {} of ibot.mask.ratio",
                o.mask.spread.size(),
@@ -111,7 +106,8 @@ Ibot::Ibot(const IbotOptions& options, const RunOptions& run)
     : StudentTeacher({.section = "ibot"}, options.ibot, options.augment, run),
       options_(options.ibot),
       seed_(run.train.seed) {
-  check(options_, crops());
+  require_equal_globals(crops());
+  check(options_);
   student_ = add_student<IbotNetwork>(options_, true);
   teacher_ = add_teacher<IbotNetwork>(options_, false);
   center_ = register_buffer("center", torch::zeros({1, options_.head.out_dim}));
@@ -164,24 +160,18 @@ Ibot::Teaching Ibot::teach(const std::vector<at::Tensor>& views, const PatchMask
 IbotRows Ibot::student_rows(const std::vector<at::Tensor>& views, const PatchMask& mask) {
   Vit& vit = *student_->backbone;
   const at::Tensor images = torch::cat(global_crops(views));
-  const at::Tensor tokens = vit.embed(images, mask.masked, student_->masked_embed.unsqueeze(0));
-  const at::Tensor cls = torch::arange(tokens.size(0), mask.patches.options()).mul_(tokens.size(1));
-  const at::Tensor features = vit.norm(
-      vit.run_blocks_rows(tokens,
-                          images.size(2) / model().patch_size,
-                          images.size(3) / model().patch_size,
-                          torch::cat({cls, mask.token_rows(model().num_prefix_tokens())})));
-  std::vector<at::Tensor> rows = {features};
+  std::vector<at::Tensor> rows = {
+      cls_and_masked_features(vit, images, mask, student_->masked_embed)};
   if (options_.local_crops > 0) {
     rows.push_back(multi_crop_features(vit, {views.begin() + options_.global_crops, views.end()}));
   }
   IbotHead& head = *student_->head;
   const at::Tensor bottleneck = head.bottleneck(torch::cat(rows));
   // Rows: class tokens of the global crops, masked patches, class tokens of the local crops.
-  const int64_t masked = mask.count(), global_rows = cls.size(0) + masked;
+  const int64_t globals = images.size(0), masked = mask.count();
   const at::Tensor of_cls =
-      torch::cat({bottleneck.slice(0, 0, cls.size(0)), bottleneck.slice(0, global_rows)});
-  return {head.cls_logits(of_cls), head.patch_logits(bottleneck.narrow(0, cls.size(0), masked))};
+      torch::cat({bottleneck.slice(0, 0, globals), bottleneck.slice(0, globals + masked)});
+  return {head.cls_logits(of_cls), head.patch_logits(bottleneck.narrow(0, globals, masked))};
 }
 
 std::vector<at::Tensor> Ibot::draw(const Batch& batch) const {

@@ -89,8 +89,8 @@ void Gradients::clip_per_network_there(double max_norm) {
   for (size_t i = 0; i < norms.size(); ++i) of_networks[networks_[i]].push_back(norms[i]);
   std::map<int64_t, at::Tensor> factors;
   for (const auto& [network, own] : of_networks) {
-    factors[network] =
-        clip_factors(torch::stack(own).to(torch::kDouble).norm(), max_norm, gradients_.front().scalar_type());
+    factors[network] = clip_factors(
+        torch::stack(own).to(torch::kDouble).norm(), max_norm, gradients_.front().scalar_type());
   }
   std::vector<at::Tensor> of_each;
   for (const int64_t network : networks_) of_each.push_back(factors.at(network));

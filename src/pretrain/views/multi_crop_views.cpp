@@ -69,6 +69,14 @@ MultiCropOptions resolve(MultiCropOptions crops,
   return crops;
 }
 
+void require_equal_globals(const MultiCropOptions& crops) {
+  const ViewSpec &first = crops.global_1, &others = crops.global_2;
+  if (others.count == 0) return;
+  if (first.height == others.height && first.width == others.width) return;
+  fail_usage(
+      "augment.global_2: must have the size of global_1, {} x {}", first.height, first.width);
+}
+
 void require_crops(const Batch& batch, int64_t crops, const std::string& method) {
   require(static_cast<int64_t>(batch.views.size()) == crops,
           "{}: takes {} crops of each image, not {}",

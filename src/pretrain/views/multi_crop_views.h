@@ -26,6 +26,9 @@ MultiCropOptions resolve(MultiCropOptions crops,
                          int64_t local_crops,
                          const VitOptions& model);
 
+/// Throws UsageError unless all global crops have one size, as for methods that mask them.
+void require_equal_globals(const MultiCropOptions& crops);
+
 /// Throws Error, led by `method`, unless the batch has one view for each of these crops.
 void require_crops(const Batch& batch, int64_t crops, const std::string& method);
 

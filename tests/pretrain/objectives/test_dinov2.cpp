@@ -16,7 +16,7 @@ at::Tensor teacher_center(const Dinov2& dinov2, const char* name) {
 
 TEST_CASE("dinov2: a share of the crops is masked, by shares that are spread over the range") {
   Dinov2Options options = small_dinov2(false);
-  options.dinov2.mask_ratio = {0.2, 0.6};
+  options.dinov2.mask.ratio = {0.2, 0.6};
   RunOptions run = small_crop_run();
   run.model.image_size = {96};  // 576 patches: what no block fits into is little
   const auto dinov2 = build(options, run);
@@ -122,7 +122,7 @@ TEST_CASE("dinov2: centers follow the means of class tokens and of masked patche
 TEST_CASE("dinov2: a batch without masked patches trains the class tokens") {
   Dinov2Options options = small_dinov2(GENERATE(true, false));
   options.dinov2.centering = GENERATE(Centering::center, Centering::sinkhorn_knopp);
-  options.dinov2.mask_probability = 0;
+  options.dinov2.mask.probability = 0;
   const auto dinov2 = build(options, small_crop_run());
   Stepper stepper(*dinov2, small_crop_run());
   const StepOutcome outcome =
