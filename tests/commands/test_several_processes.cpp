@@ -95,14 +95,15 @@ TEST_CASE("two processes give the weights of one with two micro-batches, bit for
     const auto two = result(folder.path() + "/two", words + processes(2));
     CHECK(same_checkpoint(two, alone));
   }
-  SECTION("iBOT") {
-    const std::string recipe = folder.path() + "/ibot.yaml";
-    write_whole_file(recipe, "objective: ibot\n");
+  SECTION("iBOT and DINOv2") {
+    const std::string method = GENERATE("ibot", "dinov2"), recipe = folder.path() + "/recipe.yaml";
+    INFO(method);
+    write_whole_file(recipe, "objective: " + method + "\n");
     const Words words = given(recipe,
-                              settings({"ibot.local_crops=1",
-                                        "ibot.head.out_dim=32",
-                                        "ibot.head.hidden_dim=32",
-                                        "ibot.head.bottleneck_dim=16",
+                              settings({method + ".local_crops=1",
+                                        method + ".head.out_dim=32",
+                                        method + ".head.hidden_dim=32",
+                                        method + ".head.bottleneck_dim=16",
                                         "augment.local.height=8",
                                         "augment.local.width=8",
                                         "knn.epochs=0"})) +

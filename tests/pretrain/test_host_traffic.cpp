@@ -126,7 +126,7 @@ TEST_CASE("a whole step waits for nothing, and its numbers are read when the nex
 
 TEST_CASE("a run draws masks ahead, those of the batch that they go with") {
   if (!counted_device_has_gradients()) return;
-  const std::string name = GENERATE("mae", "ibot");
+  const std::string name = GENERATE("mae", "ibot", "dinov2");
   INFO(name);
   const auto losses = [&](at::Device device) {
     const PretrainRun run = small_run(name, {"train.batch=2", "output.log_steps=1"});

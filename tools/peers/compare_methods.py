@@ -49,6 +49,7 @@ METHODS = {
     "beit": Method(BEIT, settings=("beit.tokenizer=colors:1024", "beit.cls_head.layers=0")),
     "dino": Method(),
     "ibot": Method(),
+    "dinov2": Method(),
     "vqkd": Method(None, "tokenizer_vqkd_128", program="train_tokenizer", share=0.5,
                    takes="dino", taken_as="vqkd.teacher", has_row=False),
     "beit_vqkd": Method(BEIT, "beit_vit_small_128", ("beit.cls_head.layers=0",), share=0.5,

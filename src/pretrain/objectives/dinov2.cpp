@@ -184,10 +184,6 @@ StepResult Dinov2::step(const Batch& batch, const StepInfo& info) {
   const PatchMask mask(drawn(batch).front(),
                        options_.global_crops * batch.views.front().size(0),
                        mask_rows() * mask_columns());
-  return step(batch, mask, info);
-}
-
-StepResult Dinov2::step(const Batch& batch, const PatchMask& mask, const StepInfo& info) {
   begin_step(info);
   const double temperature = teacher_temperature(info);
   const Dinov2Rows taught = teacher_rows(batch.views, mask);

@@ -94,8 +94,6 @@ class Dinov2 final : public StudentTeacher {
   /// batch's first image name. As officially, they are spread over the batch, so that unlike those
   /// of other methods they depend on how it is cut.
   at::Tensor masks_of(const Batch& batch) const;
-  /// The step with given masks.
-  StepResult step(const Batch& batch, const PatchMask& mask, const StepInfo& info);
 
   /// The student's logits for all crops, and the teacher's for the global ones, which it sees
   /// without masks.
