@@ -100,7 +100,8 @@ TEST_CASE("two processes give the weights of one with two micro-batches, bit for
     INFO(method);
     write_whole_file(recipe, "objective: " + method + "\n");
     const Words words = given(recipe,
-                              settings({method + ".local_crops=1",
+                              settings({"model.arch=vit_small",
+                                        method + ".local_crops=1",
                                         method + ".head.out_dim=32",
                                         method + ".head.hidden_dim=32",
                                         method + ".head.bottleneck_dim=16",
