@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "models/vit.h"
+#include "models/vit_macs.h"
 #include "pretrain/pictures/attention_picture.h"
 #include "pretrain/schedule.h"
 
@@ -128,6 +129,16 @@ double StudentTeacher::teacher_temperature(const StepInfo& info) const {
 double StudentTeacher::teacher_momentum(const StepInfo& info) const {
   const CosineTable table{.base = options_.teacher_momentum, .end = options_.teacher_momentum_end};
   return table.at(info.step, info.total_steps);
+}
+
+double StudentTeacher::global_macs(int64_t rows) const {
+  VitOptions of_crop = model_;
+  of_crop.image_size = {crops_.global_1.height, crops_.global_1.width};
+  return blocks_rows_macs(of_crop, rows);
+}
+
+double StudentTeacher::local_macs() const {
+  return pooled_macs(model_, crops_.local.height, crops_.local.width);
 }
 
 void StudentTeacher::require_all_crops(const Batch& batch) const {

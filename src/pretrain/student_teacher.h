@@ -103,6 +103,13 @@ class StudentTeacher : public Objective {
 
   const VitOptions& model() const { return model_; }
   const MultiCropOptions& crops() const { return crops_; }
+  /// Of the first global crop, in patches.
+  int64_t mask_rows() const { return crops_.global_1.height / model_.patch_size; }
+  int64_t mask_columns() const { return crops_.global_1.width / model_.patch_size; }
+  /// Multiply-adds (vit_macs.h) of the backbone for a global crop of which `rows` tokens are read
+  /// after the last block, and for the class token of a local one.
+  double global_macs(int64_t rows) const;
+  double local_macs() const;
   /// Throws Error unless the batch has all crops.
   void require_all_crops(const Batch& batch) const;
   /// The crops that the teacher sees, [B, C, H, W] each.

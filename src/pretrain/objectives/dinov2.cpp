@@ -7,7 +7,6 @@
 #include "models/heads/multi_crop.h"
 #include "models/layers/init.h"
 #include "models/vit.h"
-#include "models/vit_macs.h"
 #include "pretrain/losses/weighted_cross_entropy.h"
 #include "pretrain/masked_features.h"
 #include "pretrain/masks/mask_stream.h"
@@ -262,20 +261,16 @@ void Dinov2::forget() {
 }
 
 double Dinov2::flops_per_image() const {
-  VitOptions vit = model();  // on global crops
-  vit.image_size = {crops().global_1.height, crops().global_1.width};
-  const double head = DinoHead::macs(vit.embed_dim, options_.head);
+  const double head = DinoHead::macs(model().embed_dim, options_.head);
   const double patch_head =
-      options_.separate_head ? DinoHead::macs(vit.embed_dim, options_.patch_head) : head;
+      options_.separate_head ? DinoHead::macs(model().embed_dim, options_.patch_head) : head;
   const double share =
       options_.mask.probability * (options_.mask.ratio.front() + options_.mask.ratio.back()) / 2;
-  const double masked = share * static_cast<double>(vit.num_patches());
-  const auto globals = static_cast<double>(options_.global_crops);
-  const auto locals = static_cast<double>(options_.local_crops);
-  const double of_globals = globals * (blocks_rows_macs(vit, static_cast<int64_t>(1 + masked)) +
-                                       head + masked * patch_head);
-  const double of_locals =
-      locals * (pooled_macs(vit, crops().local.height, crops().local.width) + head);
+  const double masked = share * static_cast<double>(mask_rows() * mask_columns());
+  const double of_globals =
+      static_cast<double>(options_.global_crops) *
+      (global_macs(static_cast<int64_t>(1 + masked)) + head + masked * patch_head);
+  const double of_locals = static_cast<double>(options_.local_crops) * (local_macs() + head);
   return 6 * (of_globals + of_locals) + 2 * of_globals;
 }
 

@@ -101,9 +101,6 @@ class Dinov2 final : public StudentTeacher {
   Dinov2Rows teacher_rows(const std::vector<at::Tensor>& views, const PatchMask& mask);
 
  private:
-  // Of a global crop, in patches.
-  int64_t mask_rows() const { return crops().global_1.height / model().patch_size; }
-  int64_t mask_columns() const { return crops().global_1.width / model().patch_size; }
   void move_centers() override;
   void forget() override;
 

@@ -3,7 +3,6 @@
 #include "error.h"
 #include "models/heads/multi_crop.h"
 #include "models/vit.h"
-#include "models/vit_macs.h"
 #include "pretrain/losses/weighted_cross_entropy.h"
 #include "pretrain/masked_features.h"
 #include "pretrain/masks/mask_stream.h"
@@ -227,22 +226,19 @@ void Ibot::forget() {
 }
 
 double Ibot::flops_per_image() const {
-  VitOptions vit = model();  // on global crops
-  vit.image_size = {crops().global_1.height, crops().global_1.width};
-  const double head = DinoHead::macs(vit.embed_dim, options_.head);
+  const double head = DinoHead::macs(model().embed_dim, options_.head);
   double ratio = 0;
   for (const double one : options_.mask.ratio) ratio += one;
   ratio /= static_cast<double>(options_.mask.ratio.size());
-  const auto patches = static_cast<double>(vit.num_patches());
+  const int64_t patches = mask_rows() * mask_columns();
+  const double masked = ratio * static_cast<double>(patches);
   const auto globals = static_cast<double>(options_.global_crops);
   const auto locals = static_cast<double>(options_.local_crops);
-  const double masked = ratio * patches;
-  const auto rows = static_cast<int64_t>(1 + masked);
   const double student =
-      globals * (blocks_rows_macs(vit, rows) + (1 + masked) * head) +
-      locals * (pooled_macs(vit, crops().local.height, crops().local.width) + head);
+      globals * (global_macs(static_cast<int64_t>(1 + masked)) + (1 + masked) * head) +
+      locals * (local_macs() + head);
   const double teacher =
-      globals * (blocks_rows_macs(vit, vit.num_patches() + 1) + (1 + patches) * head);
+      globals * (global_macs(patches + 1) + static_cast<double>(1 + patches) * head);
   return 6 * student + 2 * teacher;
 }
 

@@ -95,9 +95,6 @@ class Ibot final : public StudentTeacher {
     at::Tensor features;
   };
   Teaching teach(const std::vector<at::Tensor>& views, const PatchMask& mask);
-  // Of a global crop, in patches.
-  int64_t mask_rows() const { return crops().global_1.height / model().patch_size; }
-  int64_t mask_columns() const { return crops().global_1.width / model().patch_size; }
   void move_centers() override;
   void forget() override;
 
