@@ -110,7 +110,7 @@ TEST_CASE("what a process needs, by hand") {
 
 TEST_CASE("the estimate of a run is what its tensors hold") {
   tune_allocator();
-  auto recipe = test::reduced_recipe(GENERATE("mae", "dino", "beit", "simmim", "ibot"));
+  auto recipe = test::reduced_recipe(GENERATE("mae", "dino", "beit", "simmim", "ibot", "dinov2"));
   const bool checkpointed = GENERATE(false, true);
   const auto precision = GENERATE("fp32", "bf16");
   for (const std::string& setting :
