@@ -19,8 +19,8 @@ Schedule constant_schedule(double value);
 /// end + (base - end) · ½ (1 + cos(π (e - warmup) / (epochs - warmup))).
 Schedule mae_schedule(double base, double end, double warmup_epochs);
 
-/// cosine_scheduler of DINO, iBOT, BEiT and DINOv2 (dino:utils.py): over the first `warmup_steps` steps
-/// from start to base, both included, then end + ½ (base - end) (1 + cos(π i / n)) for each
+/// cosine_scheduler of DINO, iBOT, BEiT and DINOv2 (dino:utils.py): over the first `warmup_steps`
+/// steps from start to base, both included, then end + ½ (base - end) (1 + cos(π i / n)) for each
 /// `i < n`. So `end` is never reached.
 struct CosineTable {
   double base = 0, end = 0, start = 0;

@@ -15,8 +15,8 @@
 
 namespace previt {
 
-// Self-distillation over crops of several sizes (DINO, iBOT, DINOv2): what such methods have in common
-// besides their losses.
+// Self-distillation over crops of several sizes (DINO, iBOT, DINOv2): what such methods have in
+// common besides their losses.
 
 /// What their recipes have in common; the defaults are dino:main_dino.py's.
 struct StudentTeacherOptions {

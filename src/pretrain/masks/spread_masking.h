@@ -18,8 +18,8 @@ struct SpreadMaskOptions {
 void visit(FieldVisitor& v, SpreadMaskOptions& o);
 
 /// Masks of a batch's crops, bool [crops, height · width] on the host. The masked crops' shares are
-/// spread evenly over `ratio`, one in each of as many slices. Blocks are block_mask's, of at least 4
-/// patches and at most half of the crop (dinov2/data/masking.py).
+/// spread evenly over `ratio`, one in each of as many slices. Blocks are block_mask's, of at least
+/// 4 patches and at most half of the crop (dinov2/data/masking.py).
 at::Tensor spread_masks(
     int64_t crops, int64_t height, int64_t width, const SpreadMaskOptions& options, Draws& draws);
 

@@ -65,14 +65,14 @@ class Dinov2Network final : public StudentTeacherNetwork {
   std::vector<at::Tensor> held_;  // prototypes before the step; empty: they are trained
 };
 
-/// DINOv2 (Oquab et al. 2023; facebookresearch/dinov2 dinov2/train/ssl_meta_arch.py): DINO's loss of
-/// class tokens, iBOT's of masked patches, and KoLeo. Both networks have the official names
-/// (`student.backbone.…`, `student.dino_head.…`, `student.ibot_head.…`), but for `mask_token`, which
-/// stands beside the backbone.
+/// DINOv2 (Oquab et al. 2023; facebookresearch/dinov2 dinov2/train/ssl_meta_arch.py): DINO's loss
+/// of class tokens, iBOT's of masked patches, and KoLeo. Both networks have the official names
+/// (`student.backbone.…`, `student.dino_head.…`, `student.ibot_head.…`), but for `mask_token`,
+/// which stands beside the backbone.
 ///
 /// The last block, the norm and the heads are computed only for class tokens and masked patches,
-/// which is all that the losses and the centers read. KoLeo compares the images that a process has at
-/// once, those of a micro-batch, as officially those of a GPU.
+/// which is all that the losses and the centers read. KoLeo compares the images that a process has
+/// at once, those of a micro-batch, as officially those of a GPU.
 class Dinov2 final : public StudentTeacher {
  public:
   /// Throws UsageError for options that don't fit together.

@@ -8,9 +8,9 @@
 
 namespace previt {
 
-/// Crops of DINO, iBOT and DINOv2: the first global one, the other global ones, and the local ones. A size
-/// of 0 is model.image_size for global crops, and 3/7 of it (96 of 224), rounded to whole patches,
-/// for local ones. The defaults are dino:main_dino.py's.
+/// Crops of DINO, iBOT and DINOv2: the first global one, the other global ones, and the local ones.
+/// A size of 0 is model.image_size for global crops, and 3/7 of it (96 of 224), rounded to whole
+/// patches, for local ones. The defaults are dino:main_dino.py's.
 struct MultiCropOptions {
   ViewSpec global_1, global_2, local;
   MultiCropOptions();
